@@ -1,0 +1,26 @@
+"""Cells: `(input, state) -> (output, state)`."""
+
+from rnnlab.cells.base import Cell, readable, unroll_loop
+from rnnlab.cells.delay import Taps, TapsMLP
+from rnnlab.cells.elman import Elman
+from rnnlab.cells.gru import GRU
+from rnnlab.cells.horizon import unroll_within
+from rnnlab.cells.jordan import Jordan, JordanState
+from rnnlab.cells.lstm import LSTM, LSTMState
+from rnnlab.cells.stack import Stack
+
+__all__ = [
+    "GRU",
+    "LSTM",
+    "Cell",
+    "Elman",
+    "Jordan",
+    "JordanState",
+    "LSTMState",
+    "Stack",
+    "Taps",
+    "TapsMLP",
+    "readable",
+    "unroll_loop",
+    "unroll_within",
+]

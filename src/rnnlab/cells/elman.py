@@ -1,0 +1,96 @@
+"""Elman's simple recurrent network: the hidden units are fed back."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rnnlab.cells.base import Cell, last_real
+from rnnlab.checks import Positive, PositiveInt
+from rnnlab.init import InputInit, RecurrentInit, init_input, init_recurrent
+
+_ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "sigmoid": torch.sigmoid}
+_FUSED = {"tanh": torch.rnn_tanh, "relu": torch.rnn_relu}
+
+
+class Elman(Cell):
+    """Simple recurrent network: the context is a copy of the last hidden state.
+
+        h_t = f(W x_t + U h_{t-1} + b)
+
+    Elman (1990), Finding structure in time, fig. 2. State: the hidden vector `(B, H)`; output:
+    the same. His own learning rule is the model's `horizon=1`.
+
+    Args:
+        input_size: I.
+        hidden_size: H.
+        activation: f.
+        input_init: how W begins.
+        recurrent_init: how U begins.
+        recurrent_scale: U is multiplied by this; its spectral radius for `spectral`.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        *,
+        hidden_size: PositiveInt,
+        activation: Literal["tanh", "relu", "sigmoid"],
+        input_init: InputInit,
+        recurrent_init: RecurrentInit,
+        recurrent_scale: Positive,
+    ) -> None:
+        super().__init__()
+        self.input_size = input_size
+        self.output_size = hidden_size
+        self.activation = activation
+        self.input_weight = nn.Parameter(torch.empty(hidden_size, input_size))
+        self.recurrent_weight = nn.Parameter(torch.empty(hidden_size, hidden_size))
+        self.bias = nn.Parameter(torch.zeros(hidden_size))
+        init_input(self.input_weight, input_init)
+        init_recurrent(self.recurrent_weight, recurrent_init, recurrent_scale)
+
+    def initial_state(self, batch_size: int) -> Tensor:
+        """Give zeros `(B, H)`."""
+        return self.bias.new_zeros(batch_size, self.output_size)
+
+    def forward(self, input: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Take one step: `(B, I)`, `(B, H)` -> `(B, H)`, `(B, H)`."""
+        total = F.linear(input, self.input_weight, self.bias) + F.linear(
+            state, self.recurrent_weight
+        )
+        hidden = _ACTIVATIONS[self.activation](total)
+        return hidden, hidden
+
+    def has_fast_twin(self, inputs: Tensor) -> bool:  # noqa: ARG002
+        """Always: cuDNN on CUDA for tanh and relu, else the loop over projected inputs."""
+        return True
+
+    def unroll_fast(
+        self, inputs: Tensor, state: Tensor, mask: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Project all inputs in one product; on CPU torch's fused RNN is no faster than that."""
+        if inputs.is_cuda and self.activation in _FUSED:
+            weights = [
+                self.input_weight,
+                self.recurrent_weight,
+                self.bias,
+                torch.zeros_like(self.bias),
+            ]
+            outputs, _ = _FUSED[self.activation](
+                inputs, state[None].contiguous(), weights, True, 1, 0.0, self.training, False, True
+            )
+        else:
+            activation = _ACTIVATIONS[self.activation]
+            recurrent = self.recurrent_weight.t()
+            hidden, steps = state, []
+            for projected in F.linear(inputs, self.input_weight, self.bias).unbind(1):
+                hidden = activation(torch.addmm(projected, hidden, recurrent))
+                steps.append(hidden)
+            outputs = torch.stack(steps, dim=1)
+        return outputs, last_real(outputs, mask, state)
+
+    def trajectory(self, inputs: Tensor, state: Tensor) -> Tensor:
+        """Give the hidden states `(B, T, H)`, which are the outputs."""
+        return self.unroll(inputs, state)[0]

@@ -1,0 +1,88 @@
+"""The gated recurrent unit."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rnnlab.cells.base import Cell, last_real
+from rnnlab.checks import Positive, PositiveInt
+from rnnlab.init import InputInit, RecurrentInit, init_input, init_recurrent
+
+
+class GRU(Cell):
+    """Gated recurrent unit: a reset gate r and an update gate z.
+
+        r_t = sigmoid(W_r x_t + U_r h_{t-1} + b_r)
+        z_t = sigmoid(W_z x_t + U_z h_{t-1} + b_z)
+        n_t = tanh(W_n x_t + b_n + r_t * (U_n h_{t-1} + c_n))
+        h_t = (1 - z_t) * n_t + z_t * h_{t-1}
+
+    Cho et al. (2014), eqs. 5-8, with the reset gate after the product as in cuDNN and torch, so
+    that a single product with U serves all three. Weights are stacked in the order r, z, n.
+    State: the hidden vector `(B, H)`; output: the same.
+
+    Args:
+        input_size: I.
+        hidden_size: H.
+        update_bias: where b_z begins; larger keeps the state longer.
+        input_init: how each W begins.
+        recurrent_init: how each U begins.
+        recurrent_scale: U is multiplied by this; its spectral radius for `spectral`.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        *,
+        hidden_size: PositiveInt,
+        update_bias: float,
+        input_init: InputInit,
+        recurrent_init: RecurrentInit,
+        recurrent_scale: Positive,
+    ) -> None:
+        super().__init__()
+        self.input_size = input_size
+        self.output_size = hidden_size
+        self.input_weight = nn.Parameter(torch.empty(3 * hidden_size, input_size))
+        self.recurrent_weight = nn.Parameter(torch.empty(3 * hidden_size, hidden_size))
+        self.bias = nn.Parameter(torch.zeros(3 * hidden_size))
+        self.candidate_bias = nn.Parameter(torch.zeros(hidden_size))
+        init_input(self.input_weight, input_init, gates=3)
+        init_recurrent(self.recurrent_weight, recurrent_init, recurrent_scale, gates=3)
+        with torch.no_grad():
+            self.bias[hidden_size : 2 * hidden_size] = update_bias
+
+    def initial_state(self, batch_size: int) -> Tensor:
+        """Give zeros `(B, H)`."""
+        return self.bias.new_zeros(batch_size, self.output_size)
+
+    def forward(self, input: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Take one step: `(B, I)`, `(B, H)` -> `(B, H)`, `(B, H)`."""
+        read = F.linear(input, self.input_weight, self.bias).chunk(3, dim=1)
+        kept = F.linear(state, self.recurrent_weight).chunk(3, dim=1)
+        reset = torch.sigmoid(read[0] + kept[0])
+        update = torch.sigmoid(read[1] + kept[1])
+        candidate = torch.tanh(read[2] + reset * (kept[2] + self.candidate_bias))
+        hidden = (1 - update) * candidate + update * state
+        return hidden, hidden
+
+    def has_fast_twin(self, inputs: Tensor) -> bool:  # noqa: ARG002
+        """Always: torch's fused GRU is 1.1 to 1.3 times as fast on CPU, more on CUDA."""
+        return True
+
+    def unroll_fast(
+        self, inputs: Tensor, state: Tensor, mask: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Run torch's fused GRU with these parameters."""
+        hidden_bias = torch.cat(
+            [self.bias.new_zeros(2 * self.output_size), self.candidate_bias]
+        )
+        weights = [self.input_weight, self.recurrent_weight, self.bias, hidden_bias]
+        outputs, _ = torch.gru(
+            inputs, state[None].contiguous(), weights, True, 1, 0.0, self.training, False, True
+        )
+        return outputs, last_real(outputs, mask, state)
+
+    def trajectory(self, inputs: Tensor, state: Tensor) -> Tensor:
+        """Give the hidden states `(B, T, H)`, which are the outputs."""
+        return self.unroll(inputs, state)[0]

@@ -1,0 +1,72 @@
+"""Layers of cells, one above the other."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from rnnlab.cells.base import Cell
+from rnnlab.state import State
+
+
+class Stack(Cell):
+    """L cells, each reading the output of the one below; itself a cell.
+
+    State: a tuple of the layers' states, lowest first; output: the highest layer's.
+
+    Args:
+        cells: the layers, lowest first; the output size of each is the input size of the next.
+        dropout: share of the numbers between layers set to 0 in training, drawn anew at each step.
+    """
+
+    def __init__(self, cells: Sequence[Cell], dropout: float) -> None:
+        super().__init__()
+        self.cells = nn.ModuleList(cells)
+        self.dropout = nn.Dropout(dropout)
+        self.input_size = cells[0].input_size
+        self.output_size = cells[-1].output_size
+
+    @property
+    def layers(self) -> list[Cell]:
+        """The cells, lowest first."""
+        return [cell for cell in self.cells if isinstance(cell, Cell)]
+
+    def initial_state(self, batch_size: int) -> State:
+        """Give each layer's initial state."""
+        return tuple(cell.initial_state(batch_size) for cell in self.layers)
+
+    def forward(self, input: Tensor, state: State) -> tuple[Tensor, State]:
+        """Take one step through all layers: `(B, I)`, state -> `(B, O)`, state."""
+        states = []
+        for index, (cell, layer_state) in enumerate(zip(self.layers, state, strict=True)):
+            if index:
+                input = self.dropout(input)
+            input, layer_state = cell(input, layer_state)
+            states.append(layer_state)
+        return input, tuple(states)
+
+    def unroll(
+        self, inputs: Tensor, state: State, mask: Tensor | None = None
+    ) -> tuple[Tensor, State]:
+        """Run layer by layer, each over all of time by its own fastest way."""
+        states = []
+        for index, (cell, layer_state) in enumerate(zip(self.layers, state, strict=True)):
+            if index:
+                inputs = self.dropout(inputs)
+            inputs, layer_state = cell.unroll(inputs, layer_state, mask)
+            states.append(layer_state)
+        return inputs, tuple(states)
+
+    def trajectory(self, inputs: Tensor, state: State) -> State:
+        """Give every layer's state after every step."""
+        states = []
+        for index, (cell, layer_state) in enumerate(zip(self.layers, state, strict=True)):
+            if index:
+                inputs = self.dropout(inputs)
+            states.append(cell.trajectory(inputs, layer_state))
+            if cell is not self.layers[-1]:
+                inputs, _ = cell.unroll(inputs, layer_state)
+        return tuple(states)
+
+    def clamp(self, state: State, values: Tensor) -> State:
+        """Clamp the first units of the lowest layer."""
+        return (self.layers[0].clamp(state[0], values), *state[1:])

@@ -1,0 +1,7 @@
+"""Models: what a cell, or several, become for a task."""
+
+from rnnlab.models.base import Model
+from rnnlab.models.seq2seq import Seq2Seq
+from rnnlab.models.stream import Stream
+
+__all__ = ["Model", "Seq2Seq", "Stream"]

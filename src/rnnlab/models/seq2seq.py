@@ -1,0 +1,286 @@
+"""An encoder reads the source; a decoder speaks from what it left."""
+
+from collections.abc import Callable
+from typing import ClassVar, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from rnnlab.cells.base import last_real
+from rnnlab.checks import PositiveInt
+from rnnlab.errors import ConfigError
+from rnnlab.feedback import feed, greedy, keep
+from rnnlab.models.attention import AdditiveAttention, Attention, DotAttention
+from rnnlab.models.base import Model
+from rnnlab.models.schedule import TeacherSchedule
+from rnnlab.models.stream import Stream
+from rnnlab.spec import Batch, Layout, TaskSpec
+from rnnlab.state import State, detach, flatten, structure, unflatten
+
+
+class Seq2SeqState(NamedTuple):
+    """What the decoder carries.
+
+    Attributes:
+        decoder: state of the decoder's cells.
+        memory: `(B, S, M)`, what the encoder said of each source step.
+        keys: `(B, S, A)`, the memory as attention compares it; empty without attention.
+        mask: `(B, S)` bool, True on real source steps.
+        context: `(B, C)`, what the next step reads beside its input; C may be 0.
+    """
+
+    decoder: State
+    memory: Tensor
+    keys: Tensor
+    mask: Tensor
+    context: Tensor
+
+
+class Seq2Seq(Model):
+    """Encoder-decoder: source -> one vector, or a memory to attend to -> answer.
+
+        s_0 = bridge(state of the encoder after the last source step)
+        without attention:   y_t = V h_t + d
+        with attention:      y_t = V tanh(W (context_t, h_t)) + d
+
+    Sutskever et al. (2014) for the copied state and the reversed source; Cho et al. (2014) for
+    the context read at every step and the tanh bridge between unlike states. Attention asks with
+    the decoder's present h_t (Luong et al., 2015), which lets all steps run at once; with
+    `input_feeding` the context found at step t-1 is read at step t as well (section 3.3 there,
+    in the spirit of Bahdanau et al., 2015), one step at a time.
+
+    Args:
+        spec: what goes in and out.
+        encoder: makes the stream that reads the source.
+        decoder: makes the stream that answers.
+        attention: how source steps are scored, or none.
+        attention_size: A of additive attention, which alone takes it; `null` is the decoder's H.
+        bidirectional: whether a second encoder reads from the other end (Schuster and Paliwal,
+            1997).
+        reverse_source: whether the source is read last symbol first.
+        context_every_step: whether every decoder step reads the fixed vector too; without
+            attention only.
+        input_feeding: whether every decoder step reads the last attention context.
+        teacher_forcing: schedule of how often training feeds the right previous answer.
+    """
+
+    layout: ClassVar[Layout] = "encoder_decoder"
+
+    def __init__(
+        self,
+        spec: TaskSpec,
+        *,
+        encoder: Callable[..., Stream],
+        decoder: Callable[..., Stream],
+        attention: Literal["none", "additive", "dot"],
+        attention_size: PositiveInt | None,
+        bidirectional: bool,
+        reverse_source: bool,
+        context_every_step: bool,
+        input_feeding: bool,
+        teacher_forcing: TeacherSchedule,
+    ) -> None:
+        super().__init__()
+        if spec.source is None or spec.target is None:
+            raise ConfigError("an encoder-decoder model needs a task with a source and a target")
+        _check_attention(attention, attention_size, context_every_step, input_feeding)
+        self.spec = spec
+        self.reverse_source = reverse_source
+        self.context_every_step = context_every_step
+        self.input_feeding = input_feeding
+        self.schedule = teacher_forcing
+
+        reading = TaskSpec(input=spec.source, target=None)
+        self.encoder = encoder(reading)
+        self.backward_encoder = encoder(reading) if bidirectional else None
+        memory_size = self.encoder.output_size * (2 if bidirectional else 1)
+        context_size = memory_size if context_every_step or input_feeding else 0
+        self.decoder = decoder(TaskSpec(input=spec.input, target=None), context_size)
+        self.bridge = Bridge(
+            [e.zero_state(1) for e in (self.encoder, self.backward_encoder) if e is not None],
+            self.decoder.zero_state(1),
+        )
+        size = self.decoder.output_size
+        self.attention = _make_attention(attention, size, memory_size, attention_size)
+        self.combine = nn.Linear(memory_size + size, size) if self.attention is not None else None
+        self.readout = nn.Linear(size, spec.target.size)
+
+    def begin(self, batch: Batch) -> Seq2SeqState:
+        """Read the whole source."""
+        source = batch.source
+        if source is None:
+            raise ValueError("an encoder-decoder model reads Batch.source; this batch has none")
+        mask = batch.source_mask
+        if mask is None:
+            mask = torch.ones(source.shape[:2], dtype=torch.bool, device=source.device)
+        memory, final = self._read(self.encoder, source, mask, self.reverse_source)
+        finals = [final]
+        summary = self._summary(memory, mask, self.reverse_source)
+        if self.backward_encoder is not None:
+            other, final = self._read(
+                self.backward_encoder, source, mask, not self.reverse_source
+            )
+            finals.append(final)
+            summary = torch.cat(
+                [summary, self._summary(other, mask, not self.reverse_source)], dim=1
+            )
+            memory = torch.cat([memory, other], dim=2)
+        keys = self.attention.keys(memory) if self.attention is not None else memory[:, :, :0]
+        if self.context_every_step:
+            context = summary
+        elif self.input_feeding:
+            context = torch.zeros_like(summary)
+        else:
+            context = summary[:, :0]
+        return Seq2SeqState(self.bridge(finals), memory, keys, mask, context)
+
+    def step(self, input: Tensor, state: State) -> tuple[Tensor, Seq2SeqState]:
+        """Take one decoder step."""
+        context = state.context if state.context.shape[1] else None
+        features, decoder = self.decoder.step(input, state.decoder, context)
+        output, attended, _ = self._answer(features[:, None], state)
+        if self.input_feeding:
+            state = state._replace(context=attended[:, 0])
+        return output[:, 0], state._replace(decoder=decoder)
+
+    def forward(
+        self, batch: Batch, state: State | None = None
+    ) -> tuple[Tensor, Seq2SeqState]:
+        """Answer every step of the batch, `(B, T, O)`."""
+        output, _, state = self._decode(batch, self.begin(batch) if state is None else state)
+        return output, state
+
+    def attend(self, batch: Batch) -> Tensor | None:
+        """Give the attention weights `(B, T, S)` while decoding the batch's own answers."""
+        return self._decode(batch, self.begin(batch))[1]
+
+    def forward_training(
+        self, batch: Batch, state: State | None, step: int
+    ) -> tuple[Tensor, State]:
+        """Decode with scheduled sampling: per token, the right previous answer or its own."""
+        probability = self.schedule.probability(step)
+        if probability == 1:
+            return self(batch, state)
+        state = self.begin(batch) if state is None else state
+        told = torch.rand(batch.input.shape[:2], device=batch.input.device) < probability
+        told[:, 1:] |= ~batch.mask[:, :-1]
+        outputs: list[Tensor] = []
+        for t in range(batch.input.shape[1]):
+            input = batch.input[:, t]
+            if outputs:
+                own = feed(self.spec, input, greedy(self.spec, outputs[-1].detach()))
+                input = keep(told[:, t], input, own)
+            output, state = self.step(input, state)
+            outputs.append(output)
+        return torch.stack(outputs, dim=1), state
+
+    def _decode(
+        self, batch: Batch, state: Seq2SeqState
+    ) -> tuple[Tensor, Tensor | None, Seq2SeqState]:
+        """Give outputs, attention weights and the last state; every input is the batch's own."""
+        if self.input_feeding:
+            return self._decode_by_step(batch, state)
+        context = state.context[:, None].expand(-1, batch.input.shape[1], -1)
+        features, decoder = self.decoder.unroll(
+            batch.input, state.decoder, context=context if context.shape[2] else None
+        )
+        output, _, weights = self._answer(features, state)
+        return output, weights, state._replace(decoder=decoder)
+
+    def _decode_by_step(
+        self, batch: Batch, state: Seq2SeqState
+    ) -> tuple[Tensor, Tensor | None, Seq2SeqState]:
+        outputs, maps = [], []
+        for input in batch.input.unbind(1):
+            features, decoder = self.decoder.step(input, state.decoder, state.context)
+            output, attended, weights = self._answer(features[:, None], state)
+            state = state._replace(decoder=decoder, context=attended[:, 0])
+            outputs.append(output)
+            maps.append(weights)
+        return torch.cat(outputs, dim=1), torch.cat(maps, dim=1), state
+
+    def _answer(
+        self, features: Tensor, state: Seq2SeqState
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Features `(B, T, H)` -> outputs, attention contexts and weights."""
+        if self.attention is None or self.combine is None:
+            return self.readout(features), features[:, :, :0], None
+        contexts, weights = self.attention(features, state.keys, state.memory, state.mask)
+        combined = torch.tanh(self.combine(torch.cat([contexts, features], dim=2)))
+        return self.readout(combined), contexts, weights
+
+    @staticmethod
+    def _read(
+        encoder: Stream, source: Tensor, mask: Tensor, reverse: bool
+    ) -> tuple[Tensor, State]:
+        """Encode from one end; the memory stands in the source's own order."""
+        start = encoder.zero_state(source.shape[0])
+        if not reverse:
+            return encoder.unroll(source, start, mask)
+        memory, final = encoder.unroll(reverse_real(source, mask), start, mask)
+        return reverse_real(memory, mask), final
+
+    @staticmethod
+    def _summary(memory: Tensor, mask: Tensor, reverse: bool) -> Tensor:
+        """Pick what an encoder said at the step that it read last."""
+        if reverse:
+            return memory[:, 0]
+        return last_real(memory, mask, memory[:, 0])
+
+
+class Bridge(nn.Module):
+    """Turn the encoders' last states into the decoder's first.
+
+    One encoder with states of the decoder's own shape: copied (Sutskever et al., 2014). Else
+    tanh(W s + b) of all numbers side by side (Cho et al., 2014, appendix A.1.1).
+
+    Args:
+        sources: one state of each encoder, for its shape.
+        target: one state of the decoder, for its shape.
+    """
+
+    def __init__(self, sources: list[State], target: State) -> None:
+        super().__init__()
+        self.copies = len(sources) == 1 and structure(sources[0]) == structure(target)
+        self.template = detach(target)
+        if not self.copies:
+            size = sum(flatten(state).shape[1] for state in sources)
+            self.map = nn.Linear(size, flatten(target).shape[1])
+
+    def forward(self, finals: list[State]) -> State:
+        """Last states of the encoders -> first state of the decoder."""
+        if self.copies:
+            return finals[0]
+        flat = torch.cat([flatten(state) for state in finals], dim=1)
+        return unflatten(torch.tanh(self.map(flat)), self.template)
+
+
+def reverse_real(steps: Tensor, mask: Tensor) -> Tensor:
+    """Reverse the real steps of each row of `(B, S)` or `(B, S, I)`; padding stays behind."""
+    positions = torch.arange(steps.shape[1], device=steps.device)
+    index = mask.sum(1, keepdim=True) - 1 - positions
+    index = torch.where(index >= 0, index, positions)
+    if steps.dim() == 3:
+        index = index[:, :, None].expand_as(steps)
+    return steps.gather(1, index)
+
+
+def _make_attention(
+    kind: str, query_size: int, memory_size: int, attention_size: int | None
+) -> Attention | None:
+    if kind == "additive":
+        return AdditiveAttention(query_size, memory_size, attention_size or query_size)
+    return DotAttention(query_size, memory_size) if kind == "dot" else None
+
+
+def _check_attention(
+    attention: str, attention_size: int | None, context_every_step: bool, input_feeding: bool
+) -> None:
+    if attention != "additive" and attention_size is not None:
+        raise ConfigError(
+            f"attention_size must be null with attention={attention}, got {attention_size}"
+        )
+    if attention == "none" and input_feeding:
+        raise ConfigError("input_feeding=true needs attention=additive or attention=dot")
+    if attention != "none" and context_every_step:
+        raise ConfigError("context_every_step=true needs attention=none")

@@ -1,0 +1,203 @@
+"""Encode -> cell -> readout: the model that answers while it reads."""
+
+from collections.abc import Callable
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rnnlab.cells import Cell, Jordan, Stack, unroll_within
+from rnnlab.checks import DropoutRate, PositiveInt
+from rnnlab.errors import ConfigError
+from rnnlab.models.base import Model
+from rnnlab.spec import Batch, Layout, Reals, TaskSpec, Tokens
+from rnnlab.state import State, leaves, like
+
+
+class Stream(Model):
+    """Layers of one kind of cell between an embedding and a linear readout.
+
+        e_t = E x_t;  h_t, s_t = cell(e_t, s_{t-1});  y_t = V h_t + d
+
+    Output t sees the inputs up to t. With `spec.target=None` it is a part of another model and
+    gives h, its features.
+
+    Args:
+        spec: what goes in and out.
+        context_size: numbers that another model adds to each step's input.
+        cell: makes one layer from its input size.
+        num_layers: L; the layers share all settings but their sizes.
+        dropout: share of the numbers set to 0 between layers and before the readout.
+        embedding_size: numbers a token is turned into; `null` is one-hot.
+        initial_state: all zero, or learned.
+        horizon: steps that gradients flow back, `null` for all; see `unroll_within`.
+    """
+
+    layout: ClassVar[Layout] = "stream"
+
+    def __init__(
+        self,
+        spec: TaskSpec,
+        context_size: int = 0,
+        *,
+        cell: Callable[..., Cell],
+        num_layers: PositiveInt,
+        dropout: DropoutRate,
+        embedding_size: PositiveInt | None,
+        initial_state: Literal["zero", "learned"],
+        horizon: PositiveInt | None,
+    ) -> None:
+        super().__init__()
+        self.spec = spec
+        self.horizon = horizon
+        self.embed = Embed(spec.input, embedding_size)
+        self.cell = _stack(spec, self.embed.size + context_size, cell, num_layers, dropout)
+        self.initial = (
+            nn.ParameterList([torch.zeros_like(leaf) for leaf in leaves(self._zeros(1))])
+            if initial_state == "learned"
+            else None
+        )
+        self.dropout = nn.Dropout(dropout)
+        top = self.cell.layers[-1]
+        self.readout = (
+            nn.Identity()
+            if spec.target is None or top.answers
+            else nn.Linear(top.output_size, spec.target.size)
+        )
+        self.taught = isinstance(top, Jordan) and top.teacher_forcing
+
+    @property
+    def output_size(self) -> int:
+        """O, or H of the highest layer for a stream of features."""
+        return self.spec.target.size if self.spec.target is not None else self.cell.output_size
+
+    @property
+    def reads_targets(self) -> bool:
+        """True for a Jordan network under teacher forcing."""
+        return self.taught
+
+    def zero_state(self, batch_size: int) -> State:
+        """Give the initial state, learned or zero."""
+        state = self._zeros(batch_size)
+        if self.initial is None:
+            return state
+        learned = [p.expand(batch_size, *p.shape[1:]) for p in self.initial]
+        return like(state, learned)
+
+    def _zeros(self, batch_size: int) -> State:
+        return self.cell.initial_state(batch_size)
+
+    def begin(self, batch: Batch) -> State:
+        """Give the initial state, its first units clamped where the batch says so."""
+        state = self.zero_state(batch.input.shape[0])
+        return state if batch.initial is None else self.cell.clamp(state, batch.initial)
+
+    def step(
+        self, input: Tensor, state: State, context: Tensor | None = None
+    ) -> tuple[Tensor, State]:
+        """Take one step without a teacher: `(B,)` or `(B, I)` -> `(B, O)`."""
+        features = _join(self.embed(input), context)
+        if self.taught:
+            features = F.pad(features, (0, self.output_size + 1))
+        features, state = self.cell(features, state)
+        return self.readout(self.dropout(features)), state
+
+    def unroll(
+        self,
+        inputs: Tensor,
+        state: State,
+        mask: Tensor | None = None,
+        teacher: Tensor | None = None,
+        context: Tensor | None = None,
+    ) -> tuple[Tensor, State]:
+        """Run over time: `(B, T)` or `(B, T, I)`, state -> `(B, T, O)`, state.
+
+        Args:
+            inputs: read at each step.
+            state: before the first.
+            mask: `(B, T)` True on real steps; after them the state is held.
+            teacher: `(B, T, O + 1)` what the cell is taught of the step before.
+            context: `(B, T, context_size)` what another model adds to each input.
+        """
+        features = _join(_join(self.embed(inputs), context), teacher)
+        features, state = unroll_within(self.cell, features, state, self.horizon, mask)
+        return self.readout(self.dropout(features)), state
+
+    def forward(self, batch: Batch, state: State | None = None) -> tuple[Tensor, State]:
+        """Answer every step of the batch, `(B, T, O)`."""
+        state = self.begin(batch) if state is None else state
+        return self.unroll(batch.input, state, teacher=self._teacher(batch))
+
+    def _teacher(self, batch: Batch) -> Tensor | None:
+        """Give what was right at t-1, and a 1 where the model answered there."""
+        if not self.taught:
+            return None
+        target = batch.target
+        if isinstance(self.spec.target, Tokens):
+            target = F.one_hot(target, self.spec.target.vocab_size)
+        told = batch.mask[..., None]
+        right = torch.cat([target * told, told], dim=2).to(torch.get_default_dtype())
+        return F.pad(right, (0, 0, 1, 0))[:, :-1]
+
+
+class Embed(nn.Module):
+    """What a cell reads of an input: the numbers themselves, or a vector for each token.
+
+    Args:
+        port: tokens or reals.
+        embedding_size: size of a token's learned vector; `None` is one-hot. Reals have none.
+    """
+
+    def __init__(self, port: Tokens | Reals, embedding_size: int | None) -> None:
+        super().__init__()
+        self.tokens = isinstance(port, Tokens)
+        if embedding_size and not self.tokens:
+            raise ConfigError(
+                f"embedding_size must be null where inputs are numbers, got {embedding_size}"
+            )
+        self.size = embedding_size if self.tokens and embedding_size else port.size
+        if self.tokens and embedding_size:
+            self.weight = nn.Parameter(torch.randn(port.size, embedding_size))
+        elif self.tokens:
+            self.register_buffer("weight", torch.eye(port.size), persistent=False)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """`(...)` ids or `(..., I)` numbers -> `(..., size)`."""
+        return F.embedding(inputs, self.weight) if self.tokens else inputs
+
+
+def _stack(
+    spec: TaskSpec,
+    input_size: int,
+    make: Callable[..., Cell],
+    num_layers: int,
+    dropout: float,
+) -> Stack:
+    cells: list[Cell] = []
+    answers = getattr(make, "func", make).answers
+    for layer in range(num_layers):
+        if not answers:
+            cell = make(input_size)
+        elif layer == num_layers - 1 and spec.target is not None:
+            cell = make(input_size, spec.target)
+        else:
+            cell = _hidden_answering(make, input_size)
+        cells.append(cell)
+        input_size = cell.output_size
+    return Stack(cells, dropout)
+
+
+def _hidden_answering(make: Callable[..., Cell], input_size: int) -> Cell:
+    """Make a Jordan layer below others, or in a model with a readout of its own."""
+    settings = getattr(make, "keywords", {})
+    if settings.get("teacher_forcing"):
+        raise ConfigError(
+            "teacher_forcing needs a layer that answers: it can't be true below another layer or "
+            "inside an encoder-decoder model"
+        )
+    return make(input_size, Reals(settings["hidden_sizes"][-1]))
+
+
+def _join(features: Tensor, more: Tensor | None) -> Tensor:
+    return features if more is None else torch.cat([features, more], dim=-1)

@@ -1,0 +1,125 @@
+"""The task contract: a spec, batches from a given random stream, scores, and a thing to look at."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
+
+_SPLITS: dict[Split, int] = {"train": 0, "val": 1, "test": 2}
+
+
+class Mean(NamedTuple):
+    """A mean and what it was taken over, so that means of batches add up to a true mean."""
+
+    value: Tensor
+    weight: Tensor
+
+
+class Task(ABC):
+    """A kind of problem.
+
+    The constructor's positional arguments are given by the program, its keyword-only ones are the
+    config keys. A task keeps nothing between calls: any batch can be made again.
+
+    Args:
+        layout: how sequences are laid out, which the model says.
+        seed: of all data.
+
+    Attributes:
+        spec: what a model must know.
+        floor: for each metric, what the best answer scores without memory or without learning.
+        scores_free_run: whether running free of the targets is scored too (it is where answers
+            are fed back and have one right continuation).
+    """
+
+    spec: TaskSpec
+    floor: Mapping[str, float]
+    scores_free_run: bool = True
+
+    def __init__(self, layout: Layout, seed: int) -> None:
+        self.layout = layout
+        self.seed = seed
+
+    @abstractmethod
+    def sample(
+        self, split: Split, index: int, batch_size: int, *, length: int | None = None
+    ) -> Batch:
+        """Make batch `index` of a split, a pure function of (seed, split, index, batch_size).
+
+        `length` replaces the configured length: a longer test, a step of a curriculum. What it
+        counts (symbols, digits, bits, steps) is the task's `length` key.
+        """
+
+    def num_batches(self, split: Split, batch_size: int) -> int | None:  # noqa: ARG002
+        """How many batches a split holds before it repeats; `None` means no end."""
+        return None
+
+    def rng(self, split: Split, index: int) -> np.random.Generator:
+        """Give the random stream of batch `index` of a split; no two batches share one."""
+        return np.random.default_rng(np.random.SeedSequence([self.seed, _SPLITS[split], index]))
+
+    def loss(self, output: Tensor, batch: Batch) -> Tensor:
+        """Mean over the answered steps: cross-entropy in nats, or squared error per number."""
+        if isinstance(self.spec.target, Tokens):
+            target = batch.target.masked_fill(~batch.mask, -100)
+            return F.cross_entropy(output.flatten(0, 1), target.flatten(), ignore_index=-100)
+        error = (output - batch.target).square()
+        taught = batch.mask[..., None].expand_as(error)
+        if batch.target_mask is not None:
+            taught = taught & batch.target_mask
+        return (error * taught).sum() / taught.sum()
+
+    def metrics(self, output: Tensor, batch: Batch) -> dict[str, Mean]:
+        """Score outputs `(B, T, O)` where the mask is True; `loss` is always among them.
+
+        Tokens add `accuracy` per answered step, and `exact_match` per sequence.
+        """
+        steps = batch.mask.sum()
+        scores = {"loss": Mean(self.loss(output, batch), steps)}
+        if isinstance(self.spec.target, Tokens):
+            right = (output.argmax(dim=2) == batch.target) | ~batch.mask
+            answered = right & batch.mask
+            rows = torch.tensor(batch.mask.shape[0], device=output.device)
+            scores["accuracy"] = Mean(answered.sum() / steps, steps)
+            scores["exact_match"] = Mean(right.all(dim=1).float().mean(), rows)
+        return scores
+
+    def scorer(self) -> "Scorer":
+        """Give what adds up scores over batches; a task with other than means has its own."""
+        return Scorer(self)
+
+    @abstractmethod
+    def show(self, batch: Batch, output: Tensor) -> str | Image.Image:
+        """Lay a few sequences of `batch` beside the model's `output`, for a person to look at."""
+
+
+class Scorer:
+    """Adds up a task's metrics over batches.
+
+    Sums stay on the device until `compute`, so that scoring a batch waits for nothing.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self._totals: dict[str, list[Tensor]] = {}
+
+    def update(self, output: Tensor, batch: Batch) -> None:
+        """Score one batch."""
+        for name, (value, weight) in self.task.metrics(output, batch).items():
+            total = self._totals.setdefault(name, [torch.zeros_like(value), torch.zeros_like(weight)])
+            # A mean over nothing is nan; it weighs nothing here.
+            total[0] = total[0] + torch.where(weight > 0, value * weight, 0)
+            total[1] = total[1] + weight
+
+    def compute(self) -> dict[str, float]:
+        """Give the mean of each metric over everything that was counted."""
+        return {
+            name: float(total / weight) for name, (total, weight) in self._totals.items() if weight
+        }

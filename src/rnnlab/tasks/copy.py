@@ -1,0 +1,206 @@
+"""Memory: symbols are shown, a delay passes, then they are recalled."""
+
+import math
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rnnlab.checks import Count, PositiveInt
+from rnnlab.errors import ConfigError
+from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
+from rnnlab.tasks.base import Mean, Task
+
+
+class Copy(Task):
+    """Copy: recall the symbols in the order in which they were shown.
+
+    Arjovsky, Shah and Bengio (2016), section 4.1, after Hochreiter and Schmidhuber (1997).
+    Length 3, delay 2, symbols a-c, blank `_`, cue `:`
+
+        input    a c b _ _ : _ _
+        target   _ _ _ _ _ a c b
+        mask     . . . . . x x x
+
+    In the encoder-decoder layout the source is everything before the cue, the delay included, and
+    the decoder speaks from the cue on, reading its last answer: source `a c b _ _`, input
+    `: a c`, target `a c b`.
+
+    With `answer=everywhere` the blanks are taught too, as in the paper, whose floor
+    `10 ln 8 / (T + 20)` is then this task's: without memory the blanks cost nothing and each
+    recalled symbol ln(num_symbols) nats. Accuracy counts the recall alone in either case.
+
+    Args:
+        layout: given by the model.
+        seed: of the data.
+        num_symbols: how many symbols there are.
+        length: symbols to remember.
+        min_length: fewest symbols; each batch draws its own number. `null` is always `length`.
+        delay: blank steps between the last symbol and the cue.
+        answer: which steps of the stream layout are answered.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        seed: int,
+        *,
+        num_symbols: PositiveInt,
+        length: PositiveInt,
+        min_length: PositiveInt | None,
+        delay: Count,
+        answer: Literal["recall", "everywhere"],
+    ) -> None:
+        super().__init__(layout, seed)
+        if min_length is not None and min_length > length:
+            raise ConfigError(f"min_length must be at most length={length}, got {min_length}")
+        self.num_symbols = num_symbols
+        self.length = length
+        self.min_length = length if min_length is None else min_length
+        self.delay = delay
+        self.everywhere = answer == "everywhere" and layout == "stream"
+        self.blank, self.cue = num_symbols, num_symbols + 1
+        symbols = Tokens(num_symbols + 2)
+        self.spec = TaskSpec(
+            input=symbols,
+            target=Tokens(num_symbols + 1),
+            source=symbols if layout == "encoder_decoder" else None,
+            feedback=layout == "encoder_decoder",
+        )
+        recalled = len(self.recall(np.zeros((1, length), dtype=np.int64))[0])
+        answered = length + delay + recalled if self.everywhere else recalled
+        self.floor = {
+            "loss": recalled * math.log(num_symbols) / answered,
+            "accuracy": 1 / num_symbols,
+        }
+
+    def recall(self, symbols: np.ndarray) -> np.ndarray:
+        """Give what is to be said after the symbols `(B, length)` were shown."""
+        return symbols
+
+    def sample(
+        self, split: Split, index: int, batch_size: int, *, length: int | None = None
+    ) -> Batch:
+        """Make one batch; all rows have one length."""
+        rng = self.rng(split, index)
+        if length is None:
+            length = int(rng.integers(self.min_length, self.length, endpoint=True))
+        symbols = rng.integers(self.num_symbols, size=(batch_size, length))
+        recalled = self.recall(symbols)
+        shown = np.concatenate(
+            [symbols, np.full((batch_size, self.delay), self.blank)], axis=1
+        )
+        if self.layout == "encoder_decoder":
+            cue = np.full((batch_size, 1), self.cue)
+            return Batch(
+                input=torch.from_numpy(np.concatenate([cue, recalled[:, :-1]], axis=1)),
+                target=torch.from_numpy(recalled),
+                mask=torch.ones(recalled.shape, dtype=torch.bool),
+                source=torch.from_numpy(shown),
+                source_mask=torch.ones(shown.shape, dtype=torch.bool),
+            )
+        before, after = shown.shape[1], recalled.shape[1]
+        inputs = np.full((batch_size, before + after), self.blank)
+        inputs[:, :before] = shown
+        inputs[:, before] = self.cue
+        target = np.full_like(inputs, self.blank)
+        target[:, before:] = recalled
+        mask = torch.zeros(target.shape, dtype=torch.bool)
+        mask[:, 0 if self.everywhere else before :] = True
+        return Batch(torch.from_numpy(inputs), torch.from_numpy(target), mask)
+
+    def metrics(self, output: Tensor, batch: Batch) -> dict[str, Mean]:
+        """Add to the loss the accuracy per recalled symbol and per sequence."""
+        scores = super().metrics(output, batch)
+        if self.everywhere:
+            recalled = batch._replace(mask=batch.target != self.blank)
+            scores |= {"accuracy": super().metrics(output, recalled)["accuracy"]}
+        return scores
+
+    def show(self, batch: Batch, output: Tensor) -> str:
+        """Align what was shown, what was right and what was answered."""
+        answers = output.argmax(dim=2)
+        blocks = []
+        for row in range(min(4, batch.input.shape[0])):
+            shown = batch.input if batch.source is None else batch.source
+            answered = answers[row].masked_fill(~batch.mask[row], self.blank)
+            right = batch.target[row].masked_fill(~batch.mask[row], self.blank)
+            name = "input " if batch.source is None else "source"
+            blocks.append(
+                f"{name} {self._text(shown[row])}\n"
+                f"target {self._text(right)}\n"
+                f"answer {self._text(answered)}"
+            )
+        return "\n\n".join(blocks)
+
+    def _text(self, symbols: Tensor) -> str:
+        """Spell symbols as letters, then digits beyond z; blank `_`, cue `:`."""
+        names = {self.blank: "_", self.cue: ":"}
+        return " ".join(
+            names.get(i, chr(ord("a") + i) if i < 26 else str(i)) for i in symbols.tolist()
+        )
+
+
+class CopyReverse(Copy):
+    """Copy, last symbol first.
+
+    input    a c b _ _ : _ _
+    target   _ _ _ _ _ b c a
+    mask     . . . . . x x x
+
+    Graves, Wayne and Danihelka (2014) and Zaremba and Sutskever (2015) use it to tell a stack
+    from a queue. Arguments as `Copy`.
+    """
+
+    def recall(self, symbols: np.ndarray) -> np.ndarray:
+        """Give the symbols last first."""
+        return symbols[:, ::-1].copy()
+
+
+class CopyRepeat(Copy):
+    """Copy, several times over.
+
+    input    a c b _ _ : _ _ _ _ _
+    target   _ _ _ _ _ a c b a c b
+    mask     . . . . . x x x x x x
+
+    Graves, Wayne and Danihelka (2014), section 4.2, with a fixed number of repeats.
+
+    Args:
+        layout: given by the model.
+        seed: of the data.
+        repeats: how often the symbols are said.
+        num_symbols: as in `Copy`, and so the rest.
+        length: symbols to remember.
+        min_length: fewest symbols, or `null`.
+        delay: blank steps.
+        answer: which steps are answered.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        seed: int,
+        *,
+        repeats: PositiveInt,
+        num_symbols: PositiveInt,
+        length: PositiveInt,
+        min_length: PositiveInt | None,
+        delay: Count,
+        answer: Literal["recall", "everywhere"],
+    ) -> None:
+        self.repeats = repeats
+        super().__init__(
+            layout,
+            seed,
+            num_symbols=num_symbols,
+            length=length,
+            min_length=min_length,
+            delay=delay,
+            answer=answer,
+        )
+
+    def recall(self, symbols: np.ndarray) -> np.ndarray:
+        """Give the symbols `repeats` times."""
+        return np.tile(symbols, (1, self.repeats))
