@@ -7,7 +7,7 @@ from rnnlab.spec import TaskSpec, Tokens
 
 
 def greedy(spec: TaskSpec, output: Tensor) -> Tensor:
-    """Choose the likeliest token of `(..., V)` logits, `(...)`; reals `(..., O)` stay as they are."""
+    """Choose the likeliest token `(...)` of logits `(..., V)`; reals `(..., O)` stay themselves."""
     return output.argmax(dim=-1) if isinstance(spec.target, Tokens) else output
 
 

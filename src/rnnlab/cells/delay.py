@@ -39,6 +39,8 @@ class Taps(Cell):
         taps: K, the current input included.
     """
 
+    zero: Tensor
+
     def __init__(self, input_size: int, *, taps: PositiveInt) -> None:
         super().__init__()
         self.input_size = input_size

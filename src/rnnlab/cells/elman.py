@@ -79,7 +79,15 @@ class Elman(Cell):
                 torch.zeros_like(self.bias),
             ]
             outputs, _ = _FUSED[self.activation](
-                inputs, state[None].contiguous(), weights, True, 1, 0.0, self.training, False, True
+                inputs,
+                state[None].contiguous(),
+                weights,
+                True,
+                1,
+                0.0,
+                torch.is_grad_enabled(),
+                False,
+                True,
             )
         else:
             activation = _ACTIVATIONS[self.activation]

@@ -74,12 +74,18 @@ class GRU(Cell):
         self, inputs: Tensor, state: Tensor, mask: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Run torch's fused GRU with these parameters."""
-        hidden_bias = torch.cat(
-            [self.bias.new_zeros(2 * self.output_size), self.candidate_bias]
-        )
+        hidden_bias = torch.cat([self.bias.new_zeros(2 * self.output_size), self.candidate_bias])
         weights = [self.input_weight, self.recurrent_weight, self.bias, hidden_bias]
         outputs, _ = torch.gru(
-            inputs, state[None].contiguous(), weights, True, 1, 0.0, self.training, False, True
+            inputs,
+            state[None].contiguous(),
+            weights,
+            True,
+            1,
+            0.0,
+            torch.is_grad_enabled(),
+            False,
+            True,
         )
         return outputs, last_real(outputs, mask, state)
 

@@ -50,9 +50,7 @@ def unroll_within(
     real = (steps <= ends[:, None]).expand(batch_size, -1, -1)
     if mask is not None:
         real = real & mask[:, steps]
-    outputs, states = cell.unroll(
-        inputs[:, steps].flatten(0, 1), starts, real.flatten(0, 1)
-    )
+    outputs, states = cell.unroll(inputs[:, steps].flatten(0, 1), starts, real.flatten(0, 1))
     outputs = outputs.unflatten(0, (batch_size, length))
     at_end = (ends.clamp(max=horizon - 1)).view(1, length, 1, 1)
     outputs = outputs.gather(2, at_end.expand(batch_size, -1, 1, outputs.shape[3])).squeeze(2)

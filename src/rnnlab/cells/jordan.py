@@ -30,9 +30,9 @@ class Jordan(AnsweringCell):
     softmax(y) are fed back, as his output units were squashed too. State: `JordanState`; output:
     y, the answer itself, since the readout must lie inside.
 
-    With `teacher_forcing` the input of step t ends with what was right at t-1 (`O` numbers) and a
-    1 where it is to be used in place of the net's own output; so nothing reads a target that it
-    must still predict, and free running is that last number at 0.
+    With `teacher_forcing` the input of step t ends with what was right at t-1 (`O` numbers) and,
+    for each of them, a 1 where it is to be used in place of the net's own output; so nothing reads
+    a target that it must still predict, and free running is those last `O` numbers at 0.
 
     Args:
         input_size: I, without the teacher's numbers.
@@ -62,7 +62,7 @@ class Jordan(AnsweringCell):
         self.decay = decay
         self.teacher_forcing = teacher_forcing
         self.output_size = output.size
-        self.input_size = input_size + (output.size + 1 if teacher_forcing else 0)
+        self.input_size = input_size + (2 * output.size if teacher_forcing else 0)
         self.hidden = mlp(input_size + output.size, hidden_sizes, activation, input_init)
         self.readout = nn.Linear(hidden_sizes[-1], output.size)
 
@@ -72,13 +72,17 @@ class Jordan(AnsweringCell):
         return JordanState(context=zeros, output=zeros)
 
     def forward(self, input: Tensor, state: JordanState) -> tuple[Tensor, JordanState]:
-        """Take one step: `(B, I)` or `(B, I + O + 1)`, state -> `(B, O)`, state."""
+        """Take one step: `(B, I)` or `(B, I + 2 O)`, state -> `(B, O)`, state."""
         previous = state.output
         if self.teacher_forcing:
             size = self.output_size
-            input, right, taught = input.split([input.shape[1] - size - 1, size, 1], dim=1)
+            input, right, taught = input.split([input.shape[1] - 2 * size, size, size], dim=1)
             previous = torch.where(taught > 0, right, previous)
         context = self.decay * state.context + previous
         answer = self.readout(self.hidden(torch.cat([input, context], dim=1)))
         fed_back = answer.softmax(1) if isinstance(self.output, Tokens) else answer
         return answer, JordanState(context, fed_back)
+
+    def clamp(self, state: JordanState, values: Tensor) -> JordanState:
+        """Set the first C units of the first context: the output before step 0, in its place."""
+        return state._replace(output=super().clamp(state.output, values))

@@ -33,13 +33,14 @@ class LSTM(Cell):
 
     Hochreiter and Schmidhuber (1997), which has no forget gate (f = 1: `forget_gate=false`);
     Gers et al. (2000) for the forget gate and Gers et al. (2002) for the peepholes p. Weights are
-    stacked in the order i, f, g, o, as in torch. Output: h.
+    stacked in the order i, f, g, o, as in torch; without the forget gate i, g, o. Output: h.
 
     Args:
         input_size: I.
         hidden_size: H.
         input_bias: where b_i begins.
         forget_bias: where b_f begins; 1 keeps gradients alive early (Jozefowicz et al., 2015).
+            `null` without the forget gate.
         candidate_bias: where b_g begins.
         output_bias: where b_o begins.
         forget_gate: False removes it: f = 1.
@@ -72,27 +73,28 @@ class LSTM(Cell):
         self.input_size = input_size
         self.output_size = hidden_size
         self.forget_gate = forget_gate
-        self.input_weight = nn.Parameter(torch.empty(4 * hidden_size, input_size))
-        self.recurrent_weight = nn.Parameter(torch.empty(4 * hidden_size, hidden_size))
-        self.bias = nn.Parameter(torch.empty(4 * hidden_size))
-        self.peepholes = nn.Parameter(torch.zeros(3, hidden_size)) if peepholes else None
-        init_input(self.input_weight, input_init, gates=4)
-        init_recurrent(self.recurrent_weight, recurrent_init, recurrent_scale, gates=4)
+        self.blocks = 4 if forget_gate else 3
+        size = self.blocks * hidden_size
+        self.input_weight = nn.Parameter(torch.empty(size, input_size))
+        self.recurrent_weight = nn.Parameter(torch.empty(size, hidden_size))
+        self.bias = nn.Parameter(torch.empty(size))
+        self.peepholes = (
+            nn.Parameter(torch.zeros(self.blocks - 1, hidden_size)) if peepholes else None
+        )
+        init_input(self.input_weight, input_init, gates=self.blocks)
+        init_recurrent(self.recurrent_weight, recurrent_init, recurrent_scale, gates=self.blocks)
+        first: list[Tensor | float | None]
         if chrono_steps is None:
-            if input_bias is None or forget_bias is None:
-                raise ConfigError("input_bias and forget_bias must be numbers, got null")
-            biases = [input_bias, forget_bias, candidate_bias, output_bias]
-            with torch.no_grad():
-                for block, value in zip(self.bias.chunk(4), biases, strict=True):
-                    block.fill_(value)
+            _check_biases(input_bias, forget_bias, forget_gate)
+            first = [input_bias, forget_bias] if forget_gate else [input_bias]
         else:
             _check_chrono(chrono_steps, input_bias, forget_bias, forget_gate)
-            with torch.no_grad():
-                keep = torch.empty(hidden_size).uniform_(1, chrono_steps - 1).log()
-                for block, start in zip(
-                    self.bias.chunk(4), [-keep, keep, candidate_bias, output_bias], strict=True
-                ):
-                    block.copy_(torch.as_tensor(start))
+            keep = torch.empty(hidden_size).uniform_(1, chrono_steps - 1).log()
+            first = [-keep, keep]
+        starts = [*first, candidate_bias, output_bias]
+        with torch.no_grad():
+            for block, start in zip(self.bias.chunk(self.blocks), starts, strict=True):
+                block.copy_(torch.as_tensor(start))
 
     def initial_state(self, batch_size: int) -> LSTMState:
         """Give zeros, each `(B, H)`."""
@@ -104,14 +106,14 @@ class LSTM(Cell):
         total = F.linear(input, self.input_weight, self.bias) + F.linear(
             state.hidden, self.recurrent_weight
         )
-        write, keep, candidate, read = total.chunk(4, dim=1)
+        write, *keep, candidate, read = total.chunk(self.blocks, dim=1)
         if self.peepholes is not None:
             write = write + self.peepholes[0] * state.cell
-            keep = keep + self.peepholes[1] * state.cell
-        kept = torch.sigmoid(keep) * state.cell if self.forget_gate else state.cell
+            keep = [k + self.peepholes[1] * state.cell for k in keep]
+        kept = torch.sigmoid(keep[0]) * state.cell if keep else state.cell
         cell = kept + torch.sigmoid(write) * torch.tanh(candidate)
         if self.peepholes is not None:
-            read = read + self.peepholes[2] * cell
+            read = read + self.peepholes[-1] * cell
         hidden = torch.sigmoid(read) * torch.tanh(cell)
         return hidden, LSTMState(hidden, cell)
 
@@ -128,7 +130,7 @@ class LSTM(Cell):
         and opens the forget gate entirely, holds the memory cell there; the hidden state is
         picked from the outputs.
         """
-        input_weight = self.input_weight
+        input_weight: Tensor = self.input_weight
         if mask is not None:
             block = self.bias.new_full((self.output_size, 1), _SHUT)
             nothing = torch.zeros_like(block)
@@ -138,9 +140,18 @@ class LSTM(Cell):
         weights = [input_weight, self.recurrent_weight, self.bias, torch.zeros_like(self.bias)]
         start = (state.hidden[None].contiguous(), state.cell[None].contiguous())
         outputs, _, cell = torch.lstm(
-            inputs, start, weights, True, 1, 0.0, self.training, False, True
+            inputs, start, weights, True, 1, 0.0, torch.is_grad_enabled(), False, True
         )
         return outputs, LSTMState(last_real(outputs, mask, state.hidden), cell[0])
+
+
+def _check_biases(input_bias: float | None, forget_bias: float | None, forget_gate: bool) -> None:
+    if input_bias is None:
+        raise ConfigError("input_bias must be a number, got null")
+    if forget_gate and forget_bias is None:
+        raise ConfigError("forget_bias must be a number, got null")
+    if not forget_gate and forget_bias is not None:
+        raise ConfigError(f"forget_bias must be null with forget_gate=false, got {forget_bias}")
 
 
 def _check_chrono(

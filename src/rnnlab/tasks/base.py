@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from rnnlab.errors import ConfigError
 from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
 
 _SPLITS: dict[Split, int] = {"train": 0, "val": 1, "test": 2}
@@ -37,11 +38,13 @@ class Task(ABC):
         floor: for each metric, what the best answer scores without memory or without learning.
         scores_free_run: whether running free of the targets is scored too (it is where answers
             are fed back and have one right continuation).
+        end: the token after which an answer is over, or `None`.
     """
 
     spec: TaskSpec
     floor: Mapping[str, float]
     scores_free_run: bool = True
+    end: int | None = None
 
     def __init__(self, layout: Layout, seed: int) -> None:
         self.layout = layout
@@ -99,6 +102,32 @@ class Task(ABC):
     def show(self, batch: Batch, output: Tensor) -> str | Image.Image:
         """Lay a few sequences of `batch` beside the model's `output`, for a person to look at."""
 
+    def prompt(self, text: str | None, num_samples: int, length: int | None) -> Batch:
+        """Lay out what a model is to go on from, for `rnnlab-sample`; targets may be unknown.
+
+        A task whose sequences a person can type takes a text, and `length` answered steps; this
+        one takes sequences of its test split.
+
+        Raises:
+            ConfigError: a text was given to a task that takes none, or has a symbol too many.
+        """
+        if text is not None:
+            raise ConfigError(
+                f"prompt must be null, got {text!r}: {type(self).__name__} shows sequences of its "
+                "test split"
+            )
+        return self.sample("test", 0, num_samples, length=length)
+
+    def tell(self, batch: Batch, answers: Tensor) -> str | Image.Image:
+        """Show what a model answered to `prompt`: `(B, T)` ids or `(B, T, O)` numbers."""
+        if isinstance(self.spec.target, Tokens):
+            answers = F.one_hot(answers, self.spec.target.vocab_size)
+        return self.show(batch, answers)
+
+    def labels(self, ids: Tensor) -> list[str]:
+        """Name the symbols or steps of a sequence `(T,)` or `(T, I)`, for a picture's axis."""
+        return [str(i) for i in ids.tolist()] if ids.dim() == 1 else [str(t) for t in range(len(ids))]
+
 
 class Scorer:
     """Adds up a task's metrics over batches.
@@ -123,3 +152,10 @@ class Scorer:
         return {
             name: float(total / weight) for name, (total, weight) in self._totals.items() if weight
         }
+
+    def breakdown(self) -> dict[str, dict[str, float]]:
+        """Give scores by something else, such as by length: name -> group -> value.
+
+        They go to results.json alone, and need not be in `compute`.
+        """
+        return {}

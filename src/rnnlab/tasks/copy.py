@@ -134,12 +134,13 @@ class Copy(Task):
             )
         return "\n\n".join(blocks)
 
-    def _text(self, symbols: Tensor) -> str:
-        """Spell symbols as letters, then digits beyond z; blank `_`, cue `:`."""
+    def labels(self, ids: Tensor) -> list[str]:
+        """Spell symbols as letters, then numbers beyond z; blank `_`, cue `:`."""
         names = {self.blank: "_", self.cue: ":"}
-        return " ".join(
-            names.get(i, chr(ord("a") + i) if i < 26 else str(i)) for i in symbols.tolist()
-        )
+        return [names.get(i, chr(ord("a") + i) if i < 26 else str(i)) for i in ids.tolist()]
+
+    def _text(self, symbols: Tensor) -> str:
+        return " ".join(self.labels(symbols))
 
 
 class CopyReverse(Copy):

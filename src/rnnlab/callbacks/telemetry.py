@@ -1,0 +1,81 @@
+"""Training scalars, from one place, every so many updates."""
+
+import time
+from typing import Any
+
+import lightning.pytorch as L
+import torch
+from torch import Tensor
+
+from rnnlab.module import SequenceModule
+from rnnlab.spec import Batch
+
+
+class Telemetry(L.Callback):
+    """Logs `train/` and `time/` scalars every `every` updates, straight to the loggers.
+
+    In Lightning each `self.log` costs 0.3 to 0.9 ms a step; here a step costs one addition. The
+    loss is the mean over the updates since the last row, the other metrics are the last batch's.
+
+    Args:
+        every: updates between rows.
+        accumulate: batches an update.
+    """
+
+    def __init__(self, every: int, accumulate: int) -> None:
+        self.every = every
+        self.accumulate = accumulate
+        self._loss: Tensor | None = None
+        self._batches = 0
+        self._steps_done = 0
+        self._since = 0.0
+        self._symbols = 0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
+        """Start the clock."""
+        self._since = time.perf_counter()
+
+    def on_train_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,
+    ) -> None:
+        """Add up, and log when it is time."""
+        assert isinstance(pl_module, SequenceModule)
+        loss = outputs["loss"].detach() * self.accumulate  # Lightning divided it
+        self._loss = loss if self._loss is None else self._loss + loss
+        self._batches += 1
+        self._symbols += batch.input.shape[0] * batch.input.shape[1]
+        if (batch_idx + 1) % self.accumulate == 0:
+            self._steps_done += 1
+            if trainer.global_step % self.every == 0:
+                self._log(trainer, pl_module, outputs["output"], batch)
+
+    @torch.no_grad()
+    def _log(
+        self, trainer: L.Trainer, module: SequenceModule, output: Tensor, batch: Batch
+    ) -> None:
+        assert self._loss is not None
+        row = {
+            f"train/{name}": float(mean.value)
+            for name, mean in module.task.metrics(output, batch).items()
+        }
+        row["train/loss"] = float(self._loss / self._batches)
+        if module.grad_norm is not None:
+            row["train/grad_norm"] = float(module.grad_norm)
+        row["train/learning_rate"] = trainer.optimizers[0].param_groups[0]["lr"]
+        now = time.perf_counter()
+        row["time/steps_per_second"] = self._steps_done / (now - self._since)
+        row["time/symbols_per_second"] = self._symbols / (now - self._since)
+        for logger in trainer.loggers:
+            logger.log_metrics(row, step=trainer.global_step)
+        self._loss, self._batches, self._steps_done, self._symbols = None, 0, 0, 0
+        self._since = now
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
+        """Leave validation out of the speed of training."""
+        self._steps_done, self._symbols = 0, 0
+        self._since = time.perf_counter()

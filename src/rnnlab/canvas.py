@@ -1,0 +1,101 @@
+"""A sheet to draw on that smooths edges: everything is drawn three times too large, then shrunk."""
+
+import math
+import unicodedata
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+INK = "#222222"
+_SCALE = 3
+_FONTS = ("DejaVuSans.ttf", "Arial.ttf", "LiberationSans-Regular.ttf", "NotoSans-Regular.ttf")
+
+Colour = str | tuple[int, ...]
+_Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+
+class Canvas:
+    """A white sheet; all places and sizes are in pixels of the finished picture.
+
+    Args:
+        width: of the sheet.
+        height: of the sheet.
+    """
+
+    def __init__(self, width: float, height: float) -> None:
+        self.size = (round(width), round(height))
+        self.image = Image.new("RGB", (self.size[0] * _SCALE, self.size[1] * _SCALE), "white")
+        self.pen = ImageDraw.Draw(self.image)
+
+    def line(self, points: NDArray[np.float64], colour: Colour, width: float) -> None:
+        """Draw through points `(P, 2)`."""
+        corners = [(float(x), float(y)) for x, y in points * _SCALE]
+        self.pen.line(corners, fill=colour, width=round(width * _SCALE), joint="curve")
+
+    def rectangle(
+        self,
+        box: tuple[float, float, float, float],
+        fill: Colour | None = None,
+        outline: str | None = None,
+    ) -> None:
+        """Draw a box: left, top, right, bottom."""
+        self.pen.rectangle(
+            tuple(round(edge * _SCALE) for edge in box), fill=fill, outline=outline, width=_SCALE
+        )
+
+    def dot(self, x: float, y: float, radius: float, colour: Colour) -> None:
+        """Draw a filled circle."""
+        box = ((x - radius) * _SCALE, (y - radius) * _SCALE)
+        self.pen.ellipse((*box, (x + radius) * _SCALE, (y + radius) * _SCALE), fill=colour)
+
+    def text(
+        self,
+        place: tuple[float, float],
+        text: str,
+        *,
+        size: float,
+        anchor: str,
+        upright: bool = False,
+    ) -> None:
+        """Write with Pillow's anchors; upright text (read from below) has its middle at `place`."""
+        font = _font(size * _SCALE)
+        text = _writable(text)
+        x, y = place[0] * _SCALE, place[1] * _SCALE
+        if not upright:
+            self.pen.text((x, y), text, fill=INK, font=font, anchor=anchor)
+            return
+        width, height = math.ceil(font.getlength(text)) + 4, math.ceil(size * _SCALE * 1.6)
+        mask = Image.new("L", (width, height))
+        ImageDraw.Draw(mask).text((width / 2, height / 2), text, fill=255, font=font, anchor="mm")
+        mask = mask.rotate(90, expand=True)
+        self.image.paste(INK, (round(x - height / 2), round(y - width / 2)), mask)
+
+    def finish(self) -> Image.Image:
+        """Give the picture at its size."""
+        return self.image.resize(self.size, Image.Resampling.LANCZOS)
+
+
+@lru_cache
+def _font(size: float) -> _Font:
+    """Give a font with accents where the system has one, else Pillow's own."""
+    for name in _FONTS:
+        try:
+            return ImageFont.truetype(name, size)
+        except OSError:
+            continue
+    return ImageFont.load_default(size)
+
+
+def _writable(text: str) -> str:
+    """Leave accents out where only Pillow's own font is there, which has none."""
+    if _font(12).getname()[0] != "Aileron":
+        return text
+    plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    return plain.replace("œ", "oe").replace("Œ", "OE")
+
+
+def text_width(text: str, size: float) -> float:
+    """Give the width of a line of text in pixels."""
+    return _font(size * _SCALE).getlength(_writable(text)) / _SCALE

@@ -1,0 +1,62 @@
+"""`rnnlab-evaluate`: score a run's model on held-out data, also at other lengths than trained."""
+
+from typing import Any, Literal
+
+from rnnlab.cli.exits import command
+
+_USAGE = """
+rnnlab-evaluate: score a trained model, from its run directory alone.
+
+usage: rnnlab-evaluate run=DIR [split=test] [checkpoint=best] [SETTING=VALUE ...]
+
+  run=DIR            the directory that training printed last
+  split=test         test | val
+  checkpoint=best    best | last
+  SETTING=VALUE      any setting of the run's task, data or threads, as in its config.yaml
+
+Examples
+  rnnlab-evaluate run=outputs/copy/lstm/2026-01-01_12-00-00-abc123
+  rnnlab-evaluate run=DIR task.length=100 task.min_length=100 data.test_size=200
+  rnnlab-evaluate run=DIR split=val checkpoint=last
+
+Prints a table, and adds what it found to evaluations.jsonl in the run directory.
+"""
+
+
+def main() -> None:
+    """Read the words, evaluate, print."""
+    command("rnnlab-evaluate", _main)
+
+
+def _main() -> None:
+    from rnnlab.cli.words import parse
+
+    fields: dict[str, Any] = {
+        "run": str,
+        "split": Literal["val", "test"],
+        "checkpoint": Literal["best", "last"],
+    }
+    own, overrides = parse(_USAGE, fields, {"split": "test", "checkpoint": "best"})
+
+    from rnnlab.evaluation import evaluate
+    from rnnlab.report import score_lines
+    from rnnlab.run import Run
+
+    run = Run.load(own["run"])
+    experiment = run.open(overrides, own["checkpoint"])
+    evaluator = evaluate(experiment.model, experiment.task, experiment.batches(own["split"]))
+    found = {
+        "split": own["split"],
+        "checkpoint": own["checkpoint"],
+        "overrides": overrides,
+        "metrics": evaluator.compute(),
+        "floor": dict(experiment.task.floor),
+        "breakdown": evaluator.breakdown(),
+    }
+    run.append_line("evaluations.jsonl", found)
+    columns = {own["split"]: found["metrics"], "floor": found["floor"]}
+    print("\n".join(score_lines(columns)))
+    for name, groups in found["breakdown"].items():
+        print(f"\n{name}")
+        width = max(len(group) for group in groups)
+        print("\n".join(f"  {group:>{width}}  {value:.4g}" for group, value in groups.items()))

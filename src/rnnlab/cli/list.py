@@ -1,0 +1,45 @@
+"""`rnnlab-list`: what there is to choose from."""
+
+import sys
+
+from rnnlab.cli.exits import command
+from rnnlab.errors import ConfigError
+
+_USAGE = """
+rnnlab-list: models, tasks and experiments, each with its one-line description.
+
+usage: rnnlab-list [GROUP ...]
+
+  GROUP    models, tasks, experiments (all three if none is named), optimizers, schedulers,
+           trainers, loggers, debugs; or pairs: which model reads which layout of which task
+"""
+
+_GROUPS = ("model", "task", "experiment", "optimizer", "scheduler", "trainer", "logger", "debug")
+
+
+def main() -> None:
+    """Read the words, print."""
+    command("rnnlab-list", _main)
+
+
+def _main() -> None:
+    words = sys.argv[1:]
+    if {"--help", "-h"} & set(words):
+        print(_USAGE.strip())
+        return
+    from rnnlab.catalogue import describe, pairs
+
+    names = {f"{group}s": group for group in _GROUPS}
+    for word in words:
+        if word not in names and word != "pairs":
+            takes = ", ".join([*names, "pairs"])
+            raise ConfigError(f"{word!r} is nothing to list: it takes {takes}")
+    for word in words or ["models", "tasks", "experiments"]:
+        if word == "pairs":
+            print(pairs())
+            continue
+        entries = describe(names[word])
+        width = max(len(name) for name in entries)
+        print(f"{word}  ({names[word]}=NAME)")
+        print("\n".join(f"  {name:{width}}  {text}" for name, text in entries.items()))
+        print()

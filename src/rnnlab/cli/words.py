@@ -1,0 +1,55 @@
+"""The words of a command that works on a run: `run=DIR`, its own keys, and settings of the run."""
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from rnnlab.config import check_values, near
+from rnnlab.errors import ConfigError
+
+
+def parse(
+    usage: str, fields: Mapping[str, Any], defaults: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
+    """Read `sys.argv`; gives the command's own values and the words left over for the config.
+
+    Args:
+        usage: what `--help` prints.
+        fields: the command's own keys with their annotations; `run` among them, and needed.
+        defaults: their values when not given.
+
+    Raises:
+        ConfigError: a word is no `KEY=VALUE`, a value doesn't fit, or `run` is missing.
+    """
+    words = sys.argv[1:]
+    if {"--help", "-h"} & set(words):
+        print(usage.strip())
+        sys.exit(0)
+    own: dict[str, Any] = dict(defaults)
+    rest = []
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise ConfigError(f"{word!r} can't be read as KEY=VALUE{near(word, list(fields))}")
+        if key in fields:
+            own[key] = _read(value, fields[key])
+        elif "." not in key:
+            raise ConfigError(f"{key} is not a setting{near(key, list(fields))}")
+        else:
+            rest.append(word)
+    if "run" not in own:
+        raise ConfigError("run=DIR is missing: the directory that training printed last")
+    check_values(own, fields)
+    return own, rest
+
+
+def _read(value: str, kind: Any) -> Any:
+    """Read a value; one that is to be a text is never taken for a number."""
+    if kind is str or (kind == str | None and value != "null"):
+        return value
+    try:
+        return yaml.safe_load(value)
+    except yaml.YAMLError:
+        return value

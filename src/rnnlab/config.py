@@ -1,0 +1,381 @@
+"""The one place that checks a config and builds objects from it."""
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, get_type_hints
+
+import hydra
+from hydra.utils import get_object
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import ConfigDict, ValidationError, create_model
+
+from rnnlab.checks import Count, NonNegative, Positive, PositiveInt
+from rnnlab.errors import ConfigError
+
+VERSION_BASE: str | None = "1.3" if hydra.__version__ < "1.4" else None
+"""Must be given to Hydra below 1.4; from 1.4 on there is one behaviour only."""
+
+_ALLOWED = ("rnnlab.", "torch.optim.", "lightning.pytorch.loggers.")
+
+# What we ask of settings that other people's constructors take without saying their range.
+_BORROWED: dict[str, Any] = {"lr": Positive, "weight_decay": NonNegative, "momentum": NonNegative}
+
+_ROOT: dict[str, Any] = {
+    "seed": Count,
+    "threads": PositiveInt,
+    "monitor": str,
+    "mode": Literal["min", "max"],
+    "output_dir": str,
+    "choices": dict[str, str | None],
+}
+_GROUPS = ("task", "model", "data", "optimizer", "scheduler", "trainer", "logger")
+
+
+def config_directory() -> Path:
+    """Find the yaml files: inside an installed package, else beside `src` in a checkout."""
+    inside = Path(__file__).parent / "configs"
+    return inside if inside.is_dir() else Path(__file__).parents[2] / "configs"
+
+
+def compose(overrides: list[str]) -> DictConfig:
+    """Compose `train.yaml` with overrides, as the command line does.
+
+    Raises:
+        ConfigError: an override is no setting, or can't be read.
+    """
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.errors import HydraException
+
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(config_directory()), version_base=VERSION_BASE):
+            cfg = hydra_compose("train", overrides, return_hydra_config=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(explain(error, overrides)) from error
+    choices = dict(cfg.hydra.runtime.choices)
+    with open_dict(cfg):
+        del cfg["hydra"]
+    return with_choices(cfg, choices)
+
+
+def with_choices(cfg: DictConfig, choices: Mapping[str, Any]) -> DictConfig:
+    """Record which options of the groups were chosen."""
+    cfg = cfg.copy()
+    cfg.choices = {k: v for k, v in choices.items() if not k.startswith("hydra/")}
+    return cfg
+
+
+def apply_overrides(cfg: DictConfig, overrides: list[str]) -> DictConfig:
+    """Change settings of a config that was composed before.
+
+    Raises:
+        ConfigError: an override is no setting, can't be read, or chooses from a group.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    cfg = cfg.copy()
+    OmegaConf.set_struct(cfg, True)
+    known = _keys(cfg)
+    problems = []
+    for text in overrides:
+        try:
+            override = OverridesParser.create().parse_override(text)
+        except HydraException as error:
+            problems.append(f"{text!r} can't be read as KEY=VALUE: {str(error).splitlines()[0]}")
+            continue
+        key = override.key_or_group
+        if key not in known:
+            problems.append(f"{key} is not a setting of this run{near(key, known)}")
+        else:
+            OmegaConf.update(cfg, key, override.value())
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return cfg
+
+
+def explain(error: Exception, overrides: list[str]) -> str:
+    """Say in one line a problem what is wrong with overrides that Hydra refused."""
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    problems, groups, settings = [], [], []
+    directory = config_directory()
+    for text in overrides:
+        try:
+            override = OverridesParser.create().parse_override(text)
+        except HydraException as parsing:
+            first = str(parsing).splitlines()[0]
+            problems.append(f"{text!r} can't be read as KEY=VALUE: {first}")
+            continue
+        group = override.key_or_group
+        if not (directory / group).is_dir():
+            settings.append(override.key_or_group)
+            continue
+        options = sorted(path.stem for path in (directory / group).glob("*.yaml"))
+        value = override.value()
+        unknown = [v for v in [value] if isinstance(v, str) and v not in options and v != "null"]
+        if unknown:
+            problems.append(
+                f"{group}={value} is not to be had{near(str(value), options)}; "
+                f"{group} is one of {', '.join(options)}"
+            )
+        else:
+            groups.append(text)
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(directory), version_base=VERSION_BASE):
+            known = _keys(hydra_compose("train", groups))
+    except (HydraException, OmegaConfBaseException):
+        known = []
+    if known:
+        names = sorted(path.name for path in directory.iterdir() if path.is_dir())
+        for key in settings:
+            if key not in known and not key.startswith("hydra"):
+                problems.append(f"{key} is not a setting{near(key, [*known, *names])}")
+    return "\n".join(problems) if problems else str(error).strip()
+
+
+def _keys(cfg: DictConfig) -> list[str]:
+    """Give every key of a config, dotted, those of inner mappings too."""
+    keys: list[str] = []
+    for key in cfg:
+        inner = cfg._get_node(key)
+        keys.append(str(key))
+        if isinstance(inner, DictConfig) and not inner._is_none():
+            keys += [f"{key}.{name}" for name in _keys(inner)]
+    return keys
+
+
+def near(word: str, known: Sequence[str]) -> str:
+    """Suggest what was meant."""
+    near = difflib.get_close_matches(word, known, n=1)
+    if not near:
+        last = word.rsplit(".", 1)[-1]
+        near = [key for key in known if key.rsplit(".", 1)[-1] == last][:1]
+    return f": did you mean {near[0]}?" if near else ""
+
+
+def check(cfg: DictConfig) -> None:
+    """Find every problem of a whole config before anything is built.
+
+    Raises:
+        ConfigError: one line a problem, each naming the key, what it got and what it takes.
+    """
+    tree = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(tree, dict)
+    root = {key: value for key, value in tree.items() if key not in _GROUPS}
+    problems = _check_fields("", root, _ROOT, strict=True, others=[*_GROUPS])
+    for group in _GROUPS:
+        if tree.get(group) is not None:
+            problems += _check_node(group, tree[group])
+        elif group != "logger":
+            problems.append(f"{group} is missing")
+    if problems:
+        raise ConfigError("\n".join(problems))
+
+
+def check_values(values: Mapping[str, Any], fields: Mapping[str, Any]) -> None:
+    """Compare a command's own values with their annotations.
+
+    Raises:
+        ConfigError: one line a problem.
+    """
+    problems = _check_fields("", values, fields, strict=True, others=[], loose=True)
+    if problems:
+        raise ConfigError("\n".join(problems))
+
+
+def build(path: str, node: Any, *given: Any) -> Any:
+    """Build what a config node says, with the positional arguments that code gives.
+
+    Inner nodes are built too; one whose constructor waits for arguments from code becomes a
+    callable that takes them, and so does this node where `given` is empty.
+
+    Args:
+        path: the node's key, for errors.
+        node: a mapping with `_target_`.
+        given: positional arguments of the target.
+
+    Raises:
+        ConfigError: the target refuses its settings; the message begins with the key.
+    """
+    if isinstance(node, DictConfig):
+        node = OmegaConf.to_container(node, resolve=True)
+    settings = {
+        key: _build_inner(f"{path}.{key}", value)
+        for key, value in node.items()
+        if key != "_target_"
+    }
+    make = _Recipe(path, _target(node["_target_"]), settings)
+    return make(*given) if given or not make.waits else make
+
+
+def _build_inner(path: str, value: Any) -> Any:
+    if isinstance(value, dict) and "_target_" in value:
+        return build(path, value)
+    return value
+
+
+class _Recipe:
+    """A constructor with its settings, waiting for what code gives; like `functools.partial`."""
+
+    def __init__(self, path: str, func: Callable[..., Any], keywords: dict[str, Any]) -> None:
+        self.path = path
+        self.func = func
+        self.keywords = keywords
+
+    @property
+    def waits(self) -> bool:
+        return any(
+            p.default is p.empty and p.kind is not p.KEYWORD_ONLY and p.kind is not p.VAR_KEYWORD
+            for name, p in inspect.signature(self.func).parameters.items()
+            if name not in self.keywords
+        )
+
+    def __call__(self, *given: Any) -> Any:
+        try:
+            return self.func(*given, **self.keywords)
+        except ConfigError as error:
+            text = str(error)
+            named = text.startswith(("data.", "task.", "model.", "trainer.", self.path))
+            raise ConfigError(text if named else f"{self.path}: {text}") from error
+        except (ValueError, TypeError) as error:
+            if self.func.__module__.startswith("rnnlab."):
+                raise
+            raise ConfigError(f"{self.path}: {error}") from error
+
+
+def target(node: Any) -> Any:
+    """Give the class or function that a node names."""
+    return _target(node["_target_"])
+
+
+@cache
+def _target(name: str) -> Callable[..., Any]:
+    made = get_object(name)
+    assert callable(made)
+    return made
+
+
+def _check_node(path: str, node: Any) -> list[str]:
+    """Bind a node, and all nodes inside it, to the signatures of their targets."""
+    if not isinstance(node, dict) or not isinstance(node.get("_target_"), str):
+        return [f"{path} must be a mapping with _target_, got {node!r}"]
+    name = node["_target_"]
+    if not name.startswith(_ALLOWED):
+        return [f"{path}._target_ must begin with one of {', '.join(_ALLOWED)}, got {name}"]
+    try:
+        target = _target(name)
+    except Exception as error:  # noqa: BLE001 - Hydra wraps whatever the import raised
+        return [f"{path}._target_ must name a class or function, got {name} ({error})"]
+    ours = name.startswith("rnnlab.")
+    settings = {key: value for key, value in node.items() if key != "_target_"}
+    inner = {
+        key: value
+        for key, value in settings.items()
+        if isinstance(value, dict) and "_target_" in value
+    }
+    fields = {key: Any if key in inner else kind for key, kind in _signature(target, ours).items()}
+    problems = _check_fields(path, settings, fields, strict=ours, others=[], loose=not ours)
+    for key, value in inner.items():
+        problems += _check_node(f"{path}.{key}", value)
+    return problems
+
+
+def _signature(target: Callable[..., Any], ours: bool) -> dict[str, Any]:
+    """Give the config keys of a target with their annotations.
+
+    Ours are its keyword-only parameters. Of other people's we take all but the first positional
+    one, which code gives.
+    """
+    function = target.__init__ if inspect.isclass(target) else target
+    hints = get_type_hints(function, include_extras=True)
+    parameters = [
+        p
+        for p in inspect.signature(target).parameters.values()
+        if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
+    if ours:
+        keyword = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
+        return {p.name: hints.get(p.name, Any) for p in keyword}
+    if parameters and parameters[0].default is parameters[0].empty:
+        parameters = parameters[1:]
+    return {p.name: _BORROWED.get(p.name, Any) for p in parameters}
+
+
+def _check_fields(
+    path: str,
+    values: Mapping[str, Any],
+    fields: Mapping[str, Any],
+    *,
+    strict: bool,
+    others: list[str],
+    loose: bool = False,
+) -> list[str]:
+    """Compare values with annotations; `loose` lets keys be missing."""
+    prefix = f"{path}." if path else ""
+    problems = []
+    for key in values:
+        if key not in fields and key not in others:
+            near = difflib.get_close_matches(key, [*fields, *others], n=1)
+            hint = f"did you mean {prefix}{near[0]}?" if near else f"it takes {', '.join(fields)}"
+            problems.append(f"{prefix}{key} is not a setting: {hint}")
+    model = create_model(
+        "Settings",
+        __config__=ConfigDict(arbitrary_types_allowed=True, strict=strict),
+        **{_safe(key): (kind, None if loose else ...) for key, kind in fields.items()},  # type: ignore[call-overload]
+    )
+    try:
+        model.model_validate({_safe(key): value for key, value in values.items() if key in fields})
+    except ValidationError as error:
+        wanted: dict[str, list[str]] = {}
+        got: dict[str, Any] = {}
+        for problem in error.errors():
+            key = str(problem["loc"][0])[len("field_") :]
+            wanted.setdefault(key, []).append(_wants(problem))
+            got[key] = None if problem["type"] == "missing" else values.get(key)
+        for key, wants in wanted.items():
+            if wants == ["missing"]:
+                problems.append(f"{prefix}{key} is missing")
+            else:
+                said = "null" if got[key] is None else repr(got[key])
+                takes = " or ".join(dict.fromkeys(wants))
+                problems.append(f"{prefix}{key} must be {takes}, got {said}")
+    return problems
+
+
+def _safe(key: str) -> str:
+    return f"field_{key}"  # pydantic keeps some names for itself
+
+
+def _wants(problem: Any) -> str:
+    """Say in our words what pydantic wanted."""
+    context = problem.get("ctx", {})
+    texts = {
+        "missing": "missing",
+        "greater_than_equal": f"{context.get('ge')} or more",
+        "greater_than": f"more than {context.get('gt')}",
+        "less_than_equal": f"at most {context.get('le')}",
+        "less_than": f"less than {context.get('lt')}",
+        "literal_error": f"one of {context.get('expected')}".replace("'", ""),
+        "int_type": "a whole number",
+        "int_from_float": "a whole number",
+        "float_type": "a number",
+        "bool_type": "true or false",
+        "string_type": "a text",
+        "list_type": "a list",
+        "none_required": "null",
+        "callable_type": "a mapping with _target_",
+        "is_instance_of": "a mapping with _target_",
+    }
+    return texts.get(problem["type"], problem["msg"])

@@ -1,0 +1,193 @@
+"""From a task's batches to what a trainer reads: loaders, finite training sets, curricula."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from rnnlab.checks import PositiveInt
+from rnnlab.errors import ConfigError
+from rnnlab.spec import Batch, Split
+from rnnlab.tasks.base import Task
+
+_SHUFFLE = 3  # beside the splits' 0, 1, 2 in the seed of a random stream
+
+
+class Curriculum:
+    """Sequence length as training goes on: from `start` to `end` in equal steps, then `end`.
+
+    Args:
+        start: length at the first update, in what the task's `length` counts.
+        end: length from update `steps` on.
+        steps: updates.
+    """
+
+    def __init__(self, *, start: PositiveInt, end: PositiveInt, steps: PositiveInt) -> None:
+        self.start, self.end, self.steps = start, end, steps
+
+    def length(self, index: int) -> int:
+        """Give the length of training batch `index`."""
+        share = min(index / self.steps, 1.0)
+        return round(self.start + share * (self.end - self.start))
+
+
+class Data:
+    """The batches of each split.
+
+    Args:
+        task: makes them.
+        batch_size: B, sequences an update, over all devices.
+        train_size: sequences to train on, shuffled anew each time through; `null` makes fresh
+            ones without end, or for a text reads all of it.
+        val_size: sequences to validate on; `null` for all where the task's data end.
+        test_size: sequences to test on; as `val_size`.
+        curriculum: how long sequences are as training goes on, or `null`.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        *,
+        batch_size: PositiveInt,
+        train_size: PositiveInt | None,
+        val_size: PositiveInt | None,
+        test_size: PositiveInt | None,
+        curriculum: Curriculum | None,
+    ) -> None:
+        self.task = task
+        self.batch_size = batch_size
+        self.train_size = train_size
+        self.curriculum = curriculum
+        self._sizes = {"val": val_size, "test": test_size}
+        for split in ("val", "test"):
+            if self._sizes[split] is None and task.num_batches(split, batch_size) is None:
+                raise ConfigError(
+                    f"data.{split}_size must be a number, got null: this task makes sequences "
+                    "without end"
+                )
+        if train_size is not None and task.num_batches("train", batch_size) is not None:
+            raise ConfigError(
+                f"data.train_size must be null, got {train_size}: this task reads a text in order"
+            )
+        if train_size is not None and curriculum is not None:
+            raise ConfigError("data.curriculum needs fresh sequences: data.train_size must be null")
+
+    def train(self, index: int) -> Batch:
+        """Make training batch `index`, a pure function of seed and index."""
+        if self.train_size is not None:
+            return self._from_pool(index)
+        length = None if self.curriculum is None else self.curriculum.length(index)
+        return self.task.sample("train", index, self.batch_size, length=length)
+
+    def held_out(self, split: Split) -> list[tuple[int, int]]:
+        """Give (index, batch_size) of each batch of the validation or test split."""
+        size = self._sizes[split]
+        most = self.task.num_batches(split, self.batch_size)
+        if most is not None:  # contiguous streams: every batch has all rows
+            wanted = most if size is None else min(most, -(-size // self.batch_size))
+            return [(index, self.batch_size) for index in range(wanted)]
+        assert size is not None  # checked in the constructor
+        full, rest = divmod(size, self.batch_size)
+        plan = [(index, self.batch_size) for index in range(full)]
+        return [*plan, (full, rest)] if rest else plan
+
+    def _from_pool(self, index: int) -> Batch:
+        """Pick rows of the finite training set, in an order shuffled anew each epoch."""
+        assert self.train_size is not None
+        pool = self._pool()
+        size = min(self.batch_size, self.train_size)
+        batches = self.train_size // size
+        epoch, place = divmod(index, batches)
+        rng = np.random.default_rng(np.random.SeedSequence([self.task.seed, _SHUFFLE, epoch]))
+        rows = torch.from_numpy(rng.permutation(self.train_size)[place * size : (place + 1) * size])
+        return Batch(*(None if part is None else part[rows] for part in pool))
+
+    def _pool(self) -> Batch:
+        if not hasattr(self, "_made_pool"):
+            assert self.train_size is not None
+            self._made_pool = self.task.sample("train", 0, self.train_size)
+        return self._made_pool
+
+
+class TrainLoader:
+    """Training batches from a position on; one pass ends where it is time to validate.
+
+    It has a length and a state, so that a resumed run goes on with the batch that was next.
+
+    Args:
+        data: makes the batches.
+        every: batches between validations.
+        total: batches of the whole run; the last pass is shorter where it ends.
+        rank: which share of the rows is this process's.
+        world_size: processes that share each batch.
+        repeat: give batch 0 always, to see whether a model can learn it by heart.
+    """
+
+    def __init__(
+        self,
+        data: Data,
+        *,
+        every: int,
+        total: int,
+        rank: int = 0,
+        world_size: int = 1,
+        repeat: bool = False,
+    ) -> None:
+        self.data = data
+        self.every = every
+        self.total = total
+        self.rank = rank
+        self.world_size = world_size
+        self.repeat = repeat
+        self.position = 0
+
+    def __len__(self) -> int:
+        into = self.position % self.every
+        return min(self.every - into, max(self.total - self.position, 0))
+
+    def __iter__(self) -> Iterator[Batch]:
+        for _ in range(len(self)):
+            index, self.position = self.position, self.position + 1
+            yield share(self.data.train(0 if self.repeat else index), self.rank, self.world_size)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give the number of batches handed out."""
+        return {"position": self.position}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved position."""
+        self.position = state["position"]
+
+
+class HeldOutLoader:
+    """The batches of the validation or test split, the same each time.
+
+    Args:
+        data: makes the batches.
+        split: which.
+        rank: which share of the batches is this process's.
+        world_size: processes that share them.
+    """
+
+    def __init__(self, data: Data, split: Split, *, rank: int = 0, world_size: int = 1) -> None:
+        self.data = data
+        self.split = split
+        self.rank = rank
+        self.world_size = world_size
+        self.plan = data.held_out(split)
+
+    def __len__(self) -> int:
+        return len(self.plan)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for index, size in self.plan:
+            batch = self.data.task.sample(self.split, index, size)
+            yield share(batch, self.rank, self.world_size)
+
+
+def share(batch: Batch, rank: int, world_size: int) -> Batch:
+    """Give every `world_size`-th row, beginning with row `rank`."""
+    if world_size == 1:
+        return batch
+    return Batch(*(None if part is None else part[rank::world_size] for part in batch))

@@ -1,0 +1,45 @@
+"""Texts and pictures that show what a model does with a task."""
+
+import torch
+from PIL import Image
+
+from rnnlab.draw import heat_map
+from rnnlab.generate import free_run, reads_answers
+from rnnlab.models.base import Model
+from rnnlab.models.seq2seq import Seq2Seq
+from rnnlab.spec import Batch
+from rnnlab.tasks.base import Task
+
+_ROWS = 8
+
+
+@torch.no_grad()
+def exhibits(model: Model, task: Task, batch: Batch) -> dict[str, str | Image.Image]:
+    """Show a few rows of a batch: what the task shows of the answers, and where attention was."""
+    few = Batch(*(None if part is None else part[:_ROWS] for part in batch))
+    training = model.training
+    model.eval()
+    free = task.scores_free_run and reads_answers(model)
+    output = free_run(model, few) if free else model(few)[0]
+    shown: dict[str, str | Image.Image] = {"samples": task.show(few, output)}
+    if isinstance(model, Seq2Seq) and model.attention is not None:
+        shown["attention"] = _attention_map(model, task, few)
+    model.train(training)
+    return shown
+
+
+def _attention_map(model: Seq2Seq, task: Task, batch: Batch) -> Image.Image:
+    """Draw the weights of the first row over its real source steps and answered steps."""
+    weights = model.attend(batch)
+    assert weights is not None
+    assert batch.source is not None
+    source_mask = batch.source_mask if batch.source_mask is not None else batch.source.new_ones(
+        batch.source.shape[:2], dtype=torch.bool
+    )
+    answered, real = batch.mask[0], source_mask[0]
+    return heat_map(
+        weights[0][answered][:, real].cpu().numpy(),
+        row_labels=task.labels(batch.target[0][answered]),
+        column_labels=task.labels(batch.source[0][real]),
+        title="attention: answers down, source across",
+    )

@@ -1,0 +1,114 @@
+"""The only LightningModule: any model, any task."""
+
+from collections.abc import Callable
+from typing import Any
+
+import lightning.pytorch as L
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+
+from rnnlab.evaluation import Evaluator, resume
+from rnnlab.models.base import Model
+from rnnlab.spec import Batch
+from rnnlab.state import State, detach, leaves, like
+from rnnlab.tasks.base import Task
+
+MakeScheduler = Callable[[Optimizer, int, str], LRScheduler | ReduceLROnPlateau]
+
+
+class SequenceModule(L.LightningModule):
+    """Joins a model with a task.
+
+    Attributes:
+        carried: the detached state after the last training batch, where batches go on from each
+            other; it is part of the checkpoint.
+        grad_norm: the gradient's norm before clipping, at the last update.
+        evaluator: scores the validation that runs.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        task: Task,
+        *,
+        make_optimizer: Callable[[Any], Optimizer],
+        make_scheduler: MakeScheduler,
+        monitor: str,
+        mode: str,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.task = task
+        self.make_optimizer = make_optimizer
+        self.make_scheduler = make_scheduler
+        self.monitor = monitor
+        self.mode = mode
+        self.carried: State | None = None
+        self._next_carried: State | None = None
+        self.grad_norm: Tensor | None = None
+        self.evaluator: Evaluator | None = None
+
+    def training_step(self, batch: Batch, batch_index: int) -> dict[str, Tensor]:  # noqa: ARG002
+        """Give the loss, and the outputs for whoever scores them."""
+        state = resume(self.model, batch, self.carried)
+        output, state = self.model.forward_training(batch, state, self.global_step)
+        # An optimizer may evaluate a step several times (L-BFGS): the state moves on at its end.
+        self._next_carried = None if batch.first is None else detach(state)
+        return {"loss": self.task.loss(output, batch), "output": output.detach()}
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
+        """Carry the state on."""
+        self.carried = self._next_carried
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin to score."""
+        self.evaluator = Evaluator(self.model, self.task)
+
+    def validation_step(self, batch: Batch, batch_index: int) -> Tensor:  # noqa: ARG002
+        """Score one batch; gives the outputs to show."""
+        assert self.evaluator is not None
+        return self.evaluator.update(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log every metric once."""
+        assert self.evaluator is not None
+        scores = {f"val/{name}": value for name, value in self.evaluator.compute().items()}
+        self.log_dict(scores, sync_dist=self.trainer.world_size > 1)
+
+    def configure_optimizers(self) -> Any:
+        """Build the optimizer and its schedule over all updates of the run."""
+        optimizer = self.make_optimizer(self.model.parameters())
+        scheduler = self.make_scheduler(optimizer, self.trainer.max_steps, self.mode)
+        per_validation = isinstance(scheduler, ReduceLROnPlateau)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {
+                "scheduler": scheduler,
+                "interval": "epoch" if per_validation else "step",
+                "monitor": self.monitor,
+            },
+        }
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,  # noqa: ARG002
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,  # noqa: ARG002
+    ) -> None:
+        """Clip by norm, and keep the norm before; without clipping only measure it."""
+        limit = float("inf") if gradient_clip_val is None else gradient_clip_val
+        self.grad_norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Save the carried state, as plain tensors."""
+        checkpoint["carried"] = None if self.carried is None else leaves(self.carried)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take the carried state up again, in the shape that the model gives states."""
+        tensors = checkpoint["carried"]
+        if tensors is not None:
+            rows = tensors[0].shape[0]
+            nothing = Batch(*(torch.zeros(rows, 0),) * 3)
+            self.carried = like(self.model.begin(nothing), tensors)

@@ -1,0 +1,96 @@
+"""Let a model speak: from a prompt to a text, or a picture and its numbers."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from rnnlab.errors import ConfigError
+from rnnlab.feedback import greedy
+from rnnlab.generate import beam_search, free_run_with_answers, sampler
+from rnnlab.models.base import Model
+from rnnlab.spec import Tokens
+from rnnlab.tasks.base import Task
+
+_LIVELY = 0.8  # temperature where no one continuation is right
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How answers are chosen.
+
+    Attributes:
+        temperature: 0 is the likeliest token; `None` is 0.8 where no one continuation is right.
+        top_k: draw among so many of the likeliest only; `None` for all.
+        beam: number of beams; `None` for none.
+        seed: of the draws.
+    """
+
+    temperature: float | None
+    top_k: int | None
+    beam: int | None
+    seed: int
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """What a model said: a thing to look at, and the numbers `(B, T)` or `(B, T, O)`."""
+
+    shown: str | Image.Image
+    answers: Tensor
+
+    def save(self, directory: Path) -> list[Path]:
+        """Write `sample.png`, and `sample.csv` with a row a step; gives their paths."""
+        directory.mkdir(exist_ok=True)
+        picture, table = directory / "sample.png", directory / "sample.csv"
+        assert isinstance(self.shown, Image.Image)
+        self.shown.save(picture)
+        with table.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            size = self.answers.shape[2]
+            writer.writerow(["sample", "step", *(f"output_{i}" for i in range(size))])
+            for row, sequence in enumerate(self.answers.tolist()):
+                writer.writerows([row, step, *values] for step, values in enumerate(sequence))
+        return [picture, table]
+
+
+def speak(
+    model: Model,
+    task: Task,
+    prompt: str | None,
+    num_samples: int,
+    length: int | None,
+    manner: Manner,
+) -> Spoken:
+    """Answer a prompt `num_samples` times.
+
+    Raises:
+        ConfigError: the prompt or the manner doesn't go with the task.
+    """
+    tokens = isinstance(task.spec.target, Tokens)
+    temperature = manner.temperature
+    if temperature is None:
+        temperature = 0.0 if task.scores_free_run or not tokens or manner.beam else _LIVELY
+    _check_manner(manner, temperature, tokens)
+    batch = task.prompt(prompt, num_samples, length)
+    if manner.beam is not None:
+        answers, _ = beam_search(model, batch, manner.beam, task.end)
+    else:
+        choose = greedy
+        if temperature > 0:
+            generator = torch.Generator().manual_seed(manner.seed)
+            choose = sampler(temperature, manner.top_k, generator)
+        _, answers = free_run_with_answers(model, batch, choose)
+    return Spoken(task.tell(batch, answers), answers)
+
+
+def _check_manner(manner: Manner, temperature: float, tokens: bool) -> None:
+    if not tokens and (temperature > 0 or manner.top_k or manner.beam):
+        raise ConfigError("temperature, top_k and beam must be null: this task answers in numbers")
+    if manner.beam is not None and temperature > 0:
+        raise ConfigError(f"temperature must be 0 or null with beam={manner.beam}, got {temperature}")
+    if manner.top_k is not None and temperature == 0:
+        raise ConfigError(f"top_k={manner.top_k} needs a temperature above 0")

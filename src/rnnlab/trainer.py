@@ -1,0 +1,99 @@
+"""What trains: budgets, precision, devices."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import lightning.pytorch as L
+import torch
+from lightning.pytorch.loggers.logger import Logger
+
+from rnnlab.checks import Positive, PositiveInt
+from rnnlab.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How to train. It ends with the first budget that is spent.
+
+    Attributes:
+        accelerator: where to run.
+        devices: how many of them; each takes its share of every batch.
+        strategy: how several devices work together.
+        precision: of the arithmetic.
+        deterministic: whether only algorithms that repeat bit for bit are allowed.
+        max_steps: budget in updates.
+        max_sequences: budget in sequences, or `null`.
+        max_minutes: budget in minutes of training, or `null`.
+        val_every: updates between validations.
+        log_every: updates between rows of training scalars.
+        clip_norm: largest norm of the gradient, or `null`.
+        accumulate: batches an update.
+        patience: validations without a new best before training stops, or `null`.
+        overfit: train and validate on training batch 0 alone.
+        profile: print where the time went.
+    """
+
+    accelerator: Literal["cpu", "gpu"]
+    devices: PositiveInt
+    strategy: Literal["auto", "ddp", "ddp_spawn"]
+    precision: Literal["32-true", "16-mixed", "bf16-mixed", "64-true"]
+    deterministic: bool
+    max_steps: PositiveInt
+    max_sequences: PositiveInt | None
+    max_minutes: Positive | None
+    val_every: PositiveInt
+    log_every: PositiveInt
+    clip_norm: Positive | None
+    accumulate: PositiveInt
+    patience: PositiveInt | None
+    overfit: bool
+    profile: bool
+
+    def total_steps(self, batch_size: int) -> int:
+        """Give the budget in updates of `batch_size` sequences a batch."""
+        if self.max_sequences is None:
+            return self.max_steps
+        return min(self.max_steps, max(1, self.max_sequences // (batch_size * self.accumulate)))
+
+    def check(self, batch_size: int) -> None:
+        """Refuse what can't run here.
+
+        Raises:
+            ConfigError: a device isn't there, or a batch can't be shared evenly.
+        """
+        if self.accelerator == "gpu" and torch.cuda.device_count() < self.devices:
+            raise ConfigError(
+                f"trainer.devices={self.devices} needs as many CUDA devices, found "
+                f"{torch.cuda.device_count()}: take trainer=cpu"
+            )
+        if batch_size % self.devices:
+            raise ConfigError(
+                f"data.batch_size must be a multiple of trainer.devices={self.devices}, "
+                f"got {batch_size}"
+            )
+
+    def build(
+        self, batch_size: int, callbacks: list[L.Callback], loggers: list[Logger]
+    ) -> L.Trainer:
+        """Make Lightning's trainer."""
+        return L.Trainer(
+            accelerator=self.accelerator,
+            devices=self.devices,
+            strategy=self.strategy,
+            precision=self.precision,
+            deterministic=self.deterministic,
+            max_epochs=-1,
+            max_steps=self.total_steps(batch_size),
+            max_time=None if self.max_minutes is None else {"seconds": self.max_minutes * 60},
+            reload_dataloaders_every_n_epochs=1,  # asks anew how long the last, shorter epoch is
+            gradient_clip_val=self.clip_norm,
+            accumulate_grad_batches=self.accumulate,
+            log_every_n_steps=1,  # it logs validation only; `Telemetry` logs training
+            profiler="simple" if self.profile else None,
+            callbacks=callbacks,
+            logger=loggers,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+        )
