@@ -21,7 +21,7 @@ def train(overrides: list[str]) -> "Run":
     Raises:
         ConfigError: a setting is wrong; nothing was written.
     """
-    from rnnlab.config import compose
+    from rnnlab.compose import compose
     from rnnlab.experiment import train
 
     return train(compose(overrides))

@@ -89,8 +89,10 @@ def _font(size: float) -> _Font:
 
 
 def _writable(text: str) -> str:
-    """Leave accents out where only Pillow's own font is there, which has none."""
-    if _font(12).getname()[0] != "Aileron":
+    """Spell out line breaks and the like; leave accents out where the font has none."""
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    font = _font(12)
+    if isinstance(font, ImageFont.FreeTypeFont) and font.getname()[0] != "Aileron":
         return text
     plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
     return plain.replace("œ", "oe").replace("Œ", "OE")

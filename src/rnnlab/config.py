@@ -3,21 +3,15 @@
 import difflib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
-from pathlib import Path
+from functools import cache, partial
 from typing import Any, Literal, get_type_hints
 
-import hydra
 from hydra.utils import get_object
-from omegaconf import DictConfig, OmegaConf, open_dict
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import DictConfig, OmegaConf
 from pydantic import ConfigDict, ValidationError, create_model
 
 from rnnlab.checks import Count, NonNegative, Positive, PositiveInt
 from rnnlab.errors import ConfigError
-
-VERSION_BASE: str | None = "1.3" if hydra.__version__ < "1.4" else None
-"""Must be given to Hydra below 1.4; from 1.4 on there is one behaviour only."""
 
 _ALLOWED = ("rnnlab.", "torch.optim.", "lightning.pytorch.loggers.")
 
@@ -33,136 +27,6 @@ _ROOT: dict[str, Any] = {
     "choices": dict[str, str | None],
 }
 _GROUPS = ("task", "model", "data", "optimizer", "scheduler", "trainer", "logger")
-
-
-def config_directory() -> Path:
-    """Find the yaml files: inside an installed package, else beside `src` in a checkout."""
-    inside = Path(__file__).parent / "configs"
-    return inside if inside.is_dir() else Path(__file__).parents[2] / "configs"
-
-
-def compose(overrides: list[str]) -> DictConfig:
-    """Compose `train.yaml` with overrides, as the command line does.
-
-    Raises:
-        ConfigError: an override is no setting, or can't be read.
-    """
-    from hydra import compose as hydra_compose
-    from hydra import initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-    from hydra.errors import HydraException
-
-    GlobalHydra.instance().clear()
-    try:
-        with initialize_config_dir(str(config_directory()), version_base=VERSION_BASE):
-            cfg = hydra_compose("train", overrides, return_hydra_config=True)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(explain(error, overrides)) from error
-    choices = dict(cfg.hydra.runtime.choices)
-    with open_dict(cfg):
-        del cfg["hydra"]
-    return with_choices(cfg, choices)
-
-
-def with_choices(cfg: DictConfig, choices: Mapping[str, Any]) -> DictConfig:
-    """Record which options of the groups were chosen."""
-    cfg = cfg.copy()
-    cfg.choices = {k: v for k, v in choices.items() if not k.startswith("hydra/")}
-    return cfg
-
-
-def apply_overrides(cfg: DictConfig, overrides: list[str]) -> DictConfig:
-    """Change settings of a config that was composed before.
-
-    Raises:
-        ConfigError: an override is no setting, can't be read, or chooses from a group.
-    """
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
-
-    cfg = cfg.copy()
-    OmegaConf.set_struct(cfg, True)
-    known = _keys(cfg)
-    problems = []
-    for text in overrides:
-        try:
-            override = OverridesParser.create().parse_override(text)
-        except HydraException as error:
-            problems.append(f"{text!r} can't be read as KEY=VALUE: {str(error).splitlines()[0]}")
-            continue
-        key = override.key_or_group
-        if key not in known:
-            problems.append(f"{key} is not a setting of this run{near(key, known)}")
-        else:
-            OmegaConf.update(cfg, key, override.value())
-    if problems:
-        raise ConfigError("\n".join(problems))
-    return cfg
-
-
-def explain(error: Exception, overrides: list[str]) -> str:
-    """Say in one line a problem what is wrong with overrides that Hydra refused."""
-    from hydra import compose as hydra_compose
-    from hydra import initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
-
-    problems, groups, settings = [], [], []
-    directory = config_directory()
-    for text in overrides:
-        try:
-            override = OverridesParser.create().parse_override(text)
-        except HydraException as parsing:
-            first = str(parsing).splitlines()[0]
-            problems.append(f"{text!r} can't be read as KEY=VALUE: {first}")
-            continue
-        group = override.key_or_group
-        if not (directory / group).is_dir():
-            settings.append(override.key_or_group)
-            continue
-        options = sorted(path.stem for path in (directory / group).glob("*.yaml"))
-        value = override.value()
-        unknown = [v for v in [value] if isinstance(v, str) and v not in options and v != "null"]
-        if unknown:
-            problems.append(
-                f"{group}={value} is not to be had{near(str(value), options)}; "
-                f"{group} is one of {', '.join(options)}"
-            )
-        else:
-            groups.append(text)
-    GlobalHydra.instance().clear()
-    try:
-        with initialize_config_dir(str(directory), version_base=VERSION_BASE):
-            known = _keys(hydra_compose("train", groups))
-    except (HydraException, OmegaConfBaseException):
-        known = []
-    if known:
-        names = sorted(path.name for path in directory.iterdir() if path.is_dir())
-        for key in settings:
-            if key not in known and not key.startswith("hydra"):
-                problems.append(f"{key} is not a setting{near(key, [*known, *names])}")
-    return "\n".join(problems) if problems else str(error).strip()
-
-
-def _keys(cfg: DictConfig) -> list[str]:
-    """Give every key of a config, dotted, those of inner mappings too."""
-    keys: list[str] = []
-    for key in cfg:
-        inner = cfg._get_node(key)
-        keys.append(str(key))
-        if isinstance(inner, DictConfig) and not inner._is_none():
-            keys += [f"{key}.{name}" for name in _keys(inner)]
-    return keys
-
-
-def near(word: str, known: Sequence[str]) -> str:
-    """Suggest what was meant."""
-    near = difflib.get_close_matches(word, known, n=1)
-    if not near:
-        last = word.rsplit(".", 1)[-1]
-        near = [key for key in known if key.rsplit(".", 1)[-1] == last][:1]
-    return f": did you mean {near[0]}?" if near else ""
 
 
 def check(cfg: DictConfig) -> None:
@@ -216,7 +80,8 @@ def build(path: str, node: Any, *given: Any) -> Any:
         for key, value in node.items()
         if key != "_target_"
     }
-    make = _Recipe(path, _target(node["_target_"]), settings)
+    make = _Recipe(_target(node["_target_"]), **settings)
+    make.path = path
     return make(*given) if given or not make.waits else make
 
 
@@ -226,13 +91,10 @@ def _build_inner(path: str, value: Any) -> Any:
     return value
 
 
-class _Recipe:
-    """A constructor with its settings, waiting for what code gives; like `functools.partial`."""
+class _Recipe(partial[Any]):
+    """A constructor with its settings, waiting for what code gives; its errors name the key."""
 
-    def __init__(self, path: str, func: Callable[..., Any], keywords: dict[str, Any]) -> None:
-        self.path = path
-        self.func = func
-        self.keywords = keywords
+    path: str
 
     @property
     def waits(self) -> bool:
@@ -379,3 +241,12 @@ def _wants(problem: Any) -> str:
         "is_instance_of": "a mapping with _target_",
     }
     return texts.get(problem["type"], problem["msg"])
+
+
+def near(word: str, known: Sequence[str]) -> str:
+    """Suggest what was meant."""
+    near = difflib.get_close_matches(word, known, n=1)
+    if not near:
+        last = word.rsplit(".", 1)[-1]
+        near = [key for key in known if key.rsplit(".", 1)[-1] == last][:1]
+    return f": did you mean {near[0]}?" if near else ""

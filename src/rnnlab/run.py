@@ -126,7 +126,7 @@ class Run:
         Raises:
             ConfigError: an override or the directory is at fault, or no longer fits the weights.
         """
-        from rnnlab.config import apply_overrides
+        from rnnlab.compose import apply_overrides
         from rnnlab.experiment import Experiment
 
         experiment = Experiment.assemble(apply_overrides(self.config, overrides))

@@ -21,16 +21,19 @@ def _main() -> None:
     from hydra.core.hydra_config import HydraConfig
     from hydra.errors import HydraException
 
-    from rnnlab.config import VERSION_BASE, config_directory, explain, with_choices
+    from rnnlab.compose import VERSION_BASE, config_directory, explain, with_choices
 
     options: dict[str, Any] = {"config_path": str(config_directory()), "config_name": "train"}
     if VERSION_BASE is not None:
         options["version_base"] = VERSION_BASE
 
+    composed = False
     refused: list[ConfigError] = []
 
     @hydra.main(**options)
     def run(cfg: DictConfig) -> None:
+        nonlocal composed
+        composed = True
         try:
             _train(with_choices(cfg, HydraConfig.get().runtime.choices))
         except ConfigError as error:  # Hydra would add a line of its own
@@ -39,7 +42,10 @@ def _main() -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # gives us its errors, for one clear line and status 2
     try:
         run()
-    except (HydraException, OmegaConfBaseException) as error:
+    except Exception as error:
+        # Hydra lets some mistakes through as bare ValueErrors; before our part none is a bug here.
+        if composed and not isinstance(error, (HydraException, OmegaConfBaseException)):
+            raise
         overrides = [word for word in sys.argv[1:] if not word.startswith("-")]
         raise ConfigError(explain(error, overrides)) from error
     if refused:

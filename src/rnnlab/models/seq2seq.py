@@ -12,10 +12,11 @@ from rnnlab.errors import ConfigError
 from rnnlab.feedback import feed, greedy, keep
 from rnnlab.models.attention import AdditiveAttention, Attention, DotAttention
 from rnnlab.models.base import Model
-from rnnlab.models.schedule import TeacherSchedule
+from rnnlab.models.bridge import Bridge
+from rnnlab.models.schedule import Constant, TeacherSchedule
 from rnnlab.models.stream import Stream
 from rnnlab.spec import Batch, Layout, TaskSpec
-from rnnlab.state import State, detach, flatten, structure, unflatten
+from rnnlab.state import State
 
 
 class Seq2SeqState(NamedTuple):
@@ -84,6 +85,7 @@ class Seq2Seq(Model):
         if spec.source is None or spec.target is None:
             raise ConfigError("an encoder-decoder model needs a task with a source and a target")
         _check_attention(attention, attention_size, context_every_step, input_feeding)
+        _check_teacher(spec, teacher_forcing)
         self.spec = spec
         self.reverse_source = reverse_source
         self.context_every_step = context_every_step
@@ -106,19 +108,21 @@ class Seq2Seq(Model):
         self.readout = nn.Linear(size, spec.target.size)
 
     def begin(self, batch: Batch) -> Seq2SeqState:
-        """Read the whole source."""
+        """Read the whole source; the (first) encoder's state is clamped where the batch says so."""
         source = batch.source
         if source is None:
             raise ValueError("an encoder-decoder model reads Batch.source; this batch has none")
         mask = batch.source_mask
         if mask is None:
             mask = torch.ones(source.shape[:2], dtype=torch.bool, device=source.device)
-        memory, final = self._read(self.encoder, source, mask, self.reverse_source)
+        start = self.encoder.begin(batch)
+        memory, final = self._read(self.encoder, source, start, mask, self.reverse_source)
         finals = [final]
         summary = self._summary(memory, mask, self.reverse_source)
         if self.backward_encoder is not None:
+            start = self.backward_encoder.zero_state(source.shape[0])
             other, final = self._read(
-                self.backward_encoder, source, mask, not self.reverse_source
+                self.backward_encoder, source, start, mask, not self.reverse_source
             )
             finals.append(final)
             summary = torch.cat(
@@ -143,15 +147,15 @@ class Seq2Seq(Model):
             state = state._replace(context=attended[:, 0])
         return output[:, 0], state._replace(decoder=decoder)
 
-    def forward(
-        self, batch: Batch, state: State | None = None
-    ) -> tuple[Tensor, Seq2SeqState]:
+    def forward(self, batch: Batch, state: State | None = None) -> tuple[Tensor, Seq2SeqState]:
         """Answer every step of the batch, `(B, T, O)`."""
         output, _, state = self._decode(batch, self.begin(batch) if state is None else state)
         return output, state
 
     def attend(self, batch: Batch) -> Tensor | None:
         """Give the attention weights `(B, T, S)` while decoding the batch's own answers."""
+        if self.attention is None:
+            return None
         return self._decode(batch, self.begin(batch))[1]
 
     def forward_training(
@@ -174,9 +178,7 @@ class Seq2Seq(Model):
             outputs.append(output)
         return torch.stack(outputs, dim=1), state
 
-    def _decode(
-        self, batch: Batch, state: Seq2SeqState
-    ) -> tuple[Tensor, Tensor | None, Seq2SeqState]:
+    def _decode(self, batch: Batch, state: Seq2SeqState) -> tuple[Tensor, Tensor, Seq2SeqState]:
         """Give outputs, attention weights and the last state; every input is the batch's own."""
         if self.input_feeding:
             return self._decode_by_step(batch, state)
@@ -189,7 +191,7 @@ class Seq2Seq(Model):
 
     def _decode_by_step(
         self, batch: Batch, state: Seq2SeqState
-    ) -> tuple[Tensor, Tensor | None, Seq2SeqState]:
+    ) -> tuple[Tensor, Tensor, Seq2SeqState]:
         outputs, maps = [], []
         for input in batch.input.unbind(1):
             features, decoder = self.decoder.step(input, state.decoder, state.context)
@@ -199,22 +201,20 @@ class Seq2Seq(Model):
             maps.append(weights)
         return torch.cat(outputs, dim=1), torch.cat(maps, dim=1), state
 
-    def _answer(
-        self, features: Tensor, state: Seq2SeqState
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Features `(B, T, H)` -> outputs, attention contexts and weights."""
+    def _answer(self, features: Tensor, state: Seq2SeqState) -> tuple[Tensor, Tensor, Tensor]:
+        """Features `(B, T, H)` -> outputs, contexts and weights; no attention gives size 0."""
         if self.attention is None or self.combine is None:
-            return self.readout(features), features[:, :, :0], None
+            nothing = features[:, :, :0]
+            return self.readout(features), nothing, nothing
         contexts, weights = self.attention(features, state.keys, state.memory, state.mask)
         combined = torch.tanh(self.combine(torch.cat([contexts, features], dim=2)))
         return self.readout(combined), contexts, weights
 
     @staticmethod
     def _read(
-        encoder: Stream, source: Tensor, mask: Tensor, reverse: bool
+        encoder: Stream, source: Tensor, start: State, mask: Tensor, reverse: bool
     ) -> tuple[Tensor, State]:
         """Encode from one end; the memory stands in the source's own order."""
-        start = encoder.zero_state(source.shape[0])
         if not reverse:
             return encoder.unroll(source, start, mask)
         memory, final = encoder.unroll(reverse_real(source, mask), start, mask)
@@ -226,33 +226,6 @@ class Seq2Seq(Model):
         if reverse:
             return memory[:, 0]
         return last_real(memory, mask, memory[:, 0])
-
-
-class Bridge(nn.Module):
-    """Turn the encoders' last states into the decoder's first.
-
-    One encoder with states of the decoder's own shape: copied (Sutskever et al., 2014). Else
-    tanh(W s + b) of all numbers side by side (Cho et al., 2014, appendix A.1.1).
-
-    Args:
-        sources: one state of each encoder, for its shape.
-        target: one state of the decoder, for its shape.
-    """
-
-    def __init__(self, sources: list[State], target: State) -> None:
-        super().__init__()
-        self.copies = len(sources) == 1 and structure(sources[0]) == structure(target)
-        self.template = detach(target)
-        if not self.copies:
-            size = sum(flatten(state).shape[1] for state in sources)
-            self.map = nn.Linear(size, flatten(target).shape[1])
-
-    def forward(self, finals: list[State]) -> State:
-        """Last states of the encoders -> first state of the decoder."""
-        if self.copies:
-            return finals[0]
-        flat = torch.cat([flatten(state) for state in finals], dim=1)
-        return unflatten(torch.tanh(self.map(flat)), self.template)
 
 
 def reverse_real(steps: Tensor, mask: Tensor) -> Tensor:
@@ -271,6 +244,15 @@ def _make_attention(
     if kind == "additive":
         return AdditiveAttention(query_size, memory_size, attention_size or query_size)
     return DotAttention(query_size, memory_size) if kind == "dot" else None
+
+
+def _check_teacher(spec: TaskSpec, schedule: TeacherSchedule) -> None:
+    always = isinstance(schedule, Constant) and schedule.value == 1
+    if not (spec.feedback or always):
+        raise ConfigError(
+            "teacher_forcing must be Constant with value=1 where a task feeds no answers back, got "
+            f"{type(schedule).__name__} {vars(schedule)}"
+        )
 
 
 def _check_attention(

@@ -1,6 +1,7 @@
 """Encode -> cell -> readout: the model that answers while it reads."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import ClassVar, Literal
 
 import torch
@@ -28,7 +29,8 @@ class Stream(Model):
         context_size: numbers that another model adds to each step's input.
         cell: makes one layer from its input size.
         num_layers: L; the layers share all settings but their sizes.
-        dropout: share of the numbers set to 0 between layers and before the readout.
+        dropout: share of the numbers set to 0 between layers and before the readout, unless that
+            lies inside the cell.
         embedding_size: numbers a token is turned into; `null` is one-hot.
         initial_state: all zero, or learned.
         horizon: steps that gradients flow back, `null` for all; see `unroll_within`.
@@ -58,11 +60,16 @@ class Stream(Model):
             if initial_state == "learned"
             else None
         )
-        self.dropout = nn.Dropout(dropout)
         top = self.cell.layers[-1]
+        answered = top.answers and spec.target is not None
+        if answered and dropout and num_layers == 1:
+            raise ConfigError(
+                f"dropout must be 0 with one layer that holds its own readout, got {dropout}"
+            )
+        self.dropout = nn.Dropout(0.0 if answered else dropout)
         self.readout = (
             nn.Identity()
-            if spec.target is None or top.answers
+            if spec.target is None or answered
             else nn.Linear(top.output_size, spec.target.size)
         )
         self.taught = isinstance(top, Jordan) and top.teacher_forcing
@@ -99,7 +106,7 @@ class Stream(Model):
         """Take one step without a teacher: `(B,)` or `(B, I)` -> `(B, O)`."""
         features = _join(self.embed(input), context)
         if self.taught:
-            features = F.pad(features, (0, self.output_size + 1))
+            features = F.pad(features, (0, 2 * self.output_size))
         features, state = self.cell(features, state)
         return self.readout(self.dropout(features)), state
 
@@ -117,7 +124,7 @@ class Stream(Model):
             inputs: read at each step.
             state: before the first.
             mask: `(B, T)` True on real steps; after them the state is held.
-            teacher: `(B, T, O + 1)` what the cell is taught of the step before.
+            teacher: `(B, T, 2 O)` what the cell is taught of the step before.
             context: `(B, T, context_size)` what another model adds to each input.
         """
         features = _join(_join(self.embed(inputs), context), teacher)
@@ -130,14 +137,16 @@ class Stream(Model):
         return self.unroll(batch.input, state, teacher=self._teacher(batch))
 
     def _teacher(self, batch: Batch) -> Tensor | None:
-        """Give what was right at t-1, and a 1 where the model answered there."""
+        """Give what was right at t-1, and a 1 for each number that was taught there."""
         if not self.taught:
             return None
         target = batch.target
         if isinstance(self.spec.target, Tokens):
             target = F.one_hot(target, self.spec.target.vocab_size)
-        told = batch.mask[..., None]
-        right = torch.cat([target * told, told], dim=2).to(torch.get_default_dtype())
+        told = batch.mask[..., None].expand_as(target)
+        if batch.target_mask is not None:
+            told = told & batch.target_mask
+        right = torch.cat([target, told], dim=2)
         return F.pad(right, (0, 0, 1, 0))[:, :-1]
 
 
@@ -175,7 +184,8 @@ def _stack(
     dropout: float,
 ) -> Stack:
     cells: list[Cell] = []
-    answers = getattr(make, "func", make).answers
+    kind = make.func if isinstance(make, partial) else make
+    answers = getattr(kind, "answers", False)
     for layer in range(num_layers):
         if not answers:
             cell = make(input_size)

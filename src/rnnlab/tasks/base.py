@@ -73,11 +73,9 @@ class Task(ABC):
         if isinstance(self.spec.target, Tokens):
             target = batch.target.masked_fill(~batch.mask, -100)
             return F.cross_entropy(output.flatten(0, 1), target.flatten(), ignore_index=-100)
-        error = (output - batch.target).square()
-        taught = batch.mask[..., None].expand_as(error)
-        if batch.target_mask is not None:
-            taught = taught & batch.target_mask
-        return (error * taught).sum() / taught.sum()
+        taught = _taught(batch)
+        error = (output - batch.target).masked_fill(~taught, 0.0)
+        return error.square().sum() / taught.sum()
 
     def metrics(self, output: Tensor, batch: Batch) -> dict[str, Mean]:
         """Score outputs `(B, T, O)` where the mask is True; `loss` is always among them.
@@ -85,8 +83,10 @@ class Task(ABC):
         Tokens add `accuracy` per answered step, and `exact_match` per sequence.
         """
         steps = batch.mask.sum()
-        scores = {"loss": Mean(self.loss(output, batch), steps)}
-        if isinstance(self.spec.target, Tokens):
+        tokens = isinstance(self.spec.target, Tokens)
+        counted = steps if tokens else _taught(batch).sum()
+        scores = {"loss": Mean(self.loss(output, batch), counted)}
+        if tokens:
             right = (output.argmax(dim=2) == batch.target) | ~batch.mask
             answered = right & batch.mask
             rows = torch.tensor(batch.mask.shape[0], device=output.device)
@@ -126,7 +126,15 @@ class Task(ABC):
 
     def labels(self, ids: Tensor) -> list[str]:
         """Name the symbols or steps of a sequence `(T,)` or `(T, I)`, for a picture's axis."""
-        return [str(i) for i in ids.tolist()] if ids.dim() == 1 else [str(t) for t in range(len(ids))]
+        return (
+            [str(i) for i in ids.tolist()] if ids.dim() == 1 else [str(t) for t in range(len(ids))]
+        )
+
+
+def _taught(batch: Batch) -> Tensor:
+    """Tell which numbers of the target `(B, T, O)` are taught."""
+    taught = batch.mask[..., None].expand_as(batch.target)
+    return taught if batch.target_mask is None else taught & batch.target_mask
 
 
 class Scorer:
@@ -142,7 +150,9 @@ class Scorer:
     def update(self, output: Tensor, batch: Batch) -> None:
         """Score one batch."""
         for name, (value, weight) in self.task.metrics(output, batch).items():
-            total = self._totals.setdefault(name, [torch.zeros_like(value), torch.zeros_like(weight)])
+            total = self._totals.setdefault(
+                name, [torch.zeros_like(value), torch.zeros_like(weight)]
+            )
             # A mean over nothing is nan; it weighs nothing here.
             total[0] = total[0] + torch.where(weight > 0, value * weight, 0)
             total[1] = total[1] + weight

@@ -88,9 +88,7 @@ class Copy(Task):
             length = int(rng.integers(self.min_length, self.length, endpoint=True))
         symbols = rng.integers(self.num_symbols, size=(batch_size, length))
         recalled = self.recall(symbols)
-        shown = np.concatenate(
-            [symbols, np.full((batch_size, self.delay), self.blank)], axis=1
-        )
+        shown = np.concatenate([symbols, np.full((batch_size, self.delay), self.blank)], axis=1)
         if self.layout == "encoder_decoder":
             cue = np.full((batch_size, 1), self.cue)
             return Batch(

@@ -1,0 +1,311 @@
+"""Addition: spelled in digits, bit by bit, and of two marked numbers in a stream."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rnnlab.checks import PositiveInt
+from rnnlab.errors import ConfigError
+from rnnlab.spec import Batch, Layout, Reals, Split, TaskSpec, Tokens
+from rnnlab.tasks.base import Mean, Task
+from rnnlab.tasks.splits import SPLITS, mix, split_of
+from rnnlab.tasks.transduction import Pairs, Transduction
+
+
+class Addition(Transduction):
+    """Decimal addition: `12+34` -> `46`.
+
+    Each number draws its count of digits, then its digits; none begins with 0 but 0 itself. Which
+    split a problem belongs to is a fixed hash of its two numbers, 80 : 10 : 10, whatever the seed
+    is and in whichever order they stand: a sum of train is never one of val or test. Sutskever et
+    al. (2014) is where reading one way and answering the other began; `answer_order` is the
+    choice that matters here, for carries run from the least significant digit. A decoded answer is
+    written as usual in either order.
+
+    Args:
+        layout: given by the model.
+        seed: of the data.
+        length: most digits of a number. Where `sample` is given a length, all numbers have it.
+        min_length: fewest digits; `null` is 1.
+        answer_order: which digit of the answer comes first.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        seed: int,
+        *,
+        length: PositiveInt,
+        min_length: PositiveInt | None,
+        answer_order: Literal["most_significant_first", "least_significant_first"],
+    ) -> None:
+        self.length = length
+        self.min_length = _least(min_length, length, default=1)
+        self.reversed = answer_order == "least_significant_first"
+        super().__init__(layout, seed, "0123456789+")
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Spell an answer, most significant digit first."""
+        digits = self.words(ids)
+        return self.join(digits[::-1] if self.reversed else digits)
+
+    def pairs(self, split: Split, index: int, batch_size: int, length: int | None) -> Pairs:
+        """Draw problems until the split has enough of its own."""
+        rng = self.rng(split, index)
+        low, high = (self.min_length, self.length) if length is None else (length, length)
+        draws = batch_size * (2 if split == "train" else 16)
+        kept: list[np.ndarray] = []
+        while sum(map(len, kept)) < batch_size:
+            digits = _numbers(rng, draws, low, high)
+            kept.append(digits[split_of(_keys(digits)) == SPLITS.index(split)])
+        left, right = np.concatenate(kept)[:batch_size].transpose(1, 0, 2)
+        total = _add(left, right)
+        source, source_length = self._spell_sum(left, right)
+        counts = _count(total)
+        if not self.reversed:
+            total = _flip(total, counts)
+        return Pairs(source, source_length, total + self.num_specials, counts)
+
+    def _spell_sum(self, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Write `left+right` as ids, most significant digits first."""
+        first, second = _count(left)[:, None], _count(right)[:, None]
+        width = left.shape[1]
+        source = np.full((len(left), 2 * width + 1), 10)  # 10 is the plus
+        source[:, :width] = np.where(np.arange(width) < first, _flip(left, first[:, 0]), 10)
+        digits = _flip(right, second[:, 0])
+        np.put_along_axis(source, first + 1 + np.arange(width), digits, axis=1)
+        return source + self.num_specials, (first + 1 + second)[:, 0]
+
+
+class AdditionBinary(Task):
+    """The sequential adder: two bits come in a step, one bit of their sum goes out.
+
+    Least significant first, so a machine of two states, carry and no carry, is all that it takes
+    (Minsky, 1967, section 2.3); a state must hold the carry, for the column alone does not show it.
+    3 + 6 in 3 bits, and a last column of zeros for the last carry:
+
+        input    1 1 0 0
+                 0 1 1 0
+        target   1 0 0 1
+        mask     x x x x
+
+    In the encoder-decoder layout the source is all columns, and the decoder reads its last bit:
+    input `2 1 0 0`, 2 being the start symbol. All rows of a batch have one length. Splits are
+    random streams of their own; sums of few bits stand in all of them, so generalisation shows
+    at lengths beyond those of training. The floor is the best answer from the column alone.
+
+    Args:
+        layout: given by the model.
+        seed: of the data.
+        length: most bits of a number.
+        min_length: fewest bits; each batch draws its own number. `null` is always `length`.
+    """
+
+    def __init__(
+        self, layout: Layout, seed: int, *, length: PositiveInt, min_length: PositiveInt | None
+    ) -> None:
+        super().__init__(layout, seed)
+        self.length = length
+        self.min_length = _least(min_length, length, default=length)
+        decodes = layout == "encoder_decoder"
+        self.spec = TaskSpec(
+            input=Tokens(3) if decodes else Reals(2),
+            target=Tokens(2),
+            source=Reals(2) if decodes else None,
+            feedback=decodes,
+        )
+        self.floor = _column_floor(self.min_length, self.length)
+
+    def sample(
+        self, split: Split, index: int, batch_size: int, *, length: int | None = None
+    ) -> Batch:
+        """Make one batch of sums of numbers of `length` bits."""
+        rng = self.rng(split, index)
+        if length is None:
+            length = int(rng.integers(self.min_length, self.length, endpoint=True))
+        bits = np.zeros((batch_size, length + 1, 2), dtype=np.int64)
+        bits[:, :length] = rng.integers(2, size=(batch_size, length, 2))
+        total = _add(bits[:, :-1, 0], bits[:, :-1, 1], base=2)
+        columns = torch.from_numpy(bits.astype(np.float32))
+        target = torch.from_numpy(total)
+        mask = torch.ones(total.shape, dtype=torch.bool)
+        if self.layout == "stream":
+            return Batch(columns, target, mask)
+        start = torch.full((batch_size, 1), 2)
+        inputs = torch.cat([start, target[:, :-1]], dim=1)
+        return Batch(inputs, target, mask, columns, torch.ones_like(mask))
+
+    def show(self, batch: Batch, output: Tensor) -> str:
+        """Align both numbers, the sum and the answer, least significant bit first."""
+        columns = batch.input if batch.source is None else batch.source
+        answers = output.argmax(dim=2)
+        blocks = []
+        for row in range(min(4, len(answers))):
+            left, right = columns[row].long().unbind(1)
+            named = {"a": left, "b": right, "a + b": batch.target[row], "answer": answers[row]}
+            wrong = int((answers[row] != batch.target[row]).sum())
+            lines = [f"{name:<8}{_digits(bits)}" for name, bits in named.items()]
+            blocks.append("\n".join(lines) + (f"   {wrong} wrong" if wrong else ""))
+        return "\n\n".join(blocks)
+
+
+class AdditionMarked(Task):
+    """The adding problem: the sum of the two marked numbers of a long stream.
+
+    Hochreiter and Schmidhuber (1997), experiment 4, as in Arjovsky, Shah and Bengio (2016),
+    section 4.2: values are uniform in [0, 1), one marker stands in each half, the answer is due
+    at the last step.
+
+        input    .3 .7 .2 .9 .1 .5
+                  0  1  0  0  1  0
+        target    _  _  _  _  _ .8
+        mask      .  .  .  .  .  x
+
+    In the encoder-decoder layout the source is the whole stream and the decoder takes one step,
+    with 0 to read. The floor of `loss`, 1/6, is the squared error of always saying 1; `correct`
+    is the share of answers within 0.04 of the sum.
+
+    Args:
+        layout: given by the model.
+        seed: of the data.
+        length: steps, 2 or more.
+        min_length: fewest steps; each batch draws its own number. `null` is always `length`.
+    """
+
+    tolerance = 0.04
+
+    def __init__(
+        self, layout: Layout, seed: int, *, length: PositiveInt, min_length: PositiveInt | None
+    ) -> None:
+        super().__init__(layout, seed)
+        self.length = length
+        self.min_length = _least(min_length, length, default=length)
+        if self.min_length < 2:
+            raise ConfigError(f"length and min_length must be 2 or more, got {self.min_length}")
+        decodes = layout == "encoder_decoder"
+        self.spec = TaskSpec(
+            input=Reals(1) if decodes else Reals(2),
+            target=Reals(1),
+            source=Reals(2) if decodes else None,
+        )
+        self.floor = {"loss": 1 / 6, "correct": 1 - (1 - self.tolerance) ** 2}
+
+    def sample(
+        self, split: Split, index: int, batch_size: int, *, length: int | None = None
+    ) -> Batch:
+        """Make one batch; all rows have one length."""
+        rng = self.rng(split, index)
+        if length is None:
+            length = int(rng.integers(self.min_length, self.length, endpoint=True))
+        rows, half = np.arange(batch_size), length // 2
+        steps = np.zeros((batch_size, length, 2), dtype=np.float32)
+        steps[:, :, 0] = rng.random((batch_size, length), dtype=np.float32)
+        steps[rows, rng.integers(half, size=batch_size), 1] = 1
+        steps[rows, rng.integers(half, length, size=batch_size), 1] = 1
+        total = (steps[:, :, 0] * steps[:, :, 1]).sum(1)
+        shown = torch.from_numpy(steps)
+        if self.layout == "encoder_decoder":
+            answer = torch.from_numpy(total)[:, None, None]
+            once = torch.ones((batch_size, 1), dtype=torch.bool)
+            real = torch.ones(shown.shape[:2], dtype=torch.bool)
+            return Batch(torch.zeros_like(answer), answer, once, shown, real)
+        target = torch.zeros((batch_size, length, 1))
+        target[:, -1, 0] = torch.from_numpy(total)
+        mask = torch.zeros((batch_size, length), dtype=torch.bool)
+        mask[:, -1] = True
+        return Batch(shown, target, mask)
+
+    def metrics(self, output: Tensor, batch: Batch) -> dict[str, Mean]:
+        """Add to the loss the share of answers within 0.04 of the sum."""
+        scores = super().metrics(output, batch)
+        error = (output - batch.target)[batch.mask].abs()
+        scores["correct"] = Mean((error < self.tolerance).float().mean(), scores["loss"].weight)
+        return scores
+
+    def show(self, batch: Batch, output: Tensor) -> str:
+        """Give a line a sequence: the marked numbers, their steps, the sum and the answer."""
+        shown = batch.input if batch.source is None else batch.source
+        lines = []
+        for row in range(min(8, len(shown))):
+            values, marked = shown[row, :, 0], shown[row, :, 1].nonzero().flatten().tolist()
+            parts = " + ".join(f"{float(values[t]):.3f} (step {t})" for t in marked)
+            total, answer = float(batch.target[row, -1, 0]), float(output[row, -1, 0])
+            verdict = "" if abs(answer - total) < self.tolerance else "  x"
+            lines.append(f"{parts} = {total:.3f}   claims {answer:.3f}{verdict}")
+        return "\n".join(lines)
+
+
+def _least(min_length: int | None, length: int, *, default: int) -> int:
+    if min_length is not None and min_length > length:
+        raise ConfigError(f"min_length must be at most length={length}, got {min_length}")
+    return default if min_length is None else min_length
+
+
+def _numbers(rng: np.random.Generator, n: int, low: int, high: int) -> np.ndarray:
+    """Draw `(n, 2, high)` digits, least significant first, zeros above each number's own."""
+    counts = rng.integers(low, high, endpoint=True, size=(n, 2, 1))
+    digits = rng.integers(10, size=(n, 2, high))
+    leading = np.arange(high) == counts - 1
+    digits = np.where(leading & (counts > 1), rng.integers(1, 10, size=(n, 2, 1)), digits)
+    return np.where(np.arange(high) < counts, digits, 0)
+
+
+def _keys(digits: np.ndarray) -> np.ndarray:
+    """Give one key for a pair of numbers `(n, 2, D)`, whichever comes first."""
+    powers = np.uint64(10) ** np.arange(digits.shape[2], dtype=np.uint64)  # wraps beyond 19 digits
+    numbers = (digits.astype(np.uint64) * powers).sum(2, dtype=np.uint64)
+    return mix(numbers).sum(1, dtype=np.uint64)
+
+
+def _add(left: np.ndarray, right: np.ndarray, base: int = 10) -> np.ndarray:
+    """Add digits `(B, D)`, least significant first -> `(B, D + 1)`."""
+    total = np.zeros((left.shape[0], left.shape[1] + 1), dtype=np.int64)
+    total[:, :-1] = left + right
+    for place in range(left.shape[1]):
+        total[:, place + 1] += total[:, place] // base
+        total[:, place] %= base
+    return total
+
+
+def _count(digits: np.ndarray) -> np.ndarray:
+    """Count the digits of numbers `(B, D)` without zeros in front; 0 has one."""
+    places = np.arange(1, digits.shape[1] + 1)
+    return np.maximum((places * (digits > 0)).max(1), 1)
+
+
+def _flip(digits: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Reverse the first `counts` of each row; what follows is of no meaning."""
+    places = counts[:, None] - 1 - np.arange(digits.shape[1])
+    return np.take_along_axis(digits, np.maximum(places, 0), axis=1)
+
+
+def _column_floor(low: int, high: int) -> dict[str, float]:
+    """Score the best answer from the column alone, over all lengths with equal weight of batches.
+
+    The carry into place i is 1 with probability (1 - 2^-i) / 2, so no carry is the better guess
+    everywhere. A column 00 tells a little more than others: the last one is always 00.
+    """
+    carry = (1 - 0.5 ** np.arange(high + 1)) / 2
+    lengths = range(low, high + 1)
+    others = sum(carry[:length].sum() for length in lengths)
+    last = sum(carry[length] for length in lengths)
+    steps, batches = sum(lengths), len(lengths)
+    weights = np.array([0.75 * steps, 0.25 * steps + batches])
+    rates = np.array([0.75 * others, 0.25 * others + last]) / weights
+    nats = np.array([_entropy(rate) for rate in rates])
+    return {
+        "loss": float(weights @ nats / weights.sum()),
+        "accuracy": float(1 - weights @ rates / weights.sum()),
+    }
+
+
+def _entropy(p: float) -> float:
+    """Entropy of a coin in nats."""
+    return float(-sum(q * np.log(q) for q in (p, 1 - p) if q > 0))
+
+
+def _digits(bits: Tensor) -> str:
+    return "".join(map(str, bits.tolist()))

@@ -1,0 +1,272 @@
+"""Text, read a character at a time."""
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Annotated
+
+import numpy as np
+import torch
+from annotated_types import Gt, Lt
+from torch import Tensor
+
+from rnnlab.checks import PositiveInt
+from rnnlab.errors import ConfigError
+from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
+from rnnlab.tasks.base import Mean, Task
+from rnnlab.tasks.corpus import read_plays, read_text
+
+Share = Annotated[float, Gt(0), Lt(1)]
+
+_VISIBLE = {"\n": "↵", "\t": "→"}
+
+
+class NextChar(Task):
+    """Next character: predict what follows in a text.
+
+    Elman (1990) for letters in a row; Graves (2013) for long texts. Each split is one piece of
+    the text, train first. Length 7:
+
+        input    R O M E O : ↵
+        target   O M E O : ↵ O
+        mask     x x x x x x x
+
+    Stream layout: a split is cut into `batch_size` streams, and batch i is the i-th window of
+    each, so that the state goes on from batch to batch; `first` is True in a stream's first
+    window. Encoder-decoder layout: the first `cut` characters of each window are the source, the
+    decoder's first input is the last of them, and it goes on from there; windows overlap by
+    `cut`, so each character is answered once, and none needs the state of another.
+
+    A character is a Unicode code point; the vocabulary is that of the whole text. The data are
+    the text: the seed changes nothing.
+
+    The floors are the two models that remember nothing, counted on train and scored on val: the
+    unigram model, which looks at nothing (`loss`, `bits_per_char`, `accuracy`), and the bigram
+    model, which looks at the present character (`loss_bigram` in nats, `accuracy_bigram`).
+
+    Args:
+        layout: given by the model.
+        seed: without effect.
+        path: the text file, UTF-8; `null` is the plays of Shakespeare.
+        length: characters of a window.
+        cut: characters of a window that the encoder reads, `null` for half; encoder-decoder
+            layout only.
+        val_fraction: share of the text, before the test split.
+        test_fraction: share of the text, at its end.
+
+    Attributes:
+        vocabulary: all characters of the text, sorted.
+    """
+
+    scores_free_run = False
+
+    def __init__(
+        self,
+        layout: Layout,
+        seed: int,
+        *,
+        path: str | None,
+        length: PositiveInt,
+        cut: PositiveInt | None,
+        val_fraction: Share,
+        test_fraction: Share,
+    ) -> None:
+        super().__init__(layout, seed)
+        if layout == "stream" and cut is not None:
+            raise ConfigError(
+                f"task.cut must be null with a model that reads a stream, got {cut}: the cut is "
+                "between an encoder and a decoder"
+            )
+        self.length = length
+        self.cut = cut
+        text = read_plays() if path is None else read_text(path)
+        codes = np.frombuffer(text.encode("utf-32-le"), dtype="<u4")
+        present = np.bincount(codes) > 0
+        self.vocabulary = "".join(map(chr, np.flatnonzero(present)))
+        if len(self.vocabulary) < 2:
+            raise ConfigError(
+                f"task.path must be a text of 2 or more different characters, got {path!r} with "
+                f"nothing but {self.vocabulary!r}"
+            )
+        ids = torch.from_numpy((np.cumsum(present) - 1)[codes])
+        self._splits = _split(ids, val_fraction, test_fraction)
+        for split in self._splits:
+            self.num_batches(split, 1)
+        symbols = Tokens(len(self.vocabulary))
+        self.spec = TaskSpec(
+            input=symbols,
+            target=symbols,
+            source=symbols if layout == "encoder_decoder" else None,
+            feedback=True,
+        )
+
+    @cached_property
+    def floor(self) -> Mapping[str, float]:  # type: ignore[override]  # a value, made late
+        """What remembering nothing scores; counted when asked for, in a fifth of a second."""
+        train, val = self._splits["train"].numpy(), self._splits["val"].numpy()
+        return ngram_floors(train, val, len(self.vocabulary))
+
+    def encode(self, text: str) -> list[int]:
+        """Spell a text as ids.
+
+        Raises:
+            ConfigError: a character is not in the vocabulary.
+        """
+        ids = {character: index for index, character in enumerate(self.vocabulary)}
+        for position, character in enumerate(text):
+            if character not in ids:
+                known = self.vocabulary[:100] + ("..." if len(self.vocabulary) > 100 else "")
+                raise ConfigError(
+                    f"prompt must be of the {len(self.vocabulary)} characters that the text has, "
+                    f"got {character!r} at position {position}; it takes {known!r}"
+                )
+        return [ids[character] for character in text]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Read ids as a text, the inverse of `encode`."""
+        return "".join(self.vocabulary[index] for index in ids)
+
+    def num_batches(self, split: Split, batch_size: int) -> int:
+        """Count the windows of a stream: how many batches answer the split once."""
+        return self._grid(split, batch_size, self.length)[1]
+
+    def sample(
+        self, split: Split, index: int, batch_size: int, *, length: int | None = None
+    ) -> Batch:
+        """Make one batch: window `index`, modulo their number, of every stream."""
+        length = self.length if length is None else length
+        stream, count = self._grid(split, batch_size, length)
+        read = self._read(length)
+        answered = length - read if self.layout == "encoder_decoder" else length
+        window = index % count
+        starts = torch.arange(batch_size) * stream + window * answered
+        text = self._splits[split][starts[:, None] + torch.arange(read + answered)]
+        batch = Batch(
+            input=text[:, read - 1 : -1],
+            target=text[:, read:],
+            mask=torch.ones(batch_size, answered, dtype=torch.bool),
+        )
+        if self.layout == "stream":
+            return batch._replace(first=torch.full((batch_size,), window == 0))
+        source = text[:, :read]
+        return batch._replace(source=source, source_mask=torch.ones(source.shape, dtype=torch.bool))
+
+    def prompt_batch(self, ids: Sequence[int], num_samples: int, length: int) -> Batch:
+        """Make a batch whose masked steps, run free, continue a prompt by `length` characters.
+
+        All rows are alike. The prompt is read whole in the stream layout; its last characters,
+        as many as `cut`, are the source in the other. An empty prompt stands for the beginning of
+        a line. Inputs behind the prompt and all targets are placeholders.
+        """
+        if not ids:
+            ids = [max(self.vocabulary.find("\n"), 0)]
+        prompt = torch.tensor(ids).expand(num_samples, -1)
+        read = self._read(self.length)
+        told = prompt[:, -1:] if self.layout == "encoder_decoder" else prompt
+        blanks = torch.zeros(num_samples, length - 1, dtype=torch.int64)
+        inputs = torch.cat([told, blanks], dim=1)
+        mask = torch.ones(inputs.shape, dtype=torch.bool)
+        mask[:, : told.shape[1] - 1] = False
+        batch = Batch(input=inputs, target=torch.zeros_like(inputs), mask=mask)
+        if self.layout == "stream":
+            return batch
+        source = prompt[:, -read:]
+        return batch._replace(source=source, source_mask=torch.ones(source.shape, dtype=torch.bool))
+
+    def metrics(self, output: Tensor, batch: Batch) -> dict[str, Mean]:
+        """Score the loss in nats and in bits per character, and the accuracy."""
+        scores = super().metrics(output, batch)
+        del scores["exact_match"]  # of a whole window: never
+        loss, steps = scores["loss"]
+        return scores | {"bits_per_char": Mean(loss / math.log(2), steps)}
+
+    def show(self, batch: Batch, output: Tensor) -> str:
+        """Align the text with what the model guessed, each character after the true ones."""
+        width = 80
+        guesses = output.argmax(dim=2)
+        blocks = []
+        for row in range(min(4, batch.input.shape[0])):
+            lines = [
+                f"text   {self._visible(batch.target[row, :width])}",
+                f"guess  {self._visible(guesses[row, :width])}",
+            ]
+            if batch.source is not None:
+                lines.insert(0, f"source {self._visible(batch.source[row, -width:])}")
+            blocks.append("\n".join(lines))
+        return "\n\n".join(blocks)
+
+    def labels(self, ids: Tensor) -> list[str]:
+        """Spell each id in one sign that can be seen."""
+        return [
+            _VISIBLE.get(c, c if c.isprintable() else "\N{REPLACEMENT CHARACTER}")
+            for c in self.decode(ids.tolist())
+        ]
+
+    def _visible(self, ids: Tensor) -> str:
+        return "".join(self.labels(ids))
+
+    def _read(self, length: int) -> int:
+        """Count the characters of a window that are read before the first is answered."""
+        if self.layout == "stream":
+            return 1
+        return max(1, length // 2) if self.cut is None else self.cut
+
+    def _grid(self, split: Split, batch_size: int, length: int) -> tuple[int, int]:
+        """Give the characters from one stream to the next, and the windows of each."""
+        read = self._read(length)
+        answered = length - read if self.layout == "encoder_decoder" else length
+        if answered < 1:
+            raise ConfigError(f"task.length must be more than the cut at {read}, got {length}")
+        size = len(self._splits[split])
+        stream = (size - read) // batch_size
+        if stream < answered:
+            raise ConfigError(
+                f"task.path must be a text whose {split} split has {batch_size * answered + read} "
+                f"or more characters, for batch_size={batch_size} and task.length={length}, "
+                f"got {size}: take smaller ones, a larger share, or a longer text"
+            )
+        return stream, stream // answered
+
+
+def _split(ids: Tensor, val_fraction: float, test_fraction: float) -> dict[Split, Tensor]:
+    """Cut the text into its splits; they share no character."""
+    if val_fraction + test_fraction >= 1:
+        raise ConfigError(
+            "task.val_fraction and task.test_fraction must leave some text for training, got "
+            f"{val_fraction} and {test_fraction}"
+        )
+    val_size, test_size = int(len(ids) * val_fraction), int(len(ids) * test_fraction)
+    train, val, test = ids.split([len(ids) - val_size - test_size, val_size, test_size])
+    return {"train": train, "val": val, "test": test}
+
+
+def ngram_floors(train: np.ndarray, held_out: np.ndarray, vocab_size: int) -> dict[str, float]:
+    """Score the unigram and the bigram model, counted on `train`, on `held_out`.
+
+        P(b)     = (n(b) + 1) / (n + V)
+        P(b | a) = (n(ab) + P(b)) / (n(a) + 1)
+
+    Add-one smoothing, and one more count that the unigram model shares out (MacKay and Peto,
+    1995, with a weight of 1). Losses are in nats per character.
+    """
+    counts = np.bincount(train, minlength=vocab_size)
+    unigram = (counts + 1) / (len(train) + vocab_size)
+
+    before, after = held_out[:-1], held_out[1:]
+    pairs, pair_counts = np.unique(train[:-1] * vocab_size + train[1:], return_counts=True)
+    place = np.searchsorted(pairs, before * vocab_size + after).clip(max=len(pairs) - 1)
+    seen = np.where(pairs[place] == before * vocab_size + after, pair_counts[place], 0)
+    starts = np.bincount(train[:-1], minlength=vocab_size)
+    bigram = (seen + unigram[after]) / (starts[before] + 1)
+
+    guess = np.full(vocab_size, counts.argmax())  # after a character that is new
+    order = np.argsort(pair_counts, kind="stable")  # the commonest pair of each is written last
+    guess[pairs[order] // vocab_size] = pairs[order] % vocab_size
+    loss = float(-np.log(unigram[after]).mean())
+    return {
+        "loss": loss,
+        "bits_per_char": loss / math.log(2),
+        "loss_bigram": float(-np.log(bigram).mean()),
+        "accuracy": float((after == counts.argmax()).mean()),
+        "accuracy_bigram": float((after == guess[before]).mean()),
+    }

@@ -1,0 +1,88 @@
+"""How near an orbit is to a closed curve, and how long it takes to come round."""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def distance(points: Tensor, outline: Tensor, *, discrete: bool) -> Tensor:
+    """Distance of points `(B, T, D)` to the nearest place of an outline `(B, M, D)`, `(B, T)`.
+
+    The outline is a closed polygon, or M places by themselves where it is `discrete`. Along a
+    polygon only the two sides at the nearest corner are tried.
+    """
+    apart = torch.cdist(points, outline)
+    if discrete:
+        return apart.amin(dim=2)
+    nearest = apart.argmin(dim=2)
+    corner = _pick(outline, nearest)
+    sides = [_pick(outline.roll(shift, dims=1), nearest) - corner for shift in (1, -1)]
+    offset = points - corner
+    return torch.minimum(*(_to_side(offset, side) for side in sides))
+
+
+def _pick(outline: Tensor, index: Tensor) -> Tensor:
+    """Corners `(B, T, D)` of `(B, M, D)` by number `(B, T)`."""
+    return outline.gather(1, index[..., None].expand(-1, -1, outline.shape[2]))
+
+
+def _to_side(offset: Tensor, side: Tensor) -> Tensor:
+    """Distance of `offset` to the stretch from the origin to `side`, both `(..., D)`."""
+    along = (offset * side).sum(-1, keepdim=True) / side.square().sum(-1, keepdim=True)
+    return (offset - along.clamp(0, 1) * side).norm(dim=-1)
+
+
+def embed(values: Tensor, lags: Tensor, longest: int) -> Tensor:
+    """Delay embedding `(x_t, x_{t+lag})` of `(B, T)`, as `(B, T - longest, 2)`.
+
+    Takens (1981). `lags` `(B,)` are steps, at most `longest`: each row has its own.
+    """
+    kept = max(values.shape[1] - longest, 0)
+    later = torch.arange(kept, device=values.device) + lags[:, None]
+    return torch.stack([values[:, :kept], values.gather(1, later)], dim=2)
+
+
+def embed_outline(outline: Tensor, turns: Tensor) -> Tensor:
+    """Delay embedding of an outline `(B, M)` at equal phases, lags in turns `(B,)`."""
+    num_points = outline.shape[1]
+    ahead = turns[:, None] * num_points + torch.arange(num_points, device=outline.device)
+    below = ahead.floor()
+    index = below.long() % num_points
+    later = torch.lerp(
+        outline.gather(1, index), outline.gather(1, (index + 1) % num_points), ahead - below
+    )
+    return torch.stack([outline, later], dim=2)
+
+
+def period(points: Tensor, shortest: float, longest: float) -> Tensor:
+    """Estimate the period of each row of `(B, T, D)` in steps, `(B,)`; nan where there is none.
+
+    The lag at which the orbit comes nearest to itself: the first clear minimum of
+
+        d(lag) = mean_t |x_{t+lag} - x_t|^2
+
+    (the difference function of YIN: de Cheveigné and Kawahara, 2002, eq. 6) between 0.9 times
+    the shortest and 1.9 times the longest period that may be expected, to a fraction of a step by
+    the parabola through the minimum and its neighbours. A row must hold two of the longest.
+    """
+    length = points.shape[1]
+    first = max(1, math.floor(0.9 * shortest) - 1)
+    last = min(math.ceil(1.9 * longest) + 1, length - math.ceil(shortest / 2))
+    if length < 2 * longest or last - first < 2:
+        return points.new_full(points.shape[:1], math.nan)
+    apart = torch.stack(
+        [
+            (points[:, lag:] - points[:, :-lag]).square().sum(2).mean(1)
+            for lag in range(first, last + 1)
+        ],
+        dim=1,
+    )  # (B, lags)
+    before, here, after = apart[:, :-2], apart[:, 1:-1], apart[:, 2:]
+    least = here.amin(dim=1, keepdim=True)
+    clear = here <= least + 0.2 * (apart.mean(dim=1, keepdim=True) - least)
+    minimum = (here < before) & (here <= after) & clear
+    found = minimum.int().argmax(dim=1, keepdim=True)  # the first
+    left, low, right = (values.gather(1, found).squeeze(1) for values in (before, here, after))
+    shift = (left - right) / (2 * (left - 2 * low + right))
+    return torch.where(minimum.any(dim=1), first + 1 + found.squeeze(1) + shift, math.nan)

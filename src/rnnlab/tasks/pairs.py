@@ -1,0 +1,89 @@
+"""Pairs of texts: from a file, and as joined ids that a batch is gathered from."""
+
+import unicodedata
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from rnnlab.errors import ConfigError
+from rnnlab.spec import Split
+
+_LEAST = 10
+
+
+def read_pairs(path: str) -> list[tuple[str, str]]:
+    """Read `source<TAB>target` lines, UTF-8, in composed form (Unicode NFC).
+
+    Raises:
+        ConfigError: the file can't be read, or a line is no pair.
+    """
+    try:
+        text = Path(path).expanduser().read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise ConfigError(
+            f"path must be a file that can be read, got {path}: {error.strerror}"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"path must be a UTF-8 text, got {path}: byte {error.start} is not UTF-8"
+        ) from None
+    if "\0" in text:
+        raise ConfigError(f"path must be a UTF-8 text, got {path}: it holds NUL, so it is binary")
+    pairs = []
+    lines = unicodedata.normalize("NFC", text).removesuffix("\n").split("\n") if text else []
+    for number, line in enumerate(lines, start=1):
+        source, *rest = (part.strip() for part in line.split("\t"))
+        if len(rest) != 1 or not source or not rest[0]:
+            raise ConfigError(
+                f"path: every line must be a source, one tab and a target; line {number} of "
+                f"{path} is {_short(line)}"
+            )
+        pairs.append((source, rest[0]))
+    sources = len({source for source, _ in pairs})
+    if sources < _LEAST:
+        raise ConfigError(
+            f"path must hold {_LEAST} pairs or more with different sources, got {sources} in {path}"
+        )
+    return pairs
+
+
+def split_pairs(pairs: list[tuple[str, str]]) -> dict[Split, list[tuple[str, str]]]:
+    """Split pairs about 80 : 10 : 10 by a hash of the source; one source is in one split."""
+    sources = sorted({source for source, _ in pairs}, key=lambda s: (zlib.crc32(s.encode()), s))
+    tenth = len(sources) // 10
+    place: dict[str, Split] = dict.fromkeys(sources, "train")
+    place |= dict.fromkeys(sources[:tenth], "test")
+    place |= dict.fromkeys(sources[tenth : 2 * tenth], "val")
+    split: dict[Split, list[tuple[str, str]]] = {"train": [], "val": [], "test": []}
+    for pair in pairs:
+        split[place[pair[0]]].append(pair)
+    return split
+
+
+class Pool:
+    """Rows of unequal length in one array, to be joined to sequences without a loop.
+
+    Args:
+        rows: of ids.
+    """
+
+    def __init__(self, rows: list[list[int]]) -> None:
+        self.lengths = np.array([len(row) for row in rows])
+        self.starts = np.cumsum(self.lengths) - self.lengths
+        self.ids = np.array([i for row in rows for i in row], dtype=np.int64)
+
+    def join(self, parts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Join rows `parts` `(B, K)` -> ids `(B, S)` right-padded with 0, lengths `(B,)`."""
+        flat = parts.ravel()
+        lengths = self.lengths[flat]
+        total = lengths.reshape(parts.shape).sum(1)
+        before = np.cumsum(lengths) - lengths
+        index = np.repeat(self.starts[flat] - before, lengths) + np.arange(lengths.sum())
+        joined = np.zeros((len(parts), total.max()), dtype=np.int64)
+        joined[np.arange(total.max()) < total[:, None]] = self.ids[index]
+        return joined, total
+
+
+def _short(line: str) -> str:
+    return repr(line if len(line) <= 40 else line[:40] + "...")

@@ -1,0 +1,253 @@
+"""Transductions: a sequence of symbols is read, another one is answered."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rnnlab.errors import ConfigError
+from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
+from rnnlab.tasks.base import Scorer, Task
+
+_FLOOR_PAIRS = 1024
+
+
+class Pairs(NamedTuple):
+    """B sources and what is right to answer, without separator and end.
+
+    Attributes:
+        source: `(B, S)` int64 ids, right-padded.
+        source_length: `(B,)` symbols, 1 or more.
+        target: `(B, A)` int64 ids, right-padded.
+        target_length: `(B,)` symbols.
+    """
+
+    source: np.ndarray
+    source_length: np.ndarray
+    target: np.ndarray
+    target_length: np.ndarray
+
+
+class Transduction(Task):
+    """Source symbols in, target symbols out, until the end-of-sequence symbol `$`.
+
+    `12+34` and its answer as a stream; `|` separates, `_` pads:
+
+        input    1 2 + 3 4 | 4 6 _
+        target   _ _ _ _ _ 4 6 $ _
+        mask     . . . . . x x x .
+
+    and as encoder and decoder: source `1 2 + 3 4`, input `| 4 6`, target `4 6 $`. The separator
+    is the decoder's start symbol. Source and target share one vocabulary, the specials included.
+
+    The floor is what knowing only how often each symbol stands at each place of an answer scores.
+
+    Args:
+        layout: given by the model.
+        seed: of the data.
+        symbols: the vocabulary without the specials. A subclass must be able to make `pairs` by
+            the time that it hands them over.
+    """
+
+    pad: ClassVar[int] = 0
+    separator: ClassVar[int] = 1
+    end: ClassVar[int] = 2
+    num_specials: ClassVar[int] = 3
+
+    def __init__(self, layout: Layout, seed: int, symbols: Sequence[str]) -> None:
+        super().__init__(layout, seed)
+        self.symbols = ("<pad>", "<separator>", "<end>", *symbols)
+        self._ids = {symbol: i + self.num_specials for i, symbol in enumerate(symbols)}
+        tokens = Tokens(len(self.symbols))
+        self.spec = TaskSpec(
+            input=tokens,
+            target=tokens,
+            source=tokens if layout == "encoder_decoder" else None,
+            feedback=True,
+        )
+        self.floor = self._floor()
+
+    @abstractmethod
+    def pairs(self, split: Split, index: int, batch_size: int, length: int | None) -> Pairs:
+        """Make the pairs of batch `index`; `length` replaces the configured length."""
+
+    def cut(self, text: str) -> list[str]:
+        """Cut a text into symbols: here, characters."""
+        return list(text)
+
+    def join(self, symbols: list[str]) -> str:
+        """Spell symbols as a text, the inverse of `cut` but for spaces."""
+        return "".join(symbols)
+
+    def encode(self, text: str) -> list[int]:
+        """Turn a typed source into ids.
+
+        Raises:
+            ConfigError: a symbol is unknown, or there is none.
+        """
+        symbols = self.cut(text)
+        if not symbols:
+            raise ConfigError("the source must have one symbol or more, got none")
+        for symbol in symbols:
+            if symbol not in self._ids:
+                near = get_close_matches(symbol, self._ids, n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise ConfigError(
+                    f"the source may hold the task's {len(self._ids)} symbols, got {symbol!r} "
+                    f"in {text!r}{hint}"
+                )
+        return [self._ids[symbol] for symbol in symbols]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Spell an answer up to its end, or all of it where it has none."""
+        return self.join(self.words(ids))
+
+    def words(self, ids: Sequence[int]) -> list[str]:
+        """Give the symbols of an answer up to its end."""
+        ids = list(ids)
+        return [self.symbols[i] for i in ids[: ids.index(self.end) if self.end in ids else None]]
+
+    def sample(
+        self, split: Split, index: int, batch_size: int, *, length: int | None = None
+    ) -> Batch:
+        """Make one batch; rows have lengths of their own and are padded on the right."""
+        pairs = self.pairs(split, index, batch_size, length)
+        return self._stream(pairs) if self.layout == "stream" else self._encoder_decoder(pairs)
+
+    def source_batch(self, sources: list[list[int]], max_answer: int) -> Batch:
+        """Lay out sources whose answers are asked for: `max_answer` symbols each, none given."""
+        lengths = np.array([len(source) for source in sources])
+        source = np.full((len(sources), lengths.max()), self.pad)
+        source[np.arange(lengths.max()) < lengths[:, None]] = np.concatenate(sources)
+        unknown = np.full((len(sources), max_answer - 1), self.pad)
+        answers = np.full(len(sources), max_answer - 1)
+        pairs = Pairs(source, lengths, unknown, answers)
+        batch = self._stream(pairs) if self.layout == "stream" else self._encoder_decoder(pairs)
+        return batch._replace(target=torch.zeros_like(batch.target))
+
+    def source_lengths(self, batch: Batch) -> Tensor:
+        """Count the source symbols of each row, `(B,)`."""
+        if batch.source_mask is not None:
+            return batch.source_mask.sum(1)
+        return batch.mask.int().argmax(dim=1)  # the separator is where the first answer is
+
+    def source_text(self, batch: Batch, row: int) -> str:
+        """Spell the source of a row."""
+        shown = batch.input if batch.source is None else batch.source
+        return self.join(self.words(shown[row, : int(self.source_lengths(batch)[row])].tolist()))
+
+    def scorer(self) -> Scorer:
+        """Give a scorer that keeps scores by source length as well."""
+        return TransductionScorer(self)
+
+    def show(self, batch: Batch, output: Tensor) -> str:
+        """Give a line a sequence: source, right answer, and the model's where it differs."""
+        answers = output.argmax(dim=2)
+        lines = []
+        for row in range(min(8, batch.input.shape[0])):
+            mask = batch.mask[row]
+            right = self.decode(batch.target[row][mask].tolist())
+            claim = self.decode(answers[row][mask].tolist())
+            verdict = "" if claim == right else f"   claims {claim}  x"
+            lines.append(f"{self.source_text(batch, row)} = {right}{verdict}")
+        return "\n".join(lines)
+
+    def _stream(self, pairs: Pairs) -> Batch:
+        """Write `source | target $` in one line: inputs are all but the last, targets the next."""
+        source, source_length, target, target_length = pairs
+        rows = np.arange(len(source))
+        width = (source_length + target_length).max() + 1
+        step = np.arange(width + 1) - source_length[:, None]  # 0 at the separator
+        answered = (step >= 0) & (step <= target_length[:, None])
+        line = np.full(step.shape, self.pad)
+        line[step < 0] = source[_real(source, source_length)]
+        line[rows, source_length] = self.separator
+        line[(step > 0) & answered] = target[_real(target, target_length)]
+        inputs = line[:, :-1].copy()
+        line[rows, source_length + target_length + 1] = self.end
+        mask = answered[:, :-1]
+        return Batch(
+            input=torch.from_numpy(inputs),
+            target=torch.from_numpy(np.where(mask, line[:, 1:], self.pad)),
+            mask=torch.from_numpy(mask),
+        )
+
+    def _encoder_decoder(self, pairs: Pairs) -> Batch:
+        """Give the source to the encoder, `| target` to the decoder, which answers `target $`."""
+        source, source_length, target, target_length = pairs
+        width = target_length.max()
+        target, real = target[:, :width], _real(target, target_length)[:, :width]
+        answer = np.full((len(source), width + 1), self.pad)
+        answer[:, :-1][real] = target[real]
+        inputs = np.roll(answer, 1, axis=1)
+        inputs[:, 0] = self.separator
+        answer[np.arange(len(source)), target_length] = self.end
+        read = _real(source, source_length)[:, : source_length.max()]
+        return Batch(
+            input=torch.from_numpy(inputs),
+            target=torch.from_numpy(answer),
+            mask=torch.from_numpy(_real(answer, target_length + 1)),
+            source=torch.from_numpy(np.where(read, source[:, : read.shape[1]], self.pad)),
+            source_mask=torch.from_numpy(read),
+        )
+
+    def _floor(self) -> dict[str, float]:
+        pairs = self.pairs("train", 0, _FLOOR_PAIRS, None)
+        batch = self._encoder_decoder(pairs)
+        target, mask = batch.target.numpy(), batch.mask.numpy()
+        counts = np.zeros((mask.shape[1], len(self.symbols)))
+        np.add.at(counts, (np.broadcast_to(np.arange(mask.shape[1]), mask.shape)[mask], target[mask]), 1)
+        shares = counts / counts.sum(1, keepdims=True)
+        nats = -(counts * np.log(np.where(counts > 0, shares, 1))).sum()
+        return {
+            "loss": float(nats / counts.sum()),
+            "accuracy": float(counts.max(1).sum() / counts.sum()),
+        }
+
+
+class TransductionScorer(Scorer):
+    """Adds up scores over batches, and by source length."""
+
+    task: Transduction
+
+    def __init__(self, task: Transduction) -> None:
+        super().__init__(task)
+        self._rows: list[Tensor] = []
+
+    def update(self, output: Tensor, batch: Batch) -> None:
+        """Score one batch; what each row scored stays on its device until `breakdown`."""
+        super().update(output, batch)
+        right = (output.argmax(dim=2) == batch.target) & batch.mask
+        counts = (self.task.source_lengths(batch), right.sum(1), batch.mask.sum(1))
+        self._rows.append(torch.stack(counts))
+
+    def lengths(self) -> np.ndarray:
+        """Give the source length of every row that was scored, in order."""
+        return torch.cat([rows[0] for rows in self._rows]).cpu().numpy()
+
+    def breakdown(self) -> dict[str, dict[str, float]]:
+        """Give exact match, accuracy and the number of sequences by source length in symbols."""
+        if not self._rows:
+            return {}
+        lengths, right, asked = torch.cat(self._rows, dim=1).cpu().numpy()
+        scores: dict[str, dict[str, float]] = {
+            "exact_match_by_length": {},
+            "accuracy_by_length": {},
+            "sequences_by_length": {},
+        }
+        for length in np.unique(lengths):
+            here = lengths == length
+            exact = (right == asked)[here].mean()
+            scores["exact_match_by_length"][str(length)] = float(exact)
+            scores["accuracy_by_length"][str(length)] = float(right[here].sum() / asked[here].sum())
+            scores["sequences_by_length"][str(length)] = float(here.sum())
+        return scores
+
+
+def _real(ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Mark the real symbols of right-padded rows."""
+    return np.arange(ids.shape[1]) < lengths[:, None]

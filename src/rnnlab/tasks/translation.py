@@ -1,0 +1,211 @@
+"""Translation: English to French by a toy grammar, or any pairs from a file."""
+
+import re
+import unicodedata
+from typing import Any, Literal
+
+import numpy as np
+from torch import Tensor
+
+from rnnlab.checks import PositiveInt
+from rnnlab.errors import ConfigError
+from rnnlab.spec import Batch, Layout, Split
+from rnnlab.tasks.clauses import clauses
+from rnnlab.tasks.pairs import Pool, read_pairs, split_pairs
+from rnnlab.tasks.splits import SPLITS
+from rnnlab.tasks.transduction import Pairs, Transduction, TransductionScorer
+
+_WORD = re.compile(r"\w+['’]|\w+(?:-\w+)*|[^\w\s]")
+_APOSTROPHES = ("'", "’")
+_CLOSING = frozenset(".,)]}…")
+
+
+class Translation(Transduction):
+    """Translate: `the tired owl did not leave` -> `le hibou fatigué n'est pas parti`.
+
+    Clauses of a toy grammar are joined by `and`, `but`, `because`. To be right in French the
+    model must make words agree in gender and number (`partie`, `partis`), move adjectives
+    (`la petite épée noire`), put `ne ... pas` around the verb and elide (`l'arbre`, `d'oranges`,
+    `parce qu'elle`). What is said of what belongs to one split alone, in all its forms, so test
+    sentences are unseen combinations of seen words; joined clauses are of one split.
+
+    With `path` the pairs come from a file of `source<TAB>target` lines instead; a fixed hash of
+    the source names the split, about 80 : 10 : 10, and `sample` takes no length.
+
+    Cut into words, punctuation is a word of its own and `l'` goes before its noun; a decoded text
+    can differ from the file in spaces. A word of any split is in the vocabulary.
+
+    Args:
+        layout: given by the model.
+        seed: of the data.
+        level: what one symbol is.
+        max_clauses: each sentence draws its number of clauses, 1 to this. Where `sample` is given
+            a length, all sentences have that many. `null` with `path`.
+        path: a file of pairs, UTF-8, or `null` for the grammar.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        seed: int,
+        *,
+        level: Literal["word", "character"],
+        max_clauses: PositiveInt | None,
+        path: str | None,
+    ) -> None:
+        if path is None and max_clauses is None:
+            raise ConfigError("max_clauses must be 1 or more where path is null, got null")
+        if path is not None and max_clauses is not None:
+            raise ConfigError(
+                f"max_clauses must be null where path={path} gives the sentences, got {max_clauses}"
+            )
+        self.by_word = level == "word"
+        self.max_clauses = max_clauses
+        self.rows: dict[Split, np.ndarray] = {}
+        texts = self._file_rows(path) if path is not None else clauses().phrases
+        pieces = [[self._pieces(text) for text in pair] for pair in texts]
+        symbols = sorted({symbol for pair in pieces for piece in pair for symbol in piece})
+        ids = {symbol: i + self.num_specials for i, symbol in enumerate(symbols)}
+        self.sources, self.targets = (
+            Pool([[ids[symbol] for symbol in pair[side]] for pair in pieces]) for side in (0, 1)
+        )
+        super().__init__(layout, seed, symbols)
+
+    def num_batches(self, split: Split, batch_size: int) -> int | None:
+        """Count the batches of a file's split; the last one may be smaller."""
+        if self.max_clauses is not None:
+            return None
+        return -(-len(self.rows[split]) // batch_size)
+
+    def pairs(self, split: Split, index: int, batch_size: int, length: int | None) -> Pairs:
+        """Draw sentences, or take the next ones of the file; train is shuffled anew each epoch."""
+        if self.max_clauses is None:
+            if length is not None:
+                raise ConfigError(f"length can't be chosen where path gives the pairs, got {length}")
+            parts = self._rows_of(split, index, batch_size)[:, None]
+        else:
+            rng = self.rng(split, index)
+            if length is None:
+                counts = rng.integers(self.max_clauses, size=batch_size) + 1
+            else:
+                counts = np.full(batch_size, length)
+            parts = clauses().draw(rng, split, counts)
+        source, source_length = self.sources.join(parts)
+        target, target_length = self.targets.join(parts)
+        # By character every phrase ends in the space that the next word needs.
+        spare = 0 if self.by_word else 1
+        return Pairs(source, source_length - spare, target, target_length - spare)
+
+    def cut(self, text: str) -> list[str]:
+        """Cut a text into words or characters."""
+        text = unicodedata.normalize("NFC", text)
+        return _WORD.findall(text) if self.by_word else list(text)
+
+    def join(self, symbols: list[str]) -> str:
+        """Put spaces between words, but not after an apostrophe nor before a full stop."""
+        if not self.by_word:
+            return "".join(symbols)
+        text = ""
+        for word in symbols:
+            tight = text.endswith(_APOSTROPHES) or word in _CLOSING
+            text += word if tight or not text else f" {word}"
+        return text
+
+    def scorer(self) -> "TranslationScorer":
+        """Give a scorer that adds BLEU."""
+        return TranslationScorer(self)
+
+    def show(self, batch: Batch, output: Tensor) -> str:
+        """Align source, right answer and the model's."""
+        blocks = []
+        answers = output.argmax(dim=2)
+        for row in range(min(6, len(answers))):
+            right = self.decode(batch.target[row][batch.mask[row]].tolist())
+            claim = self.decode(answers[row][batch.mask[row]].tolist())
+            blocks.append(
+                f"source  {self.source_text(batch, row)}\n"
+                f"right   {right}\n"
+                f"claims  {claim}{'' if claim == right else '   x'}"
+            )
+        return "\n\n".join(blocks)
+
+    def _pieces(self, text: str) -> list[str]:
+        """Cut a phrase so that pieces put side by side make a text."""
+        if not self.by_word and text and not text.endswith(_APOSTROPHES):
+            text += " "
+        return self.cut(text)
+
+    def _file_rows(self, path: str) -> list[tuple[str, str]]:
+        """Read the file, and note which of its pairs are whose."""
+        split = split_pairs(read_pairs(path))
+        first = 0
+        for name in SPLITS:
+            self.rows[name] = np.arange(first, first + len(split[name]))
+            first += len(split[name])
+        return [pair for name in SPLITS for pair in split[name]]
+
+    def _rows_of(self, split: Split, index: int, batch_size: int) -> np.ndarray:
+        rows = self.rows[split]
+        epoch, batch = divmod(index, -(-len(rows) // batch_size))
+        if split == "train":
+            rows = self.rng(split, epoch).permutation(rows)
+        return rows[batch * batch_size : (batch + 1) * batch_size]
+
+
+class TranslationScorer(TransductionScorer):
+    """Adds corpus BLEU (Papineni et al., 2002; 4-grams of words, no smoothing, 0 to 1).
+
+    An answer is read up to its end symbol, and no longer than the right one and its end.
+    """
+
+    task: Translation
+
+    def __init__(self, task: Translation) -> None:
+        super().__init__(task)
+        self._answers: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    def update(self, output: Tensor, batch: Batch) -> None:
+        """Score one batch, and keep what was answered for BLEU."""
+        super().update(output, batch)
+        self._answers.append((output.argmax(dim=2), batch.target, batch.mask))
+
+    def compute(self) -> dict[str, float]:
+        """Add BLEU to the means."""
+        scores = super().compute()
+        claims, rights = self._texts()
+        return scores | {"bleu": _bleu(claims, rights)} if rights else scores
+
+    def breakdown(self) -> dict[str, dict[str, float]]:
+        """Add BLEU by source length, where some right answer has the 4 words that it takes."""
+        scores = super().breakdown()
+        claims, rights = self._texts()
+        lengths = self.lengths()
+        scores["bleu_by_length"] = {}
+        for length in np.unique(lengths):
+            rows = np.flatnonzero(lengths == length)
+            if any(len(rights[row].split()) >= 4 for row in rows):
+                bleu = _bleu([claims[row] for row in rows], [rights[row] for row in rows])
+                scores["bleu_by_length"][str(length)] = bleu
+        return scores
+
+    def _texts(self) -> tuple[list[str], list[str]]:
+        """Give answers and right answers as words with spaces between."""
+        claims: list[str] = []
+        rights: list[str] = []
+        for answers, target, mask in self._answers:
+            rows = zip(answers.tolist(), target.tolist(), mask.tolist(), strict=True)
+            for said, right, asked in rows:
+                claims.append(self._spaced([i for i, here in zip(said, asked, strict=True) if here]))
+                rights.append(self._spaced([i for i, here in zip(right, asked, strict=True) if here]))
+        return claims, rights
+
+    def _spaced(self, ids: list[int]) -> str:
+        words = self.task.words(ids)
+        return " ".join(words if self.task.by_word else _WORD.findall("".join(words)))
+
+
+def _bleu(claims: list[str], rights: list[str]) -> float:
+    bleu_score: Any
+    from torchmetrics.functional.text import bleu_score  # slow to import, needed here alone
+
+    return float(bleu_score(claims, [[right] for right in rights]))
