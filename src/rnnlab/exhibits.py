@@ -7,10 +7,12 @@ from rnnlab.draw import heat_map
 from rnnlab.generate import free_run, reads_answers
 from rnnlab.models.base import Model
 from rnnlab.models.seq2seq import Seq2Seq
+from rnnlab.sampling import Manner, speak
 from rnnlab.spec import Batch
 from rnnlab.tasks.base import Task
 
 _ROWS = 8
+_WRITTEN = 300  # steps of a sample that has no one right continuation
 
 
 @torch.no_grad()
@@ -19,9 +21,14 @@ def exhibits(model: Model, task: Task, batch: Batch) -> dict[str, str | Image.Im
     few = Batch(*(None if part is None else part[:_ROWS] for part in batch))
     training = model.training
     model.eval()
-    free = task.scores_free_run and reads_answers(model)
-    output = free_run(model, few) if free else model(few)[0]
-    shown: dict[str, str | Image.Image] = {"samples": task.show(few, output)}
+    shown: dict[str, str | Image.Image] = {}
+    if task.scores_free_run:
+        output = free_run(model, few) if reads_answers(model) else model(few)[0]
+        shown["samples"] = task.show(few, output)
+    else:
+        spoken = speak(model, task, None, 1, _WRITTEN, Manner(None, None, None, seed=0))
+        shown["samples"] = spoken.shown
+        shown["guesses"] = task.show(few, model(few)[0])
     if isinstance(model, Seq2Seq) and model.attention is not None:
         shown["attention"] = _attention_map(model, task, few)
     model.train(training)

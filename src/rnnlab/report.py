@@ -35,14 +35,14 @@ def score_lines(columns: Mapping[str, Mapping[str, float]]) -> list[str]:
     width = max(len(name) for name in names)
     lines = [f"{'':{width}}  " + "  ".join(f"{column:>9}" for column in columns)]
     for name in names:
-        cells = [_number(_find(values, name)) for values in columns.values()]
+        # A free-running metric has the floor of the plain one.
+        plain = name.removeprefix("free_")
+        cells = [
+            _number(values.get(plain if column == "floor" else name))
+            for column, values in columns.items()
+        ]
         lines.append(f"{name:{width}}  " + "  ".join(f"{cell:>9}" for cell in cells))
     return lines
-
-
-def _find(values: Mapping[str, float], name: str) -> float | None:
-    """Give a metric; the floor of a free-running one is that of the plain one."""
-    return values.get(name, values.get(name.removeprefix("free_")))
 
 
 def _number(value: float | None) -> str:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import torch
 from PIL import Image
-from torch import Tensor
 
 from rnnlab.errors import ConfigError
 from rnnlab.feedback import greedy
@@ -37,24 +36,28 @@ class Manner:
 
 @dataclass(frozen=True)
 class Spoken:
-    """What a model said: a thing to look at, and the numbers `(B, T)` or `(B, T, O)`."""
+    """What a model said.
+
+    Attributes:
+        shown: a text or a picture.
+        table: the numbers under a heading, where answers are numbers.
+    """
 
     shown: str | Image.Image
-    answers: Tensor
+    table: list[list[str | float]]
 
     def save(self, directory: Path) -> list[Path]:
-        """Write `sample.png`, and `sample.csv` with a row a step; gives their paths."""
+        """Write the picture to `sample.png` and the numbers to `sample.csv`; gives the paths."""
         directory.mkdir(exist_ok=True)
-        picture, table = directory / "sample.png", directory / "sample.csv"
-        assert isinstance(self.shown, Image.Image)
-        self.shown.save(picture)
-        with table.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            size = self.answers.shape[2]
-            writer.writerow(["sample", "step", *(f"output_{i}" for i in range(size))])
-            for row, sequence in enumerate(self.answers.tolist()):
-                writer.writerows([row, step, *values] for step, values in enumerate(sequence))
-        return [picture, table]
+        written = []
+        if isinstance(self.shown, Image.Image):
+            written.append(directory / "sample.png")
+            self.shown.save(written[-1])
+        if self.table:
+            written.append(directory / "sample.csv")
+            with written[-1].open("w", newline="", encoding="utf-8") as file:
+                csv.writer(file).writerows(self.table)
+        return written
 
 
 def speak(
@@ -84,7 +87,7 @@ def speak(
             generator = torch.Generator().manual_seed(manner.seed)
             choose = sampler(temperature, manner.top_k, generator)
         _, answers = free_run_with_answers(model, batch, choose)
-    return Spoken(task.tell(batch, answers), answers)
+    return Spoken(task.tell(batch, answers), [] if tokens else task.table(batch, answers))
 
 
 def _check_manner(manner: Manner, temperature: float, tokens: bool) -> None:

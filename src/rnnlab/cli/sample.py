@@ -78,6 +78,5 @@ def _main() -> None:
     )
     if isinstance(spoken.shown, str):
         print(spoken.shown)
-    else:
-        for path in spoken.save(run.path / "figures"):
-            print(path)
+    for path in spoken.save(run.path / "figures"):
+        print(path)

@@ -124,6 +124,16 @@ class Task(ABC):
             answers = F.one_hot(answers, self.spec.target.vocab_size)
         return self.show(batch, answers)
 
+    def table(self, batch: Batch, output: Tensor) -> list[list[str | float]]:
+        """Give truth and answers in numbers as rows under a heading: sequence, step, numbers."""
+        sides = ("truth", "answer")
+        names = [f"{side}_{i}" for side in sides for i in range(output.shape[2])]
+        pairs = torch.cat([batch.target, output.to(batch.target)], dim=2)
+        rows = [
+            [row, step, *pairs[row, step].tolist()] for row, step in batch.mask.nonzero().tolist()
+        ]
+        return [["sequence", "step", *names], *rows]
+
     def labels(self, ids: Tensor) -> list[str]:
         """Name the symbols or steps of a sequence `(T,)` or `(T, I)`, for a picture's axis."""
         return (

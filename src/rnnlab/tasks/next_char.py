@@ -20,6 +20,8 @@ Share = Annotated[float, Gt(0), Lt(1)]
 
 _VISIBLE = {"\n": "↵", "\t": "→"}
 
+_SPOKEN = 400  # characters that a sample goes on where nobody says
+
 
 class NextChar(Task):
     """Next character: predict what follows in a text.
@@ -172,6 +174,17 @@ class NextChar(Task):
             return batch
         source = prompt[:, -read:]
         return batch._replace(source=source, source_mask=torch.ones(source.shape, dtype=torch.bool))
+
+    def prompt(self, text: str | None, num_samples: int, length: int | None) -> Batch:
+        """Go on from a text, by 400 characters where no length is said."""
+        return self.prompt_batch(self.encode(text or ""), num_samples, length or _SPOKEN)
+
+    def tell(self, batch: Batch, answers: Tensor) -> str:
+        """Give each prompt with what the model wrote."""
+        written = answers[batch.mask].view(answers.shape[0], -1)
+        told = batch.input[:, : answers.shape[1] - written.shape[1] + 1]
+        rows = torch.cat([told if batch.source is None else batch.source, written], dim=1)
+        return "\n\n---\n\n".join(self.decode(row).strip("\n") for row in rows.tolist())
 
     def metrics(self, output: Tensor, batch: Batch) -> dict[str, Mean]:
         """Score the loss in nats and in bits per character, and the accuracy."""

@@ -191,6 +191,12 @@ class Oscillation(Task):
         return self.sample("test", 0, num_samples, length=self.steps_in(periods))
 
     @torch.no_grad()
+    def prompt(self, text: str | None, num_samples: int, length: int | None) -> Batch:
+        """Ask for free runs of `length` answered steps, `eval_periods` where nobody says."""
+        if text is not None or length is not None:
+            return super().prompt(text, num_samples, length)
+        return self.free_batch(num_samples, periods=self.eval_periods)
+
     def metrics(self, output: Tensor, batch: Batch) -> dict[str, Mean]:
         """Add to the loss what tells of the orbit, wherever on it the answers are."""
         scores = super().metrics(output, batch)

@@ -14,6 +14,7 @@ from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
 from rnnlab.tasks.base import Scorer, Task
 
 _FLOOR_PAIRS = 1024
+_ROOM = 10  # symbols that an answer may have beyond twice its source's, where nobody says
 
 
 class Pairs(NamedTuple):
@@ -128,6 +129,20 @@ class Transduction(Task):
         pairs = Pairs(source, lengths, unknown, answers)
         batch = self._stream(pairs) if self.layout == "stream" else self._encoder_decoder(pairs)
         return batch._replace(target=torch.zeros_like(batch.target))
+
+    def prompt(self, text: str | None, num_samples: int, length: int | None) -> Batch:
+        """Ask for the answer to a typed source, `length` symbols at most; or to test sources."""
+        if text is None:
+            return super().prompt(text, num_samples, None)
+        source = self.encode(text)
+        return self.source_batch([source] * num_samples, length or 2 * len(source) + _ROOM)
+
+    def tell(self, batch: Batch, answers: Tensor) -> str:
+        """Give a line a sequence: source and answer."""
+        return "\n".join(
+            f"{self.source_text(batch, row)} = {self.decode(answers[row][batch.mask[row]].tolist())}"
+            for row in range(answers.shape[0])
+        )
 
     def source_lengths(self, batch: Batch) -> Tensor:
         """Count the source symbols of each row, `(B,)`."""

@@ -1,0 +1,173 @@
+"""Speed, as ratios measured side by side on one thread: `python scripts/benchmark.py [PART ...]`.
+
+Parts: cells, trainer, data, startup; all when none is named. Every row is a median over rounds
+in which the things compared take turns, for machines are shared and noisy.
+"""
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from rnnlab.compose import compose
+from rnnlab.config import build
+from rnnlab.experiment import Experiment, train
+
+ROUNDS = 5
+PAIRS = {
+    "elman 32, copy": ["model=elman", "task=copy", "model.cell.hidden_size=32", "task.delay=5"],
+    "lstm 128, copy": ["model=lstm", "task=copy"],
+    "gru 128, adding": ["model=gru", "task=addition_marked"],
+    "seq2seq dot, translation": ["model=seq2seq", "task=translation", "model.attention=dot"],
+    "lstm 2x128, next_char": ["model=lstm", "task=next_char", "model.num_layers=2"],
+}
+CELLS = {
+    "elman": ("rnnlab.cells.elman.Elman", torch.nn.RNN),
+    "gru": ("rnnlab.cells.gru.GRU", torch.nn.GRU),
+    "lstm": ("rnnlab.cells.lstm.LSTM", torch.nn.LSTM),
+}
+SIZES = [(32, 40, 16, 32), (64, 40, 64, 128), (64, 100, 128, 128), (32, 100, 256, 256)]
+
+
+def medians(rounds: int, *works: Callable[[], None]) -> list[float]:
+    """Milliseconds of each piece of work, taking turns."""
+    times: list[list[float]] = [[] for _ in works]
+    for work in works:
+        work()
+    for _ in range(rounds):
+        for work, taken in zip(works, times, strict=True):
+            began = time.perf_counter()
+            work()
+            taken.append((time.perf_counter() - began) * 1e3)
+    return [median(taken) for taken in times]
+
+
+def cells() -> None:
+    print("\ncells: forward and backward, ms; ratio is ours against torch's own module\n")
+    print(
+        f"{'cell':8}{'B':>5}{'T':>5}{'I':>5}{'H':>5}{'loop':>9}{'ours':>9}{'torch':>9}{'ratio':>8}"
+    )
+    for name, (_, own) in CELLS.items():
+        for batch_size, length, input_size, hidden_size in SIZES:
+            cfg = compose([f"model={name}", f"model.cell.hidden_size={hidden_size}"])
+            cell = build("model.cell", cfg.model.cell, input_size)
+            module = own(input_size, hidden_size, batch_first=True)
+            inputs = torch.randn(batch_size, length, input_size)
+            state = cell.initial_state(batch_size)
+
+            def run(fast: bool, cell=cell, inputs=inputs, state=state) -> None:
+                cell.fast = fast
+                cell.unroll(inputs, state)[0].sum().backward()
+
+            loop, ours, theirs = medians(
+                ROUNDS * 2,
+                lambda run=run: run(False),
+                lambda run=run: run(True),
+                lambda module=module, inputs=inputs: module(inputs)[0].sum().backward(),
+            )
+            print(
+                f"{name:8}{batch_size:5}{length:5}{input_size:5}{hidden_size:5}"
+                f"{loop:9.2f}{ours:9.2f}{theirs:9.2f}{ours / theirs:8.2f}"
+            )
+
+
+def plain_steps(experiment: Experiment, count: int) -> float:
+    """Milliseconds an update of a plain PyTorch loop, and what such a loop must do."""
+    model, task = experiment.model, experiment.task
+    optimizer = build("optimizer", experiment.cfg.optimizer)(model.parameters())
+    model.train()
+    began = 0.0
+    for index in range(count + 5):
+        if index == 5:
+            began = time.perf_counter()
+        batch = experiment.data.train(index)
+        optimizer.zero_grad()
+        output, _ = model(batch)
+        task.loss(output, batch).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+    return (time.perf_counter() - began) / count * 1e3
+
+
+def trainer_steps(words: list[str], count: int, directory: str) -> float:
+    """Milliseconds an update through the Trainer, with all our callbacks and loggers."""
+    steps = [f"trainer.max_steps={count}", f"trainer.val_every={count}", f"output_dir={directory}"]
+    run = train(compose([*words, *steps, "data.val_size=2", "data.test_size=2"]))
+    rates = [row["time/steps_per_second"] for row in run.curve if "time/steps_per_second" in row]
+    return 1e3 / median(rates[1:])
+
+
+def trainer() -> None:
+    print("\ntrainer: ms an update, against a plain PyTorch loop over the same net and batches\n")
+    print(f"{'pair':28}{'plain':>9}{'trainer':>9}{'ratio':>8}{'more':>9}")
+    for name, words in PAIRS.items():
+        plain, ours = [], []
+        with tempfile.TemporaryDirectory() as directory:
+            for _ in range(3):
+                experiment = Experiment.assemble(compose(words))
+                count = max(100, min(400, round(4000 / plain_steps(experiment, 10))))
+                plain.append(plain_steps(experiment, count))
+                ours.append(trainer_steps(words, count, directory))
+        one, other = median(plain), median(ours)
+        print(f"{name:28}{one:9.2f}{other:9.2f}{other / one:8.2f}{other - one:+9.2f}")
+
+
+def data() -> None:
+    print("\ndata: ms to make a batch, as a share of an update of a plain loop\n")
+    print(f"{'pair':28}{'batch':>9}{'update':>9}{'share':>8}")
+    for name, words in PAIRS.items():
+        experiment = Experiment.assemble(compose(words))
+        update = plain_steps(experiment, 30)
+        index = iter(range(10**9))
+        (batch,) = medians(50, lambda e=experiment, i=index: e.data.train(next(i)))
+        print(f"{name:28}{batch:9.2f}{update:9.2f}{batch / update:8.1%}")
+
+
+def startup() -> None:
+    print("\nstartup: seconds of a whole command, median of three\n")
+    command = [sys.executable, str(Path(__file__).parent / "train.py")]
+    with tempfile.TemporaryDirectory() as directory:
+        rows = {
+            "--help": ["--help"],
+            "--cfg job": ["--cfg", "job"],
+            "a mistyped key": ["task.lenght=3"],
+            "smoke run": ["task=copy", "debug=smoke", f"output_dir={directory}"],
+        }
+        for name, words in rows.items():
+            (taken,) = medians(
+                3, lambda w=words: subprocess.run([*command, *w], capture_output=True)
+            )
+            print(f"{name:28}{taken / 1e3:9.2f}")
+        print(f"{'to the first update':28}{_first_update([*command, *rows['smoke run']]):9.2f}")
+
+
+def _first_update(command: list[str]) -> float:
+    """Seconds from the command to the first line of progress, which the first update prints."""
+    began = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        process.stderr.readline()
+        return time.perf_counter() - began
+
+
+PARTS = {"cells": cells, "trainer": trainer, "data": data, "startup": startup}
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    wrong = [word for word in sys.argv[1:] if word not in PARTS]
+    if wrong:
+        print(f"benchmark: {wrong[0]!r} is no part: it takes {', '.join(PARTS)}", file=sys.stderr)
+        sys.exit(2)
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} thread, {ROUNDS} rounds")
+    for name in sys.argv[1:] or PARTS:
+        PARTS[name]()
+
+
+if __name__ == "__main__":
+    main()
