@@ -64,11 +64,11 @@ def _figure_eight(phases: Numbers) -> Numbers:
     return 0.5 * np.stack([np.sin(turn), np.sin(2 * turn)], axis=-1)
 
 
-_CORNERS = np.array([[-0.5, -0.5], [-0.5, 0.5], [0.5, 0.5], [0.5, -0.5]])
+_CORNERS = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 1.0], [1.0, 0.0]])
 
 
 def _four_corners(phases: Numbers) -> Numbers:
-    """The corners of a square of side 1 around the origin, one a quarter turn."""
+    """The corners of the unit square, one a quarter turn."""
     return _CORNERS[np.round(phases * 4).astype(np.int64) % 4]
 
 

@@ -28,11 +28,11 @@ def noun_phrase(
 
     `negated` is the object of a negated verb: a, some -> de.
     """
-    english = [
-        DETERMINERS[determiner][plural],
-        *([adjective.english] if adjective else []),
-        noun.english_plural if plural else noun.english,
-    ]
+    english = [noun.english_plural if plural else noun.english]
+    if adjective:
+        english.insert(0, adjective.english)
+    article = DETERMINERS[determiner][plural]
+    english.insert(0, "an" if article == "a" and english[0][0] in VOWELS else article)
     french = [noun.french_plural if plural else noun.french]
     vowel = noun.vowel
     if adjective:

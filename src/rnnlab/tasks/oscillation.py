@@ -105,7 +105,9 @@ class Oscillation(Task):
         self.outline = torch.from_numpy(outline[..., self.taught]).float()
         spread = self.outline - self.outline.mean(dim=1, keepdim=True)
         self.floor = {"loss": float(spread.square().mean()), "amplitude_error": 1.0}
-        self.floor |= {"on_cycle": 1 / outline.shape[1]} if self.curve.discrete else {"period_error": 1.0}
+        self.floor |= (
+            {"on_cycle": 1 / outline.shape[1]} if self.curve.discrete else {"period_error": 1.0}
+        )
 
     def _check_periods(self, period_steps: float | None, max_period_steps: float | None) -> None:
         own = self.curve.period_steps
@@ -238,7 +240,9 @@ class Oscillation(Task):
             lags = lags.clamp(1, longest)
             answer = orbit.embed(answer[..., 0], lags.long(), longest)
             answer = answer.where(~steps.isnan()[:, None, None], math.nan)
-            outline = orbit.embed_outline(outline[..., 0], lags / steps.nan_to_num(self.period_steps))
+            outline = orbit.embed_outline(
+                outline[..., 0], lags / steps.nan_to_num(self.period_steps)
+            )
         return orbit.distance(answer, outline, discrete=self.curve.discrete)
 
     def table(self, batch: Batch, output: Tensor) -> list[list[str | float]]:

@@ -152,8 +152,15 @@ class Transduction(Task):
 
     def source_text(self, batch: Batch, row: int) -> str:
         """Spell the source of a row."""
-        shown = batch.input if batch.source is None else batch.source
-        return self.join(self.words(shown[row, : int(self.source_lengths(batch)[row])].tolist()))
+        if batch.source is None or batch.source_mask is None:
+            source = batch.input[row, : int(batch.mask[row].int().argmax())]
+        else:
+            source = batch.source[row][batch.source_mask[row]]
+        return self.join(self.words(source.tolist()))
+
+    def labels(self, ids: Tensor) -> list[str]:
+        """Name the symbols of a sequence."""
+        return [self.symbols[i] for i in ids.tolist()]
 
     def scorer(self) -> Scorer:
         """Give a scorer that keeps scores by source length as well."""

@@ -1,0 +1,354 @@
+import math
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from rnnlab.cells import LSTM, Elman
+from rnnlab.errors import ConfigError
+from rnnlab.evaluation import evaluate
+from rnnlab.generate import free_run_with_answers
+from rnnlab.models import Seq2Seq, Stream
+from rnnlab.models.schedule import Constant
+from rnnlab.spec import Layout, Split
+from rnnlab.state import detach
+from rnnlab.tasks.next_char import NextChar, ngram_floors
+
+TEXT = "".join(f"{n} bottles 🍾 of beer\n" for n in range(99, 0, -1))
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+
+Make = Callable[..., NextChar]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    def make(layout: Layout = "stream", text: str = TEXT, **settings: object) -> NextChar:
+        file = tmp_path / "text"
+        file.write_text(text, encoding="utf-8")
+        chosen = {"length": 20, "cut": None, "val_fraction": 0.1, "test_fraction": 0.2, **settings}
+        return NextChar(layout, 0, path=str(file), **chosen)  # type: ignore[arg-type]
+
+    return make
+
+
+def test_the_windows_of_a_stream_joined_are_the_text(make: Make) -> None:
+    task = make()
+    count = task.num_batches("train", 4)
+    rows = torch.cat([task.sample("train", index, 4).input for index in range(count)], dim=1)
+    train = TEXT[: len(TEXT) - int(0.1 * len(TEXT)) - int(0.2 * len(TEXT))]
+    stream = (len(train) - 1) // 4
+    for row in range(4):
+        text = task.decode(rows[row].tolist())
+        assert text == train[row * stream : row * stream + count * 20]
+    assert count == stream // 20
+
+
+def test_the_target_is_the_input_one_character_on(make: Make) -> None:
+    task = make()
+    batch, following = task.sample("train", 0, 3), task.sample("train", 1, 3)
+    assert batch.target[:, :-1].equal(batch.input[:, 1:])
+    assert batch.target[:, -1].equal(following.input[:, 0])
+    assert batch.mask.all()
+    assert batch.mask.shape == batch.input.shape == (3, 20)
+    assert batch.input.dtype == batch.target.dtype == torch.int64
+
+
+def test_only_the_first_window_begins_a_stream_and_it_comes_round_again(make: Make) -> None:
+    task = make()
+    count = task.num_batches("train", 3)
+    for index in range(2 * count):
+        first = task.sample("train", index, 3).first
+        assert first is not None
+        assert first.tolist() == [index % count == 0] * 3
+    assert task.sample("train", count + 1, 3).input.equal(task.sample("train", 1, 3).input)
+
+
+@pytest.mark.parametrize("layout", ["stream", "encoder_decoder"])
+def test_splits_stand_in_the_order_of_the_text_and_share_no_character(
+    make: Make, layout: Layout
+) -> None:
+    # Each character of this text stands in it once.
+    text = "".join(map(chr, range(0x4E00, 0x4E00 + 1000)))
+    task = make(layout, text)
+    met: dict[Split, set[int]] = {}
+    for split in SPLITS:
+        batches = [task.sample(split, i, 3) for i in range(task.num_batches(split, 3))]
+        parts = [
+            part for b in batches for part in (b.input, b.target, b.source) if part is not None
+        ]
+        met[split] = {int(i) for part in parts for i in part.flatten()}
+    assert max(met["train"]) < 700 <= min(met["val"])
+    assert max(met["val"]) < 800 <= min(met["test"])
+
+
+def test_a_length_given_to_sample_replaces_the_window(make: Make) -> None:
+    task = make()
+    long, short = task.sample("val", 0, 1, length=40), task.sample("val", 1, 1)
+    assert long.input.shape == (1, 40)
+    assert long.input[:, 20:].equal(short.input)
+    assert make("encoder_decoder").sample("val", 0, 2, length=30).target.shape == (2, 15)
+
+
+@pytest.mark.parametrize("cut", [None, 1, 13])
+def test_the_decoder_goes_on_where_the_source_ends(make: Make, cut: int | None) -> None:
+    task = make("encoder_decoder", cut=cut)
+    read = 10 if cut is None else cut
+    for index in range(task.num_batches("train", 2)):
+        batch = task.sample("train", index, 2)
+        assert batch.source is not None
+        assert batch.source_mask is not None
+        assert batch.source_mask.all()
+        assert batch.first is None
+        assert batch.source.shape == (2, read)
+        assert batch.target.shape == batch.mask.shape == (2, 20 - read)
+        for source, input, target in zip(batch.source, batch.input, batch.target, strict=True):
+            assert task.decode(torch.cat([source, target]).tolist()) in TEXT
+            # What is known before step t answers is the source and the targets before t.
+            assert input.tolist() == [source[-1].item(), *target[:-1].tolist()]
+
+
+def test_the_encoder_decoder_layout_answers_each_character_once(make: Make) -> None:
+    text = "".join(map(chr, range(0x4E00, 0x4E00 + 1000)))
+    task = make("encoder_decoder", text, cut=7)
+    count = task.num_batches("train", 3)
+    answered = torch.cat([task.sample("train", i, 3).target.flatten() for i in range(count)])
+    assert len(set(answered.tolist())) == len(answered)
+    assert len(answered) > 700 - 7 - 3 * 13
+
+
+def test_a_cut_is_refused_in_the_stream_layout(make: Make) -> None:
+    with pytest.raises(ConfigError, match=r"task\.cut must be null .* got 5"):
+        make("stream", cut=5)
+
+
+@pytest.mark.parametrize(("length", "cut"), [(20, 20), (20, 30), (1, None)])
+def test_a_cut_that_leaves_nothing_to_answer_is_refused(
+    make: Make, length: int, cut: int | None
+) -> None:
+    with pytest.raises(ConfigError, match=r"task\.length must be more than"):
+        make("encoder_decoder", length=length, cut=cut)
+
+
+def test_decoding_undoes_encoding(make: Make) -> None:
+    task = make()
+    assert task.decode(task.encode(TEXT)) == TEXT
+    assert task.vocabulary == "".join(sorted(set(TEXT)))
+    assert task.spec.input == task.spec.target
+    assert len(task.vocabulary) == task.spec.input.size
+
+
+def test_an_unknown_character_in_a_prompt_is_named(make: Make) -> None:
+    with pytest.raises(ConfigError, match=r"got 'Z' at position 4; it takes '\\n 0123"):
+        make().encode("beerZ")
+
+
+def test_a_text_of_one_character_is_refused(make: Make) -> None:
+    with pytest.raises(ConfigError, match=r"task\.path must be a text of 2 or more .* but 'a'"):
+        make(text="a" * 1000)
+
+
+@pytest.mark.parametrize("text", ["ab", TEXT[:150]])
+def test_a_text_too_short_for_its_splits_is_refused(make: Make, text: str) -> None:
+    with pytest.raises(ConfigError, match=r"task\.path must be .* split has 21 or more characters"):
+        make(text=text)
+
+
+def test_a_batch_too_large_for_a_split_is_refused(make: Make) -> None:
+    task = make()
+    with pytest.raises(ConfigError, match=r"val split has 2001 .* batch_size=100 .*got"):
+        task.num_batches("val", 100)
+
+
+def test_fractions_that_leave_nothing_to_train_on_are_refused(make: Make) -> None:
+    with pytest.raises(ConfigError, match=r"task\.val_fraction and task\.test_fraction must leave"):
+        make(val_fraction=0.5, test_fraction=0.5)
+
+
+def test_floors_are_what_counting_one_by_one_gives() -> None:
+    train, held_out = "abracadabra", "cabbcarb"
+    letters = "abcdr"
+    once, twice = Counter(train), Counter(pairwise(train))
+    starts = Counter(train[:-1])
+    losses: dict[str, list[float]] = {"one": [], "two": []}
+    right = {"one": 0, "two": 0}
+    for a, b in pairwise(held_out):
+        one = (once[b] + 1) / (len(train) + len(letters))
+        losses["one"].append(-math.log(one))
+        losses["two"].append(-math.log((twice[a, b] + one) / (starts[a] + 1)))
+        right["one"] += b == "a"
+        # Of each letter's followers in train: a-b, b-r, c-a, d-a, r-a.
+        right["two"] += b == {"a": "b", "b": "r", "c": "a", "d": "a", "r": "a"}[a]
+    ids = [np.array([letters.index(c) for c in text]) for text in (train, held_out)]
+    assert ngram_floors(*ids, len(letters)) == pytest.approx(
+        {
+            "loss": np.mean(losses["one"]),
+            "bits_per_char": np.mean(losses["one"]) / math.log(2),
+            "loss_bigram": np.mean(losses["two"]),
+            "accuracy": right["one"] / 7,
+            "accuracy_bigram": right["two"] / 7,
+        }
+    )
+
+
+def test_floors_bear_characters_that_training_never_met() -> None:
+    found = ngram_floors(np.array([0, 1, 0, 1]), np.array([2, 3, 2, 0]), 4)
+    assert found["loss"] == pytest.approx(-math.log(1 / 8 * 1 / 8 * 3 / 8) / 3)
+    assert found["loss_bigram"] == pytest.approx(found["loss"])
+
+
+def test_the_plays_floors_are_those_of_english() -> None:
+    task = NextChar(
+        "stream", 0, path=None, length=100, cut=None, val_fraction=0.05, test_fraction=0.05
+    )
+    floor = task.floor
+    assert floor["loss"] == pytest.approx(3.336, abs=0.01)
+    assert floor["loss_bigram"] == pytest.approx(2.498, abs=0.01)
+    assert floor["accuracy"] == pytest.approx(0.149, abs=0.005)
+    assert task.decode(task.encode("ROMEO:\n")) == "ROMEO:\n"
+
+
+def test_metrics_count_bits_and_no_whole_windows(make: Make) -> None:
+    task = make()
+    batch = task.sample("val", 0, 2)
+    scores = task.metrics(torch.zeros(2, 20, len(task.vocabulary)), batch)
+    assert set(scores) == {"loss", "bits_per_char", "accuracy"}
+    assert scores["bits_per_char"].value.item() == pytest.approx(math.log2(len(task.vocabulary)))
+    assert scores["bits_per_char"].weight == 40
+
+
+def test_show_aligns_the_text_with_the_guesses_on_lines_of_their_own(make: Make) -> None:
+    task = make(length=30)
+    batch = task.sample("train", 0, 2)
+    output = torch.nn.functional.one_hot(batch.target, len(task.vocabulary)).float()
+    output[0, 0] = 0
+    output[0, 0, task.vocabulary.index("b")] = 1
+    lines = task.show(batch, output).split("\n")
+    assert lines[0] == "text   " + TEXT[1:31].replace("\n", "↵")
+    assert lines[1] == "guess  b" + TEXT[2:31].replace("\n", "↵")
+    assert len(lines) == 5
+
+
+def test_show_puts_the_source_before(make: Make) -> None:
+    task = make("encoder_decoder")
+    batch = task.sample("train", 0, 1)
+    output = torch.nn.functional.one_hot(batch.target, len(task.vocabulary)).float()
+    expected = [f"source {TEXT[:10]}", f"text   {TEXT[10:20]}", f"guess  {TEXT[10:20]}"]
+    assert task.show(batch, output).split("\n") == expected
+
+
+def model_for(task: NextChar) -> Stream | Seq2Seq:
+    torch.manual_seed(0)
+    cell = partial(
+        Elman,
+        hidden_size=8,
+        activation="tanh",
+        input_init="xavier",
+        recurrent_init="orthogonal",
+        recurrent_scale=1.0,
+    )
+    stream = partial(
+        Stream,
+        cell=cell,
+        num_layers=1,
+        dropout=0.0,
+        embedding_size=None,
+        initial_state="zero",
+        horizon=None,
+    )
+    if task.layout == "stream":
+        return stream(task.spec)
+    return Seq2Seq(
+        task.spec,
+        encoder=stream,
+        decoder=stream,
+        attention="none",
+        attention_size=None,
+        bidirectional=False,
+        reverse_source=False,
+        context_every_step=False,
+        input_feeding=False,
+        teacher_forcing=Constant(value=1.0),
+    )
+
+
+@pytest.mark.parametrize("layout", ["stream", "encoder_decoder"])
+@pytest.mark.parametrize("prompt", ["", "9", "12 bottles 🍾 of b"])
+def test_a_prompt_run_free_is_what_stepping_by_hand_gives(
+    make: Make, layout: Layout, prompt: str
+) -> None:
+    task = make(layout)
+    model = model_for(task)
+    batch = task.prompt_batch(task.encode(prompt), 3, 6)
+    assert batch.mask.sum(dim=1).tolist() == [6, 6, 6]
+    _, answers = free_run_with_answers(model, batch)
+    continued = answers[batch.mask].view(3, 6)
+
+    ids = task.encode(prompt or "\n")
+    state = model.begin(batch)
+    if layout == "encoder_decoder":
+        assert batch.source is not None
+        assert task.decode(batch.source[0].tolist()) == (prompt or "\n")[-10:]
+        ids = ids[-1:]
+    by_hand: list[int] = []
+    for step in range(len(ids) + 5):
+        read = ids[step] if step < len(ids) else by_hand[-1]
+        output, state = model.step(torch.tensor([read] * 3), state)
+        if step >= len(ids) - 1:
+            by_hand.append(int(output[0].argmax()))
+    assert continued.tolist() == [by_hand] * 3
+
+
+def test_an_empty_prompt_works_for_a_text_without_lines(make: Make) -> None:
+    task = make(text="abc" * 300)
+    assert task.prompt_batch([], 1, 2).input.tolist() == [[0, 0]]
+
+
+@pytest.mark.slow
+def test_an_lstm_that_carries_its_state_reads_the_plays_at_1_80_nats() -> None:
+    task = NextChar(
+        "stream", 0, path=None, length=50, cut=None, val_fraction=0.05, test_fraction=0.05
+    )
+    cell = partial(
+        LSTM,
+        hidden_size=128,
+        input_bias=0.0,
+        forget_bias=1.0,
+        candidate_bias=0.0,
+        output_bias=0.0,
+        forget_gate=True,
+        peepholes=False,
+        chrono_steps=None,
+        input_init="xavier",
+        recurrent_init="orthogonal",
+        recurrent_scale=1.0,
+    )
+    model = Stream(
+        task.spec,
+        cell=cell,
+        num_layers=2,
+        dropout=0.0,
+        embedding_size=64,
+        initial_state="zero",
+        horizon=None,
+    )
+    steps, state = 1000, None
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    for index in range(steps):
+        batch = task.sample("train", index, 32)
+        output, state = model(batch, state)
+        state = detach(state)
+        optimizer.zero_grad()
+        task.loss(output, batch).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+    batches = [task.sample("val", index, 32) for index in range(task.num_batches("val", 32))]
+    scores = evaluate(model, task, batches).compute()
+    assert scores["loss"] < 1.80 < task.floor["loss_bigram"]
+    assert scores["accuracy"] > 0.47
