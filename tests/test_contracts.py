@@ -22,7 +22,14 @@ from rnnlab.spec import Batch, Tokens
 MODELS, TASKS = list(describe("model")), list(describe("task"))
 PAIRS = [pytest.param(*pair, id="-".join(pair)) for pair in product(MODELS, TASKS)]
 LAYOUTS = list(product(("elman", "seq2seq"), TASKS))
-SMALL = {"hidden_size": 6, "hidden_sizes": [6], "taps": 3, "length": 5, "eval_periods": 2, "delay": 3}
+SMALL = {
+    "hidden_size": 6,
+    "hidden_sizes": [6],
+    "taps": 3,
+    "length": 5,
+    "eval_periods": 2,
+    "delay": 3,
+}
 TEXT = "".join(f"line {n} of {n * n}: the dog sleeps on.\n" for n in range(150))
 
 

@@ -41,6 +41,11 @@ def _experiments() -> set[tuple[str, str]]:
     found = set()
     for path in (config_directory() / "experiment").glob("*.yaml"):
         defaults = yaml.safe_load(path.read_text(encoding="utf-8")).get("defaults", [])
-        chosen = {key: value for entry in defaults if isinstance(entry, dict) for key, value in entry.items()}
-        found.add((chosen.get("override /model"), chosen.get("override /task")))
+        chosen = {
+            key: value
+            for entry in defaults
+            if isinstance(entry, dict)
+            for key, value in entry.items()
+        }
+        found.add((str(chosen.get("override /model")), str(chosen.get("override /task"))))
     return found

@@ -139,9 +139,9 @@ def _known(groups: list[str]) -> list[str]:
 def _keys(cfg: DictConfig) -> list[str]:
     """Give every key of a config, dotted, those of inner mappings too."""
     keys: list[str] = []
-    for key in cfg:
+    for key in map(str, cfg):
         inner = cfg._get_node(key)
-        keys.append(str(key))
+        keys.append(key)
         if isinstance(inner, DictConfig) and not inner._is_none():
             keys += [f"{key}.{name}" for name in _keys(inner)]
     return keys

@@ -37,7 +37,7 @@ def check(cfg: DictConfig) -> None:
     """
     tree = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(tree, dict)
-    root = {key: value for key, value in tree.items() if key not in _GROUPS}
+    root = {str(key): value for key, value in tree.items() if key not in _GROUPS}
     problems = _check_fields("", root, _ROOT, strict=True, others=[*_GROUPS])
     for group in _GROUPS:
         if tree.get(group) is not None:
@@ -138,7 +138,7 @@ def _check_node(path: str, node: Any) -> list[str]:
         return [f"{path}._target_ must begin with one of {', '.join(_ALLOWED)}, got {name}"]
     try:
         target = _target(name)
-    except Exception as error:  # noqa: BLE001 - Hydra wraps whatever the import raised
+    except Exception as error:  # whatever the import raised
         return [f"{path}._target_ must name a class or function, got {name} ({error})"]
     ours = name.startswith("rnnlab.")
     settings = {key: value for key, value in node.items() if key != "_target_"}

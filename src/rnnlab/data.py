@@ -8,7 +8,7 @@ import torch
 
 from rnnlab.checks import PositiveInt
 from rnnlab.errors import ConfigError
-from rnnlab.spec import Batch, Split
+from rnnlab.spec import SPLITS, Batch, Split, map_batch
 from rnnlab.tasks.base import Task
 
 _SHUFFLE = 3  # beside the splits' 0, 1, 2 in the seed of a random stream
@@ -59,14 +59,15 @@ class Data:
         self.batch_size = batch_size
         self.train_size = train_size
         self.curriculum = curriculum
-        self._sizes = {"val": val_size, "test": test_size}
-        for split in ("val", "test"):
-            if self._sizes[split] is None and task.num_batches(split, batch_size) is None:
+        self._sizes: dict[Split, int | None] = {"val": val_size, "test": test_size}
+        endless = {split: task.num_batches(split, batch_size) is None for split in SPLITS}
+        for split in self._sizes:
+            if self._sizes[split] is None and endless[split]:
                 raise ConfigError(
                     f"data.{split}_size must be a number, got null: this task makes sequences "
                     "without end"
                 )
-        if train_size is not None and task.num_batches("train", batch_size) is not None:
+        if train_size is not None and not endless["train"]:
             raise ConfigError(
                 f"data.train_size must be null, got {train_size}: this task reads a text in order"
             )
@@ -101,7 +102,7 @@ class Data:
         epoch, place = divmod(index, batches)
         rng = np.random.default_rng(np.random.SeedSequence([self.task.seed, _SHUFFLE, epoch]))
         rows = torch.from_numpy(rng.permutation(self.train_size)[place * size : (place + 1) * size])
-        return Batch(*(None if part is None else part[rows] for part in pool))
+        return map_batch(lambda part: part[rows], pool)
 
     def _pool(self) -> Batch:
         if not hasattr(self, "_made_pool"):
@@ -190,4 +191,4 @@ def share(batch: Batch, rank: int, world_size: int) -> Batch:
     """Give every `world_size`-th row, beginning with row `rank`."""
     if world_size == 1:
         return batch
-    return Batch(*(None if part is None else part[rank::world_size] for part in batch))
+    return map_batch(lambda part: part[rank::world_size], batch)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from rnnlab.generate import free_run, reads_answers
 from rnnlab.models.base import Model
-from rnnlab.spec import Batch
+from rnnlab.spec import Batch, map_batch
 from rnnlab.state import State, detach, where
 from rnnlab.tasks.base import Task
 
@@ -75,4 +75,4 @@ def evaluate(model: Model, task: Task, batches: Iterable[Batch]) -> Evaluator:
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
     """Move every tensor of a batch."""
-    return Batch(*(None if part is None else part.to(device) for part in batch))
+    return map_batch(lambda part: part.to(device), batch)

@@ -8,7 +8,7 @@ from rnnlab.generate import free_run, reads_answers
 from rnnlab.models.base import Model
 from rnnlab.models.seq2seq import Seq2Seq
 from rnnlab.sampling import Manner, speak
-from rnnlab.spec import Batch
+from rnnlab.spec import Batch, map_batch
 from rnnlab.tasks.base import Task
 
 _ROWS = 8
@@ -18,7 +18,7 @@ _WRITTEN = 300  # steps of a sample that has no one right continuation
 @torch.no_grad()
 def exhibits(model: Model, task: Task, batch: Batch) -> dict[str, str | Image.Image]:
     """Show a few rows of a batch: what the task shows of the answers, and where attention was."""
-    few = Batch(*(None if part is None else part[:_ROWS] for part in batch))
+    few = map_batch(lambda part: part[:_ROWS], batch)
     training = model.training
     model.eval()
     shown: dict[str, str | Image.Image] = {}
@@ -40,8 +40,10 @@ def _attention_map(model: Seq2Seq, task: Task, batch: Batch) -> Image.Image:
     weights = model.attend(batch)
     assert weights is not None
     assert batch.source is not None
-    source_mask = batch.source_mask if batch.source_mask is not None else batch.source.new_ones(
-        batch.source.shape[:2], dtype=torch.bool
+    source_mask = (
+        batch.source_mask
+        if batch.source_mask is not None
+        else batch.source.new_ones(batch.source.shape[:2], dtype=torch.bool)
     )
     answered, real = batch.mask[0], source_mask[0]
     return heat_map(

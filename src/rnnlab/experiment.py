@@ -122,7 +122,9 @@ def train(cfg: DictConfig) -> Run:
     writer = TensorBoardLogger(run.path, name="", version="", default_hp_metric=False)
     loggers = [writer, CSVLog(run.path / "metrics.csv")]
     trainer = _make_trainer(experiment, run, [*loggers, *([extra_logger] if extra_logger else [])])
-    run.write_card({"device": str(trainer.strategy.root_device), "parameters": experiment.num_parameters})
+    run.write_card(
+        {"device": str(trainer.strategy.root_device), "parameters": experiment.num_parameters}
+    )
     began, cpu_began = time.perf_counter(), time.process_time()
     _seed(cfg.seed, _TRAINING)
     try:
@@ -215,9 +217,7 @@ def _finish(
     _close(run, "finished")
 
 
-def _write_samples(
-    run: Run, experiment: Experiment, writer: TensorBoardLogger, step: int
-) -> None:
+def _write_samples(run: Run, experiment: Experiment, writer: TensorBoardLogger, step: int) -> None:
     """Write what the task shows of the first test batch: texts in one file, pictures as such."""
     batch = next(iter(experiment.batches("test")))
     texts = []

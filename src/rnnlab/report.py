@@ -1,6 +1,9 @@
 """What a run ends by saying."""
 
+import shutil
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 from rnnlab.run import Run
 
@@ -21,17 +24,20 @@ def report(run: Run) -> str:
             "",
             samples,
             "",
-            f"sample more      rnnlab-sample run={run.path}",
-            f"open TensorBoard tensorboard --logdir {run.config.output_dir}",
+            f"sample more       {_command('rnnlab-sample')} run={run.path}",
+            f"open TensorBoard  {_command('tensorboard')} --logdir {run.config.output_dir}",
             "",
         ]
     )
 
 
 def score_lines(columns: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """Lay out metrics as rows, with a column for each of several mappings; floors may be fewer."""
-    scored = [name for column, values in columns.items() if column != "floor" for name in values]
-    names = [name for name in dict.fromkeys(scored) if not name.startswith(("grad_", "learning_"))]
+    """Lay out metrics as rows, with a column for each of several mappings."""
+    names = [
+        name
+        for name in dict.fromkeys(name for values in columns.values() for name in values)
+        if name not in ("grad_norm", "learning_rate")
+    ]
     width = max(len(name) for name in names)
     lines = [f"{'':{width}}  " + "  ".join(f"{column:>9}" for column in columns)]
     for name in names:
@@ -43,6 +49,15 @@ def score_lines(columns: Mapping[str, Mapping[str, float]]) -> list[str]:
         ]
         lines.append(f"{name:{width}}  " + "  ".join(f"{cell:>9}" for cell in cells))
     return lines
+
+
+def _command(name: str) -> str:
+    """Spell a command so that it can be typed here: by name, or from beside this Python."""
+    beside = Path(sys.executable).with_name(name)
+    if shutil.which(name) or not beside.exists():
+        return name
+    here = Path.cwd()
+    return str(beside.relative_to(here) if beside.is_relative_to(here) else beside)
 
 
 def _number(value: float | None) -> str:

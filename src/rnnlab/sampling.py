@@ -9,7 +9,7 @@ from PIL import Image
 
 from rnnlab.errors import ConfigError
 from rnnlab.feedback import greedy
-from rnnlab.generate import beam_search, free_run_with_answers, sampler
+from rnnlab.generate import Choose, beam_search, free_run_with_answers, sampler
 from rnnlab.models.base import Model
 from rnnlab.spec import Tokens
 from rnnlab.tasks.base import Task
@@ -82,7 +82,7 @@ def speak(
     if manner.beam is not None:
         answers, _ = beam_search(model, batch, manner.beam, task.end)
     else:
-        choose = greedy
+        choose: Choose = greedy
         if temperature > 0:
             generator = torch.Generator().manual_seed(manner.seed)
             choose = sampler(temperature, manner.top_k, generator)
@@ -94,6 +94,8 @@ def _check_manner(manner: Manner, temperature: float, tokens: bool) -> None:
     if not tokens and (temperature > 0 or manner.top_k or manner.beam):
         raise ConfigError("temperature, top_k and beam must be null: this task answers in numbers")
     if manner.beam is not None and temperature > 0:
-        raise ConfigError(f"temperature must be 0 or null with beam={manner.beam}, got {temperature}")
+        raise ConfigError(
+            f"temperature must be 0 or null with beam={manner.beam}, got {temperature}"
+        )
     if manner.top_k is not None and temperature == 0:
         raise ConfigError(f"top_k={manner.top_k} needs a temperature above 0")

@@ -5,6 +5,7 @@ whether the monitored metric is better at its `min` or `max`), keyword-only ones
 """
 
 import math
+from typing import Literal
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
@@ -56,7 +57,7 @@ def cosine(
 def plateau(
     optimizer: Optimizer,
     total_steps: int,  # noqa: ARG001
-    mode: str,
+    mode: Literal["min", "max"],
     *,
     factor: Positive,
     patience: Count,

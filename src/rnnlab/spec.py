@@ -4,13 +4,15 @@ Letters, the same everywhere: B sequences, T steps, S source steps, I input size
 O output size, V vocabulary, K taps, L layers, N ensemble members. Batch first at every edge.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from torch import Tensor
 
 Layout = Literal["stream", "encoder_decoder"]
 Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
 
 
 @dataclass(frozen=True)
@@ -80,3 +82,8 @@ class Batch(NamedTuple):
     initial: Tensor | None = None
     target_mask: Tensor | None = None
     first: Tensor | None = None
+
+
+def map_batch(function: Callable[[Tensor], Tensor], batch: Batch) -> Batch:
+    """Apply `function` to every tensor that a batch has."""
+    return Batch._make(None if part is None else function(part) for part in batch)

@@ -1,6 +1,7 @@
 """What trains: budgets, precision, devices."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Literal
 
 import lightning.pytorch as L
@@ -84,7 +85,7 @@ class Training:
             deterministic=self.deterministic,
             max_epochs=-1,
             max_steps=self.total_steps(batch_size),
-            max_time=None if self.max_minutes is None else {"seconds": self.max_minutes * 60},
+            max_time=None if self.max_minutes is None else timedelta(minutes=self.max_minutes),
             reload_dataloaders_every_n_epochs=1,  # asks anew how long the last, shorter epoch is
             gradient_clip_val=self.clip_norm,
             accumulate_grad_batches=self.accumulate,

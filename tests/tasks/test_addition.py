@@ -11,12 +11,16 @@ LAYOUTS: tuple[Layout, ...] = ("stream", "encoder_decoder")
 SPLITS = ("train", "val", "test")
 
 
-def addition(layout: Layout = "stream", *, order: str = "most", seed: int = 0, **settings) -> Addition:
+def addition(
+    layout: Layout = "stream", *, order: str = "most", seed: int = 0, **settings
+) -> Addition:
     settings = {"length": 2, "min_length": None} | settings
     return Addition(layout, seed, answer_order=f"{order}_significant_first", **settings)
 
 
-def sums(task: Addition, split: str, index: int = 0, n: int = 200, **wanted) -> list[tuple[str, str]]:
+def sums(
+    task: Addition, split: str, index: int = 0, n: int = 200, **wanted
+) -> list[tuple[str, str]]:
     batch = task.sample(split, index, n, **wanted)
     return [
         (task.source_text(batch, row), task.decode(batch.target[row][batch.mask[row]].tolist()))
@@ -68,7 +72,9 @@ def test_every_split_has_sums_of_one_digit(split: str):
     assert len({source for source, _ in sums(addition(), split, length=1, n=50)}) > 2
 
 
-def binary(layout: Layout = "stream", length: int = 12, min_length: int | None = None) -> AdditionBinary:
+def binary(
+    layout: Layout = "stream", length: int = 12, min_length: int | None = None
+) -> AdditionBinary:
     return AdditionBinary(layout, 0, length=length, min_length=min_length)
 
 
@@ -105,7 +111,9 @@ def test_the_floor_of_bits_is_what_the_best_column_reader_scores():
     columns = torch.cat([batch.input.flatten(0, 1) for batch in batches]).sum(1).long()
     # A column of 01 says as much as one of 10: a carry is as likely.
     target = torch.cat([batch.target.flatten() for batch in batches])
-    counts = torch.zeros(3, 2).index_put_((columns, target), torch.ones(len(target)), accumulate=True)
+    counts = torch.zeros(3, 2).index_put_(
+        (columns, target), torch.ones(len(target)), accumulate=True
+    )
     shares = counts / counts.sum(1, keepdim=True)
     nats = -(counts * shares.log()).sum() / counts.sum()
     assert float(nats) == pytest.approx(task.floor["loss"], abs=0.005)

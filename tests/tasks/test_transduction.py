@@ -37,7 +37,8 @@ def only(batch: Batch, row: int) -> Batch:
         return alone
     read = int(batch.source_mask[row].sum())
     return alone._replace(
-        source=batch.source[row : row + 1, :read], source_mask=batch.source_mask[row : row + 1, :read]
+        source=batch.source[row : row + 1, :read],
+        source_mask=batch.source_mask[row : row + 1, :read],
     )
 
 
@@ -69,11 +70,10 @@ def test_padding_changes_nothing(layout: Layout):
         alone = only(batch, row)
         steps = alone.mask.shape[1]
         torch.testing.assert_close(model(batch)[0][row, :steps], model(alone)[0][0])
-        torch.testing.assert_close(
-            free_run(model, batch)[row, :steps], free_run(model, alone)[0]
-        )
+        torch.testing.assert_close(free_run(model, batch)[row, :steps], free_run(model, alone)[0])
         padded = batch._replace(
-            input=batch.input[row : row + 1], target=batch.target[row : row + 1],
+            input=batch.input[row : row + 1],
+            target=batch.target[row : row + 1],
             mask=batch.mask[row : row + 1],
         )
         if batch.source is not None:
@@ -97,9 +97,7 @@ def test_a_typed_source_is_laid_out_as_a_sampled_one(layout: Layout):
     free, given = free_run(model, asked), free_run(model, batch)
     for row in range(2):
         steps = int(batch.mask[row].sum())
-        torch.testing.assert_close(
-            free[row][asked.mask[row]][:steps], given[row][batch.mask[row]]
-        )
+        torch.testing.assert_close(free[row][asked.mask[row]][:steps], given[row][batch.mask[row]])
 
 
 def test_a_typed_source_shows_no_answer():

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from rnnlab.errors import ConfigError
-from rnnlab.spec import Batch, Layout, Split
+from rnnlab.spec import Layout, Split
 from rnnlab.tasks.clauses import clauses
 from rnnlab.tasks.grammar import noun_phrase, predicate, verb_phrase
 from rnnlab.tasks.lexicon import ADJECTIVES, NOUNS, VERBS
@@ -184,31 +184,33 @@ def test_no_content_of_train_is_in_val_or_test_in_any_form():
     assert not found["val"] & found["test"]
 
 
-@pytest.mark.parametrize("layout", ["stream", "encoder_decoder"])
-def test_no_symbol_of_val_or_test_is_new(layout: Layout):
-    task = translation(layout, max_clauses=1)
-    asked = {
-        split: torch.cat([_symbols(task.sample(split, index, 5000)) for index in range(batches)])
-        for split, batches in {"train": 6, "val": 1, "test": 1}.items()
-    }
-    for split in ("val", "test"):
-        assert set(asked[split].unique().tolist()) <= set(asked["train"].unique().tolist())
-
-
-def _symbols(batch: Batch) -> torch.Tensor:
-    read = batch.input if batch.source is None else batch.source
-    return torch.cat([read.flatten(), batch.target.flatten()])
-
-
-def test_each_split_has_contents_of_every_kind():
-    drawn = {split: clauses().draw(np.random.default_rng(0), split, np.ones(2000, int)) for split in SPLITS}
+def test_no_form_of_a_verb_is_asked_for_that_train_does_not_have():
+    forms = {}
     for split in SPLITS:
-        subject, verb, thing = drawn[split][:, 1], drawn[split][:, 2], drawn[split][:, 3]
-        pronoun = np.isin(subject, [clauses().phrases.index(p) for p in (("he", "il"), ("she", "elle"))])
-        assert (pronoun & (thing == 0)).any()
-        assert (pronoun & (thing > 0)).any()
-        assert (~pronoun & (thing == 0)).any()
-        assert (verb > 0).all()
+        rows = clauses().contents[split].rows
+        subject, verb, _ = rows[rows[:, 1] < len(VERBS)].T  # what follows are forms of `be`
+        agreements = clauses().agreement[subject].T
+        forms[split] = {
+            (a, v) for agreement in agreements for a, v in zip(agreement, verb, strict=True)
+        }
+    assert forms["val"] <= forms["train"]
+    assert forms["test"] <= forms["train"]
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_each_split_has_contents_of_every_kind(split: Split):
+    assert (clauses().contents[split].sizes > 0).all()
+    parts = clauses().draw(np.random.default_rng(0), split, np.ones(4000, int))
+    _, subject, verb, thing = parts.T
+    spoken = [
+        clauses().phrases.index(phrase)
+        for phrase in (("he", "il"), ("she", "elle"), ("they", "ils"))
+    ]
+    pronoun = np.isin(subject, spoken)
+    assert (verb > 0).all()
+    for kind in (pronoun, ~pronoun):
+        assert (kind & (thing == 0)).any()
+        assert (kind & (thing > 0)).any()
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -242,7 +244,9 @@ def test_what_is_wrong_is_marked():
     batch = task.sample("test", 0, 1)
     said = batch.target.clone()
     said[0, int(batch.mask[0].int().argmax())] = task.encode("horse")[0]
-    source, right, claims = task.show(batch, F.one_hot(said, len(task.symbols)).float()).splitlines()
+    source, right, claims = task.show(
+        batch, F.one_hot(said, len(task.symbols)).float()
+    ).splitlines()
     assert source.startswith("source  ")
     assert right.startswith("right   ")
     assert claims.startswith("claims  horse ")

@@ -100,7 +100,10 @@ class Progress(L.Callback):
         self._close(trainer, pl_module)
 
     def on_exception(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException  # noqa: ARG002
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        exception: BaseException,  # noqa: ARG002
     ) -> None:
         """Close the bar."""
         self._close(trainer, pl_module)

@@ -39,7 +39,7 @@ def _main() -> None:
             print(pairs())
             continue
         entries = describe(names[word])
-        width = max(len(name) for name in entries)
+        width = max((len(name) for name in entries), default=0)
         print(f"{word}  ({names[word]}=NAME)")
         print("\n".join(f"  {name:{width}}  {text}" for name, text in entries.items()))
         print()

@@ -1,7 +1,27 @@
 """Tasks: a spec, batches, scores, and a thing to look at."""
 
+from rnnlab.tasks.addition import Addition, AdditionBinary, AdditionMarked
 from rnnlab.tasks.base import Mean, Scorer, Task
 from rnnlab.tasks.copy import Copy, CopyRepeat, CopyReverse
 from rnnlab.tasks.next_char import NextChar
+from rnnlab.tasks.oscillation import Oscillation
+from rnnlab.tasks.oscillation_clamped import OscillationClamped
+from rnnlab.tasks.transduction import Transduction
+from rnnlab.tasks.translation import Translation
 
-__all__ = ["Copy", "CopyRepeat", "CopyReverse", "Mean", "NextChar", "Scorer", "Task"]
+__all__ = [
+    "Addition",
+    "AdditionBinary",
+    "AdditionMarked",
+    "Copy",
+    "CopyRepeat",
+    "CopyReverse",
+    "Mean",
+    "NextChar",
+    "Oscillation",
+    "OscillationClamped",
+    "Scorer",
+    "Task",
+    "Transduction",
+    "Translation",
+]

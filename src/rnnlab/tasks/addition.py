@@ -10,8 +10,9 @@ from torch import Tensor
 from rnnlab.checks import PositiveInt
 from rnnlab.errors import ConfigError
 from rnnlab.spec import Batch, Layout, Reals, Split, TaskSpec, Tokens
+from rnnlab.tasks import digits
 from rnnlab.tasks.base import Mean, Task
-from rnnlab.tasks.splits import SPLITS, mix, split_of
+from rnnlab.tasks.splits import SPLITS, split_of
 from rnnlab.tasks.transduction import Pairs, Transduction
 
 
@@ -20,10 +21,11 @@ class Addition(Transduction):
 
     Each number draws its count of digits, then its digits; none begins with 0 but 0 itself. Which
     split a problem belongs to is a fixed hash of its two numbers, 80 : 10 : 10, whatever the seed
-    is and in whichever order they stand: a sum of train is never one of val or test. Sutskever et
-    al. (2014) is where reading one way and answering the other began; `answer_order` is the
-    choice that matters here, for carries run from the least significant digit. A decoded answer is
-    written as usual in either order.
+    is and in whichever order they stand: a sum of train is never one of val or test.
+
+    `answer_order` is the choice that matters here, for carries run from the least significant
+    digit; a decoded answer is written as usual in either order. Zaremba and Sutskever (2014),
+    Learning to execute, add numbers in the same way.
 
     Args:
         layout: given by the model.
@@ -49,8 +51,8 @@ class Addition(Transduction):
 
     def decode(self, ids: Sequence[int]) -> str:
         """Spell an answer, most significant digit first."""
-        digits = self.words(ids)
-        return self.join(digits[::-1] if self.reversed else digits)
+        said = self.words(ids)
+        return self.join(said[::-1] if self.reversed else said)
 
     def pairs(self, split: Split, index: int, batch_size: int, length: int | None) -> Pairs:
         """Draw problems until the split has enough of its own."""
@@ -59,24 +61,24 @@ class Addition(Transduction):
         draws = batch_size * (2 if split == "train" else 16)
         kept: list[np.ndarray] = []
         while sum(map(len, kept)) < batch_size:
-            digits = _numbers(rng, draws, low, high)
-            kept.append(digits[split_of(_keys(digits)) == SPLITS.index(split)])
+            drawn = digits.draw_pairs(rng, draws, low, high)
+            kept.append(drawn[split_of(digits.keys(drawn)) == SPLITS.index(split)])
         left, right = np.concatenate(kept)[:batch_size].transpose(1, 0, 2)
-        total = _add(left, right)
+        total = digits.add(left, right)
         source, source_length = self._spell_sum(left, right)
-        counts = _count(total)
+        counts = digits.count(total)
         if not self.reversed:
-            total = _flip(total, counts)
+            total = digits.flip(total, counts)
         return Pairs(source, source_length, total + self.num_specials, counts)
 
     def _spell_sum(self, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Write `left+right` as ids, most significant digits first."""
-        first, second = _count(left)[:, None], _count(right)[:, None]
+        first, second = digits.count(left)[:, None], digits.count(right)[:, None]
         width = left.shape[1]
         source = np.full((len(left), 2 * width + 1), 10)  # 10 is the plus
-        source[:, :width] = np.where(np.arange(width) < first, _flip(left, first[:, 0]), 10)
-        digits = _flip(right, second[:, 0])
-        np.put_along_axis(source, first + 1 + np.arange(width), digits, axis=1)
+        source[:, :width] = np.where(np.arange(width) < first, digits.flip(left, first[:, 0]), 10)
+        places = first + 1 + np.arange(width)
+        np.put_along_axis(source, places, digits.flip(right, second[:, 0]), axis=1)
         return source + self.num_specials, (first + 1 + second)[:, 0]
 
 
@@ -84,7 +86,7 @@ class AdditionBinary(Task):
     """The sequential adder: two bits come in a step, one bit of their sum goes out.
 
     Least significant first, so a machine of two states, carry and no carry, is all that it takes
-    (Minsky, 1967, section 2.3); a state must hold the carry, for the column alone does not show it.
+    (Minsky, 1967); a state must hold the carry, for the column alone does not show it.
     3 + 6 in 3 bits, and a last column of zeros for the last carry:
 
         input    1 1 0 0
@@ -128,7 +130,7 @@ class AdditionBinary(Task):
             length = int(rng.integers(self.min_length, self.length, endpoint=True))
         bits = np.zeros((batch_size, length + 1, 2), dtype=np.int64)
         bits[:, :length] = rng.integers(2, size=(batch_size, length, 2))
-        total = _add(bits[:, :-1, 0], bits[:, :-1, 1], base=2)
+        total = digits.add(bits[:, :-1, 0], bits[:, :-1, 1], base=2)
         columns = torch.from_numpy(bits.astype(np.float32))
         target = torch.from_numpy(total)
         mask = torch.ones(total.shape, dtype=torch.bool)
@@ -242,44 +244,6 @@ def _least(min_length: int | None, length: int, *, default: int) -> int:
     if min_length is not None and min_length > length:
         raise ConfigError(f"min_length must be at most length={length}, got {min_length}")
     return default if min_length is None else min_length
-
-
-def _numbers(rng: np.random.Generator, n: int, low: int, high: int) -> np.ndarray:
-    """Draw `(n, 2, high)` digits, least significant first, zeros above each number's own."""
-    counts = rng.integers(low, high, endpoint=True, size=(n, 2, 1))
-    digits = rng.integers(10, size=(n, 2, high))
-    leading = np.arange(high) == counts - 1
-    digits = np.where(leading & (counts > 1), rng.integers(1, 10, size=(n, 2, 1)), digits)
-    return np.where(np.arange(high) < counts, digits, 0)
-
-
-def _keys(digits: np.ndarray) -> np.ndarray:
-    """Give one key for a pair of numbers `(n, 2, D)`, whichever comes first."""
-    powers = np.uint64(10) ** np.arange(digits.shape[2], dtype=np.uint64)  # wraps beyond 19 digits
-    numbers = (digits.astype(np.uint64) * powers).sum(2, dtype=np.uint64)
-    return mix(numbers).sum(1, dtype=np.uint64)
-
-
-def _add(left: np.ndarray, right: np.ndarray, base: int = 10) -> np.ndarray:
-    """Add digits `(B, D)`, least significant first -> `(B, D + 1)`."""
-    total = np.zeros((left.shape[0], left.shape[1] + 1), dtype=np.int64)
-    total[:, :-1] = left + right
-    for place in range(left.shape[1]):
-        total[:, place + 1] += total[:, place] // base
-        total[:, place] %= base
-    return total
-
-
-def _count(digits: np.ndarray) -> np.ndarray:
-    """Count the digits of numbers `(B, D)` without zeros in front; 0 has one."""
-    places = np.arange(1, digits.shape[1] + 1)
-    return np.maximum((places * (digits > 0)).max(1), 1)
-
-
-def _flip(digits: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Reverse the first `counts` of each row; what follows is of no meaning."""
-    places = counts[:, None] - 1 - np.arange(digits.shape[1])
-    return np.take_along_axis(digits, np.maximum(places, 0), axis=1)
 
 
 def _column_floor(low: int, high: int) -> dict[str, float]:

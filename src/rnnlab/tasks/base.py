@@ -11,9 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rnnlab.errors import ConfigError
-from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
+from rnnlab.spec import SPLITS, Batch, Layout, Split, TaskSpec, Tokens
 
-_SPLITS: dict[Split, int] = {"train": 0, "val": 1, "test": 2}
 
 
 class Mean(NamedTuple):
@@ -66,7 +65,7 @@ class Task(ABC):
 
     def rng(self, split: Split, index: int) -> np.random.Generator:
         """Give the random stream of batch `index` of a split; no two batches share one."""
-        return np.random.default_rng(np.random.SeedSequence([self.seed, _SPLITS[split], index]))
+        return np.random.default_rng(np.random.SeedSequence([self.seed, SPLITS.index(split), index]))
 
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
         """Mean over the answered steps: cross-entropy in nats, or squared error per number."""

@@ -1,8 +1,9 @@
-"""Which clauses there are: phrases, the contents that they can have, and sentences drawn of them."""
+"""Which clauses there are: phrases, the contents they can have, and sentences drawn of them."""
 
 import functools
 import zlib
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,7 +19,24 @@ _CONNECTIVES = (
     (("but", "mais"), ("but", "mais")),
     (("because", "parce que"), ("because", "parce qu'")),
 )
+_FEW = 12  # contents; a kind with fewer in a split is drawn there in proportion more rarely
 _PARTS = 4  # connective, subject, verb, object
+
+
+class Contents(NamedTuple):
+    """What can be said in one split, kind by kind.
+
+    Attributes:
+        rows: `(n, 3)` subject, verb, object.
+        starts: the first row of each kind.
+        sizes: how many rows each kind has.
+        shares: the probabilities of the kinds, summed up to each.
+    """
+
+    rows: np.ndarray
+    starts: np.ndarray
+    sizes: np.ndarray
+    shares: np.ndarray
 
 
 class Clauses:
@@ -31,6 +49,8 @@ class Clauses:
 
     Attributes:
         phrases: pairs of texts; phrase 0 is empty.
+        contents: of each split.
+        agreement: `(subjects, 2)` of each subject, singular and plural.
     """
 
     def __init__(self) -> None:
@@ -47,31 +67,29 @@ class Clauses:
         spoken = np.broadcast_to(np.array(pronouns)[:, None, None], shape)
         self._subject = np.concatenate([nominal[..., 0], spoken])
         self._object = np.concatenate([nominal, np.zeros_like(nominal[:1])])
-        self._agreement = np.array(
+        self.agreement = np.array(
             [[1 + noun.gender, 4 + noun.gender] for noun, _ in self._nominals]
             + [[agreement] * 2 for _, _, agreement in PRONOUNS]
         )
-        self._speaks = np.isin(self._agreement[:, 0], (0, 3))  # I, we
+        self._speaks = np.isin(self.agreement[:, 0], (0, 3))  # I, we
         self._verb = self._verb_phrases()
         self._connective = np.array([[self._add(pair) for pair in pairs] for pairs in _CONNECTIVES])
         self._elides = np.array([elides(french) for _, french in self.phrases])
-        self._contents = self._split_contents()
+        self.contents = self._split_contents()
 
-    def draw(
-        self, rng: np.random.Generator, split: Split, counts: np.ndarray
-    ) -> np.ndarray:
+    def draw(self, rng: np.random.Generator, split: Split, counts: np.ndarray) -> np.ndarray:
         """Draw sentences of `counts` `(B,)` clauses -> phrase indices `(B, 4 * most clauses)`."""
         shape = (len(counts), int(counts.max()))
-        kind = rng.integers(3, size=shape) + 3 * (rng.random(shape) < _PRONOUN_SHARE)
-        contents, starts, sizes = self._contents[split]
+        rows, starts, sizes, shares = self.contents[split]
+        kind = np.searchsorted(shares, rng.random(shape), side="right")
         row = starts[kind] + (rng.random(shape) * sizes[kind]).astype(np.int64)
-        subject, verb, thing = contents[row].transpose(2, 0, 1)
+        subject, verb, thing = rows[row].transpose(2, 0, 1)
         number, object_number, past = rng.integers(2, size=(3, *shape))
         determiner, object_determiner = rng.integers(len(DETERMINERS), size=(2, *shape))
         negated = (rng.random(shape) < _NEGATED_SHARE).astype(np.int64)
         parts = np.zeros((*shape, _PARTS), dtype=np.int64)
         parts[:, :, 1] = self._subject[subject, determiner, number]
-        parts[:, :, 2] = self._verb[verb, past, negated, self._agreement[subject, number]]
+        parts[:, :, 2] = self._verb[verb, past, negated, self.agreement[subject, number]]
         parts[:, :, 3] = self._object[thing, object_determiner, object_number, negated]
         choice = rng.integers(len(_CONNECTIVES), size=shape)
         parts[:, 1:, 0] = self._connective[choice, self._elides[parts[:, :, 1]].astype(int)][:, 1:]
@@ -99,8 +117,8 @@ class Clauses:
         phrases += [self._add(predicate(said, *form)) for said in ADJECTIVES for form in forms]
         return np.array(phrases).reshape(-1, 2, 2, NUM_AGREEMENTS)
 
-    def _split_contents(self) -> dict[Split, tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Give, by split, contents `(n, 3)`, where in them each kind starts, and sizes of kinds."""
+    def _split_contents(self) -> dict[Split, Contents]:
+        """Hash all contents to their splits; the kinds with nouns as subject come first."""
         names = [f"{noun.english} {said.english if said else ''}" for noun, said in self._nominals]
         subjects = _keys([*names, *(english for english, _, _ in PRONOUNS)])
         verbs = _keys([v.english[0] for v in VERBS] + [f"be {a.english}" for a in ADJECTIVES])
@@ -115,11 +133,17 @@ class Clauses:
             # `we leave` is the one content that says `partons`: no test may ask for unseen words.
             alone = self._speaks[subject] & (verb < len(VERBS)) & (thing == len(self._nominals))
             places.append(np.where(alone, 0, place))
-        result: dict[Split, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
+        result: dict[Split, Contents] = {}
         for i, split in enumerate(SPLITS):
             own = [kind[place == i] for kind, place in zip(kinds, places, strict=True)]
             sizes = np.array([len(kind) for kind in own])
-            result[split] = (np.concatenate(own), np.cumsum(sizes) - sizes, sizes)
+            shares = np.repeat([1 - _PRONOUN_SHARE, _PRONOUN_SHARE], 3) * np.minimum(sizes, _FEW)
+            result[split] = Contents(
+                np.concatenate(own),
+                np.cumsum(sizes) - sizes,
+                sizes,
+                np.cumsum(shares / shares.sum())[:-1],
+            )
         return result
 
     def _contents_with(self, *, pronoun: bool) -> list[np.ndarray]:
@@ -131,7 +155,9 @@ class Clauses:
         for i, adjective in enumerate(ADJECTIVES):
             if not pronoun:  # `the red cat is red` is left out
                 able = [
-                    j for j in self._nominals_of(adjective.kinds) if self._nominals[j][1] != adjective
+                    j
+                    for j in self._nominals_of(adjective.kinds)
+                    if self._nominals[j][1] != adjective
                 ]
             else:
                 able = pronouns if "person" in adjective.kinds.split() else []

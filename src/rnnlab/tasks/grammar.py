@@ -76,9 +76,7 @@ def verb_phrase(verb: Verb, past: bool, negated: bool, agreement: int) -> tuple[
         return english_text(english), _clause(
             auxiliary, [verb.participle + ending], negated, agreement
         )
-    return english_text(english), _clause(
-        verb.french[_PERSON[agreement]], [], negated, agreement
-    )
+    return english_text(english), _clause(verb.french[_PERSON[agreement]], [], negated, agreement)
 
 
 def predicate(adjective: Adjective, past: bool, negated: bool, agreement: int) -> tuple[str, str]:

@@ -174,7 +174,13 @@ VERBS = (
 )
 
 # English; French; agreement as in `grammar.py`.
-PRONOUNS = (("I", "", 0), ("he", "il", 1), ("she", "elle", 2), ("we", "nous", 3), ("they", "ils", 4))
+PRONOUNS = (
+    ("I", "", 0),
+    ("he", "il", 1),
+    ("she", "elle", 2),
+    ("we", "nous", 3),
+    ("they", "ils", 4),
+)
 
 # English singular, plural; French masculine, before a vowel, feminine, plural.
 DETERMINERS = (

@@ -1,4 +1,4 @@
-"""Keeping a rhythm: going round a closed curve without end."""
+"""Keeping a rhythm: going round a closed curve without end, begun by a cue."""
 
 import math
 from typing import Annotated
@@ -101,13 +101,12 @@ class Oscillation(Task):
             source=seen if layout == "encoder_decoder" else None,
             feedback=not self.silent,
         )
-        outline = self.curve.outline(_round_up(self.curve.discrete, self.curve.period_steps))
+        num_points = self.curve.period_steps if self.curve.discrete else _OUTLINE_POINTS
+        outline = self.curve.outline(num_points)
         self.outline = torch.from_numpy(outline[..., self.taught]).float()
         spread = self.outline - self.outline.mean(dim=1, keepdim=True)
         self.floor = {"loss": float(spread.square().mean()), "amplitude_error": 1.0}
-        self.floor |= (
-            {"on_cycle": 1 / outline.shape[1]} if self.curve.discrete else {"period_error": 1.0}
-        )
+        self.floor |= {"on_cycle": 1 / num_points} if self.curve.discrete else {"period_error": 1.0}
 
     def _check_periods(self, period_steps: float | None, max_period_steps: float | None) -> None:
         own = self.curve.period_steps
@@ -153,11 +152,11 @@ class Oscillation(Task):
     def _answered(self, split: Split, length: int | None) -> int:
         if length is not None:
             return length
-        return self.length if split == "train" else self.steps_in(self.eval_periods)
-
-    def steps_in(self, periods: int) -> int:
-        """Steps that so many periods take, of the longest that there may be."""
-        return math.ceil(periods * self.max_period_steps)
+        return (
+            self.length
+            if split == "train"
+            else math.ceil(self.eval_periods * self.max_period_steps)
+        )
 
     def _draw(
         self, rng: np.random.Generator, batch_size: int, num_points: int
@@ -180,25 +179,15 @@ class Oscillation(Task):
         taught = torch.zeros(target.shape, dtype=torch.bool)
         taught[..., self.taught] = True
         return Batch(
-            input=_tensor(read),
-            target=_tensor(target),
+            input=to_tensor(read),
+            target=to_tensor(target),
             mask=mask,
-            source=None if source is None else _tensor(source),
+            source=None if source is None else to_tensor(source),
             source_mask=None if source is None else torch.ones(source.shape[:2], dtype=torch.bool),
             target_mask=taught if self.silent else None,
         )
 
-    def free_batch(self, num_samples: int, *, periods: int) -> Batch:
-        """Make test orbits of so many periods, for a free run to be held against."""
-        return self.sample("test", 0, num_samples, length=self.steps_in(periods))
-
     @torch.no_grad()
-    def prompt(self, text: str | None, num_samples: int, length: int | None) -> Batch:
-        """Ask for free runs of `length` answered steps, `eval_periods` where nobody says."""
-        if text is not None or length is not None:
-            return super().prompt(text, num_samples, length)
-        return self.free_batch(num_samples, periods=self.eval_periods)
-
     def metrics(self, output: Tensor, batch: Batch) -> dict[str, Mean]:
         """Add to the loss what tells of the orbit, wherever on it the answers are."""
         scores = super().metrics(output, batch)
@@ -249,12 +238,13 @@ class Oscillation(Task):
         """Give truth and answers as rows under a heading, for a file: sequence, step, numbers."""
         heading = [f"{kind}_{name}" for kind in ("truth", "answer") for name in self.curve.names]
         pairs = torch.cat([batch.target, output.to(batch.target)], dim=2).tolist()
-        return [["sequence", "step", *heading]] + [
+        rows: list[list[str | float]] = [
             [row, step, *numbers]
             for row, steps in enumerate(pairs)
             for step, numbers in enumerate(steps)
             if step >= self.unanswered
         ]
+        return [["sequence", "step", *heading], *rows]
 
     def show(self, batch: Batch, output: Tensor) -> Image.Image:
         """Draw truth against answers over time, and in the plane where there are two numbers."""
@@ -287,96 +277,6 @@ class Oscillation(Task):
         return int(batch.input[row, 0, -plan_size:].argmax()) if plan_size else 0
 
 
-class OscillationClamped(Oscillation):
-    """Oscillation from a clamped initial state: no input, only a beginning.
-
-    Curve `four_corners` of a square a-d, length 4, `clamped_points` 1:
-
-        initial  a
-        input    0 0 0 0
-        target   b c d a
-        mask     x x x x
-
-    The first units of the state hold the last points before step 0, newest first; the input is
-    the plan where the curve has one, else zero. Nothing is fed back but what the net itself
-    feeds back. An encoder-decoder model has no state to clamp: its encoder reads the points.
-
-    Args:
-        layout: given by the model.
-        seed: of the data.
-        curve: as in `Oscillation`, and so the rest.
-        period_steps: steps in one period, or `null`.
-        max_period_steps: the longest, or `null`.
-        random_phase: whether each sequence begins somewhere else on the curve.
-        clamped_points: points that the state begins with. One number needs two to say which way
-            it goes, and three to say how fast.
-        length: steps answered in training.
-        eval_periods: periods answered in validation and test.
-        taught_outputs: numbers of the outputs that are taught, or `null`.
-    """
-
-    def __init__(
-        self,
-        layout: Layout,
-        seed: int,
-        *,
-        curve: CurveName,
-        period_steps: PeriodSteps | None,
-        max_period_steps: PeriodSteps | None,
-        random_phase: bool,
-        clamped_points: PositiveInt,
-        length: PositiveInt,
-        eval_periods: PositiveInt,
-        taught_outputs: list[Count] | None,
-    ) -> None:
-        super().__init__(
-            layout,
-            seed,
-            curve=curve,
-            period_steps=period_steps,
-            max_period_steps=max_period_steps,
-            random_phase=random_phase,
-            cue_steps=clamped_points,
-            length=length,
-            eval_periods=eval_periods,
-            input_noise=0.0,
-            taught_outputs=taught_outputs,
-        )
-        size = len(self.curve.names)
-        if random_phase and size == 1 and clamped_points == 1:
-            raise ConfigError(
-                f"clamped_points must be 2 or more with curve={curve}: one number alone does not "
-                "say which way it goes"
-            )
-        stream = layout == "stream"
-        self.spec = TaskSpec(
-            input=Reals(self.curve.plan_size or 1),
-            target=Reals(size),
-            source=None if stream else Reals(size + self.curve.plan_size),
-            initial=Reals(clamped_points * size) if stream else None,
-        )
-
-    @property
-    def unanswered(self) -> int:
-        """Always 0: every step is answered."""
-        return 0
-
-    def sample(
-        self, split: Split, index: int, batch_size: int, *, length: int | None = None
-    ) -> Batch:
-        """Make one batch; `length` counts the answered steps."""
-        rng = self.rng(split, index)
-        points, plan = self._draw(rng, batch_size, self.cue_steps + self._answered(split, length))
-        given, target = points[:, : self.cue_steps], points[:, self.cue_steps :]
-        quiet = plan if self.curve.plan_size else np.zeros((*points.shape[:2], 1))
-        read = quiet[:, self.cue_steps :]
-        if self.layout == "stream":
-            initial = _tensor(given[:, ::-1].reshape(batch_size, -1))
-            return self._batch(read, target, None)._replace(initial=initial)
-        source = np.concatenate([given, plan[:, : self.cue_steps]], axis=2)
-        return self._batch(read, target, source)
-
-
 def _check_taught(taught_outputs: list[int] | None, size: int) -> list[int]:
     """Give the numbers of the taught outputs in order."""
     if taught_outputs is None:
@@ -389,12 +289,8 @@ def _check_taught(taught_outputs: list[int] | None, size: int) -> list[int]:
     return taught
 
 
-def _round_up(discrete: bool, own: int) -> int:
-    """Points of an outline: a discrete curve's own."""
-    return own if discrete else _OUTLINE_POINTS
-
-
-def _tensor(numbers: Numbers) -> Tensor:
+def to_tensor(numbers: Numbers) -> Tensor:
+    """Numbers as float32."""
     return torch.from_numpy(np.ascontiguousarray(numbers, dtype=np.float32))
 
 

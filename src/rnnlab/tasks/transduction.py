@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -54,10 +54,10 @@ class Transduction(Task):
             the time that it hands them over.
     """
 
-    pad: ClassVar[int] = 0
-    separator: ClassVar[int] = 1
-    end: ClassVar[int] = 2
-    num_specials: ClassVar[int] = 3
+    pad: int = 0
+    separator: int = 1
+    end: int = 2
+    num_specials: int = 3
 
     def __init__(self, layout: Layout, seed: int, symbols: Sequence[str]) -> None:
         super().__init__(layout, seed)
@@ -139,10 +139,10 @@ class Transduction(Task):
 
     def tell(self, batch: Batch, answers: Tensor) -> str:
         """Give a line a sequence: source and answer."""
-        return "\n".join(
-            f"{self.source_text(batch, row)} = {self.decode(answers[row][batch.mask[row]].tolist())}"
-            for row in range(answers.shape[0])
-        )
+        said = [
+            self.decode(ids[mask].tolist()) for ids, mask in zip(answers, batch.mask, strict=True)
+        ]
+        return "\n".join(f"{self.source_text(batch, i)} = {text}" for i, text in enumerate(said))
 
     def source_lengths(self, batch: Batch) -> Tensor:
         """Count the source symbols of each row, `(B,)`."""
@@ -222,7 +222,9 @@ class Transduction(Task):
         batch = self._encoder_decoder(pairs)
         target, mask = batch.target.numpy(), batch.mask.numpy()
         counts = np.zeros((mask.shape[1], len(self.symbols)))
-        np.add.at(counts, (np.broadcast_to(np.arange(mask.shape[1]), mask.shape)[mask], target[mask]), 1)
+        np.add.at(
+            counts, (np.broadcast_to(np.arange(mask.shape[1]), mask.shape)[mask], target[mask]), 1
+        )
         shares = counts / counts.sum(1, keepdims=True)
         nats = -(counts * np.log(np.where(counts > 0, shares, 1))).sum()
         return {

@@ -15,8 +15,8 @@ from rnnlab.tasks.pairs import Pool, read_pairs, split_pairs
 from rnnlab.tasks.splits import SPLITS
 from rnnlab.tasks.transduction import Pairs, Transduction, TransductionScorer
 
-_WORD = re.compile(r"\w+['’]|\w+(?:-\w+)*|[^\w\s]")
-_APOSTROPHES = ("'", "’")
+_APOSTROPHES = ("'", "\u2019")  # typewriter's, typographer's
+_WORD = re.compile(rf"\w+[{''.join(_APOSTROPHES)}]|\w+(?:-\w+)*|[^\w\s]")
 _CLOSING = frozenset(".,)]}…")
 
 
@@ -81,7 +81,9 @@ class Translation(Transduction):
         """Draw sentences, or take the next ones of the file; train is shuffled anew each epoch."""
         if self.max_clauses is None:
             if length is not None:
-                raise ConfigError(f"length can't be chosen where path gives the pairs, got {length}")
+                raise ConfigError(
+                    f"length can't be chosen where path gives the pairs, got {length}"
+                )
             parts = self._rows_of(split, index, batch_size)[:, None]
         else:
             rng = self.rng(split, index)
@@ -195,8 +197,12 @@ class TranslationScorer(TransductionScorer):
         for answers, target, mask in self._answers:
             rows = zip(answers.tolist(), target.tolist(), mask.tolist(), strict=True)
             for said, right, asked in rows:
-                claims.append(self._spaced([i for i, here in zip(said, asked, strict=True) if here]))
-                rights.append(self._spaced([i for i, here in zip(right, asked, strict=True) if here]))
+                claims.append(
+                    self._spaced([i for i, here in zip(said, asked, strict=True) if here])
+                )
+                rights.append(
+                    self._spaced([i for i, here in zip(right, asked, strict=True) if here])
+                )
         return claims, rights
 
     def _spaced(self, ids: list[int]) -> str:

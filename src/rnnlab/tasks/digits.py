@@ -1,0 +1,43 @@
+"""Numbers of any length as rows of digits, least significant first, zeros above."""
+
+import numpy as np
+
+from rnnlab.tasks.splits import mix
+
+
+def draw_pairs(rng: np.random.Generator, n: int, low: int, high: int) -> np.ndarray:
+    """Draw `(n, 2, high)` digits, least significant first, zeros above each number's own."""
+    counts = rng.integers(low, high, endpoint=True, size=(n, 2, 1))
+    digits = rng.integers(10, size=(n, 2, high))
+    leading = np.arange(high) == counts - 1
+    digits = np.where(leading & (counts > 1), rng.integers(1, 10, size=(n, 2, 1)), digits)
+    return np.where(np.arange(high) < counts, digits, 0)
+
+
+def keys(digits: np.ndarray) -> np.ndarray:
+    """Give one key for a pair of numbers `(n, 2, D)`, whichever comes first."""
+    powers = np.uint64(10) ** np.arange(digits.shape[2], dtype=np.uint64)  # wraps beyond 19 digits
+    numbers = (digits.astype(np.uint64) * powers).sum(2, dtype=np.uint64)
+    return mix(numbers).sum(1, dtype=np.uint64)
+
+
+def add(left: np.ndarray, right: np.ndarray, base: int = 10) -> np.ndarray:
+    """Add digits `(B, D)`, least significant first -> `(B, D + 1)`."""
+    total = np.zeros((left.shape[0], left.shape[1] + 1), dtype=np.int64)
+    total[:, :-1] = left + right
+    for place in range(left.shape[1]):
+        total[:, place + 1] += total[:, place] // base
+        total[:, place] %= base
+    return total
+
+
+def count(digits: np.ndarray) -> np.ndarray:
+    """Count the digits of numbers `(B, D)` without zeros in front; 0 has one."""
+    places = np.arange(1, digits.shape[1] + 1)
+    return np.maximum((places * (digits > 0)).max(1), 1)
+
+
+def flip(digits: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Reverse the first `counts` of each row; what follows is of no meaning."""
+    places = counts[:, None] - 1 - np.arange(digits.shape[1])
+    return np.take_along_axis(digits, np.maximum(places, 0), axis=1)

@@ -1,0 +1,99 @@
+"""Keeping a rhythm that nothing but the initial state has begun."""
+
+import numpy as np
+
+from rnnlab.checks import Count, PositiveInt
+from rnnlab.errors import ConfigError
+from rnnlab.spec import Batch, Layout, Reals, Split, TaskSpec
+from rnnlab.tasks.curves import CurveName
+from rnnlab.tasks.oscillation import Oscillation, PeriodSteps, to_tensor
+
+
+class OscillationClamped(Oscillation):
+    """Oscillation from a clamped initial state: no input, only a beginning.
+
+    Curve `four_corners` of a square a-d, length 4, `clamped_points` 1:
+
+        initial  a
+        input    0 0 0 0
+        target   b c d a
+        mask     x x x x
+
+    The first units of the state hold the last points before step 0, newest first; the input is
+    the plan where the curve has one, else zero. Nothing is fed back but what the net itself
+    feeds back. An encoder-decoder model has no state to clamp: its encoder reads the points.
+
+    Args:
+        layout: given by the model.
+        seed: of the data.
+        curve: as in `Oscillation`, and so the rest.
+        period_steps: steps in one period, or `null`.
+        max_period_steps: the longest, or `null`.
+        random_phase: whether each sequence begins somewhere else on the curve.
+        clamped_points: points that the state begins with. One number needs two to say which way
+            it goes, and three to say how fast.
+        length: steps answered in training.
+        eval_periods: periods answered in validation and test.
+        taught_outputs: numbers of the outputs that are taught, or `null`.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        seed: int,
+        *,
+        curve: CurveName,
+        period_steps: PeriodSteps | None,
+        max_period_steps: PeriodSteps | None,
+        random_phase: bool,
+        clamped_points: PositiveInt,
+        length: PositiveInt,
+        eval_periods: PositiveInt,
+        taught_outputs: list[Count] | None,
+    ) -> None:
+        super().__init__(
+            layout,
+            seed,
+            curve=curve,
+            period_steps=period_steps,
+            max_period_steps=max_period_steps,
+            random_phase=random_phase,
+            cue_steps=clamped_points,
+            length=length,
+            eval_periods=eval_periods,
+            input_noise=0.0,
+            taught_outputs=taught_outputs,
+        )
+        size = len(self.curve.names)
+        if random_phase and size == 1 and clamped_points == 1:
+            raise ConfigError(
+                f"clamped_points must be 2 or more with curve={curve}: one number alone does not "
+                "say which way it goes"
+            )
+        stream = layout == "stream"
+        self.spec = TaskSpec(
+            input=Reals(self.curve.plan_size or 1),
+            target=Reals(size),
+            source=None if stream else Reals(size + self.curve.plan_size),
+            initial=Reals(clamped_points * size) if stream else None,
+        )
+
+    @property
+    def unanswered(self) -> int:
+        """Always 0: every step is answered."""
+        return 0
+
+    def sample(
+        self, split: Split, index: int, batch_size: int, *, length: int | None = None
+    ) -> Batch:
+        """Make one batch; `length` counts the answered steps."""
+        rng = self.rng(split, index)
+        points, plan = self._draw(rng, batch_size, self.cue_steps + self._answered(split, length))
+        given, target = points[:, : self.cue_steps], points[:, self.cue_steps :]
+        quiet = plan if self.curve.plan_size else np.zeros((*points.shape[:2], 1))
+        read = quiet[:, self.cue_steps :]
+        if self.layout == "stream":
+            initial = to_tensor(given[:, ::-1].reshape(batch_size, -1))
+            return self._batch(read, target, None)._replace(initial=initial)
+        source = np.concatenate([given, plan[:, : self.cue_steps]], axis=2)
+        return self._batch(read, target, source)
