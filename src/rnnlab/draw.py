@@ -50,7 +50,7 @@ def line_plot(
         frame = _Frame(canvas, (left, y, width - right, y + height), x_range, _limits(values))
         if shade_until is not None:
             frame.shade(shade_until)
-        frame.grid(x_labels=index == len(panels) - 1, num_y=4 if height > 120 else 3)
+        frame.grid(x_labels=index == len(panels) - 1, num_y=4)
         for number, curve in enumerate(values):
             frame.curve(xs[: len(curve)], curve, *_style(number, len(values)))
         canvas.text((14, y + height / 2), name, size=13, anchor="mm", upright=True)
