@@ -1,0 +1,269 @@
+"""What must be learnt, with the numbers reached: `python scripts/learn.py [NAME ...] [--write]`.
+
+Trains each target with three seeds, one after another on one thread, prints the medians, and with
+`--write` puts them into docs/learnt.json and the README's table. The slow tests hold each target
+for its first seed.
+"""
+
+import json
+import math
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from rnnlab import train
+from rnnlab.evaluation import evaluate
+from rnnlab.run import Run
+
+ROOT = Path(__file__).resolve().parents[1]
+RECORD, README = ROOT / "docs" / "learnt.json", ROOT / "README.md"
+BEGIN, END = "<!-- learnt: made by scripts/learn.py -->\n", "<!-- end of learnt -->"
+SEEDS = (0, 1, 2)
+
+
+@dataclass(frozen=True)
+class Target:
+    """An experiment, the number that is looked at, and what it must be.
+
+    Attributes:
+        words: the command line.
+        quantity: what the number is.
+        measure: takes it from the run.
+        promise: what it must be, in words.
+        holds: the same as a function.
+        seconds: the budget of training.
+    """
+
+    words: tuple[str, ...]
+    quantity: str
+    measure: Callable[[Run], float]
+    promise: str
+    holds: Callable[[float], bool]
+    seconds: int
+
+
+def test(name: str) -> Callable[[Run], float]:
+    """Take a metric of the test split."""
+    return lambda run: float(run.results["test"][name])
+
+
+def hundred_bits(run: Run) -> float:
+    """Evaluate at 100 bits, on 200 sums."""
+    words = ["task.length=100", "task.min_length=100", "data.test_size=200"]
+    experiment = run.open(words)
+    scores = evaluate(experiment.model, experiment.task, experiment.batches("test")).compute()
+    return scores["exact_match"]
+
+
+def coefficient_error(run: Run) -> float:
+    """Compare a sine's two taps with 2 cos w and -1."""
+    weights = run.model.get_parameter("readout.weight").flatten().tolist()
+    omega = 2 * math.pi / run.experiment.task.period_steps  # type: ignore[attr-defined]
+    return max(abs(weights[0] - 2 * math.cos(omega)), abs(weights[1] + 1))
+
+
+def longest_third(run: Run) -> float:
+    """Score exact match on the third of the test sources that are longest."""
+    exact = run.results["breakdown"]["exact_match_by_length"]
+    counts = run.results["breakdown"]["sequences_by_length"]
+    rest = wanted = sum(counts.values()) / 3
+    right = 0.0
+    for length in sorted(counts, key=int, reverse=True):
+        taken = min(counts[length], rest)
+        right += taken * exact[length]
+        rest -= taken
+    return right / wanted
+
+
+def at_least(bound: float) -> dict[str, Any]:
+    """Promise a number of at least `bound`."""
+    return {"promise": f">= {bound:g}", "holds": lambda value: value >= bound}
+
+
+def below(bound: float) -> dict[str, Any]:
+    """Promise a number below `bound`."""
+    return {"promise": f"< {bound:g}", "holds": lambda value: value < bound}
+
+
+def between(low: float, high: float) -> dict[str, Any]:
+    """Promise a number in a range."""
+    return {"promise": f"{low:g} to {high:g}", "holds": lambda value: low <= value <= high}
+
+
+def _target(
+    words: str, quantity: str, measure: Callable[[Run], float], seconds: int, **promise: Any
+) -> Target:
+    return Target(tuple(words.split()), quantity, measure, seconds=seconds, **promise)
+
+
+TARGETS = {
+    "copy_lstm": _target(
+        "experiment=copy_lstm", "recall accuracy", test("accuracy"), 60, **at_least(0.99)
+    ),
+    "copy_ar_ffn": _target(
+        "experiment=copy_ar_ffn", "recall accuracy", test("accuracy"), 60, **at_least(0.99)
+    ),
+    "copy_ar_ffn_short": _target(
+        "experiment=copy_ar_ffn model.cell.taps=30",
+        "recall accuracy, one tap too few (chance 0.125)",
+        test("accuracy"),
+        60,
+        **between(0.095, 0.155),
+    ),
+    "copy_seq2seq": _target(
+        "experiment=copy_seq2seq", "recall accuracy", test("free_accuracy"), 60, **at_least(0.99)
+    ),
+    "addition_seq2seq": _target(
+        "experiment=addition_seq2seq", "exact match", test("free_exact_match"), 180, **at_least(0.95)
+    ),
+    "addition_binary_elman": _target(
+        "experiment=addition_binary_elman",
+        "exact match on 200 sums of 100 bits",
+        hundred_bits,
+        60,
+        **at_least(1.0),
+    ),
+    "addition_marked_lstm": _target(
+        "experiment=addition_marked_lstm", "MSE (floor 0.167)", test("loss"), 60, **below(0.01)
+    ),
+    "addition_marked_gru": _target(
+        "experiment=addition_marked_gru", "MSE (floor 0.167)", test("loss"), 60, **below(0.01)
+    ),
+    "addition_marked_elman_1": _target(
+        "experiment=addition_marked_elman_1",
+        "MSE (floor 0.167), one-step BPTT",
+        test("loss"),
+        60,
+        **between(0.15, 0.2),
+    ),
+    "oscillation_sine_ar": _target(
+        "experiment=oscillation_sine_ar",
+        "error of the coefficients 2 cos w, -1",
+        coefficient_error,
+        10,
+        **below(1e-3),
+    ),
+    "oscillation_sine_ar_free": _target(
+        "experiment=oscillation_sine_ar",
+        "largest distance over 20 free periods",
+        test("free_max_distance"),
+        10,
+        **below(0.01),
+    ),
+    "oscillation_figure_eight_elman": _target(
+        "experiment=oscillation_figure_eight_elman",
+        "largest distance over 20 free periods",
+        test("free_max_distance"),
+        60,
+        **below(0.05),
+    ),
+    "oscillation_figure_eight_lstm": _target(
+        "experiment=oscillation_figure_eight_lstm",
+        "relative error of the period, running free",
+        test("free_period_error"),
+        60,
+        **below(0.03),
+    ),
+    "oscillation_four_corners_jordan": _target(
+        "experiment=oscillation_four_corners_jordan",
+        "steps on the cycle, 20 free periods",
+        test("free_on_cycle"),
+        20,
+        **at_least(1.0),
+    ),
+    "translation_attention": _target(
+        "experiment=translation_attention",
+        "exact match on unseen combinations",
+        test("free_exact_match"),
+        180,
+        **at_least(0.95),
+    ),
+    "translation_attention_long": _target(
+        "experiment=translation_attention",
+        "exact match, longest third",
+        longest_third,
+        180,
+        **at_least(0.9),
+    ),
+    "translation_fixed_long": _target(
+        "experiment=translation_fixed",
+        "exact match, longest third, no attention",
+        longest_third,
+        180,
+        **below(0.7),
+    ),
+    "next_char_lstm": _target(
+        "experiment=next_char_lstm", "nats per character", test("loss"), 180, **below(1.6)
+    ),
+}
+
+
+def reach(target: Target, seed: int, output_dir: Path, known: dict[Any, Run]) -> tuple[float, Run]:
+    """Train, unless the same command was trained already, and measure."""
+    key = (target.words, seed)
+    if key not in known:
+        known[key] = train([*target.words, f"seed={seed}", f"output_dir='{output_dir}'"])
+    return target.measure(known[key]), known[key]
+
+
+def main() -> None:
+    """Train what is named, or all."""
+    names = [word for word in sys.argv[1:] if not word.startswith("-")]
+    wrong = [name for name in names if name not in TARGETS]
+    if wrong:
+        print(f"learn: {wrong[0]} is no target: it takes {', '.join(TARGETS)}", file=sys.stderr)
+        sys.exit(2)
+    known: dict[Any, Run] = {}
+    record = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
+    for name in names or TARGETS:
+        target = TARGETS[name]
+        reached = [reach(target, seed, Path("outputs/learn"), known) for seed in SEEDS]
+        values = [value for value, _ in reached]
+        results = [run.results for _, run in reached]
+        record[name] = {
+            "command": " ".join(["rnnlab-train", *target.words]),
+            "model": results[0]["model"],
+            "task": results[0]["task"],
+            "quantity": target.quantity,
+            "promise": target.promise,
+            "median": median(values),
+            "values": values,
+            "held": target.holds(median(values)),
+            "parameters": results[0]["parameters"],
+            "seconds": median(result["seconds"] for result in results),
+            "cpu_seconds": median(result["cpu_seconds"] for result in results),
+            "budget_seconds": target.seconds,
+            "commit": (reached[0][1].card["git"] or {}).get("commit", "")[:9],
+        }
+        print(_row(record[name]), flush=True)
+        if "--write" in sys.argv:
+            RECORD.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+            write_table(record)
+
+
+def write_table(record: dict[str, Any]) -> None:
+    """Replace the README's table."""
+    lines = [
+        "| task | model | what | must be | median of 3 seeds | seconds | command |",
+        "|---|---|---|---|---|---|---|",
+        *(_row(record[name]) for name in TARGETS if name in record),
+    ]
+    text = README.read_text(encoding="utf-8")
+    before, rest = text.split(BEGIN)
+    _, after = rest.split(END)
+    README.write_text(before + BEGIN + "\n".join(lines) + "\n" + END + after, encoding="utf-8")
+
+
+def _row(entry: dict[str, Any]) -> str:
+    return (
+        f"| {entry['task']} | {entry['model']} | {entry['quantity']} | {entry['promise']} | "
+        f"{entry['median']:.4g}{'' if entry['held'] else ' (missed)'} | {entry['seconds']:.0f} | "
+        f"`{entry['command']}` |"
+    )
+
+
+if __name__ == "__main__":
+    main()

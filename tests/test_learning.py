@@ -1,0 +1,34 @@
+"""What must be learnt, a slow test a target; the numbers stand in `scripts/learn.py`."""
+
+from pathlib import Path
+from typing import Any
+
+import learn
+import pytest
+
+
+@pytest.fixture(scope="module")
+def known() -> dict[Any, Any]:
+    return {}  # two targets may look at the same run
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", learn.TARGETS)
+def test_a_pair_learns_what_the_readme_says(
+    name: str, known: dict[Any, Any], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    target = learn.TARGETS[name]
+    value, run = learn.reach(target, 0, Path(tmp_path_factory.mktemp("learn")), known)
+    assert target.holds(value), f"{target.quantity} must be {target.promise}, got {value}"
+    # Processor time, for the machine may be busy with something else.
+    assert run.results["cpu_seconds"] < 1.5 * target.seconds
+
+
+@pytest.mark.parametrize("name", learn.TARGETS)
+def test_the_table_holds_every_target_and_each_was_reached(name: str) -> None:
+    import json
+
+    record = json.loads(learn.RECORD.read_text(encoding="utf-8"))
+    assert name in record
+    assert learn.TARGETS[name].holds(record[name]["median"])
+    assert f"`{record[name]['command']}`" in learn.README.read_text(encoding="utf-8")
