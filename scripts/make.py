@@ -31,12 +31,17 @@ class Command(NamedTuple):
     help: str
     steps: list[list[str]]  # arguments of the environment's Python, one list a process
     needs: tuple[str, ...] = ()  # development packages it imports, besides the core ones
+    default: tuple[str, ...] = ()  # arguments when none are given
 
 
 TEST_NEEDS = ("pytest", "hatchling")  # a test builds the wheel
 COMMANDS = {
     "setup": Command("make .venv, or bring it up to date", []),
-    "run": Command("train; ARGS='model=gru task=copy' changes the default", [["scripts/train.py"]]),
+    "run": Command(
+        "train a writer of Shakespeare; ARGS='model=gru task=copy' trains that instead",
+        [["scripts/train.py"]],
+        default=("experiment=next_char_lstm", "trainer.max_steps=3000"),
+    ),
     "test": Command("the quick tests; ARGS='-k copy' picks some", [["-m", "pytest"]], TEST_NEEDS),
     "slow": Command("the learning tests", [["-m", "pytest", "-m", "slow"]], TEST_NEEDS),
     "check": Command(
@@ -69,7 +74,7 @@ def main(arguments: list[str]) -> int:
     python = existing(given, command.needs) if given else prepared(venv_path())
     os.chdir(ROOT)
     if len(command.steps) == 1:
-        step = [python, *command.steps[0], *extra]
+        step = [python, *command.steps[0], *(extra or command.default)]
         say("$ " + " ".join(step))
         os.execv(python, step)  # in place of this process: signals reach training directly
     failed = []

@@ -9,7 +9,7 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
@@ -19,8 +19,6 @@ from rnnlab.errors import ConfigError
 
 VERSION_BASE: str | None = "1.3" if hydra.__version__ < "1.4" else None
 """Must be given to Hydra below 1.4; from 1.4 on there is one behaviour only."""
-
-_OPTIONAL = ("experiment", "debug", "logger")
 
 
 def config_directory() -> Path:
@@ -71,7 +69,9 @@ def apply_overrides(cfg: DictConfig, overrides: list[str]) -> DictConfig:
             problems.append(_unreadable(text, error))
             continue
         key = override.key_or_group
-        if key not in known:
+        if override.type is not OverrideType.CHANGE or override.is_sweep_override():
+            problems.append(f"{text!r} must be KEY=VALUE with one value")
+        elif key not in known:
             problems.append(f"{key} is not a setting of this run{near(key, known)}")
         else:
             OmegaConf.update(cfg, key, override.value())
@@ -80,8 +80,14 @@ def apply_overrides(cfg: DictConfig, overrides: list[str]) -> DictConfig:
     return cfg
 
 
-def explain(error: Exception, overrides: list[str]) -> str:
-    """Say in one line a problem what is wrong with overrides that Hydra refused."""
+def explain(error: Exception, overrides: list[str], *, grid: bool = False) -> str:
+    """Say in one line a problem what is wrong with overrides that Hydra refused.
+
+    Args:
+        error: what Hydra said.
+        overrides: as they were typed.
+        grid: whether one may name several values, as with `-m`.
+    """
     problems, groups, settings = [], [], []
     for text in overrides:
         try:
@@ -91,12 +97,14 @@ def explain(error: Exception, overrides: list[str]) -> str:
             continue
         if not override.key_or_group:
             problems.append(f"{text!r} can't be read as KEY=VALUE")
+        elif override.is_sweep_override() and not grid:
+            problems.append(f"{text} names several values: add -m to run them one after another")
         elif not (config_directory() / override.key_or_group).is_dir():
             settings.append(override.key_or_group)
-        elif problem := _wrong_choice(override):
-            problems.append(problem)
         else:
-            groups.append(text)
+            values = _values(override)
+            problems += filter(None, (_wrong_choice(override, value) for value in values))
+            groups.append(f"{text.partition('=')[0]}={values[0]}")
     known = _known(groups)
     if known:
         names = [path.name for path in config_directory().iterdir() if path.is_dir()]
@@ -109,20 +117,27 @@ def explain(error: Exception, overrides: list[str]) -> str:
 
 
 def _unreadable(text: str, error: HydraException) -> str:
-    return f"{text!r} can't be read as KEY=VALUE: {str(error).splitlines()[0]}"
+    key, equals, value = text.partition("=")
+    hint = f"; a value with signs in it needs quotes: '{key}=\"{value}\"'" if equals else ""
+    return f"{text!r} can't be read as KEY=VALUE: {str(error).splitlines()[0]}{hint}"
 
 
-def _wrong_choice(override: Override) -> str | None:
-    """Say what is wrong with a choice from a group, if something is."""
-    group, value = override.key_or_group, override.value()
-    options = sorted(path.stem for path in (config_directory() / group).glob("*.yaml"))
+def _values(override: Override) -> list[str]:
+    """Give every value that an override takes in turn."""
     if override.is_sweep_override():
-        return f"{override.input_line} names several choices: add -m to run them one after another"
-    if value in options or (value is None and group in _OPTIONAL):
+        return list(override.sweep_string_iterator())
+    return [override.get_value_element_as_str()]
+
+
+def _wrong_choice(override: Override, value: str) -> str | None:
+    """Say what is wrong with a choice from a group, if something is."""
+    group = override.key_or_group
+    options = sorted(path.stem for path in (config_directory() / group).glob("*.yaml"))
+    if value in options:
         return None
     return (
-        f"{group}={'null' if value is None else value} is not to be had"
-        f"{near(str(value), options)}; {group} is one of {', '.join(options)}"
+        f"{group}={value} is not to be had"
+        f"{near(value, options)}; {group} is one of {', '.join(options)}"
     )
 
 

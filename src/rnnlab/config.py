@@ -4,19 +4,33 @@ import difflib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
-from typing import Any, Literal, get_type_hints
+from pkgutil import resolve_name
+from typing import Annotated, Any, Literal, get_type_hints
 
-from hydra.utils import get_object
+from annotated_types import Len
 from omegaconf import DictConfig, OmegaConf
 from pydantic import ConfigDict, ValidationError, create_model
 
-from rnnlab.checks import Count, NonNegative, Positive, PositiveInt
+from rnnlab.checks import Count, NonNegative, Positive, PositiveInt, Probability
 from rnnlab.errors import ConfigError
 
 _ALLOWED = ("rnnlab.", "torch.optim.", "lightning.pytorch.loggers.")
 
 # What we ask of settings that other people's constructors take without saying their range.
-_BORROWED: dict[str, Any] = {"lr": Positive, "weight_decay": NonNegative, "momentum": NonNegative}
+_BORROWED: dict[str, Any] = {
+    "lr": Positive,
+    "weight_decay": NonNegative,
+    "momentum": NonNegative,
+    "nesterov": bool,
+    "betas": Annotated[list[Probability], Len(2, 2)],
+    "alpha": NonNegative,
+    "eps": NonNegative,
+    "max_iter": PositiveInt,
+    "history_size": PositiveInt,
+    "line_search_fn": Literal["strong_wolfe"] | None,
+    "tolerance_grad": NonNegative,
+    "tolerance_change": NonNegative,
+}
 
 _ROOT: dict[str, Any] = {
     "seed": Count,
@@ -38,7 +52,7 @@ def check(cfg: DictConfig) -> None:
     tree = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(tree, dict)
     root = {str(key): value for key, value in tree.items() if key not in _GROUPS}
-    problems = _check_fields("", root, _ROOT, strict=True, others=[*_GROUPS])
+    problems = _check_fields("", root, _ROOT, others=[*_GROUPS])
     for group in _GROUPS:
         if tree.get(group) is not None:
             problems += _check_node(group, tree[group])
@@ -54,7 +68,7 @@ def check_values(values: Mapping[str, Any], fields: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: one line a problem.
     """
-    problems = _check_fields("", values, fields, strict=True, others=[], loose=True)
+    problems = _check_fields("", values, fields, others=[], loose=True)
     if problems:
         raise ConfigError("\n".join(problems))
 
@@ -108,13 +122,18 @@ class _Recipe(partial[Any]):
         try:
             return self.func(*given, **self.keywords)
         except ConfigError as error:
-            text = str(error)
-            named = text.startswith(("data.", "task.", "model.", "trainer.", self.path))
-            raise ConfigError(text if named else f"{self.path}: {text}") from error
-        except (ValueError, TypeError) as error:
+            raise ConfigError(self._named(str(error))) from error
+        except (ValueError, TypeError, ImportError) as error:
             if self.func.__module__.startswith("rnnlab."):
                 raise
             raise ConfigError(f"{self.path}: {error}") from error
+
+    def _named(self, text: str) -> str:
+        """Begin with the whole key, where a constructor could name no more than its own part."""
+        first = text.split(maxsplit=1)[0].rstrip(":")
+        if text.startswith(("data.", "task.", "model.", "trainer.", self.path)):
+            return text
+        return f"{self.path}.{text}" if first in self.keywords else f"{self.path}: {text}"
 
 
 def target(node: Any) -> Any:
@@ -124,8 +143,9 @@ def target(node: Any) -> Any:
 
 @cache
 def _target(name: str) -> Callable[..., Any]:
-    made = get_object(name)
-    assert callable(made)
+    made = resolve_name(name)
+    if not callable(made):
+        raise TypeError("it can't be called")
     return made
 
 
@@ -148,7 +168,7 @@ def _check_node(path: str, node: Any) -> list[str]:
         if isinstance(value, dict) and "_target_" in value
     }
     fields = {key: Any if key in inner else kind for key, kind in _signature(target, ours).items()}
-    problems = _check_fields(path, settings, fields, strict=ours, others=[], loose=not ours)
+    problems = _check_fields(path, settings, fields, others=[], loose=not ours)
     for key, value in inner.items():
         problems += _check_node(f"{path}.{key}", value)
     return problems
@@ -160,14 +180,14 @@ def _signature(target: Callable[..., Any], ours: bool) -> dict[str, Any]:
     Ours are its keyword-only parameters. Of other people's we take all but the first positional
     one, which code gives.
     """
-    function = target.__init__ if inspect.isclass(target) else target
-    hints = get_type_hints(function, include_extras=True)
     parameters = [
         p
         for p in inspect.signature(target).parameters.values()
         if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
     ]
     if ours:
+        function = target.__init__ if inspect.isclass(target) else target
+        hints = get_type_hints(function, include_extras=True)
         keyword = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
         return {p.name: hints.get(p.name, Any) for p in keyword}
     if parameters and parameters[0].default is parameters[0].empty:
@@ -180,7 +200,6 @@ def _check_fields(
     values: Mapping[str, Any],
     fields: Mapping[str, Any],
     *,
-    strict: bool,
     others: list[str],
     loose: bool = False,
 ) -> list[str]:
@@ -190,11 +209,12 @@ def _check_fields(
     for key in values:
         if key not in fields and key not in others:
             near = difflib.get_close_matches(key, [*fields, *others], n=1)
-            hint = f"did you mean {prefix}{near[0]}?" if near else f"it takes {', '.join(fields)}"
+            takes = f"it takes {', '.join(fields) or 'none'}"
+            hint = f"did you mean {prefix}{near[0]}?" if near else takes
             problems.append(f"{prefix}{key} is not a setting: {hint}")
     model = create_model(
         "Settings",
-        __config__=ConfigDict(arbitrary_types_allowed=True, strict=strict),
+        __config__=ConfigDict(arbitrary_types_allowed=True, strict=True),
         **{_safe(key): (kind, None if loose else ...) for key, kind in fields.items()},  # type: ignore[call-overload]
     )
     try:
@@ -236,6 +256,8 @@ def _wants(problem: Any) -> str:
         "bool_type": "true or false",
         "string_type": "a text",
         "list_type": "a list",
+        "too_short": f"a list of {context.get('min_length')}",
+        "too_long": f"a list of {context.get('max_length')}",
         "none_required": "null",
         "callable_type": "a mapping with _target_",
         "is_instance_of": "a mapping with _target_",

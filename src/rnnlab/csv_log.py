@@ -13,8 +13,8 @@ from lightning.pytorch.utilities import rank_zero_only
 class CSVLog(Logger):
     """Writes every logged scalar to one file with the columns `step`, then metrics.
 
-    Rows stay in memory and the file is written whole at each save, which Lightning asks for at
-    validations: a later metric may widen the table.
+    Rows stay in memory and the file is written whole at each save, which comes with validations: a
+    later metric may widen the table.
 
     Args:
         path: the file.
@@ -51,7 +51,7 @@ class CSVLog(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Keep a row; metrics of the same step share it."""
-        row = {"step": step or 0, **{k: float(v) for k, v in metrics.items() if k != "epoch"}}
+        row = {"step": step or 0, **{k: float(v) for k, v in metrics.items()}}
         if self._rows and self._rows[-1]["step"] == row["step"]:
             self._rows[-1].update(row)
         else:

@@ -187,6 +187,27 @@ class HeldOutLoader:
             yield share(batch, self.rank, self.world_size)
 
 
+class OneBatch:
+    """Training batch 0 in place of held-out data, to see whether a model has it by heart.
+
+    Args:
+        data: makes the batch.
+        rank: which share of the rows is this process's.
+        world_size: processes that share it.
+    """
+
+    def __init__(self, data: Data, *, rank: int = 0, world_size: int = 1) -> None:
+        self.data = data
+        self.rank = rank
+        self.world_size = world_size
+
+    def __len__(self) -> int:
+        return 1
+
+    def __iter__(self) -> Iterator[Batch]:
+        yield share(self.data.train(0), self.rank, self.world_size)
+
+
 def share(batch: Batch, rank: int, world_size: int) -> Batch:
     """Give every `world_size`-th row, beginning with row `rank`."""
     if world_size == 1:

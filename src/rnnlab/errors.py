@@ -1,4 +1,7 @@
-"""The one error that means: the user can mend this in the config."""
+"""How we end: the one error that the user can mend in the config, and a status."""
+
+TERMINATED = 143
+"""Exit status after SIGTERM: 128 and its number, as shells count."""
 
 
 class ConfigError(ValueError):

@@ -63,14 +63,18 @@ def resume(model: Model, batch: Batch, carried: State | None) -> State | None:
 @torch.no_grad()
 def evaluate(model: Model, task: Task, batches: Iterable[Batch]) -> Evaluator:
     """Score all batches, on the model's device."""
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
     training = model.training
     model.eval()
     evaluator = Evaluator(model, task)
     for batch in batches:
-        evaluator.update(to_device(batch, device))
+        evaluator.update(to_device(batch, device_of(model)))
     model.train(training)
     return evaluator
+
+
+def device_of(model: Model) -> torch.device:
+    """Tell where a model lies."""
+    return next((p.device for p in model.parameters()), torch.device("cpu"))
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:

@@ -13,24 +13,25 @@ import lightning.pytorch as L
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
-from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.loggers.logger import Logger
+from lightning.pytorch.profilers import SimpleProfiler
 from omegaconf import DictConfig, OmegaConf
-from torch.utils.tensorboard.summary import hparams
 
 from rnnlab.callbacks import Progress, Showcase, Telemetry
 from rnnlab.callbacks.showcase import add
 from rnnlab.config import build, check, target
 from rnnlab.csv_log import CSVLog
-from rnnlab.data import Data, HeldOutLoader, TrainLoader
-from rnnlab.errors import ConfigError
+from rnnlab.data import Data, HeldOutLoader, OneBatch, TrainLoader
+from rnnlab.errors import TERMINATED, ConfigError
 from rnnlab.evaluation import evaluate
 from rnnlab.exhibits import exhibits
+from rnnlab.loggers import Events, close, flat_settings, service
 from rnnlab.models.base import Model
 from rnnlab.module import SequenceModule
 from rnnlab.run import Run
 from rnnlab.spec import Batch, Split
 from rnnlab.tasks.base import Task
+from rnnlab.timings import timings
 from rnnlab.trainer import Training
 
 _WEIGHTS, _TRAINING = 4, 5  # beside the splits' 0, 1, 2 and the shuffle's 3 in seeds
@@ -57,7 +58,6 @@ class Experiment:
         check(cfg)
         torch.set_num_threads(cfg.threads)
         training: Training = build("trainer", cfg.trainer)
-        training.check(cfg.data.batch_size)
         task: Task = build("task", cfg.task, target(cfg.model).layout, cfg.seed)
         data: Data = build("data", cfg.data, task)
         _seed(cfg.seed, _WEIGHTS)
@@ -69,14 +69,14 @@ class Experiment:
         """Count what is trained."""
         return sum(p.numel() for p in self.model.parameters() if p.requires_grad)
 
-    def batches(self, split: Split) -> Iterable[Batch]:
+    def batches(self, split: Split, *, rank: int = 0, world_size: int = 1) -> Iterable[Batch]:
         """Give the held-out batches of a split; under `overfit` the one that is learnt."""
         if self.training.overfit:
-            return [self.data.train(0)]
-        return HeldOutLoader(self.data, split)
+            return OneBatch(self.data, rank=rank, world_size=world_size)
+        return HeldOutLoader(self.data, split, rank=rank, world_size=world_size)
 
     def load_weights(self, path: Path) -> None:
-        """Take the weights of a checkpoint.
+        """Take the weights of a checkpoint, in float32 whatever they were trained in.
 
         Raises:
             ConfigError: it is missing, can't be read, or doesn't fit the model.
@@ -89,6 +89,7 @@ class Experiment:
             # torch raises whatever its unpickler met; each means that the file is no checkpoint.
             raise ConfigError(f"{path} can't be read as a checkpoint: {error}") from error
         weights = {name.removeprefix("model."): value for name, value in state.items()}
+        self.model.float()
         try:
             self.model.load_state_dict(weights)
         except RuntimeError as error:
@@ -104,7 +105,9 @@ def train(cfg: DictConfig) -> Run:
     Raises:
         ConfigError: before anything is written.
     """
+    cfg = _anchored(cfg)
     experiment = Experiment.assemble(cfg)
+    experiment.training.check(cfg.data.batch_size)
     module = SequenceModule(
         experiment.model,
         experiment.task,
@@ -113,30 +116,46 @@ def train(cfg: DictConfig) -> Run:
         monitor=cfg.monitor,
         mode=cfg.mode,
     )
-    module.make_optimizer([torch.nn.Parameter(torch.zeros(1))])  # refuses bad settings now
-    extra_logger = build("logger", cfg.logger) if cfg.get("logger") else None
+    trial = module.make_optimizer([torch.nn.Parameter(torch.zeros(1))])  # refuses bad settings now
+    module.make_scheduler(trial, experiment.training.max_steps, cfg.mode)
+    extra = service(cfg)
     _check_monitor(experiment)
 
     run = Run.create(cfg)
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # says what nobody asked
-    writer = TensorBoardLogger(run.path, name="", version="", default_hp_metric=False)
-    loggers = [writer, CSVLog(run.path / "metrics.csv")]
-    trainer = _make_trainer(experiment, run, [*loggers, *([extra_logger] if extra_logger else [])])
-    run.write_card(
-        {"device": str(trainer.strategy.root_device), "parameters": experiment.num_parameters}
-    )
+    for name in ("lightning.pytorch", "lightning.fabric"):  # they say what nobody asked
+        logging.getLogger(name).setLevel(logging.WARNING)
+    loggers = [Events(run.path), CSVLog(run.path / "metrics.csv"), *([extra] if extra else [])]
+    trainer = _make_trainer(experiment, run, loggers)
+    if trainer.is_global_zero:
+        run.write_card(
+            {
+                "fingerprint": experiment.task.fingerprint(),
+                "device": str(trainer.strategy.root_device),
+                "parameters": experiment.num_parameters,
+            }
+        )
+        if extra:
+            extra.log_hyperparams(flat_settings(cfg))
     began, cpu_began = time.perf_counter(), time.process_time()
-    _seed(cfg.seed, _TRAINING)
+    _seed(cfg.seed, _TRAINING, trainer.global_rank)
     try:
         _fit(trainer, module, experiment)
-    except BaseException as error:
-        interrupted = isinstance(error, (KeyboardInterrupt, SystemExit))
-        _close(run, "interrupted" if interrupted else "failed")
+        costs = {
+            "seconds": time.perf_counter() - began,
+            "cpu_seconds": time.process_time() - cpu_began,
+        }
+        if trainer.is_global_zero:
+            experiment.load_weights(run.path / "checkpoints" / "best.ckpt")
+            _finish(run, experiment, trainer, costs)
+    except (KeyboardInterrupt, SystemExit) as error:
+        _close(trainer, run, "interrupted")
+        # Lightning ends with 1 after the first signal and with 0 after the second.
+        if trainer.received_sigterm or getattr(error, "code", None) == TERMINATED:
+            raise SystemExit(TERMINATED) from error
+        raise KeyboardInterrupt(str(run.path)) from error
+    except BaseException:
+        _close(trainer, run, "failed")
         raise
-    costs = {"seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - cpu_began}
-    if trainer.is_global_zero:
-        experiment.load_weights(run.path / "checkpoints" / "best.ckpt")
-        _finish(run, experiment, trainer, writer, costs)
     return run
 
 
@@ -172,11 +191,7 @@ def _fit(trainer: L.Trainer, module: SequenceModule, experiment: Experiment) -> 
         world_size=world_size,
         repeat=training.overfit,
     )
-    held_out = (
-        experiment.batches("val")
-        if training.overfit
-        else HeldOutLoader(experiment.data, "val", rank=rank, world_size=world_size)
-    )
+    held_out = experiment.batches("val", rank=rank, world_size=world_size)
     with warnings.catch_warnings():
         # Lightning 2.6 asks torch 2.13's pytree something in a way that is on its way out.
         warnings.filterwarnings("ignore", ".*LeafSpec.*is deprecated")
@@ -187,7 +202,6 @@ def _finish(
     run: Run,
     experiment: Experiment,
     trainer: L.Trainer,
-    writer: TensorBoardLogger,
     costs: dict[str, float],
 ) -> None:
     """Score the best weights on validation and test data, and write everything down."""
@@ -211,18 +225,25 @@ def _finish(
         **{name: round(value, 3) for name, value in costs.items()},
     }
     run.write_json("results.json", results)
-    _write_samples(run, experiment, writer, steps)
-    _write_hparams(writer, experiment.cfg, results)
-    writer.experiment.flush()
-    _close(run, "finished")
+    scores = {f"test/{name}": value for name, value in results["test"].items()}
+    for logger in trainer.loggers:
+        if isinstance(logger, Events):
+            _write_samples(run, experiment, logger, steps)
+            logger.log_settings(experiment.cfg, scores)
+        if not isinstance(logger, CSVLog):  # a curve of training
+            logger.log_metrics(scores, step=steps)
+    if isinstance(trainer.profiler, SimpleProfiler):
+        lines = timings(trainer.profiler.recorded_durations, costs["seconds"])
+        (run.path / "profile.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    _close(trainer, run, "finished")
 
 
-def _write_samples(run: Run, experiment: Experiment, writer: TensorBoardLogger, step: int) -> None:
+def _write_samples(run: Run, experiment: Experiment, events: Events, step: int) -> None:
     """Write what the task shows of the first test batch: texts in one file, pictures as such."""
     batch = next(iter(experiment.batches("test")))
     texts = []
     for name, thing in exhibits(experiment.model, experiment.task, batch).items():
-        add(writer.experiment, f"test/{name}", thing, step)
+        add(events.experiment, f"test/{name}", thing, step)
         if isinstance(thing, str):
             texts.append(f"## {name}\n\n```\n{thing}\n```\n")
         else:
@@ -230,30 +251,6 @@ def _write_samples(run: Run, experiment: Experiment, writer: TensorBoardLogger, 
             thing.save(run.path / "figures" / f"{name}.png")
             texts.append(f"## {name}\n\n![{name}](figures/{name}.png)\n")
     (run.path / "samples.md").write_text("\n".join(texts), encoding="utf-8")
-
-
-def _write_hparams(writer: TensorBoardLogger, cfg: DictConfig, results: dict[str, Any]) -> None:
-    """Write settings and final metrics for TensorBoard's hparams page."""
-    settings = {
-        name: value if isinstance(value, (bool, int, float, str)) else str(value)
-        for name, value in _flat(OmegaConf.to_container(cfg, resolve=True)).items()
-        if not name.endswith("_target_") and name != "output_dir"
-    }
-    metrics = {f"test/{name}": value for name, value in results["test"].items()}
-    for summary in hparams(settings, metrics):
-        writer.experiment._get_file_writer().add_summary(summary)
-    for name, value in metrics.items():
-        writer.experiment.add_scalar(name, value, results["steps"])
-
-
-def _flat(tree: Any, path: str = "") -> dict[str, Any]:
-    if not isinstance(tree, dict):
-        return {path: tree}
-    return {
-        name: leaf
-        for key, value in tree.items()
-        for name, leaf in _flat(value, f"{path}.{key}" if path else key).items()
-    }
 
 
 def _last(run: Run, prefix: str) -> dict[str, float]:
@@ -270,9 +267,13 @@ def _step_of(checkpoint: Path) -> int:
     return int(torch.load(checkpoint, map_location="cpu", weights_only=True)["global_step"])
 
 
-def _close(run: Run, status: str) -> None:
+def _close(trainer: L.Trainer, run: Run, status: str) -> None:
+    if not trainer.is_global_zero:
+        return
     ended = datetime.now().astimezone().isoformat(timespec="seconds")
     run.write_card({"status": status, "ended": ended})
+    for logger in trainer.loggers:
+        close(logger)
 
 
 def _check_monitor(experiment: Experiment) -> None:
@@ -289,9 +290,18 @@ def _check_monitor(experiment: Experiment) -> None:
         )
 
 
-def _seed(seed: int, purpose: int) -> None:
-    """Seed torch for one purpose; numpy mixes both numbers, for torch keeps 32 bits of a seed."""
-    torch.manual_seed(int(np.random.SeedSequence([seed, purpose]).generate_state(1)[0]))
+def _seed(seed: int, purpose: int, rank: int = 0) -> None:
+    """Seed torch for one purpose; numpy mixes the numbers, for torch keeps 32 bits of a seed."""
+    torch.manual_seed(int(np.random.SeedSequence([seed, purpose, rank]).generate_state(1)[0]))
+
+
+def _anchored(cfg: DictConfig) -> DictConfig:
+    """Say where a file is from the root on, so that the run can be used from anywhere."""
+    path = OmegaConf.select(cfg, "task.path")
+    if isinstance(path, str):
+        cfg = cfg.copy()
+        cfg.task.path = str(Path(path).expanduser().absolute())
+    return cfg
 
 
 def _first_line(error: Exception) -> str:

@@ -63,8 +63,8 @@ def sampler(temperature: float, top_k: int | None, generator: torch.Generator) -
         if top_k is not None and top_k < logits.shape[-1]:
             least = logits.topk(top_k, dim=-1).values[..., -1:]
             logits = logits.masked_fill(logits < least, -torch.inf)
-        drawn = torch.multinomial(logits.softmax(-1), 1, generator=generator)
-        return drawn.squeeze(-1)
+        drawn = torch.multinomial(logits.softmax(-1).to(generator.device), 1, generator=generator)
+        return drawn.squeeze(-1).to(output.device)
 
     return choose
 

@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from rnnlab.evaluation import Evaluator, resume
 from rnnlab.models.base import Model
 from rnnlab.spec import Batch
-from rnnlab.state import State, detach, leaves, like
+from rnnlab.state import State, detach, leaves, like, map_state
 from rnnlab.tasks.base import Task
 
 MakeScheduler = Callable[[Optimizer, int, str], LRScheduler | ReduceLROnPlateau]
@@ -50,6 +50,11 @@ class SequenceModule(L.LightningModule):
         self.grad_norm: Tensor | None = None
         self.evaluator: Evaluator | None = None
 
+    def on_train_start(self) -> None:
+        """Bring a carried state that a checkpoint held to where the weights are."""
+        if self.carried is not None:
+            self.carried = map_state(lambda leaf: leaf.to(self.device), self.carried)
+
     def training_step(self, batch: Batch, batch_index: int) -> dict[str, Tensor]:  # noqa: ARG002
         """Give the loss, and the outputs for whoever scores them."""
         state = resume(self.model, batch, self.carried)
@@ -72,10 +77,10 @@ class SequenceModule(L.LightningModule):
         return self.evaluator.update(batch)
 
     def on_validation_epoch_end(self) -> None:
-        """Log every metric once."""
+        """Give the scores to whoever stops, saves or logs by them."""
         assert self.evaluator is not None
         scores = {f"val/{name}": value for name, value in self.evaluator.compute().items()}
-        self.log_dict(scores, sync_dist=self.trainer.world_size > 1)
+        self.log_dict(scores, logger=False, sync_dist=self.trainer.world_size > 1)
 
     def configure_optimizers(self) -> Any:
         """Build the optimizer and its schedule over all updates of the run."""

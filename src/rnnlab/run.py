@@ -130,6 +130,12 @@ class Run:
         from rnnlab.experiment import Experiment
 
         experiment = Experiment.assemble(apply_overrides(self.config, overrides))
+        known = self.card.get("fingerprint") if (self.path / "run.json").is_file() else None
+        if known not in (None, experiment.task.fingerprint()):
+            raise ConfigError(
+                "task: its symbols or sizes are not those that the model learnt; settings differ, "
+                "or the file at task.path was changed after training"
+            )
         experiment.load_weights(self.path / "checkpoints" / f"{checkpoint}.ckpt")
         return experiment
 

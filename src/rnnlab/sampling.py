@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from rnnlab.errors import ConfigError
+from rnnlab.evaluation import device_of, to_device
 from rnnlab.feedback import greedy
 from rnnlab.generate import Choose, beam_search, free_run_with_answers, sampler
 from rnnlab.models.base import Model
@@ -78,7 +79,7 @@ def speak(
     if temperature is None:
         temperature = 0.0 if task.scores_free_run or not tokens or manner.beam else _LIVELY
     _check_manner(manner, temperature, tokens)
-    batch = task.prompt(prompt, num_samples, length)
+    batch = to_device(task.prompt(prompt, num_samples, length), device_of(model))
     if manner.beam is not None:
         answers, _ = beam_search(model, batch, manner.beam, task.end)
     else:

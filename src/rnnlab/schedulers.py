@@ -10,7 +10,7 @@ from typing import Literal
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 
-from rnnlab.checks import Count, Positive, Probability
+from rnnlab.checks import Count, Probability, Share
 
 
 def constant(
@@ -59,7 +59,7 @@ def plateau(
     total_steps: int,  # noqa: ARG001
     mode: Literal["min", "max"],
     *,
-    factor: Positive,
+    factor: Share,
     patience: Count,
 ) -> ReduceLROnPlateau:
     """Multiply by `factor` after more than `patience` validations in a row without a new best."""

@@ -36,7 +36,7 @@ class Training:
 
     accelerator: Literal["cpu", "gpu"]
     devices: PositiveInt
-    strategy: Literal["auto", "ddp", "ddp_spawn"]
+    strategy: Literal["auto", "ddp"]
     precision: Literal["32-true", "16-mixed", "bf16-mixed", "64-true"]
     deterministic: bool
     max_steps: PositiveInt
@@ -60,8 +60,10 @@ class Training:
         """Refuse what can't run here.
 
         Raises:
-            ConfigError: a device isn't there, or a batch can't be shared evenly.
+            ConfigError: a device isn't there, a precision isn't its, or a batch can't be shared.
         """
+        if self.accelerator == "cpu" and self.precision == "16-mixed":
+            raise ConfigError("trainer.precision=16-mixed needs trainer=gpu: take bf16-mixed")
         if self.accelerator == "gpu" and torch.cuda.device_count() < self.devices:
             raise ConfigError(
                 f"trainer.devices={self.devices} needs as many CUDA devices, found "
@@ -89,7 +91,7 @@ class Training:
             reload_dataloaders_every_n_epochs=1,  # asks anew how long the last, shorter epoch is
             gradient_clip_val=self.clip_norm,
             accumulate_grad_batches=self.accumulate,
-            log_every_n_steps=1,  # it logs validation only; `Telemetry` logs training
+            log_every_n_steps=1,  # without effect: `Telemetry` logs; a larger one would warn
             profiler="simple" if self.profile else None,
             callbacks=callbacks,
             logger=loggers,

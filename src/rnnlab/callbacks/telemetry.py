@@ -1,4 +1,4 @@
-"""Training scalars, from one place, every so many updates."""
+"""All scalars, from one place: of training every so many updates, of each validation."""
 
 import time
 from typing import Any
@@ -12,10 +12,11 @@ from rnnlab.spec import Batch
 
 
 class Telemetry(L.Callback):
-    """Logs `train/` and `time/` scalars every `every` updates, straight to the loggers.
+    """Logs `train/` and `time/` scalars every `every` updates and at the last one.
 
     In Lightning each `self.log` costs 0.3 to 0.9 ms a step; here a step costs one addition. The
     loss is the mean over the updates since the last row, the other metrics are the last batch's.
+    The scores of a validation stand at the number of updates that came before it.
 
     Args:
         every: updates between rows.
@@ -51,7 +52,7 @@ class Telemetry(L.Callback):
         self._symbols += batch.input.shape[0] * batch.input.shape[1]
         if (batch_idx + 1) % self.accumulate == 0:
             self._steps_done += 1
-            if trainer.global_step % self.every == 0:
+            if trainer.global_step % self.every == 0 or trainer.global_step == trainer.max_steps:
                 self._log(trainer, pl_module, outputs["output"], batch)
 
     @torch.no_grad()
@@ -76,6 +77,14 @@ class Telemetry(L.Callback):
         self._since = now
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Leave validation out of the speed of training."""
+        """Log its scores, and leave it out of the speed of training."""
+        scores = {
+            name: float(value)
+            for name, value in trainer.callback_metrics.items()
+            if name.startswith("val/")
+        }
+        for logger in trainer.loggers:
+            logger.log_metrics(scores, step=trainer.global_step)
+            logger.save()
         self._steps_done, self._symbols = 0, 0
         self._since = time.perf_counter()

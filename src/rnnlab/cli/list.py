@@ -11,10 +11,21 @@ rnnlab-list: models, tasks and experiments, each with its one-line description.
 usage: rnnlab-list [GROUP ...]
 
   GROUP    models, tasks, experiments (all three if none is named), optimizers, schedulers,
-           trainers, loggers, debugs; or pairs: which model reads which layout of which task
+           trainers, curricula, teacher_forcing, loggers, debugs; or pairs: the tuned experiments
 """
 
-_GROUPS = ("model", "task", "experiment", "optimizer", "scheduler", "trainer", "logger", "debug")
+_GROUPS = {
+    "models": "model",
+    "tasks": "task",
+    "experiments": "experiment",
+    "optimizers": "optimizer",
+    "schedulers": "scheduler",
+    "trainers": "trainer",
+    "curricula": "curriculum",
+    "teacher_forcing": "model/teacher_forcing",
+    "loggers": "logger",
+    "debugs": "debug",
+}
 
 
 def main() -> None:
@@ -29,17 +40,16 @@ def _main() -> None:
         return
     from rnnlab.catalogue import describe, pairs
 
-    names = {f"{group}s": group for group in _GROUPS}
     for word in words:
-        if word not in names and word != "pairs":
-            takes = ", ".join([*names, "pairs"])
+        if word not in _GROUPS and word != "pairs":
+            takes = ", ".join([*_GROUPS, "pairs"])
             raise ConfigError(f"{word!r} is nothing to list: it takes {takes}")
     for word in words or ["models", "tasks", "experiments"]:
         if word == "pairs":
             print(pairs())
             continue
-        entries = describe(names[word])
+        entries = describe(_GROUPS[word])
         width = max((len(name) for name in entries), default=0)
-        print(f"{word}  ({names[word]}=NAME)")
+        print(f"{word}  ({_GROUPS[word]}=NAME)")
         print("\n".join(f"  {name:{width}}  {text}" for name, text in entries.items()))
         print()

@@ -20,6 +20,7 @@ def _main() -> None:
     import hydra
     from hydra.core.hydra_config import HydraConfig
     from hydra.errors import HydraException
+    from hydra.types import RunMode
 
     from rnnlab.compose import VERSION_BASE, config_directory, explain, with_choices
 
@@ -28,16 +29,21 @@ def _main() -> None:
         options["version_base"] = VERSION_BASE
 
     composed = False
-    refused: list[ConfigError] = []
+    refused: list[str] = []
 
     @hydra.main(**options)
     def run(cfg: DictConfig) -> None:
         nonlocal composed
         composed = True
+        chosen = HydraConfig.get()
+        name = ""
+        if chosen.mode == RunMode.MULTIRUN:
+            name = f"run {chosen.job.num + 1}: {' '.join(chosen.overrides.task)}"
+            print(f"\n{name}", file=sys.stderr)
         try:
-            _train(with_choices(cfg, HydraConfig.get().runtime.choices))
-        except ConfigError as error:  # Hydra would add a line of its own
-            refused.append(error)
+            _train(with_choices(cfg, chosen.runtime.choices))
+        except ConfigError as error:  # Hydra would add a line of its own; the next run may be right
+            refused.append(f"{name}: {error}" if name else str(error))
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # gives us its errors, for one clear line and status 2
     try:
@@ -46,17 +52,26 @@ def _main() -> None:
         # Hydra lets some mistakes through as bare ValueErrors; before our part none is a bug here.
         if composed and not isinstance(error, (HydraException, OmegaConfBaseException)):
             raise
-        overrides = [word for word in sys.argv[1:] if not word.startswith("-")]
-        raise ConfigError(explain(error, overrides)) from error
+        words = sys.argv[1:]
+        overrides = [
+            word
+            for before, word in zip(["", *words], words, strict=False)
+            if not word.startswith("-") and before not in ("--cfg", "-c", "--package", "-p")
+        ]
+        grid = bool({"-m", "--multirun"} & set(words))
+        raise ConfigError(explain(error, overrides, grid=grid)) from error
     if refused:
-        raise refused[0]
+        raise ConfigError("\n".join(refused))
 
 
 def _train(cfg: DictConfig) -> None:
+    from lightning.pytorch.utilities import rank_zero_only
+
     from rnnlab.experiment import train
     from rnnlab.report import report
 
     OmegaConf.resolve(cfg)
     run = train(cfg)
-    print(report(run))
-    print(run.path)
+    if rank_zero_only.rank == 0:  # of several processes one speaks
+        print(report(run))
+        print(run.path, flush=True)

@@ -9,6 +9,8 @@ import yaml
 from rnnlab.config import check_values, near
 from rnnlab.errors import ConfigError
 
+_ROOT = ("threads",)  # root settings of a run that may be others when its model is used
+
 
 def parse(
     usage: str, fields: Mapping[str, Any], defaults: Mapping[str, Any]
@@ -35,7 +37,7 @@ def parse(
             raise ConfigError(f"{word!r} can't be read as KEY=VALUE{near(word, list(fields))}")
         if key in fields:
             own[key] = _read(value, fields[key])
-        elif "." not in key:
+        elif "." not in key and key not in _ROOT:
             raise ConfigError(f"{key} is not a setting{near(key, list(fields))}")
         else:
             rest.append(word)

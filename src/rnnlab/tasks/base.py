@@ -1,7 +1,8 @@
 """The task contract: a spec, batches from a given random stream, scores, and a thing to look at."""
 
+import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -92,6 +93,17 @@ class Task(ABC):
             scores["accuracy"] = Mean(answered.sum() / steps, steps)
             scores["exact_match"] = Mean(right.all(dim=1).float().mean(), rows)
         return scores
+
+    def fingerprint(self) -> str:
+        """Tell what a model learns of the task from others: its sizes, and what its ids mean.
+
+        A run keeps it, so that a model never answers in the vocabulary of another file.
+        """
+        return hashlib.sha256(repr((self.spec, *self.meanings())).encode()).hexdigest()[:16]
+
+    def meanings(self) -> Sequence[str]:
+        """Give what each id stands for, where that comes from data; the rest is in the code."""
+        return ()
 
     def scorer(self) -> "Scorer":
         """Give what adds up scores over batches; a task with other than means has its own."""

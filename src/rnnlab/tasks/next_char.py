@@ -3,20 +3,16 @@
 import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Annotated
 
 import numpy as np
 import torch
-from annotated_types import Gt, Lt
 from torch import Tensor
 
-from rnnlab.checks import PositiveInt
+from rnnlab.checks import PositiveInt, Share
 from rnnlab.errors import ConfigError
 from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
 from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.corpus import read_plays, read_text
-
-Share = Annotated[float, Gt(0), Lt(1)]
 
 _VISIBLE = {"\n": "↵", "\t": "→"}
 
@@ -127,6 +123,10 @@ class NextChar(Task):
     def decode(self, ids: Sequence[int]) -> str:
         """Read ids as a text, the inverse of `encode`."""
         return "".join(self.vocabulary[index] for index in ids)
+
+    def meanings(self) -> Sequence[str]:
+        """Give the vocabulary."""
+        return self.vocabulary
 
     def num_batches(self, split: Split, batch_size: int) -> int:
         """Count the windows of a stream: how many batches answer the split once."""

@@ -76,6 +76,10 @@ class Transduction(Task):
     def pairs(self, split: Split, index: int, batch_size: int, length: int | None) -> Pairs:
         """Make the pairs of batch `index`; `length` replaces the configured length."""
 
+    def meanings(self) -> Sequence[str]:
+        """Give the vocabulary."""
+        return self.symbols
+
     def cut(self, text: str) -> list[str]:
         """Cut a text into symbols: here, characters."""
         return list(text)

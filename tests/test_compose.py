@@ -1,0 +1,142 @@
+"""Words become a config, or one clear line each."""
+
+import pytest
+import yaml
+
+from rnnlab.catalogue import describe
+from rnnlab.compose import apply_overrides, compose, config_directory
+from rnnlab.errors import ConfigError
+
+ROOT = config_directory()
+
+
+def refusal(*words: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        compose(list(words))
+    return str(caught.value)
+
+
+def test_choices_are_recorded_without_hydras_own():
+    cfg = compose(["task=copy", "model=gru"])
+    assert cfg.choices["task"] == "copy"
+    assert cfg.choices["model"] == "gru"
+    assert cfg.choices["logger"] is None
+    assert not [name for name in cfg.choices if name.startswith("hydra")]
+    assert "hydra" not in cfg
+
+
+def test_an_experiment_chooses_and_the_command_line_has_the_last_word():
+    cfg = compose(["experiment=copy_lstm", "data.batch_size=7", "scheduler=constant"])
+    assert (cfg.choices["task"], cfg.choices["model"]) == ("copy", "lstm")
+    assert cfg.data.batch_size == 7
+    assert cfg.scheduler._target_ == "rnnlab.schedulers.constant"
+
+
+def test_the_parts_of_an_encoder_decoder_are_chosen_by_name():
+    cfg = compose(["task=copy", "model=seq2seq", "model@model.decoder=gru"])
+    assert cfg.model.decoder.cell._target_ == "rnnlab.cells.gru.GRU"
+    assert cfg.model.encoder.cell._target_ == "rnnlab.cells.lstm.LSTM"
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("sed=3", "sed is not a setting: did you mean seed?"),
+        ("modl=lstm", "modl is not a setting: did you mean model?"),
+        (
+            "hidden_size=3",
+            "hidden_size is not a setting: did you mean model.cell.hidden_size?",
+        ),
+        ("model.cell.hiden_size=3", "did you mean model.cell.hidden_size?"),
+        ("task=cpoy", "task=cpoy is not to be had: did you mean copy?; task is one of addition, "),
+        ("model=null", "model=null is not to be had; model is one of ar, "),
+        ("logger=null", "logger=null is not to be had; logger is one of mlflow, wandb"),
+        ("model=gru,lstm", "model=gru,lstm names several choices: add -m"),
+        ("model@model.encoder=gruu", "did you mean gru?"),
+        ("model", "'model' can't be read as KEY=VALUE"),
+        ("foo==", "'foo==' can't be read as KEY=VALUE"),
+    ],
+)
+def test_a_wrong_word_is_explained(word, said):
+    words = ["task=copy", "model=seq2seq" if "@" in word else "model=lstm", word]
+    assert said in refusal(*words)
+    assert len(refusal(*words).splitlines()) == 1
+
+
+def test_all_wrong_words_are_explained_at_once():
+    said = refusal("task=cpoy", "model=lstmm", "foo==").splitlines()
+    assert len(said) == 3
+
+
+def test_all_unknown_settings_are_found_at_once():
+    said = refusal("task=copy", "model=gru", "sed=3", "task.dely=3").splitlines()
+    assert said == [
+        "sed is not a setting: did you mean seed?",
+        "task.dely is not a setting: did you mean task.delay?",
+    ]
+
+
+def test_a_setting_is_judged_by_the_chosen_groups():
+    assert compose(["model=gru", "model.cell.update_bias=1.0"]).model.cell.update_bias == 1
+    assert "model.cell.update_bias is not a setting" in refusal(
+        "model=elman", "model.cell.update_bias=1.0"
+    )
+
+
+def test_overrides_change_a_copy_of_a_config():
+    cfg = compose(["task=copy"])
+    changed = apply_overrides(cfg, ["task.length=3", "task.min_length=null", "threads=2"])
+    assert (changed.task.length, changed.task.min_length, changed.threads) == (3, None, 2)
+    assert (cfg.task.length, cfg.threads) == (10, 1)
+
+
+def test_overrides_of_a_run_name_every_problem():
+    with pytest.raises(ConfigError) as caught:
+        apply_overrides(
+            compose(["task=copy"]),
+            [
+                "tsk.length=3",
+                "length=3",
+                "task.length=1,2",
+                "task.length=range(1,3)",
+                "~task.length",
+                "+task.delay=3",
+                "task",
+                "task.length=3",
+            ],
+        )
+    assert str(caught.value).splitlines() == [
+        "tsk.length is not a setting of this run: did you mean task.length?",
+        "length is not a setting of this run: did you mean task.length?",
+        "'task.length=1,2' must be KEY=VALUE with one value",
+        "'task.length=range(1,3)' must be KEY=VALUE with one value",
+        "'~task.length' must be KEY=VALUE with one value",
+        "'+task.delay=3' must be KEY=VALUE with one value",
+        "'task' can't be read as KEY=VALUE: missing EQUAL at '<EOF>'",
+    ]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [p for p in sorted(ROOT.glob("*/*.yaml")) if p.parent.name != "hydra"],
+    ids=lambda path: f"{path.parent.name}-{path.stem}",
+)
+def test_every_yaml_begins_with_one_line_that_says_what_it_is(path):
+    text = describe(path.parent.name)[path.stem]
+    assert text.endswith(".")
+    assert 4 <= len(text) <= 110
+    assert text[0].isupper()
+
+
+def test_no_two_yamls_of_a_group_are_described_alike():
+    groups = [p.name for p in ROOT.iterdir() if p.is_dir() and p.name != "hydra"]
+    for group in groups:
+        texts = list(describe(group).values())
+        assert len(set(texts)) == len(texts), group
+
+
+def test_every_root_setting_has_a_comment():
+    lines = (ROOT / "train.yaml").read_text(encoding="utf-8").splitlines()
+    keys = [key for key in yaml.safe_load("\n".join(lines)) if key not in ("defaults", "data")]
+    for key in keys:
+        assert any(line.startswith(f"{key}:") and "#" in line for line in lines), key

@@ -1,0 +1,220 @@
+"""Every problem of a config at once, before anything is built; and every yaml binds."""
+
+import inspect
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from rnnlab.catalogue import describe
+from rnnlab.compose import compose
+from rnnlab.config import _BORROWED, build, check, check_values, near, target
+from rnnlab.errors import ConfigError
+from rnnlab.spec import Reals, TaskSpec, Tokens
+
+BASE = ["task=copy", "model=lstm"]
+CHOICES = [
+    [f"{group}={name}"]
+    for group in ("task", "model", "optimizer", "scheduler", "trainer", "experiment", "debug")
+    for name in describe(group)
+]
+
+
+def problems(*words: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        check(compose([*BASE, *words]))
+    return str(caught.value).splitlines()
+
+
+def nodes(tree: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every mapping with a target, with its path."""
+    if isinstance(tree, dict):
+        if "_target_" in tree:
+            yield path, tree
+        for key, value in tree.items():
+            yield from nodes(value, f"{path}.{key}")
+
+
+@pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: choice[0])
+def test_a_yaml_lists_exactly_the_keyword_only_arguments_which_have_no_defaults(choice):
+    cfg = compose(choice)
+    check(cfg)
+    ours = [
+        (path, node)
+        for path, node in nodes(OmegaConf.to_container(cfg))
+        if node["_target_"].startswith("rnnlab.")
+    ]
+    assert len(ours) >= 5  # task, model, data, scheduler, trainer
+    for path, node in ours:
+        parameters = inspect.signature(target(node)).parameters.values()
+        keys = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
+        assert set(node) - {"_target_"} == {p.name for p in keys}, path
+        assert all(p.default is p.empty and p.annotation is not p.empty for p in keys), path
+        assert not [p for p in parameters if p.kind is p.VAR_KEYWORD], path
+
+
+@pytest.mark.parametrize("name", describe("optimizer"))
+def test_every_setting_of_an_optimizer_has_a_range(name):
+    node = compose([*BASE, f"optimizer={name}"]).optimizer
+    assert set(node) - {"_target_"} <= set(_BORROWED)
+
+
+@pytest.mark.parametrize("name", describe("logger"))
+def test_a_logger_takes_every_key_of_its_yaml(name):
+    check(compose([*BASE, f"logger={name}"]))
+
+
+def test_all_problems_come_in_one_error():
+    assert problems(
+        "seed=-1",
+        "+sede=3",
+        "task.delay=-1",
+        "model.cell.hidden_size=big",
+        "+model.cell.hiden_size=3",
+        "model.num_layers=0",
+        "optimizer.lr=0",
+        "trainer.precision=half",
+        "~data.val_size",
+        "~scheduler",
+    ) == [
+        "sede is not a setting: did you mean seed?",
+        "seed must be 0 or more, got -1",
+        "task.delay must be 0 or more, got -1",
+        "model.num_layers must be 1 or more, got 0",
+        "model.cell.hiden_size is not a setting: did you mean model.cell.hidden_size?",
+        "model.cell.hidden_size must be a whole number, got 'big'",
+        "data.val_size is missing",
+        "optimizer.lr must be more than 0.0, got 0",
+        "scheduler is missing",
+        "trainer.precision must be one of 32-true, 16-mixed, bf16-mixed or 64-true, got 'half'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("+taks=copy", "taks is not a setting: did you mean task?"),
+        ("+task.dely=3", "task.dely is not a setting: did you mean task.delay?"),
+        ("+data.zzz=1", "data.zzz is not a setting: it takes batch_size, train_size, val_size,"),
+        ("+optimizer.momentum=0.9", "optimizer.momentum is not a setting"),
+        ("seed=null", "seed must be a whole number, got null"),
+        ("seed=1.5", "seed must be a whole number, got 1.5"),
+        ("seed=true", "seed must be a whole number, got True"),
+        ("mode=best", "mode must be one of min or max, got 'best'"),
+        ("model.dropout=1", "model.dropout must be less than 1.0, got 1"),
+        ("model.dropout=-0.1", "model.dropout must be 0.0 or more, got -0.1"),
+        ("model.cell.forget_gate=1", "model.cell.forget_gate must be true or false, got 1"),
+        ("model.horizon=0", "model.horizon must be 1 or more, got 0"),
+        ("model.cell=3", "model.cell must be a mapping with _target_, got 3"),
+        ("model.cell._target_=os.system", "model.cell._target_ must begin with one of rnnlab."),
+        (
+            "task._target_=rnnlab.tasks.copy.Cpoy",
+            "task._target_ must name a class or function, got rnnlab.tasks.copy.Cpoy (module",
+        ),
+        ("task._target_=rnnlab.errors", "task._target_ must name a class or function, got rnnlab"),
+        ("model=ar_ffn model.cell.hidden_sizes=3", "model.cell.hidden_sizes must be a list, got 3"),
+        ("optimizer.betas=[0.9]", "optimizer.betas must be a list of 2, got [0.9]"),
+        ('optimizer.lr="0.1"', "optimizer.lr must be a number, got '0.1'"),
+        ("optimizer=sgd optimizer.nesterov=yes", "optimizer.nesterov must be true or false, got"),
+        ("optimizer=lbfgs optimizer.line_search_fn=foo", "optimizer.line_search_fn must be one"),
+        ("scheduler=cosine scheduler.final_factor=2", "scheduler.final_factor must be at most 1.0"),
+        ("scheduler=plateau scheduler.factor=1", "scheduler.factor must be less than 1.0, got 1"),
+        ("trainer.clip_norm=0", "trainer.clip_norm must be more than 0.0, got 0"),
+        (
+            "data.curriculum={_target_:rnnlab.data.Curriculum,start:2,end:3,stps:4}",
+            "data.curriculum.stps is not a setting: did you mean data.curriculum.steps?",
+        ),
+    ],
+)
+def test_a_problem_is_one_line_that_names_key_value_and_range(word, said):
+    assert any(line.startswith(said) for line in problems(*word.split(" ")))
+
+
+def test_a_whole_number_stands_for_a_number_and_not_the_other_way_round():
+    check(compose([*BASE, "trainer.clip_norm=1", "optimizer.lr=1"]))
+    assert problems("trainer.max_steps=2.0") == [
+        "trainer.max_steps must be a whole number, got 2.0"
+    ]
+
+
+def test_a_node_inside_a_node_is_checked_and_built():
+    schedule = "{_target_:rnnlab.models.schedule.Linear,steps:10,end:0.5}"
+    words = ["task=copy", "model=seq2seq", "~model.teacher_forcing.value"]
+    cfg = compose([*words, f"model.teacher_forcing={schedule}"])
+    check(cfg)
+    spec = TaskSpec(input=Tokens(4), target=Tokens(3), source=Tokens(4), feedback=True)
+    assert build("model", cfg.model, spec).teacher_forcing.probability(5) == 0.75
+    cfg.model.teacher_forcing.end = 2
+    with pytest.raises(ConfigError, match=r"^model\.teacher_forcing\.end must be at most 1"):
+        check(cfg)
+
+
+def test_building_gives_inner_nodes_as_what_they_make():
+    cfg = compose(["task=copy", "model=gru", "model.cell.hidden_size=5"])
+    model = build("model", cfg.model, TaskSpec(input=Tokens(4), target=Reals(2)))
+    assert model.cell.output_size == 5
+    assert model.readout.weight.shape == (2, 5)
+
+
+def test_a_node_that_waits_for_code_becomes_a_callable():
+    cfg = compose(["task=copy", "scheduler=cosine"])
+    assert callable(build("scheduler", cfg.scheduler))
+    assert build("trainer", cfg.trainer).max_steps == cfg.trainer.max_steps
+
+
+@pytest.mark.parametrize(
+    ("words", "path", "said"),
+    [
+        (["task.min_length=11"], "task", "task.min_length must be at most length=10, got 11"),
+        (["model=jordan", "model.dropout=0.5"], "model", "model.dropout must be 0 with one layer"),
+        (["model.cell.forget_gate=false"], "model", "model.cell"),
+        (["optimizer.betas=[1.0,0.9]"], "optimizer", "optimizer: Invalid beta parameter"),
+    ],
+)
+def test_what_a_constructor_refuses_begins_with_its_key(words, path, said):
+    cfg = compose([*BASE, *words])
+    check(cfg)
+    given = {
+        "task": ("stream", 0),
+        "model": (TaskSpec(input=Tokens(4), target=Tokens(3)),),
+        "optimizer": ([],),
+    }[path]
+    if path == "optimizer":
+        from torch import nn
+
+        given = ([nn.Parameter(nn.Linear(1, 1).weight.detach())],)
+    with pytest.raises(ConfigError) as caught:
+        build(path, cfg[path], *given)
+    assert str(caught.value).startswith(said)
+
+
+@pytest.mark.parametrize("name", describe("logger"))
+def test_a_package_that_is_missing_is_a_setting_that_can_be_mended(name):
+    node = compose([*BASE, f"logger={name}"]).logger
+    try:
+        build("logger", node)
+    except ConfigError as error:
+        assert str(error).startswith("logger: ")  # noqa: PT017
+
+
+def test_a_bug_in_our_own_code_is_not_taken_for_a_wrong_setting():
+    cfg = compose([*BASE])
+    with pytest.raises(AttributeError):
+        build("model", cfg.model, "no spec")
+
+
+def test_a_commands_own_values_are_checked_as_a_config_is():
+    fields = {"length": int, "run": str}
+    check_values({"run": "x"}, fields)
+    with pytest.raises(ConfigError, match="length must be a whole number, got 'x'"):
+        check_values({"length": "x"}, fields)
+
+
+def test_a_suggestion_is_the_nearest_word_or_the_same_last_part():
+    assert near("modle", ["task", "model"]) == ": did you mean model?"
+    assert near("cell.hidden_size", ["model.cell.hidden_size"]) == (
+        ": did you mean model.cell.hidden_size?"
+    )
+    assert near("xyz", list(chain(["task"], ["model"]))) == ""
