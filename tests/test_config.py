@@ -141,11 +141,10 @@ def test_a_whole_number_stands_for_a_number_and_not_the_other_way_round():
 
 def test_a_node_inside_a_node_is_checked_and_built():
     schedule = "{_target_:rnnlab.models.schedule.Linear,steps:10,end:0.5}"
-    words = ["task=copy", "model=seq2seq", "~model.teacher_forcing.value"]
-    cfg = compose([*words, f"model.teacher_forcing={schedule}"])
+    words = ["task=copy", "model=seq2seq", "~model.teacher_forcing"]
+    cfg = compose([*words, f"+model.teacher_forcing={schedule}"])
     check(cfg)
-    spec = TaskSpec(input=Tokens(4), target=Tokens(3), source=Tokens(4), feedback=True)
-    assert build("model", cfg.model, spec).teacher_forcing.probability(5) == 0.75
+    assert build("model.teacher_forcing", cfg.model.teacher_forcing).probability(5) == 0.75
     cfg.model.teacher_forcing.end = 2
     with pytest.raises(ConfigError, match=r"^model\.teacher_forcing\.end must be at most 1"):
         check(cfg)

@@ -1,0 +1,121 @@
+"""A model speaks: greedily, by chance from a seed, by beams; and refuses what can't be."""
+
+import csv
+
+import pytest
+import torch
+from PIL import Image
+
+from rnnlab.errors import ConfigError
+from rnnlab.experiment import Experiment
+from rnnlab.generate import beam_search, free_run_with_answers
+from rnnlab.sampling import Manner, speak
+from tests.runs import COPY, SMALL, assemble, tiny_text
+
+GREEDY = Manner(temperature=0.0, top_k=None, beam=None, seed=0)
+
+
+@pytest.fixture(scope="module")
+def writer(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
+    """An untrained reader of a text: its guesses are nearly even."""
+    return _eval(assemble(tiny_text(tmp_path_factory.mktemp("text"))))
+
+
+@pytest.fixture(scope="module")
+def oscillator() -> Experiment:
+    settings = ["task=oscillation", "model=elman", "model.cell.hidden_size=8", *SMALL]
+    return _eval(assemble(settings))
+
+
+def _eval(experiment: Experiment) -> Experiment:
+    experiment.model.eval()
+    return experiment
+
+
+def write(writer: Experiment, **manner) -> str:
+    shown = speak(
+        writer.model, writer.task, "line 1", 1, 40, Manner(**{**vars(GREEDY), **manner})
+    ).shown
+    assert isinstance(shown, str)
+    return shown
+
+
+def test_a_text_goes_on_from_its_prompt_by_the_length(writer):
+    shown = write(writer)
+    assert shown.startswith("line 1")
+    batch = writer.task.prompt("line 1", 1, 40)
+    _, answers = free_run_with_answers(writer.model, batch)
+    assert shown == "line 1" + writer.task.decode(answers[0, 5:].tolist()).rstrip("\n")
+
+
+def test_draws_are_the_seeds_and_the_temperature_matters(writer):
+    assert write(writer, temperature=1.0) == write(writer, temperature=1.0)
+    assert write(writer, temperature=1.0) != write(writer, temperature=1.0, seed=1)
+    assert write(writer, temperature=1.0) != write(writer)
+    assert write(writer, temperature=1.0, top_k=1) == write(writer)
+
+
+def test_without_a_temperature_a_text_is_drawn_livelily_and_an_answer_is_not(writer):
+    assert write(writer, temperature=None) == write(writer, temperature=0.8)
+    copier = _eval(assemble(["model=elman", *COPY]))
+    spoken = [
+        speak(copier.model, copier.task, None, 2, None, Manner(t, None, None, 0)).shown
+        for t in (None, 0.0)
+    ]
+    assert spoken[0] == spoken[1]
+
+
+def test_several_samples_differ(writer):
+    shown = speak(writer.model, writer.task, "line 1", 3, 20, Manner(1.0, None, None, 0)).shown
+    samples = shown.split("\n\n---\n\n")
+    assert len(samples) == len(set(samples)) == 3
+
+
+def test_beams_are_those_of_the_search(writer):
+    batch = writer.task.prompt("line 1", 1, 40)
+    answers, _ = beam_search(writer.model, batch, 4, writer.task.end)
+    for temperature in (0.0, None):
+        assert write(writer, temperature=temperature, beam=4) == writer.task.tell(batch, answers)
+
+
+@pytest.mark.parametrize(
+    ("manner", "said"),
+    [
+        (Manner(1.0, None, 2, 0), "temperature must be 0 or null with beam=2, got 1.0"),
+        (Manner(0.0, 3, None, 0), "top_k=3 needs a temperature above 0"),
+        (Manner(None, 3, 2, 0), "top_k=3 needs a temperature above 0"),
+    ],
+)
+def test_manners_that_do_not_go_together_are_refused(writer, manner, said):
+    with pytest.raises(ConfigError, match=said):
+        speak(writer.model, writer.task, None, 1, 5, manner)
+
+
+@pytest.mark.parametrize(
+    "manner", [Manner(0.5, None, None, 0), Manner(None, 2, None, 0), Manner(None, None, 2, 0)]
+)
+def test_numbers_are_neither_drawn_nor_searched(oscillator, manner):
+    with pytest.raises(ConfigError, match="must be null: this task answers in numbers"):
+        speak(oscillator.model, oscillator.task, None, 1, None, manner)
+
+
+def test_numbers_are_saved_as_a_picture_and_a_table(oscillator, tmp_path):
+    manner = Manner(None, None, None, 0)
+    spoken = speak(oscillator.model, oscillator.task, None, 2, 30, manner)
+    paths = spoken.save(tmp_path / "figures")
+    assert [path.name for path in paths] == ["sample.png", "sample.csv"]
+    with Image.open(paths[0]) as picture:
+        assert picture.size[0] > 100
+    with paths[1].open(newline="") as file:
+        heading, *rows = list(csv.reader(file))
+    assert heading == ["sequence", "step", "truth_0", "truth_1", "answer_0", "answer_1"]
+    assert {row[0] for row in rows} == {"0", "1"}
+    batch = oscillator.task.prompt(None, 2, 30)
+    answers = free_run_with_answers(oscillator.model, batch)[1][batch.mask]
+    table = torch.tensor([[float(number) for number in row[2:]] for row in rows])
+    torch.testing.assert_close(table, torch.cat([batch.target[batch.mask], answers], dim=1))
+
+
+def test_a_text_is_saved_nowhere(writer, tmp_path):
+    spoken = speak(writer.model, writer.task, None, 1, 5, GREEDY)
+    assert spoken.save(tmp_path / "figures") == []
