@@ -117,7 +117,11 @@ TARGETS = {
         "experiment=copy_seq2seq", "recall accuracy", test("free_accuracy"), 60, **at_least(0.99)
     ),
     "addition_seq2seq": _target(
-        "experiment=addition_seq2seq", "exact match", test("free_exact_match"), 180, **at_least(0.95)
+        "experiment=addition_seq2seq",
+        "exact match",
+        test("free_exact_match"),
+        180,
+        **at_least(0.95),
     ),
     "addition_binary_elman": _target(
         "experiment=addition_binary_elman",
@@ -247,7 +251,7 @@ def main() -> None:
 def write_table(record: dict[str, Any]) -> None:
     """Replace the README's table."""
     lines = [
-        "| task | model | what | must be | median of 3 seeds | seconds | command |",
+        "| task | model | what | must be | median of 3 seeds | CPU seconds | command |",
         "|---|---|---|---|---|---|---|",
         *(_row(record[name]) for name in TARGETS if name in record),
     ]
@@ -260,7 +264,7 @@ def write_table(record: dict[str, Any]) -> None:
 def _row(entry: dict[str, Any]) -> str:
     return (
         f"| {entry['task']} | {entry['model']} | {entry['quantity']} | {entry['promise']} | "
-        f"{entry['median']:.4g}{'' if entry['held'] else ' (missed)'} | {entry['seconds']:.0f} | "
+        f"{entry['median']:.4g}{'' if entry['held'] else ' (missed)'} | {entry['cpu_seconds']:.0f} | "
         f"`{entry['command']}` |"
     )
 

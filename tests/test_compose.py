@@ -51,7 +51,7 @@ def test_the_parts_of_an_encoder_decoder_are_chosen_by_name():
         ("task=cpoy", "task=cpoy is not to be had: did you mean copy?; task is one of addition, "),
         ("model=null", "model=null is not to be had; model is one of ar, "),
         ("logger=null", "logger=null is not to be had; logger is one of mlflow, wandb"),
-        ("model=gru,lstm", "model=gru,lstm names several choices: add -m"),
+        ("model=gru,lstm", "model=gru,lstm names several values: add -m"),
         ("model@model.encoder=gruu", "did you mean gru?"),
         ("model", "'model' can't be read as KEY=VALUE"),
         ("foo==", "'foo==' can't be read as KEY=VALUE"),
@@ -118,11 +118,11 @@ def test_overrides_of_a_run_name_every_problem():
 
 @pytest.mark.parametrize(
     "path",
-    [p for p in sorted(ROOT.glob("*/*.yaml")) if p.parent.name != "hydra"],
-    ids=lambda path: f"{path.parent.name}-{path.stem}",
+    [p.relative_to(ROOT) for p in sorted(ROOT.rglob("*/*.yaml")) if "hydra" not in p.parts],
+    ids=str,
 )
 def test_every_yaml_begins_with_one_line_that_says_what_it_is(path):
-    text = describe(path.parent.name)[path.stem]
+    text = describe(str(path.parent))[path.stem]
     assert text.endswith(".")
     assert 4 <= len(text) <= 110
     assert text[0].isupper()

@@ -15,10 +15,13 @@ from rnnlab.errors import ConfigError
 from rnnlab.spec import Reals, TaskSpec, Tokens
 
 BASE = ["task=copy", "model=lstm"]
+PARTS = ("task", "model", "optimizer", "scheduler", "trainer", "curriculum", "experiment", "debug")
 CHOICES = [
-    [f"{group}={name}"]
-    for group in ("task", "model", "optimizer", "scheduler", "trainer", "experiment", "debug")
-    for name in describe(group)
+    *([f"{group}={name}"] for group in PARTS for name in describe(group)),
+    *(
+        [f"model/teacher_forcing={name}", "model=seq2seq"]
+        for name in describe("model/teacher_forcing")
+    ),
 ]
 
 

@@ -21,9 +21,7 @@ SETTINGS = {
 
 
 def copy(seed: int = 0) -> Copy:
-    return Copy(
-        "stream", seed, num_symbols=8, length=6, min_length=None, delay=1, answer="recall"
-    )
+    return Copy("stream", seed, num_symbols=8, length=6, min_length=None, delay=1, answer="recall")
 
 
 @pytest.fixture
@@ -49,9 +47,7 @@ def rows(batch: Batch) -> list[tuple[int, ...]]:
 
 
 def same(one: Batch, other: Batch) -> bool:
-    return all(
-        a is b if a is None else torch.equal(a, b) for a, b in zip(one, other, strict=True)
-    )
+    return all(a is b if a is None else torch.equal(a, b) for a, b in zip(one, other, strict=True))
 
 
 def test_without_a_size_training_batches_are_the_tasks_own():
@@ -63,8 +59,10 @@ def test_each_epoch_of_a_finite_set_shows_every_row_once_in_a_new_order():
     made = data(train_size=12)
     pool = rows(made.task.sample("train", 0, 12))
     assert len(set(pool)) == 12
-    epochs = [[row for index in range(3 * e, 3 * e + 3) for row in rows(made.train(index))]
-              for e in range(3)]
+    epochs = [
+        [row for index in range(3 * e, 3 * e + 3) for row in rows(made.train(index))]
+        for e in range(3)
+    ]
     for epoch in epochs:
         assert sorted(epoch) == sorted(pool)
     assert epochs[0] != epochs[1] != epochs[2]
@@ -141,7 +139,7 @@ def test_sizes_that_do_not_go_together_are_refused(settings, said):
 
 
 def test_a_text_is_read_in_order_and_takes_no_size(text_task):
-    with pytest.raises(ConfigError, match="data.train_size must be null, got 8"):
+    with pytest.raises(ConfigError, match=r"data\.train_size must be null, got 8"):
         data(text_task, train_size=8)
 
 

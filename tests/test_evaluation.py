@@ -71,9 +71,7 @@ def test_free_running_is_scored_where_the_model_reads_its_own_answers(tmp_path):
     batches = list(experiment.batches("val"))
     scores = evaluate(model, task, batches).compute()
     assert set(scores) == {
-        f"{free}{name}"
-        for free in ("", "free_")
-        for name in ("loss", "accuracy", "exact_match")
+        f"{free}{name}" for free in ("", "free_") for name in ("loss", "accuracy", "exact_match")
     }
     model.eval()
     totals = [(free_run(model, batch), batch) for batch in batches]
@@ -85,7 +83,9 @@ def test_free_running_is_scored_where_the_model_reads_its_own_answers(tmp_path):
 
 def test_a_model_that_reads_no_answers_has_one_score():
     experiment = assemble([*COPY, "model=elman"])
-    assert set(evaluate(experiment.model, experiment.task, experiment.batches("val")).compute()) == {
+    assert set(
+        evaluate(experiment.model, experiment.task, experiment.batches("val")).compute()
+    ) == {
         "loss",
         "accuracy",
         "exact_match",

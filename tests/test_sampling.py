@@ -108,7 +108,7 @@ def test_numbers_are_saved_as_a_picture_and_a_table(oscillator, tmp_path):
         assert picture.size[0] > 100
     with paths[1].open(newline="") as file:
         heading, *rows = list(csv.reader(file))
-    assert heading == ["sequence", "step", "truth_0", "truth_1", "answer_0", "answer_1"]
+    assert heading == ["sequence", "step", "truth_x", "truth_y", "answer_x", "answer_y"]
     assert {row[0] for row in rows} == {"0", "1"}
     batch = oscillator.task.prompt(None, 2, 30)
     answers = free_run_with_answers(oscillator.model, batch)[1][batch.mask]

@@ -1,5 +1,6 @@
 """rnnlab: build, train, compare and look inside recurrent sequence models."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,8 +24,9 @@ def train(overrides: list[str]) -> "Run":
     """
     from rnnlab.compose import compose
     from rnnlab.experiment import train
+    from rnnlab.run import Run
 
-    return train(compose(overrides))
+    return Run(train(compose(overrides)).path.absolute())
 
 
 def load(path: str) -> "Run":
@@ -35,4 +37,4 @@ def load(path: str) -> "Run":
     """
     from rnnlab.run import Run
 
-    return Run.load(path)
+    return Run.load(Path(path).absolute())

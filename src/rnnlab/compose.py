@@ -1,5 +1,6 @@
 """From words on a command line to a config: composing, overriding, and saying what went wrong."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,8 @@ def explain(error: Exception, overrides: list[str], *, grid: bool = False) -> st
             for key in settings
             if key not in known and not key.startswith("hydra")
         ]
+    if absent := re.match(r"Could not override '(.+?)'", str(error)):
+        problems = problems or [f"{absent[1]} can't be chosen: no config chosen here has that part"]
     return "\n".join(problems) if problems else str(error).strip()
 
 

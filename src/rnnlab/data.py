@@ -71,6 +71,8 @@ class Data:
             raise ConfigError(
                 f"data.train_size must be null, got {train_size}: this task reads a text in order"
             )
+        if curriculum is not None and not endless["train"]:
+            raise ConfigError("data.curriculum must be null: this task reads a text in order")
         if train_size is not None and curriculum is not None:
             raise ConfigError("data.curriculum needs fresh sequences: data.train_size must be null")
 

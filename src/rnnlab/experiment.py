@@ -7,14 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import lightning.pytorch as L
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers.logger import Logger
-from lightning.pytorch.profilers import SimpleProfiler
 from omegaconf import DictConfig, OmegaConf
 
 from rnnlab.callbacks import Progress, Showcase, Telemetry
@@ -118,8 +116,8 @@ def train(cfg: DictConfig) -> Run:
     )
     trial = module.make_optimizer([torch.nn.Parameter(torch.zeros(1))])  # refuses bad settings now
     module.make_scheduler(trial, experiment.training.max_steps, cfg.mode)
-    extra = service(cfg)
     _check_monitor(experiment)
+    extra = service(cfg)
 
     run = Run.create(cfg)
     for name in ("lightning.pytorch", "lightning.fabric"):  # they say what nobody asked
@@ -170,10 +168,11 @@ def _make_trainer(experiment: Experiment, run: Run, loggers: list[Logger]) -> L.
             filename="best",
             monitor=cfg.monitor,
             mode=cfg.mode,
-            save_last=True,
             auto_insert_metric_name=False,
             enable_version_counter=False,
         ),
+        # Not `save_last` above, which saves when there is a new best only.
+        ModelCheckpoint(run.path / "checkpoints", filename="last", enable_version_counter=False),
     ]
     if training.patience is not None:
         callbacks.append(EarlyStopping(cfg.monitor, mode=cfg.mode, patience=training.patience))
@@ -232,8 +231,9 @@ def _finish(
             logger.log_settings(experiment.cfg, scores)
         if not isinstance(logger, CSVLog):  # a curve of training
             logger.log_metrics(scores, step=steps)
-    if isinstance(trainer.profiler, SimpleProfiler):
-        lines = timings(trainer.profiler.recorded_durations, costs["seconds"])
+    if experiment.training.profile:
+        durations = trainer.profiler.recorded_durations  # type: ignore[attr-defined]
+        lines = timings(durations, costs["seconds"])
         (run.path / "profile.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     _close(trainer, run, "finished")
 

@@ -4,6 +4,7 @@ import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 
 from rnnlab.run import Run
 
@@ -24,8 +25,9 @@ def report(run: Run) -> str:
             "",
             samples,
             "",
-            f"sample more       {_command('rnnlab-sample')} run={run.path}",
-            f"open TensorBoard  {_command('tensorboard')} --logdir {run.config.output_dir}",
+            *_profile(run),
+            f"sample more       {_command('rnnlab-sample')} {quote(f'run={run.path}')}",
+            f"open TensorBoard  {_command('tensorboard')} --logdir {quote(run.config.output_dir)}",
             "",
         ]
     )
@@ -49,6 +51,11 @@ def score_lines(columns: Mapping[str, Mapping[str, float]]) -> list[str]:
         ]
         lines.append(f"{name:{width}}  " + "  ".join(f"{cell:>9}" for cell in cells))
     return lines
+
+
+def _profile(run: Run) -> list[str]:
+    path = run.path / "profile.txt"
+    return [path.read_text(encoding="utf-8")] if path.is_file() else []
 
 
 def _command(name: str) -> str:

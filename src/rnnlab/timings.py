@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 _ROWS = 20
-_KIND = re.compile(r"^\[.*?\]|\{.*\}")  # "[Callback]ModelCheckpoint{'monitor': ...}.setup"
+_KIND = re.compile(r"^\[.*?\]\.?|\{.*\}")  # "[Callback]ModelCheckpoint{'monitor': ...}.setup"
 
 
 def timings(durations: Mapping[str, Sequence[float]], seconds: float) -> list[str]:

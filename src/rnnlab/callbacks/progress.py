@@ -9,7 +9,8 @@ from tqdm import tqdm
 
 from rnnlab.spec import Batch
 
-_BAR = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
+# The bar comes last: a narrow terminal cuts it, and not the loss.
+_BAR = "{desc} {percentage:3.0f}% {n_fmt}/{total_fmt}{postfix}, {remaining} left |{bar}|"
 
 
 class Progress(L.Callback):
@@ -57,10 +58,12 @@ class Progress(L.Callback):
         """Show a new state of affairs, a few times a second or every few seconds."""
         if not trainer.is_global_zero:
             return
-        self._symbols += batch.input.shape[0] * batch.input.shape[1]
+        self._symbols += trainer.world_size * batch.input.shape[0] * batch.input.shape[1]
         now = time.perf_counter()
         wait = 0.3 if self._bar is not None else self.every_seconds
-        if now - self._shown < wait and trainer.global_step < trainer.max_steps:
+        done = trainer.global_step - self._first_step
+        last = trainer.global_step == trainer.max_steps
+        if not done or (now - self._shown < wait and not last):
             return
         self._shown = now
         loss = float(outputs["loss"]) * trainer.accumulate_grad_batches
@@ -74,7 +77,6 @@ class Progress(L.Callback):
             )
             self._bar.update(trainer.global_step - self._bar.n)
             return
-        done = max(trainer.global_step - self._first_step, 1)
         left = (now - self._began) / done * (trainer.max_steps - trainer.global_step)
         print(
             f"step {trainer.global_step}/{trainer.max_steps}  loss {loss:.4g}  "

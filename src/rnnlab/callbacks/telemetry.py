@@ -60,17 +60,18 @@ class Telemetry(L.Callback):
         self, trainer: L.Trainer, module: SequenceModule, output: Tensor, batch: Batch
     ) -> None:
         assert self._loss is not None
-        row = {
-            f"train/{name}": float(mean.value)
-            for name, mean in module.task.metrics(output, batch).items()
+        means = {name: mean.value for name, mean in module.task.metrics(output, batch).items()}
+        means["loss"] = self._loss / self._batches
+        row = {  # of several processes each scored its share of the rows
+            f"train/{name}": float(trainer.strategy.reduce(value, reduce_op="mean"))
+            for name, value in means.items()
         }
-        row["train/loss"] = float(self._loss / self._batches)
         if module.grad_norm is not None:
             row["train/grad_norm"] = float(module.grad_norm)
         row["train/learning_rate"] = trainer.optimizers[0].param_groups[0]["lr"]
         now = time.perf_counter()
         row["time/steps_per_second"] = self._steps_done / (now - self._since)
-        row["time/symbols_per_second"] = self._symbols / (now - self._since)
+        row["time/symbols_per_second"] = trainer.world_size * self._symbols / (now - self._since)
         for logger in trainer.loggers:
             logger.log_metrics(row, step=trainer.global_step)
         self._loss, self._batches, self._steps_done, self._symbols = None, 0, 0, 0

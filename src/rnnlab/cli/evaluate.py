@@ -38,11 +38,13 @@ def _main() -> None:
     }
     own, overrides = parse(_USAGE, fields, {"split": "test", "checkpoint": "best"})
 
-    from rnnlab.evaluation import evaluate
-    from rnnlab.report import score_lines
     from rnnlab.run import Run
 
     run = Run.load(own["run"])
+
+    from rnnlab.evaluation import evaluate  # loads torch, which a wrong run needn't wait for
+    from rnnlab.report import score_lines
+
     experiment = run.open(overrides, own["checkpoint"])
     evaluator = evaluate(experiment.model, experiment.task, experiment.batches(own["split"]))
     found = {
@@ -57,6 +59,8 @@ def _main() -> None:
     columns = {own["split"]: found["metrics"], "floor": found["floor"]}
     print("\n".join(score_lines(columns)))
     for name, groups in found["breakdown"].items():
+        if not groups:
+            continue
         print(f"\n{name}")
         width = max(len(group) for group in groups)
         print("\n".join(f"  {group:>{width}}  {value:.4g}" for group, value in groups.items()))

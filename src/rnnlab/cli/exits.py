@@ -14,7 +14,7 @@ def command(name: str, body: Callable[[], None]) -> None:
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
         body()
-        sys.stdout.flush()
+        print(end="", flush=True)
     except ConfigError as error:
         for line in str(error).splitlines():
             print(f"{name}: {line}", file=sys.stderr)

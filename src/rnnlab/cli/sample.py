@@ -68,9 +68,11 @@ def _main() -> None:
     )
 
     from rnnlab.run import Run
-    from rnnlab.sampling import Manner, speak
 
     run = Run.load(own["run"])
+
+    from rnnlab.sampling import Manner, speak  # loads torch, which a wrong run needn't wait for
+
     experiment = run.open(overrides, own["checkpoint"])
     manner = Manner(own["temperature"], own["top_k"], own["beam"], own["seed"])
     spoken = speak(

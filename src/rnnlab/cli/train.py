@@ -39,7 +39,8 @@ def _main() -> None:
         name = ""
         if chosen.mode == RunMode.MULTIRUN:
             name = f"run {chosen.job.num + 1}: {' '.join(chosen.overrides.task)}"
-            print(f"\n{name}", file=sys.stderr)
+            if _speaks():
+                print(f"\n{name}", file=sys.stderr)
         try:
             _train(with_choices(cfg, chosen.runtime.choices))
         except ConfigError as error:  # Hydra would add a line of its own; the next run may be right
@@ -65,13 +66,16 @@ def _main() -> None:
 
 
 def _train(cfg: DictConfig) -> None:
-    from lightning.pytorch.utilities import rank_zero_only
-
     from rnnlab.experiment import train
     from rnnlab.report import report
 
     OmegaConf.resolve(cfg)
     run = train(cfg)
-    if rank_zero_only.rank == 0:  # of several processes one speaks
+    if _speaks():
         print(report(run))
         print(run.path, flush=True)
+
+
+def _speaks() -> bool:
+    """Tell whether this is the first of the processes that train together."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"

@@ -15,7 +15,6 @@ from rnnlab.errors import ConfigError
 from rnnlab.spec import SPLITS, Batch, Layout, Split, TaskSpec, Tokens
 
 
-
 class Mean(NamedTuple):
     """A mean and what it was taken over, so that means of batches add up to a true mean."""
 
@@ -66,7 +65,9 @@ class Task(ABC):
 
     def rng(self, split: Split, index: int) -> np.random.Generator:
         """Give the random stream of batch `index` of a split; no two batches share one."""
-        return np.random.default_rng(np.random.SeedSequence([self.seed, SPLITS.index(split), index]))
+        return np.random.default_rng(
+            np.random.SeedSequence([self.seed, SPLITS.index(split), index])
+        )
 
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
         """Mean over the answered steps: cross-entropy in nats, or squared error per number."""

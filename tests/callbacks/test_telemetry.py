@@ -1,0 +1,84 @@
+"""The training scalars are what they say."""
+
+import pytest
+import torch
+
+import rnnlab
+from rnnlab import experiment as experiments
+from rnnlab.callbacks import Telemetry
+from tests.runs import tiny, tiny_text
+
+
+@pytest.fixture
+def losses(monkeypatch) -> list[float]:
+    """Every batch's loss, as the model gave it."""
+    seen: list[float] = []
+    step = experiments.SequenceModule.training_step
+
+    def watched(module, batch, index):
+        outputs = step(module, batch, index)
+        seen.append(float(outputs["loss"].detach()))
+        return outputs
+
+    monkeypatch.setattr(experiments.SequenceModule, "training_step", watched)
+    return seen
+
+
+def rows(run, name: str) -> dict[float, float]:
+    return {row["step"]: row[name] for row in run.curve if name in row}
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_the_loss_is_the_mean_over_all_batches_since_the_last_row(tmp_path, losses, accumulate):
+    run = rnnlab.train(
+        tiny(
+            tmp_path,
+            "trainer.log_every=3",
+            "trainer.max_steps=7",
+            f"trainer.accumulate={accumulate}",
+        )
+    )
+    updates = torch.tensor(losses).view(7, accumulate).mean(1)
+    assert rows(run, "train/loss") == pytest.approx(
+        {3: float(updates[:3].mean()), 6: float(updates[3:6].mean()), 7: float(updates[6])},
+        rel=1e-5,
+    )
+
+
+def test_the_speed_counts_symbols_and_updates_alike(tmp_path):
+    run = rnnlab.train(tiny_text(tmp_path, "trainer.log_every=2"))
+    steps, symbols = rows(run, "time/steps_per_second"), rows(run, "time/symbols_per_second")
+    for step in steps:
+        assert symbols[step] / steps[step] == pytest.approx(4 * 5)  # sequences of five symbols
+
+
+def test_the_speed_leaves_validation_out(tmp_path, monkeypatch):
+    clock = iter(range(1000))
+    monkeypatch.setattr("rnnlab.callbacks.telemetry.time.perf_counter", lambda: float(next(clock)))
+    spent = Telemetry.on_validation_end
+
+    def slow(*arguments):
+        for _ in range(50):
+            next(clock)
+        spent(*arguments)
+
+    monkeypatch.setattr(Telemetry, "on_validation_end", slow)
+    run = rnnlab.train(tiny(tmp_path))
+    speeds = rows(run, "time/steps_per_second")
+    assert speeds[3] >= speeds[2]
+
+
+def test_the_gradients_norm_is_of_the_update_and_the_rate_is_the_optimizers(tmp_path):
+    run = rnnlab.train(tiny(tmp_path, "optimizer.lr=0.01", "trainer.clip_norm=null"))
+    assert all(value > 0 for value in rows(run, "train/grad_norm").values())
+    assert set(rows(run, "train/learning_rate").values()) == {0.01}
+
+
+def test_the_other_metrics_are_the_last_batchs(tmp_path):
+    run = rnnlab.train(tiny(tmp_path, "optimizer.lr=1e-20", "trainer.log_every=4"))
+    experiment = run.experiment
+    batch = experiment.data.train(3)
+    with torch.no_grad():
+        scores = experiment.task.metrics(experiment.model(batch)[0], batch)
+    for name in ("accuracy", "exact_match"):
+        assert rows(run, f"train/{name}") == {4: pytest.approx(float(scores[name].value))}

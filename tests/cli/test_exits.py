@@ -1,0 +1,79 @@
+"""How commands end."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from rnnlab.cli.exits import command
+from rnnlab.errors import ConfigError
+from rnnlab.run import Run
+from tests.cli.test_train import ROOT
+
+
+def ending(error: BaseException):
+    def body() -> None:
+        raise error
+
+    return body
+
+
+def test_a_command_that_ends_well_has_status_0():
+    command("rnnlab-x", lambda: None)
+
+
+def test_a_wrong_setting_is_status_2_with_the_command_before_each_line(capsys):
+    with pytest.raises(SystemExit) as end:
+        command("rnnlab-x", ending(ConfigError("a is wrong\nb is wrong")))
+    assert end.value.code == 2
+    assert capsys.readouterr().err == "rnnlab-x: a is wrong\nrnnlab-x: b is wrong\n"
+
+
+def test_an_interrupt_is_status_130(capsys):
+    with pytest.raises(SystemExit) as end:
+        command("rnnlab-x", ending(KeyboardInterrupt()))
+    assert end.value.code == 130
+    assert capsys.readouterr().err == "rnnlab-x: interrupted\n"
+
+
+def test_a_command_that_is_told_to_end_has_status_143(capsys):
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as end:
+        command("rnnlab-x", lambda: signal.raise_signal(signal.SIGTERM))
+    assert end.value.code == 143
+    assert capsys.readouterr().err == "rnnlab-x: terminated\n"
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_bug_is_not_hidden():
+    with pytest.raises(ValueError, match="a bug"):
+        command("rnnlab-x", ending(ValueError("a bug")))
+
+
+def test_a_reader_that_leaves_early_is_no_error():
+    code = "from rnnlab.cli.exits import command; command('x', lambda: print('line\\n' * 100000))"
+    done = subprocess.run(
+        ["sh", "-c", f'"{sys.executable}" -c "{code}" | head -1'], capture_output=True, text=True
+    )
+    assert done.stdout == "line\n"
+    assert done.stderr == ""
+
+
+def test_ctrl_c_in_training_is_status_130_and_the_card_says_so(tmp_path):
+    words = ["model=elman", "task=copy", "trainer.max_steps=1000000", f"output_dir={tmp_path}"]
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "scripts" / "train.py"), *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    assert process.stderr.readline().startswith("step 1/")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    (path,) = tmp_path.glob("*/*/*")
+    assert err.splitlines()[-1] == f"rnnlab-train: interrupted: {path}"
+    assert "Traceback" not in err
+    assert Run.load(path).card["status"] == "interrupted"

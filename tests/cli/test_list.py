@@ -1,0 +1,71 @@
+"""`rnnlab-list`: what there is."""
+
+import subprocess
+import sys
+
+import pytest
+
+from rnnlab.catalogue import describe
+from rnnlab.cli.list import _GROUPS, main
+from rnnlab.compose import config_directory
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    def call(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["rnnlab-list", *words])
+        status = 0
+        try:
+            main()
+        except SystemExit as end:
+            status = end.code
+        return status, *capsys.readouterr()
+
+    return call
+
+
+def test_models_tasks_and_experiments_are_listed_with_what_they_are(call):
+    status, out, _ = call()
+    assert status == 0
+    for group in ("model", "task", "experiment"):
+        assert f"{group}s  ({group}=NAME)" in out.splitlines()
+        for name, text in describe(group).items():
+            assert any(line.split(maxsplit=1) == [name, text] for line in out.splitlines())
+
+
+@pytest.mark.parametrize("word", _GROUPS)
+def test_each_group_is_listed_alone(call, word):
+    status, out, _ = call(word)
+    assert status == 0
+    assert [line.split()[0] for line in out.splitlines()[1:-1]] == list(describe(_GROUPS[word]))
+
+
+def test_every_group_of_configs_is_listed():
+    root = config_directory()
+    groups = {str(path.parent.relative_to(root)) for path in root.rglob("*/*.yaml")}
+    assert groups - {"hydra/help"} == set(_GROUPS.values())
+
+
+def test_pairs_are_a_table(call):
+    status, out, _ = call("pairs")
+    assert status == 0
+    assert out.count("\n") >= len(describe("task"))
+
+
+def test_what_is_no_group_is_refused(call):
+    status, out, err = call("modles")
+    assert (status, out) == (2, "")
+    assert err.startswith("rnnlab-list: 'modles' is nothing to list: it takes models, tasks,")
+
+
+def test_help_says_how(call):
+    assert call("--help")[1].startswith("rnnlab-list: ")
+
+
+def test_listing_needs_no_torch():
+    code = (
+        "import sys; from rnnlab.cli.list import main; sys.argv = ['rnnlab-list', 'models'];"
+        "main(); assert not {'torch', 'lightning'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,125 @@
+"""`rnnlab-sample`: prompts, temperatures and beams; and mistakes in them."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+import rnnlab
+from rnnlab.cli.sample import main
+from tests.runs import SMALL, tiny, tiny_text
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A run of each kind: a writer, one that answers, one that oscillates."""
+    out = tmp_path_factory.mktemp("runs")
+    small = ["model.cell.hidden_size=8", "model=elman", *SMALL, f"output_dir={out}"]
+    return {
+        "text": rnnlab.train(tiny_text(out)).path,
+        "copy": rnnlab.train(tiny(out)).path,
+        "addition": rnnlab.train(["task=addition", *small]).path,
+        "wave": rnnlab.train(["task=oscillation", "task.eval_periods=1", *small]).path,
+    }
+
+
+@pytest.fixture
+def call(monkeypatch, capsys, runs):
+    """Run the command here on one of the runs; gives status and both outputs."""
+
+    def call(kind: str, *words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["rnnlab-sample", f"run={runs[kind]}", *words])
+        status = 0
+        try:
+            main()
+        except SystemExit as end:
+            status = end.code
+        return status, *capsys.readouterr()
+
+    return call
+
+
+def test_a_text_goes_on_from_the_prompt_by_the_length(call):
+    status, out, err = call("text", "prompt=line 7", "length=20", "temperature=0")
+    assert (status, err) == (0, "")
+    assert out.startswith("line 7")
+    assert len(out.rstrip("\n")) <= 26
+
+
+def test_a_prompt_is_never_taken_for_a_number_or_null(call):
+    assert call("text", "prompt=007", "length=3")[1].startswith("007")
+    assert call("text", "prompt=", "length=3")[0] == 0
+    assert call("text", "prompt=null", "length=3", "temperature=0") == (
+        call("text", "length=3", "temperature=0")
+    )
+
+
+def test_draws_are_the_seeds(call):
+    words = ["prompt=line", "length=60", "temperature=1.5"]
+    assert call("text", *words) == call("text", *words, "seed=0")
+    assert call("text", *words)[1] != call("text", *words, "seed=1")[1]
+    assert call("text", *words, "top_k=1")[1] == call("text", *words[:2], "temperature=0")[1]
+
+
+def test_beams_and_several_samples_are_printed(call):
+    assert call("text", "prompt=line", "length=10", "beam=3")[0] == 0
+    _, out, _ = call("text", "length=10", "num_samples=3")
+    assert out.count("\n---\n") == 2
+
+
+def test_an_addition_is_asked_by_its_prompt(call):
+    status, out, _ = call("addition", "prompt=12+34")
+    assert status == 0
+    assert out.startswith("12+34 =")
+
+
+def test_without_a_prompt_test_sequences_are_answered(call):
+    status, out, _ = call("copy", "num_samples=2", "length=4")
+    assert status == 0
+    assert out.count("target") == 2
+    target = next(line for line in out.splitlines() if line.startswith("target"))
+    assert len(target.replace("_", "").split()) == 1 + 4
+
+
+def test_an_oscillation_is_a_picture_and_its_numbers(call, runs):
+    status, out, _ = call("wave", "num_samples=2", "length=12")
+    assert status == 0
+    paths = [Path(line) for line in out.splitlines()]
+    assert paths == [runs["wave"] / "figures" / f"sample.{kind}" for kind in ("png", "csv")]
+    assert len(paths[1].read_text().splitlines()) == 1 + 2 * 12
+
+
+@pytest.mark.parametrize(
+    ("kind", "words", "said"),
+    [
+        ("copy", ["prompt=abc"], "prompt must be null, got 'abc': Copy"),
+        ("text", ["prompt=~"], "prompt must be of the"),
+        ("text", ["temperature=-1"], "temperature must be 0.0 or more, got -1"),
+        ("text", ["temperature=hot"], "temperature must be a number, got 'hot'"),
+        ("text", ["top_k=0"], "top_k must be 1 or more, got 0"),
+        ("text", ["top_k=3", "temperature=0"], "top_k=3 needs a temperature above 0"),
+        ("text", ["beam=0"], "beam must be 1 or more, got 0"),
+        ("text", ["beam=2", "temperature=1"], "temperature must be 0 or null with beam=2"),
+        ("text", ["num_samples=0"], "num_samples must be 1 or more, got 0"),
+        ("text", ["length=0"], "length must be 1 or more, got 0"),
+        ("text", ["seed=-1"], "seed must be 0 or more, got -1"),
+        ("text", ["promt=x"], "promt is not a setting: did you mean prompt?"),
+        ("text", ["task.lenght=3"], "did you mean task.length?"),
+        ("text", ["line"], "'line' can't be read as KEY=VALUE"),
+        ("wave", ["temperature=1"], "must be null: this task answers in numbers"),
+        ("wave", ["beam=2"], "must be null: this task answers in numbers"),
+        ("addition", ["prompt=12-34"], "got '-' in '12-34'"),
+    ],
+)
+def test_mistakes_are_status_2_in_one_line(call, kind, words, said):
+    status, out, err = call(kind, *words)
+    assert status == 2
+    assert out == ""
+    assert said in err
+    assert err.startswith("rnnlab-sample: ")
+    assert len(err.splitlines()) == 1
+
+
+def test_all_mistakes_of_the_commands_own_are_said_at_once(call):
+    _, _, err = call("text", "beam=0", "length=x", "seed=-1")
+    assert len(err.splitlines()) == 3

@@ -1,0 +1,62 @@
+"""Words of the commands that work on a run."""
+
+import sys
+
+import pytest
+
+from rnnlab.checks import PositiveInt
+from rnnlab.cli.words import parse
+from rnnlab.errors import ConfigError
+
+FIELDS = {"run": str, "prompt": str | None, "length": PositiveInt | None}
+DEFAULTS = {"prompt": None, "length": None}
+
+
+@pytest.fixture
+def read(monkeypatch):
+    def read(*words: str) -> tuple[dict, list[str]]:
+        monkeypatch.setattr(sys, "argv", ["command", *words])
+        return parse("how to", FIELDS, DEFAULTS)
+
+    return read
+
+
+def test_own_words_are_read_and_the_rest_is_left_for_the_config(read):
+    own, rest = read("run=a=b", "length=3", "task.length=4", "threads=2")
+    assert own == {"run": "a=b", "prompt": None, "length": 3}
+    assert rest == ["task.length=4", "threads=2"]
+
+
+@pytest.mark.parametrize("text", ["3", "true", "a: b", "[", " x ", "~", ""])
+def test_a_text_stays_as_it_was_typed(read, text):
+    assert read("run=1", f"prompt={text}")[0]["prompt"] == text
+
+
+def test_null_is_null(read):
+    assert read("run=1", "prompt=null", "length=null")[0] == {
+        "run": "1",
+        "prompt": None,
+        "length": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["length=3"], "run=DIR is missing"),
+        (["run=1", "length=[3"], "length must be a whole number, got '[3'"),
+        (["run=1", "lenth=3"], "lenth is not a setting: did you mean length?"),
+        (["run=1", "length"], "'length' can't be read as KEY=VALUE: did you mean length?"),
+    ],
+)
+def test_mistakes_are_named(read, words, said):
+    with pytest.raises(ConfigError) as caught:
+        read(*words)
+    assert str(caught.value).startswith(said)
+
+
+def test_help_is_the_usage(read, capsys):
+    with pytest.raises(SystemExit) as end:
+        read("run=1", "-h")
+    assert not end.value.code
+    assert capsys.readouterr().out == "how to\n"
