@@ -264,7 +264,8 @@ def write_table(record: dict[str, Any]) -> None:
 def _row(entry: dict[str, Any]) -> str:
     return (
         f"| {entry['task']} | {entry['model']} | {entry['quantity']} | {entry['promise']} | "
-        f"{entry['median']:.4g}{'' if entry['held'] else ' (missed)'} | {entry['cpu_seconds']:.0f} | "
+        f"{entry['median']:.4g}{'' if entry['held'] else ' (missed)'} | "
+        f"{entry['cpu_seconds']:.0f} | "
         f"`{entry['command']}` |"
     )
 

@@ -36,7 +36,7 @@ def seq2seq() -> Model:
 
 def lively(model: Model) -> Model:
     """A net that remembers: what is likeliest now is often not how the likeliest answer begins."""
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(19)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.copy_(torch.randn(parameter.shape, generator=generator))
@@ -103,6 +103,8 @@ def test_a_beam_as_wide_as_all_answers_finds_the_likeliest(stream, prompt, end):
     batch = blank(rows=9, prompt=prompt, steps=T + 1)
     answers, scores = beam_search(stream, batch, V ** (T + 1), end)
     right, likeliest = best_of_all(stream, batch, end)
+    greedily, _ = beam_search(stream, batch, 1, end)
+    assert not torch.equal(greedily[batch.mask], right[batch.mask])
     torch.testing.assert_close(answers[batch.mask], right[batch.mask])
     torch.testing.assert_close(scores.double(), likeliest, rtol=1e-5, atol=1e-5)
 
@@ -132,7 +134,7 @@ def test_a_beams_score_is_the_log_probability_of_its_answer(stream, width):
 def test_a_beam_of_one_is_greedy_until_the_end_and_the_end_symbol_after_it(stream):
     batch = blank(rows=20, steps=6)
     greedily = free_run_with_answers(stream, batch)[1]
-    end = int(greedily[:, 1].mode().values)
+    end = 2
     answers, _ = beam_search(stream, batch, 1, end)
     over = ((greedily == end).cumsum(1) - (greedily == end).long()) > 0
     assert (greedily[over] != end).any()

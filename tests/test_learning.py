@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-import learn
 import pytest
+
+import learn
 
 
 @pytest.fixture(scope="module")

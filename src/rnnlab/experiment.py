@@ -16,7 +16,6 @@ from lightning.pytorch.loggers.logger import Logger
 from omegaconf import DictConfig, OmegaConf
 
 from rnnlab.callbacks import Progress, Showcase, Telemetry
-from rnnlab.callbacks.showcase import add
 from rnnlab.config import build, check, target
 from rnnlab.csv_log import CSVLog
 from rnnlab.data import Data, HeldOutLoader, OneBatch, TrainLoader
@@ -243,7 +242,7 @@ def _write_samples(run: Run, experiment: Experiment, events: Events, step: int) 
     batch = next(iter(experiment.batches("test")))
     texts = []
     for name, thing in exhibits(experiment.model, experiment.task, batch).items():
-        add(events.experiment, f"test/{name}", thing, step)
+        events.show(f"test/{name}", thing, step)
         if isinstance(thing, str):
             texts.append(f"## {name}\n\n```\n{thing}\n```\n")
         else:

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
+from PIL import Image
 from torch.utils.tensorboard.summary import hparams
 
 from rnnlab.config import build
@@ -34,6 +36,21 @@ class Events(TensorBoardLogger):
         """Write out what waits, and stay open: final scores and samples follow training."""
         self.save()
 
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Write scalars, without the count of epochs, which here are only validations."""
+        super().log_metrics({k: v for k, v in metrics.items() if k != "epoch"}, step)
+
+    @rank_zero_only
+    def show(self, name: str, thing: str | Image.Image, step: int) -> None:
+        """Write a text, in a fixed-width block, or a picture."""
+        if isinstance(thing, str):
+            block = "\n".join("    " + line for line in thing.splitlines())
+            self.experiment.add_text(name, block, step)
+        else:
+            pixels = np.asarray(thing.convert("RGB"))
+            self.experiment.add_image(name, pixels, step, dataformats="HWC")
+
     def log_settings(self, cfg: DictConfig, scores: Mapping[str, float]) -> None:
         """Write settings and final scores for TensorBoard's page of them."""
         for summary in hparams(flat_settings(cfg), dict(scores)):
@@ -41,12 +58,17 @@ class Events(TensorBoardLogger):
 
 
 def flat_settings(cfg: DictConfig) -> dict[str, bool | int | float | str]:
-    """Give every setting by its dotted key, as what loggers take."""
-    return {
+    """Give the names of task and model, and every setting by its dotted key, but those at null."""
+    named = {group: str(cfg.choices[group]) for group in ("task", "model")}
+    settings = {
         name: value if isinstance(value, (bool, int, float, str)) else str(value)
         for name, value in _flat(OmegaConf.to_container(cfg, resolve=True)).items()
-        if not name.endswith("_target_") and name != "output_dir"
+        if value is not None
+        and not name.endswith("_target_")
+        and not name.startswith("choices")
+        and name != "output_dir"
     }
+    return named | settings
 
 
 def service(cfg: DictConfig) -> Logger | None:

@@ -3,19 +3,19 @@
 import pytest
 import torch
 from PIL import Image
-from torch.utils.tensorboard import SummaryWriter
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import rnnlab
 from rnnlab.callbacks import Showcase
-from rnnlab.callbacks.showcase import add
 from rnnlab.exhibits import exhibits
+from rnnlab.loggers import Events
 from tests.runs import COPY, SMALL, assemble, tiny, tiny_text
 from tests.test_experiment import events, measured
 
 
 def test_samples_are_shown_at_each_validation(tmp_path):
     found = events(rnnlab.train(tiny(tmp_path)))
-    shown = found.Tensors("samples/text_summary")
+    shown = found.Tensors("val/samples/text_summary")
     assert [event.step for event in shown] == [2, 4]
     text = shown[0].tensor_proto.string_val[0].decode()
     assert all(line.startswith("    ") for line in text.splitlines())
@@ -63,10 +63,8 @@ def test_what_is_shown_of_an_answering_model_is_its_free_run():
 
 
 def test_a_picture_is_written_as_it_is(tmp_path):
-    picture = Image.new("P", (5, 3))
-    with SummaryWriter(str(tmp_path)) as writer:
-        add(writer, "p", picture, 3)
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
+    logger = Events(tmp_path)
+    logger.show("p", Image.new("P", (5, 3)), 3)
+    logger.experiment.close()
     (event,) = EventAccumulator(str(tmp_path)).Reload().Images("p")
     assert (event.step, event.width, event.height) == (3, 5, 3)

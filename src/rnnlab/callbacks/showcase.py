@@ -3,12 +3,9 @@
 from typing import Any
 
 import lightning.pytorch as L
-import numpy as np
-from lightning.pytorch.loggers import TensorBoardLogger
-from PIL import Image
-from torch.utils.tensorboard import SummaryWriter
 
 from rnnlab.exhibits import exhibits
+from rnnlab.loggers import Events
 from rnnlab.module import SequenceModule
 from rnnlab.spec import Batch
 
@@ -38,15 +35,6 @@ class Showcase(L.Callback):
         if self._batch is None or not trainer.is_global_zero:
             return
         for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger):
+            if isinstance(logger, Events):
                 for name, thing in exhibits(pl_module.model, pl_module.task, self._batch).items():
-                    add(logger.experiment, name, thing, trainer.global_step)
-
-
-def add(writer: SummaryWriter, name: str, thing: str | Image.Image, step: int) -> None:
-    """Write a text, in a fixed-width block, or a picture."""
-    if isinstance(thing, str):
-        block = "\n".join("    " + line for line in thing.splitlines())
-        writer.add_text(name, block, step)
-    else:
-        writer.add_image(name, np.asarray(thing.convert("RGB")), step, dataformats="HWC")
+                    logger.show(f"val/{name}", thing, trainer.global_step)
