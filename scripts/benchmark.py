@@ -16,7 +16,8 @@ import torch
 
 from rnnlab.compose import compose
 from rnnlab.config import build
-from rnnlab.experiment import Experiment, train
+from rnnlab.experiment import Experiment
+from rnnlab.training import train
 
 ROUNDS = 5
 PAIRS = {

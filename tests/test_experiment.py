@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import rnnlab
-from rnnlab import experiment as experiments
+from rnnlab import training
 from rnnlab.compose import compose
 from rnnlab.errors import ConfigError
 from rnnlab.evaluation import evaluate
@@ -246,7 +246,7 @@ def test_a_run_repeats_whatever_ran_before_and_the_seed_changes_it(tmp_path, wor
 
 def test_training_draws_the_same_numbers_however_many_came_before(tmp_path, monkeypatch):
     first = rnnlab.train(tiny(tmp_path, "model.dropout=0.2"))
-    monkeypatch.setattr(experiments, "_check_monitor", lambda _: torch.rand(7))
+    monkeypatch.setattr(training, "_check_monitor", lambda _: torch.rand(7))
     again = rnnlab.train(tiny(tmp_path, "model.dropout=0.2"))
     assert measured(again) == measured(first)
 
@@ -263,7 +263,7 @@ def test_the_seed_sets_weights_and_data_apart_from_each_other():
 
 def test_the_test_split_is_asked_only_when_all_is_chosen(tmp_path, monkeypatch):
     asked: list[Split | str] = []
-    sample, finish = Copy.sample, experiments._finish
+    sample, finish = Copy.sample, training.write_outcome
 
     def watched(task, split, index, batch_size, **length):
         asked.append(split)
@@ -274,7 +274,7 @@ def test_the_test_split_is_asked_only_when_all_is_chosen(tmp_path, monkeypatch):
         finish(*arguments)
 
     monkeypatch.setattr(Copy, "sample", watched)
-    monkeypatch.setattr(experiments, "_finish", finishing)
+    monkeypatch.setattr(training, "write_outcome", finishing)
     rnnlab.train(tiny(tmp_path))
     chosen = asked.index("chosen")
     assert set(asked[:chosen]) == {"train", "val"}
@@ -343,4 +343,4 @@ def test_a_run_that_is_interrupted_says_so_and_keeps_its_curve(tmp_path, monkeyp
 def test_an_override_after_composing_is_what_is_saved(tmp_path):
     cfg = compose(tiny(tmp_path))
     OmegaConf.update(cfg, "task.delay", 2)
-    assert experiments.train(cfg).config.task.delay == 2
+    assert training.train(cfg).config.task.delay == 2

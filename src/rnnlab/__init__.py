@@ -23,8 +23,8 @@ def train(overrides: list[str]) -> "Run":
         ConfigError: a setting is wrong; nothing was written.
     """
     from rnnlab.compose import compose
-    from rnnlab.experiment import train
     from rnnlab.run import Run
+    from rnnlab.training import train
 
     return Run(train(compose(overrides)).path.absolute())
 

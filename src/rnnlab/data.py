@@ -3,15 +3,13 @@
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import torch
 
 from rnnlab.checks import PositiveInt
 from rnnlab.errors import ConfigError
+from rnnlab.randomness import generator
 from rnnlab.spec import SPLITS, Batch, Split, map_batch
 from rnnlab.tasks.base import Task
-
-_SHUFFLE = 3  # beside the splits' 0, 1, 2 in the seed of a random stream
 
 
 class Curriculum:
@@ -102,7 +100,7 @@ class Data:
         size = min(self.batch_size, self.train_size)
         batches = self.train_size // size
         epoch, place = divmod(index, batches)
-        rng = np.random.default_rng(np.random.SeedSequence([self.task.seed, _SHUFFLE, epoch]))
+        rng = generator(self.task.seed, "shuffle", epoch)
         rows = torch.from_numpy(rng.permutation(self.train_size)[place * size : (place + 1) * size])
         return map_batch(lambda part: part[rows], pool)
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import rnnlab
-from rnnlab import experiment as experiments
+from rnnlab import training
 from rnnlab.callbacks import Telemetry
 from tests.runs import tiny, tiny_text
 
@@ -13,14 +13,14 @@ from tests.runs import tiny, tiny_text
 def losses(monkeypatch) -> list[float]:
     """Every batch's loss, as the model gave it."""
     seen: list[float] = []
-    step = experiments.SequenceModule.training_step
+    step = training.SequenceModule.training_step
 
     def watched(module, batch, index):
         outputs = step(module, batch, index)
         seen.append(float(outputs["loss"].detach()))
         return outputs
 
-    monkeypatch.setattr(experiments.SequenceModule, "training_step", watched)
+    monkeypatch.setattr(training.SequenceModule, "training_step", watched)
     return seen
 
 

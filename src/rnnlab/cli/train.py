@@ -66,8 +66,8 @@ def _main() -> None:
 
 
 def _train(cfg: DictConfig) -> None:
-    from rnnlab.experiment import train
     from rnnlab.report import report
+    from rnnlab.training import train
 
     OmegaConf.resolve(cfg)
     run = train(cfg)

@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rnnlab.errors import ConfigError
-from rnnlab.spec import SPLITS, Batch, Layout, Split, TaskSpec, Tokens
+from rnnlab.randomness import generator
+from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
 
 
 class Mean(NamedTuple):
@@ -65,9 +66,7 @@ class Task(ABC):
 
     def rng(self, split: Split, index: int) -> np.random.Generator:
         """Give the random stream of batch `index` of a split; no two batches share one."""
-        return np.random.default_rng(
-            np.random.SeedSequence([self.seed, SPLITS.index(split), index])
-        )
+        return generator(self.seed, split, index)
 
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
         """Mean over the answered steps: cross-entropy in nats, or squared error per number."""

@@ -1,0 +1,34 @@
+"""Where every random number comes from: a seed, a purpose, and a place within it.
+
+numpy's SeedSequence mixes the three, so that no two streams meet; adding offsets to a seed would
+make them, for torch's generators keep only 32 bits of one.
+"""
+
+from typing import Literal
+
+import numpy as np
+import torch
+
+Purpose = Literal["train", "val", "test", "shuffle", "weights", "training"]
+_NUMBERS: dict[Purpose, int] = {
+    "train": 0,  # the batches of each split
+    "val": 1,
+    "test": 2,
+    "shuffle": 3,  # the order of a finite training set, epoch by epoch
+    "weights": 4,  # how they begin
+    "training": 5,  # dropout and scheduled sampling, process by process
+}
+
+
+def generator(seed: int, purpose: Purpose, place: int) -> np.random.Generator:
+    """Give a random stream of its own."""
+    return np.random.default_rng(_sequence(seed, purpose, place))
+
+
+def seed_torch(seed: int, purpose: Purpose, place: int = 0) -> None:
+    """Seed torch's own generators."""
+    torch.manual_seed(int(_sequence(seed, purpose, place).generate_state(1)[0]))
+
+
+def _sequence(seed: int, purpose: Purpose, place: int) -> np.random.SeedSequence:
+    return np.random.SeedSequence([seed, _NUMBERS[purpose], place])
