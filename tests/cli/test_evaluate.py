@@ -1,7 +1,6 @@
 """`rnnlab-evaluate`: other lengths, splits and checkpoints, from the directory alone."""
 
 import json
-import sys
 
 import pytest
 
@@ -18,18 +17,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 @pytest.fixture
-def call(monkeypatch, capsys, run):
+def call(run_main, run):
     """Run the command here on the run; gives status, standard output and standard error."""
 
     def call(*words: str, where: str | None = None) -> tuple[int, str, str]:
         first = f"run={run.path}" if where is None else where
-        monkeypatch.setattr(sys, "argv", ["rnnlab-evaluate", first, *words])
-        status = 0
-        try:
-            main()
-        except SystemExit as end:
-            status = end.code
-        return status, *capsys.readouterr()
+        return run_main(main, "rnnlab-evaluate", first, *words)
 
     return call
 

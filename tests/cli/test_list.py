@@ -11,15 +11,9 @@ from rnnlab.compose import config_directory
 
 
 @pytest.fixture
-def call(monkeypatch, capsys):
+def call(run_main):
     def call(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["rnnlab-list", *words])
-        status = 0
-        try:
-            main()
-        except SystemExit as end:
-            status = end.code
-        return status, *capsys.readouterr()
+        return run_main(main, "rnnlab-list", *words)
 
     return call
 

@@ -1,6 +1,5 @@
 """`rnnlab-sample`: prompts, temperatures and beams; and mistakes in them."""
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -24,17 +23,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture
-def call(monkeypatch, capsys, runs):
+def call(run_main, runs):
     """Run the command here on one of the runs; gives status and both outputs."""
 
     def call(kind: str, *words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["rnnlab-sample", f"run={runs[kind]}", *words])
-        status = 0
-        try:
-            main()
-        except SystemExit as end:
-            status = end.code
-        return status, *capsys.readouterr()
+        return run_main(main, "rnnlab-sample", f"run={runs[kind]}", *words)
 
     return call
 

@@ -14,17 +14,11 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def call(monkeypatch, capsys):
+def call(run_main):
     """Run the command here; gives status, standard output and standard error."""
 
     def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["rnnlab-train", *words])
-        status = 0
-        try:
-            main()
-        except SystemExit as end:
-            status = end.code
-        return status, *capsys.readouterr()
+        return run_main(main, "rnnlab-train", *words)
 
     return run
 

@@ -12,6 +12,7 @@ from rnnlab.errors import ConfigError
 from rnnlab.spec import Batch, Layout, Reals, Split, TaskSpec, Tokens
 from rnnlab.tasks import digits
 from rnnlab.tasks.base import Mean, Task
+from rnnlab.tasks.lengths import Lengths
 from rnnlab.tasks.splits import SPLITS, split_of
 from rnnlab.tasks.transduction import Pairs, Transduction
 
@@ -44,8 +45,7 @@ class Addition(Transduction):
         min_length: PositiveInt | None,
         answer_order: Literal["most_significant_first", "least_significant_first"],
     ) -> None:
-        self.length = length
-        self.min_length = _least(min_length, length, default=1)
+        self.lengths = Lengths.between(min_length, length, default=1)
         self.reversed = answer_order == "least_significant_first"
         super().__init__(layout, seed, "0123456789+")
 
@@ -57,7 +57,7 @@ class Addition(Transduction):
     def pairs(self, split: Split, index: int, batch_size: int, length: int | None) -> Pairs:
         """Draw problems until the split has enough of its own."""
         rng = self.rng(split, index)
-        low, high = (self.min_length, self.length) if length is None else (length, length)
+        low, high = (self.lengths.least, self.lengths.most) if length is None else (length, length)
         draws = batch_size * (2 if split == "train" else 16)
         kept: list[np.ndarray] = []
         while sum(map(len, kept)) < batch_size:
@@ -110,8 +110,7 @@ class AdditionBinary(Task):
         self, layout: Layout, seed: int, *, length: PositiveInt, min_length: PositiveInt | None
     ) -> None:
         super().__init__(layout, seed)
-        self.length = length
-        self.min_length = _least(min_length, length, default=length)
+        self.lengths = Lengths.between(min_length, length)
         decodes = layout == "encoder_decoder"
         self.spec = TaskSpec(
             input=Tokens(3) if decodes else Reals(2),
@@ -119,7 +118,7 @@ class AdditionBinary(Task):
             source=Reals(2) if decodes else None,
             feedback=decodes,
         )
-        self.floor = _column_floor(self.min_length, self.length)
+        self.floor = _column_floor(self.lengths.least, self.lengths.most)
 
     def sample(
         self, split: Split, index: int, batch_size: int, *, length: int | None = None
@@ -127,7 +126,7 @@ class AdditionBinary(Task):
         """Make one batch of sums of numbers of `length` bits."""
         rng = self.rng(split, index)
         if length is None:
-            length = int(rng.integers(self.min_length, self.length, endpoint=True))
+            length = self.lengths.draw(rng)
         bits = np.zeros((batch_size, length + 1, 2), dtype=np.int64)
         bits[:, :length] = rng.integers(2, size=(batch_size, length, 2))
         total = digits.add(bits[:, :-1, 0], bits[:, :-1, 1], base=2)
@@ -183,10 +182,9 @@ class AdditionMarked(Task):
         self, layout: Layout, seed: int, *, length: PositiveInt, min_length: PositiveInt | None
     ) -> None:
         super().__init__(layout, seed)
-        self.length = length
-        self.min_length = _least(min_length, length, default=length)
-        if self.min_length < 2:
-            raise ConfigError(f"length and min_length must be 2 or more, got {self.min_length}")
+        self.lengths = Lengths.between(min_length, length)
+        if self.lengths.least < 2:
+            raise ConfigError(f"length and min_length must be 2 or more, got {self.lengths.least}")
         decodes = layout == "encoder_decoder"
         self.spec = TaskSpec(
             input=Reals(1) if decodes else Reals(2),
@@ -201,7 +199,7 @@ class AdditionMarked(Task):
         """Make one batch; all rows have one length."""
         rng = self.rng(split, index)
         if length is None:
-            length = int(rng.integers(self.min_length, self.length, endpoint=True))
+            length = self.lengths.draw(rng)
         rows, half = np.arange(batch_size), length // 2
         steps = np.zeros((batch_size, length, 2), dtype=np.float32)
         steps[:, :, 0] = rng.random((batch_size, length), dtype=np.float32)
@@ -238,12 +236,6 @@ class AdditionMarked(Task):
             verdict = "" if abs(answer - total) < self.tolerance else "  x"
             lines.append(f"{parts} = {total:.3f}   claims {answer:.3f}{verdict}")
         return "\n".join(lines)
-
-
-def _least(min_length: int | None, length: int, *, default: int) -> int:
-    if min_length is not None and min_length > length:
-        raise ConfigError(f"min_length must be at most length={length}, got {min_length}")
-    return default if min_length is None else min_length
 
 
 def _column_floor(low: int, high: int) -> dict[str, float]:

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from rnnlab.checks import Count, PositiveInt
-from rnnlab.errors import ConfigError
 from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
 from rnnlab.tasks.base import Mean, Task
+from rnnlab.tasks.lengths import Lengths
 
 
 class Copy(Task):
@@ -53,11 +53,8 @@ class Copy(Task):
         answer: Literal["recall", "everywhere"],
     ) -> None:
         super().__init__(layout, seed)
-        if min_length is not None and min_length > length:
-            raise ConfigError(f"min_length must be at most length={length}, got {min_length}")
         self.num_symbols = num_symbols
-        self.length = length
-        self.min_length = length if min_length is None else min_length
+        self.lengths = Lengths.between(min_length, length)
         self.delay = delay
         self.everywhere = answer == "everywhere" and layout == "stream"
         self.blank, self.cue = num_symbols, num_symbols + 1
@@ -85,7 +82,7 @@ class Copy(Task):
         """Make one batch; all rows have one length."""
         rng = self.rng(split, index)
         if length is None:
-            length = int(rng.integers(self.min_length, self.length, endpoint=True))
+            length = self.lengths.draw(rng)
         symbols = rng.integers(self.num_symbols, size=(batch_size, length))
         recalled = self.recall(symbols)
         shown = np.concatenate([symbols, np.full((batch_size, self.delay), self.blank)], axis=1)

@@ -1,0 +1,24 @@
+"""Our commands, run in this process."""
+
+import sys
+from collections.abc import Callable
+
+import pytest
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run_main(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Give a function of a main and its command line: status, standard output and error."""
+
+    def run_main(main: Callable[[], None], *argv: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", list(argv))
+        status = 0
+        try:
+            main()
+        except SystemExit as end:
+            status = end.code
+        return status, *capsys.readouterr()
+
+    return run_main
