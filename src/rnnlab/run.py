@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from rnnlab.errors import ConfigError
 
@@ -75,10 +74,8 @@ class Run:
         """The resolved config."""
         try:
             cfg = OmegaConf.load(self.path / "config.yaml")
-        except (OmegaConfBaseException, UnicodeDecodeError, ValueError) as error:
-            raise ConfigError(f"{self.path / 'config.yaml'} can't be read: {error}") from error
         except Exception as error:
-            # OmegaConf lets the errors of its yaml parser through as they are.
+            # OmegaConf lets its yaml parser's and decoder's errors through as they are.
             raise ConfigError(f"{self.path / 'config.yaml'} can't be read: {error}") from error
         if not isinstance(cfg, DictConfig):
             raise ConfigError(f"{self.path / 'config.yaml'} must hold a mapping")
