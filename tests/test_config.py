@@ -220,3 +220,9 @@ def test_a_suggestion_is_the_nearest_word_or_the_same_last_part():
         ": did you mean model.cell.hidden_size?"
     )
     assert near("xyz", list(chain(["task"], ["model"]))) == ""
+
+
+def test_a_seed_that_could_meet_another_stream_is_refused():
+    # Two words of 32 bits: (0, 1) and then a purpose would read as seed 0 and purpose 1.
+    with pytest.raises(ConfigError, match=r"seed must be less than 4294967296, got 4294967296"):
+        check(compose(["task=copy", f"seed={2**32}"]))

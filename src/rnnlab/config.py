@@ -11,7 +11,7 @@ from annotated_types import Len
 from omegaconf import DictConfig, OmegaConf
 from pydantic import ConfigDict, ValidationError, create_model
 
-from rnnlab.checks import Count, NonNegative, Positive, PositiveInt, Probability
+from rnnlab.checks import NonNegative, Positive, PositiveInt, Probability, Seed
 from rnnlab.errors import ConfigError
 
 _ALLOWED = ("rnnlab.", "torch.optim.", "lightning.pytorch.loggers.")
@@ -33,7 +33,7 @@ _BORROWED: dict[str, Any] = {
 }
 
 _ROOT: dict[str, Any] = {
-    "seed": Count,
+    "seed": Seed,
     "threads": PositiveInt,
     "monitor": str,
     "mode": Literal["min", "max"],
