@@ -78,7 +78,14 @@ def test_a_run_directory_holds_all_that_is_promised(run):
         "checkpoints/last.ckpt",
     } <= names
     rest = {name for name in names if not name.startswith(("checkpoints", "events.out"))}
-    assert rest == {"config.yaml", "run.json", "metrics.csv", "results.json", "samples.md"}
+    assert rest == {
+        "config.yaml",
+        "run.json",
+        "metrics.csv",
+        "results.json",
+        "samples.md",
+        "figures/picture.png",
+    }
     assert len([name for name in names if name.startswith("events.out")]) == 1
 
 
@@ -180,7 +187,7 @@ def test_tensorboard_has_few_and_clean_tags(run):
         "val/samples/text_summary",
         "test/samples/text_summary",
     }
-    assert tags["images"] == []
+    assert set(tags["images"]) == {"val/picture", "test/picture"}
 
 
 def test_tensorboard_and_metrics_csv_agree(run):

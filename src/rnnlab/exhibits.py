@@ -25,6 +25,9 @@ def exhibits(model: Model, task: Task, batch: Batch) -> dict[str, str | Image.Im
     if task.scores_free_run:
         output = free_run(model, few) if reads_answers(model) else model(few)[0]
         shown["samples"] = task.show(few, output)
+        picture = task.picture(few, output)
+        if picture is not None:
+            shown["picture"] = picture
     else:
         spoken = speak(model, task, None, 1, _WRITTEN, Manner(None, None, None, seed=0))
         shown["samples"] = spoken.shown

@@ -35,7 +35,7 @@ def test_exhibits_leave_the_model_in_its_mode():
     batch = experiment.data.train(0)
     for training in (True, False):
         experiment.model.train(training)
-        assert set(exhibits(experiment.model, experiment.task, batch)) == {"samples"}
+        assert set(exhibits(experiment.model, experiment.task, batch)) == {"samples", "picture"}
         assert experiment.model.training == training
 
 

@@ -175,3 +175,15 @@ def test_the_picture_lays_answer_under_target() -> None:
 def test_a_shortest_length_above_the_longest_is_refused() -> None:
     with pytest.raises(ConfigError, match="min_length must be at most length=3, got 5"):
         make(min_length=5)
+
+
+@pytest.mark.parametrize("layout", ["stream", "encoder_decoder"])
+def test_the_picture_of_recall_darkens_with_the_right_symbols(layout):
+    task = Copy(layout, 0, num_symbols=4, length=3, min_length=None, delay=2, answer="recall")
+    batch = task.sample("test", 0, 2)
+    right = 50.0 * torch.nn.functional.one_hot(batch.target, 5)
+    dark, light = (
+        torch.tensor(list(task.picture(batch, output).convert("L").tobytes())).float().mean()
+        for output in (right, -right)
+    )
+    assert dark < light - 10

@@ -113,6 +113,10 @@ class Task(ABC):
     def show(self, batch: Batch, output: Tensor) -> str | Image.Image:
         """Lay a few sequences of `batch` beside the model's `output`, for a person to look at."""
 
+    def picture(self, batch: Batch, output: Tensor) -> Image.Image | None:  # noqa: ARG002
+        """Draw how well `output` answers, for a task whose `show` is a text; `None` for nothing."""
+        return None
+
     def prompt(self, text: str | None, num_samples: int, length: int | None) -> Batch:
         """Lay out what a model is to go on from, for `rnnlab-sample`; targets may be unknown.
 

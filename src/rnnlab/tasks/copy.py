@@ -5,9 +5,11 @@ from typing import Literal
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from rnnlab.checks import Count, PositiveInt
+from rnnlab.draw import heat_map
 from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
 from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.lengths import Lengths
@@ -128,6 +130,18 @@ class Copy(Task):
                 f"answer {self._text(answered)}"
             )
         return "\n\n".join(blocks)
+
+    def picture(self, batch: Batch, output: Tensor) -> Image.Image:
+        """Draw the probability of the right symbol at each recalled step, a row a sequence."""
+        recalled = (batch.target[0] != self.blank) & batch.mask[0]
+        right = output.softmax(dim=2).gather(2, batch.target[..., None]).squeeze(2)
+        return heat_map(
+            right[:, recalled].cpu().numpy(),
+            row_labels=[str(row + 1) for row in range(right.shape[0])],
+            column_labels=[str(step + 1) for step in range(int(recalled.sum()))],
+            title="probability of the right symbol: sequences down, recalled steps across",
+            limits=(0, 1),
+        )
 
     def labels(self, ids: Tensor) -> list[str]:
         """Spell symbols as letters, then numbers beyond z; blank `_`, cue `:`."""
