@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import median
 
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from rnnlab.compose import compose
 from rnnlab.config import build
@@ -99,8 +100,8 @@ def trainer_steps(words: list[str], count: int, directory: str) -> float:
     """Milliseconds an update through the Trainer, with all our callbacks and loggers."""
     steps = [f"trainer.max_steps={count}", f"trainer.val_every={count}", f"output_dir={directory}"]
     run = train(compose([*words, *steps, "data.val_size=2", "data.test_size=2"]))
-    rates = [row["time/steps_per_second"] for row in run.curve if "time/steps_per_second" in row]
-    return 1e3 / median(rates[1:])
+    events = EventAccumulator(str(run.path)).Reload().Scalars("time/steps_per_second")
+    return 1e3 / median(event.value for event in events[1:])
 
 
 def trainer() -> None:

@@ -237,8 +237,8 @@ def main() -> None:
             "values": values,
             "held": target.holds(median(values)),
             "parameters": results[0]["parameters"],
-            "seconds": median(result["seconds"] for result in results),
-            "cpu_seconds": median(result["cpu_seconds"] for result in results),
+            "seconds": median(run.card["seconds"] for _, run in reached),
+            "cpu_seconds": median(run.card["cpu_seconds"] for _, run in reached),
             "budget_seconds": target.seconds,
             "commit": (reached[0][1].card["git"] or {}).get("commit", "")[:9],
         }

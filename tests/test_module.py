@@ -3,9 +3,11 @@
 import io
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch import Trainer
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from rnnlab.module import SequenceModule
@@ -39,6 +41,21 @@ def take(module: SequenceModule, index: int, **changes) -> torch.Tensor:
     outputs = module.training_step(module.data.train(index)._replace(**changes), index)
     module.on_train_batch_end(outputs, None, index)
     return outputs["loss"]
+
+
+def save(module: SequenceModule) -> dict[str, Any]:
+    """What the module adds to a checkpoint."""
+    checkpoint: dict[str, Any] = {"loops": {}, "epoch": 0, "global_step": 1}
+    module.on_save_checkpoint(checkpoint)
+    return checkpoint
+
+
+def load(module: SequenceModule, checkpoint: dict[str, Any]) -> None:
+    """Give the module a checkpoint, as the trainer does."""
+    module.trainer = Trainer(logger=False, enable_checkpointing=False, accelerator="cpu")
+    module.on_load_checkpoint(checkpoint)
+    assert module.trainer.global_step == 1
+    module.on_train_start()
 
 
 def unbroken(module: SequenceModule, count: int):
@@ -103,12 +120,11 @@ def test_a_checkpoint_brings_the_carried_state_back(tmp_path, model):
     words = reader(tmp_path, model)
     module, other = make(words), make(words)
     take(module, 0)
-    checkpoint: dict = {}
-    module.on_save_checkpoint(checkpoint)
+    checkpoint = save(module)
     file = io.BytesIO()
     torch.save(checkpoint, file)
     file.seek(0)
-    other.on_load_checkpoint(torch.load(file, weights_only=True))
+    load(other, torch.load(file, weights_only=True))
     assert structure(other.carried) == structure(module.carried)
     assert take(other, 1) == take(module, 1)
     assert take(make(words), 1) != take(other, 1)
@@ -116,9 +132,7 @@ def test_a_checkpoint_brings_the_carried_state_back(tmp_path, model):
 
 def test_a_checkpoint_of_nothing_carried_brings_nothing():
     module = make(["model=elman", *COPY])
-    checkpoint: dict = {}
-    module.on_save_checkpoint(checkpoint)
-    module.on_load_checkpoint(checkpoint)
+    load(module, save(module))
     assert module.carried is None
 
 

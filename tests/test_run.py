@@ -37,6 +37,7 @@ def test_runs_of_one_second_have_their_own_directories(tmp_path):
 
 
 def test_the_card_opens_with_what_the_run_stands_on(run):
+    run.begin(0, {"seed": 0, "threads": 1})
     card = run.card
     assert card["status"] == "running"
     assert card["seed"] == 0
@@ -51,12 +52,42 @@ def test_the_card_opens_with_what_the_run_stands_on(run):
         assert isinstance(card["git"]["dirty"], bool)
 
 
-def test_facts_are_added_to_a_card_and_a_new_one_replaces_the_old(run):
-    run.write_card({"parameters": 3, "status": "finished"})
-    assert run.card["parameters"] == 3
-    assert run.card["status"] == "finished"
-    assert run.card["seed"] == 0
+def test_the_card_has_every_session_and_the_last_ones_facts(run):
+    run.begin(0, {"device": "cpu"})
+    run.end("interrupted", 7, {"seconds": 1.23456})
+    first = run.card
+    assert (first["status"], first["seconds"]) == ("interrupted", 1.235)
+    run.begin(7, {"device": "cuda:0"})
+    assert (run.card["status"], run.card["started"]) == ("running", first["started"])
+    run.end("finished", 9, {"seconds": 2.0})
+    card = run.card
+    assert (card["status"], card["seconds"], card["device"]) == ("finished", 2.0, "cuda:0")
+    spans = [(s["first_step"], s["last_step"], s["status"]) for s in card["sessions"]]
+    assert spans == [(0, 7, "interrupted"), (7, 9, "finished")]
     assert not list(run.path.glob("*.part"))
+
+
+def test_a_run_is_trained_by_one_process_at_a_time(run):
+    with run.locked(), pytest.raises(ConfigError, match="is being trained by another process"):
+        Run(run.path).locked().__enter__()
+    with run.locked():
+        pass
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "checkpoints/best.ckpt", "figures/new.png"])
+def test_nothing_in_a_run_leads_out_of_it(run, tmp_path, name):
+    assert run.file(name) == run.path / name
+    (tmp_path / "outside").mkdir()
+    inside = run.path / Path(name).parts[0]
+    inside.unlink(missing_ok=True)
+    inside.symlink_to(tmp_path / "outside")
+    with pytest.raises(ConfigError, match="leads out of the run directory"):
+        run.file(name)
+
+
+def test_a_run_may_be_reached_through_a_link(run, tmp_path):
+    (tmp_path / "latest").symlink_to(run.path)
+    assert Run.load(tmp_path / "latest").config == run.config
 
 
 def test_the_saved_config_is_resolved_and_the_same(run, tmp_path):

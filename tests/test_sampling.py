@@ -102,7 +102,7 @@ def test_numbers_are_neither_drawn_nor_searched(oscillator, manner):
 def test_numbers_are_saved_as_a_picture_and_a_table(oscillator, tmp_path):
     manner = Manner(None, None, None, 0)
     spoken = speak(oscillator.model, oscillator.task, None, 2, 30, manner)
-    paths = spoken.save(tmp_path / "figures")
+    paths = spoken.save(tmp_path.joinpath)
     assert [path.name for path in paths] == ["sample.png", "sample.csv"]
     with Image.open(paths[0]) as picture:
         assert picture.size[0] > 100
@@ -118,4 +118,4 @@ def test_numbers_are_saved_as_a_picture_and_a_table(oscillator, tmp_path):
 
 def test_a_text_is_saved_nowhere(writer, tmp_path):
     spoken = speak(writer.model, writer.task, None, 1, 5, GREEDY)
-    assert spoken.save(tmp_path / "figures") == []
+    assert spoken.save(tmp_path.joinpath) == []

@@ -1,5 +1,6 @@
 """rnnlab: build, train, compare and look inside recurrent sequence models."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -7,7 +8,7 @@ if TYPE_CHECKING:
     from rnnlab.run import Run
 
 __version__ = "0.1.0"
-__all__ = ["load", "train"]
+__all__ = ["load", "resume", "train"]
 
 
 def train(overrides: list[str]) -> "Run":
@@ -27,6 +28,22 @@ def train(overrides: list[str]) -> "Run":
     from rnnlab.training import train
 
     return Run(train(compose(overrides)).path.absolute())
+
+
+def resume(path: str | Path, overrides: Sequence[str] = ()) -> "Run":
+    """Go on with an interrupted run where its last checkpoint is, as if it had never stopped.
+
+    Args:
+        path: the run directory.
+        overrides: what may be different, such as a larger `trainer.max_steps`.
+
+    Raises:
+        ConfigError: it can't go on so; nothing was changed.
+    """
+    from rnnlab.run import Run
+    from rnnlab.training import resume
+
+    return resume(Run.load(Path(path).absolute()), list(overrides))
 
 
 def load(path: str) -> "Run":

@@ -38,6 +38,7 @@ _ROOT: dict[str, Any] = {
     "monitor": str,
     "mode": Literal["min", "max"],
     "output_dir": str,
+    "init_from": str | None,
     "choices": dict[str, str | None],
 }
 _GROUPS = ("task", "model", "data", "optimizer", "scheduler", "trainer", "logger")

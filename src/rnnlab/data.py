@@ -1,7 +1,6 @@
 """From a task's batches to what a trainer reads: loaders, finite training sets, curricula."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 
@@ -114,10 +113,11 @@ class Data:
 class TrainLoader:
     """Training batches from a position on; one pass ends where it is time to validate.
 
-    It has a length and a state, so that a resumed run goes on with the batch that was next.
+    It has a length, without which Lightning skips a batch.
 
     Args:
         data: makes the batches.
+        start: the batch to begin with, so that a resumed run goes on with the one that was next.
         every: batches between validations.
         total: batches of the whole run; the last pass is shorter where it ends.
         rank: which share of the rows is this process's.
@@ -129,6 +129,7 @@ class TrainLoader:
         self,
         data: Data,
         *,
+        start: int,
         every: int,
         total: int,
         rank: int = 0,
@@ -141,7 +142,7 @@ class TrainLoader:
         self.rank = rank
         self.world_size = world_size
         self.repeat = repeat
-        self.position = 0
+        self.position = start
 
     def __len__(self) -> int:
         into = self.position % self.every
@@ -151,14 +152,6 @@ class TrainLoader:
         for _ in range(len(self)):
             index, self.position = self.position, self.position + 1
             yield share(self.data.train(0 if self.repeat else index), self.rank, self.world_size)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Give the number of batches handed out."""
-        return {"position": self.position}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a saved position."""
-        self.position = state["position"]
 
 
 class HeldOutLoader:

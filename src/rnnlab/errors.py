@@ -1,8 +1,28 @@
-"""How we end: the one error that the user can mend in the config, and a status."""
+"""How we end: errors that a person can mend, and a status for each."""
 
-TERMINATED = 143
-"""Exit status after SIGTERM: 128 and its number, as shells count."""
+INTERRUPTED, TERMINATED = 130, 143
+"""Exit statuses after SIGINT and SIGTERM: 128 and their numbers, as shells count."""
 
 
 class ConfigError(ValueError):
     """A setting is wrong; the message names the key, what it got and what it takes."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Training was told to stop; the message says how to go on.
+
+    Attributes:
+        status: the exit status, 128 and the signal's number.
+    """
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Diverged(ArithmeticError):
+    """The loss or its gradient is no longer finite; the message says when, and what to try."""
+
+
+class RunLost(OSError):
+    """The run directory can't be written any more; the message says what is still whole."""

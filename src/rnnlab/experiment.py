@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from omegaconf import DictConfig
 
+from rnnlab import checkpoint
 from rnnlab.config import build, check, target
 from rnnlab.data import Data, HeldOutLoader, OneBatch
 from rnnlab.errors import ConfigError
@@ -61,13 +62,7 @@ class Experiment:
         Raises:
             ConfigError: it is missing, can't be read, or doesn't fit the model.
         """
-        if not path.is_file():
-            raise ConfigError(f"{path} is missing: the run has no such checkpoint")
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-        except Exception as error:
-            # torch raises whatever its unpickler met; each means that the file is no checkpoint.
-            raise ConfigError(f"{path} can't be read as a checkpoint: {error}") from error
+        state = checkpoint.read(path)["state_dict"]
         weights = {name.removeprefix("model."): value for name, value in state.items()}
         self.model.float()
         try:

@@ -1,5 +1,6 @@
 """Where scalars go beside `metrics.csv`: TensorBoard events in the run, and a service if asked."""
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,26 +11,41 @@ from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
+from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.summary.writer.record_writer import RecordWriter
 from torch.utils.tensorboard.summary import hparams
 
 from rnnlab.config import build
 from rnnlab.errors import ConfigError
+from rnnlab.files import flush_to_disk, write_whole
+from rnnlab.rank import is_helper
+
+_EVENTS = "events.out.tfevents.*"
 
 
 class Events(TensorBoardLogger):
-    """TensorBoard events: one file straight in the run directory, and no config beside ours.
+    """TensorBoard events: straight in the run directory, and no config beside ours.
+
+    Each process that trains a run writes a file of its own.
 
     Args:
         path: the run directory.
+        step: where training goes on; what earlier files say of later steps is taken out.
     """
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, name="", version="", default_hp_metric=False)
+    def __init__(self, path: Path, step: int) -> None:
+        # A TensorBoard that is open forgets later steps when it meets `purge_step`.
+        purge: dict[str, Any] = {"purge_step": step + 1} if _cut_events(path, step) else {}
+        super().__init__(path, name="", version="", default_hp_metric=False, **purge)
+        self._path = path
 
     @rank_zero_only
     def save(self) -> None:
-        """Write out what waits."""
+        """Write out what waits, to the disk."""
         self.experiment.flush()
+        for path in self._path.glob(_EVENTS):
+            flush_to_disk(path)
 
     @rank_zero_only
     def finalize(self, status: str) -> None:  # noqa: ARG002
@@ -62,7 +78,7 @@ def flat_settings(cfg: DictConfig) -> dict[str, bool | int | float | str]:
     named = {group: str(cfg.choices[group]) for group in ("task", "model")}
     settings = {
         name: value if isinstance(value, (bool, int, float, str)) else str(value)
-        for name, value in _flat(OmegaConf.to_container(cfg, resolve=True)).items()
+        for name, value in flat(OmegaConf.to_container(cfg, resolve=True)).items()
         if value is not None
         and not name.endswith("_target_")
         and not name.startswith("choices")
@@ -103,11 +119,31 @@ def close(logger: Logger) -> None:
         logger.experiment.finish()
 
 
-def _flat(tree: Any, path: str = "") -> dict[str, Any]:
+def _cut_events(path: Path, step: int) -> bool:
+    """Take out events after a step, final scores and settings too, which a new end will write.
+
+    Tells whether there were any files.
+    """
+    files = [] if is_helper() else list(path.glob(_EVENTS))
+    for file in files:
+        kept = io.BytesIO()
+        writer = RecordWriter(kept)
+        for record in RawEventFileLoader(str(file)).Load():
+            event = Event.FromString(record)
+            tags = [value.tag for value in event.summary.value]
+            final = any(tag.startswith(("test/", "_hparams_/")) for tag in tags)
+            if event.HasField("file_version") or (event.step <= step and not final):
+                writer.write(record)
+        write_whole(file, kept.getvalue())
+    return bool(files)
+
+
+def flat(tree: Any, path: str = "") -> dict[str, Any]:
+    """Give the leaves of nested mappings by their dotted keys."""
     if not isinstance(tree, dict):
         return {path: tree}
     return {
         name: leaf
         for key, value in tree.items()
-        for name, leaf in _flat(value, f"{path}.{key}" if path else key).items()
+        for name, leaf in flat(value, f"{path}.{key}" if path else key).items()
     }

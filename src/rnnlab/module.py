@@ -11,8 +11,9 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from rnnlab.evaluation import Evaluator, resume
 from rnnlab.models.base import Model
+from rnnlab.processes import of_each, random_states, restore_random_states
 from rnnlab.spec import Batch
-from rnnlab.state import State, detach, leaves, like, map_state
+from rnnlab.state import State, detach, leaves, like
 from rnnlab.tasks.base import Task
 
 MakeScheduler = Callable[[Optimizer, int, str], LRScheduler | ReduceLROnPlateau]
@@ -47,13 +48,19 @@ class SequenceModule(L.LightningModule):
         self.mode = mode
         self.carried: State | None = None
         self._next_carried: State | None = None
+        self._resumed: dict[str, Any] | None = None
         self.grad_norm: Tensor | None = None
         self.evaluator: Evaluator | None = None
 
     def on_train_start(self) -> None:
-        """Bring a carried state that a checkpoint held to where the weights are."""
-        if self.carried is not None:
-            self.carried = map_state(lambda leaf: leaf.to(self.device), self.carried)
+        """Take up what a checkpoint held of this process."""
+        if self._resumed is not None:
+            carried = self._resumed["carried"]
+            if carried is not None:
+                nothing = Batch(*(torch.zeros(carried[0].shape[0], 0, device=self.device),) * 3)
+                leaves = [leaf.to(self.device) for leaf in carried]
+                self.carried = like(self.model.begin(nothing), leaves)
+            restore_random_states(self._resumed["random"])  # the last, for `begin` may draw
 
     def training_step(self, batch: Batch, batch_index: int) -> dict[str, Tensor]:  # noqa: ARG002
         """Give the loss, and the outputs for whoever scores them."""
@@ -107,13 +114,19 @@ class SequenceModule(L.LightningModule):
         self.grad_norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Save the carried state, as plain tensors."""
-        checkpoint["carried"] = None if self.carried is None else leaves(self.carried)
+        """Add each process's carried state and random numbers, as plain tensors."""
+        mine = {
+            "carried": None if self.carried is None else leaves(self.carried),
+            "random": random_states(),
+        }
+        checkpoint["processes"] = of_each(mine)
+        # Lightning would go on inside the pass it was in; ours begin anew at any update.
+        del checkpoint["loops"], checkpoint["epoch"]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the carried state up again, in the shape that the model gives states."""
-        tensors = checkpoint["carried"]
-        if tensors is not None:
-            rows = tensors[0].shape[0]
-            nothing = Batch(*(torch.zeros(rows, 0),) * 3)
-            self.carried = like(self.model.begin(nothing), tensors)
+        """Count updates on, and make ready for the weights; the rest waits for its place."""
+        # Lightning converts later, and weights of 64 bits would be rounded until then.
+        self.trainer.precision_plugin.convert_module(self)
+        counts = self.trainer.fit_loop.epoch_loop.automatic_optimization.optim_progress
+        counts.optimizer.step.total.completed = checkpoint["global_step"]
+        self._resumed = checkpoint["processes"][self.trainer.global_rank]

@@ -1,10 +1,8 @@
 """What a finished run writes down: final scores, samples, settings beside them."""
 
-from pathlib import Path
-
 import lightning.pytorch as L
-import torch
 
+from rnnlab import checkpoint
 from rnnlab.csv_log import CSVLog
 from rnnlab.evaluation import evaluate
 from rnnlab.exhibits import exhibits
@@ -18,9 +16,16 @@ def write_outcome(
     run: Run,
     experiment: Experiment,
     trainer: L.Trainer,
-    costs: dict[str, float],
+    seconds: float,
 ) -> None:
-    """Score the best weights on validation and test data, and write everything down."""
+    """Score the best weights on validation and test data, and write everything down.
+
+    Args:
+        run: where to.
+        experiment: with the best weights.
+        trainer: has trained it.
+        seconds: of this process's training.
+    """
     val, test = (
         evaluate(experiment.model, experiment.task, experiment.batches(split))
         for split in ("val", "test")
@@ -36,9 +41,8 @@ def write_outcome(
         "breakdown": test.breakdown(),
         "parameters": experiment.num_parameters,
         "steps": steps,
-        "best_step": _step_of(run.path / "checkpoints" / "best.ckpt"),
+        "best_step": checkpoint.read(run.file(f"checkpoints/{checkpoint.BEST}"))["global_step"],
         "sequences": steps * experiment.cfg.data.batch_size * experiment.training.accumulate,
-        **{name: round(value, 3) for name, value in costs.items()},
     }
     run.write_json("results.json", results)
     scores = {f"test/{name}": value for name, value in results["test"].items()}
@@ -50,8 +54,8 @@ def write_outcome(
             logger.log_metrics(scores, step=steps)
     if experiment.training.profile:
         durations = trainer.profiler.recorded_durations  # type: ignore[attr-defined]
-        lines = timings(durations, costs["seconds"])
-        (run.path / "profile.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        lines = timings(durations, seconds)
+        run.file("profile.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _write_samples(run: Run, experiment: Experiment, events: Events, step: int) -> None:
@@ -63,10 +67,9 @@ def _write_samples(run: Run, experiment: Experiment, events: Events, step: int) 
         if isinstance(thing, str):
             texts.append(f"## {name}\n\n```\n{thing}\n```\n")
         else:
-            (run.path / "figures").mkdir(exist_ok=True)
-            thing.save(run.path / "figures" / f"{name}.png")
+            thing.save(run.figure(f"{name}.png"))
             texts.append(f"## {name}\n\n![{name}](figures/{name}.png)\n")
-    (run.path / "samples.md").write_text("\n".join(texts), encoding="utf-8")
+    run.file("samples.md").write_text("\n".join(texts), encoding="utf-8")
 
 
 def _last(run: Run, prefix: str) -> dict[str, float]:
@@ -77,7 +80,3 @@ def _last(run: Run, prefix: str) -> dict[str, float]:
         for name, value in (rows[-1] if rows else {}).items()
         if name.startswith(prefix)
     }
-
-
-def _step_of(checkpoint: Path) -> int:
-    return int(torch.load(checkpoint, map_location="cpu", weights_only=True)["global_step"])

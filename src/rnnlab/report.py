@@ -13,12 +13,12 @@ def report(run: Run) -> str:
     """Lay out final numbers beside their floors, a sample, and the commands to go on with."""
     results = run.results
     table = score_lines({split: results[split] for split in ("train", "val", "test", "floor")})
-    samples = (run.path / "samples.md").read_text(encoding="utf-8").strip()
+    samples = run.file("samples.md").read_text(encoding="utf-8").strip()
     return "\n".join(
         [
             "",
             f"{results['model']} on {results['task']}: {results['parameters']:,} parameters, "
-            f"{results['steps']} updates in {results['seconds']:.0f} s, "
+            f"{results['steps']} updates in {run.card['seconds']:.0f} s, "
             f"best at update {results['best_step']}",
             "",
             *table,
@@ -54,7 +54,7 @@ def score_lines(columns: Mapping[str, Mapping[str, float]]) -> list[str]:
 
 
 def _profile(run: Run) -> list[str]:
-    path = run.path / "profile.txt"
+    path = run.file("profile.txt")
     return [path.read_text(encoding="utf-8")] if path.is_file() else []
 
 

@@ -1,21 +1,29 @@
 """A run directory: what a run wrote, and all that is needed to use its model again."""
 
+import contextlib
 import dataclasses
+import errno
 import hashlib
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
+import uuid
+from collections.abc import Iterator
 from datetime import datetime
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
+from rnnlab import rank
 from rnnlab.errors import ConfigError
+from rnnlab.files import write_whole
 
 if TYPE_CHECKING:
     from rnnlab.experiment import Experiment
@@ -23,7 +31,6 @@ if TYPE_CHECKING:
     from rnnlab.tasks.base import Task
 
 _PACKAGES = ("torch", "lightning", "hydra-core", "omegaconf", "numpy", "tensorboard")
-_CHILD = "RNNLAB_RUN_DIRECTORY"  # tells the other processes of one training where to write
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,18 +48,18 @@ class Run:
 
     @classmethod
     def create(cls, cfg: DictConfig) -> "Run":
-        """Make a new directory, write the config and open the run card."""
-        if os.environ.get("LOCAL_RANK", "0") != "0" and _CHILD in os.environ:
-            return cls(Path(os.environ[_CHILD]))
-        now = datetime.now().astimezone()
+        """Make a new directory, with the config in it from the beginning.
+
+        Raises:
+            ConfigError: it can't be made.
+        """
+        if rank.is_helper():
+            return cls(Path(os.environ[rank.DIRECTORY]))
         text = OmegaConf.to_yaml(cfg, resolve=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:6]
         parent = Path(cfg.output_dir) / str(cfg.choices["task"]) / str(cfg.choices["model"])
-        name = f"{now:%Y-%m-%d_%H-%M-%S}-{digest}"
-        run = cls(_make_directory(parent, name))
-        os.environ[_CHILD] = str(run.path)
-        (run.path / "config.yaml").write_text(text, encoding="utf-8")
-        run.write_card({**_environment(), "seed": cfg.seed, "threads": cfg.threads})
+        run = cls(_make_directory(parent, f"{_now():%Y-%m-%d_%H-%M-%S}-{digest}", text.encode()))
+        os.environ[rank.DIRECTORY] = str(run.path)
         return run
 
     @classmethod
@@ -63,17 +70,56 @@ class Run:
             ConfigError: it isn't one.
         """
         run = cls(Path(path))
-        if not (run.path / "config.yaml").is_file():
+        if not run.file("config.yaml").is_file():
             raise ConfigError(
                 f"run must be the directory of a run, with a config.yaml in it, got {path}"
             )
         return run
 
+    def file(self, name: str) -> Path:
+        """Give the path of something in the directory, there or not.
+
+        Raises:
+            ConfigError: it leads out of the directory, through a link.
+        """
+        path = self.path / name
+        if not path.resolve().is_relative_to(self.path.resolve()):
+            raise ConfigError(f"{path} leads out of the run directory: it won't be followed")
+        return path
+
+    def figure(self, name: str) -> Path:
+        """Give the path of a picture, in a directory that is there."""
+        path = self.file(f"figures/{name}")
+        path.parent.mkdir(exist_ok=True)
+        return path
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from training here; the lock goes when the process does.
+
+        Raises:
+            ConfigError: another one trains here, or the directory can't be written.
+        """
+        if rank.is_helper():
+            yield
+            return
+        lock = FileLock(self.file(".lock"), timeout=0)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise ConfigError(f"{self.path} is being trained by another process") from error
+        except OSError as error:
+            raise ConfigError(f"{self.path} can't be written to: {error.strerror}") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
     @cached_property
     def config(self) -> DictConfig:
         """The resolved config."""
         try:
-            cfg = OmegaConf.load(self.path / "config.yaml")
+            cfg = OmegaConf.load(self.file("config.yaml"))
         except Exception as error:
             # OmegaConf lets its yaml parser's and decoder's errors through as they are.
             raise ConfigError(f"{self.path / 'config.yaml'} can't be read: {error}") from error
@@ -96,7 +142,7 @@ class Run:
         """The rows of `metrics.csv`: a mapping a step, from metric to value."""
         from rnnlab.csv_log import read_curve
 
-        return read_curve(self.path / "metrics.csv")
+        return read_curve(self.file("metrics.csv"))
 
     @cached_property
     def experiment(self) -> "Experiment":
@@ -127,64 +173,115 @@ class Run:
         from rnnlab.experiment import Experiment
 
         experiment = Experiment.assemble(apply_overrides(self.config, overrides))
-        known = self.card.get("fingerprint") if (self.path / "run.json").is_file() else None
-        if known not in (None, experiment.task.fingerprint()):
+        self.check_fingerprint(experiment.task)
+        experiment.load_weights(self.file(f"checkpoints/{checkpoint}.ckpt"))
+        return experiment
+
+    def check_fingerprint(self, task: "Task") -> None:
+        """Refuse a task whose symbols or sizes are not those that the model learnt.
+
+        Raises:
+            ConfigError: they aren't.
+        """
+        known = self.card.get("fingerprint") if self.file("run.json").is_file() else None
+        if known not in (None, task.fingerprint()):
             raise ConfigError(
                 "task: its symbols or sizes are not those that the model learnt; settings differ, "
                 "or the file at task.path was changed after training"
             )
-        experiment.load_weights(self.path / "checkpoints" / f"{checkpoint}.ckpt")
-        return experiment
 
-    def write_card(self, facts: dict[str, Any]) -> None:
-        """Add facts to `run.json`."""
-        known = self.card if (self.path / "run.json").exists() else {}
-        self.write_json("run.json", {**known, **facts})
+    def reopen(self, cfg: DictConfig) -> None:
+        """Make ready to train again: the config as it is now, and no results of an earlier end."""
+        os.environ[rank.DIRECTORY] = str(self.path)
+        if rank.is_helper():
+            return
+        write_whole(self.file("config.yaml"), OmegaConf.to_yaml(cfg).encode())
+        self.file("results.json").unlink(missing_ok=True)
+
+    def begin(self, step: int, facts: dict[str, Any]) -> None:
+        """Write down that training begins, or goes on after `step` updates, and with what."""
+        card = self.card if self.file("run.json").exists() else {}
+        now = _now().isoformat(timespec="seconds")
+        command = [Path(sys.argv[0]).name, *sys.argv[1:]]
+        session = {"command": command, "started": now, "first_step": step, "status": "running"}
+        self.write_json(
+            "run.json",
+            {
+                "status": "running",
+                "command": command,
+                "started": card.get("started", now),
+                **_environment(),
+                **facts,
+                "sessions": [*card.get("sessions", []), session],
+            },
+        )
+
+    def end(self, status: str, step: int, costs: dict[str, float]) -> None:
+        """Write down how training ended.
+
+        Args:
+            status: `finished`, `interrupted`, `diverged` or `failed`.
+            step: updates that are kept.
+            costs: of these updates, over all sessions.
+        """
+        card = self.card
+        ended = {"status": status, "ended": _now().isoformat(timespec="seconds")}
+        *before, session = card["sessions"]
+        sessions = [*before, {**session, **ended, "last_step": step}]
+        rounded = {name: round(value, 3) for name, value in costs.items()}
+        self.write_json("run.json", {**card, **ended, **rounded, "sessions": sessions})
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a file whole or not at all."""
-        path = self.path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(path.name + ".part")
-        part.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        part.replace(path)
+        text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+        write_whole(self.file(name), text.encode())
 
     def append_line(self, name: str, value: Any) -> None:
         """Add a line of JSON to a file."""
-        with (self.path / name).open("a", encoding="utf-8") as file:
+        with self.file(name).open("a", encoding="utf-8") as file:
             file.write(json.dumps(value, ensure_ascii=False) + "\n")
 
     def _read(self, name: str) -> dict[str, Any]:
-        path = self.path / name
+        path = self.file(name)
         if not path.is_file():
             raise ConfigError(f"{path} is missing: the run didn't get so far")
-        loaded = json.loads(path.read_text(encoding="utf-8"))
-        assert isinstance(loaded, dict)
+        try:
+            loaded = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise ConfigError(f"{path} is damaged: {error}") from error
+        if not isinstance(loaded, dict):
+            raise ConfigError(f"{path} is damaged: it must hold a mapping")
         return loaded
 
 
-def _make_directory(parent: Path, name: str) -> Path:
-    """Make a directory that wasn't there; runs of the same second get a number."""
+def _make_directory(parent: Path, name: str, config: bytes) -> Path:
+    """Put a directory with a config in place; runs of the same second get a number."""
+    part = parent / f".{name}.{uuid.uuid4().hex}.part"
     try:
-        parent.mkdir(parents=True, exist_ok=True)
+        part.mkdir(parents=True)
+        (part / "config.yaml").write_bytes(config)
         for number in range(1, 10_000):
             path = parent / (name if number == 1 else f"{name}-{number}")
             try:
-                path.mkdir()
-            except FileExistsError:
-                continue
+                part.rename(path)
+            except OSError as error:
+                if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
+                    continue
+                raise
             return path
     except OSError as error:
+        shutil.rmtree(part, ignore_errors=True)
         raise ConfigError(f"output_dir must be a directory to write in: {error}") from error
     raise ConfigError(f"output_dir holds ten thousand runs of one second: {parent / name}")
+
+
+def _now() -> datetime:
+    return datetime.now().astimezone()
 
 
 def _environment() -> dict[str, Any]:
     """Record what a run stands on."""
     return {
-        "status": "running",
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "versions": {name: version(name) for name in ("rnnlab", *_PACKAGES)},
         "platform": platform.platform(),

@@ -1,6 +1,7 @@
 """Let a model speak: from a prompt to a text, or a picture and its numbers."""
 
 import csv
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,15 +48,18 @@ class Spoken:
     shown: str | Image.Image
     table: list[list[str | float]]
 
-    def save(self, directory: Path) -> list[Path]:
-        """Write the picture to `sample.png` and the numbers to `sample.csv`; gives the paths."""
-        directory.mkdir(exist_ok=True)
+    def save(self, place: Callable[[str], Path]) -> list[Path]:
+        """Write the picture as `sample.png` and the numbers as `sample.csv`; gives the paths.
+
+        Args:
+            place: gives a file's path by its name.
+        """
         written = []
         if isinstance(self.shown, Image.Image):
-            written.append(directory / "sample.png")
+            written.append(place("sample.png"))
             self.shown.save(written[-1])
         if self.table:
-            written.append(directory / "sample.csv")
+            written.append(place("sample.csv"))
             with written[-1].open("w", newline="", encoding="utf-8") as file:
                 csv.writer(file).writerows(self.table)
         return written

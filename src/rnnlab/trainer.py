@@ -8,6 +8,7 @@ import lightning.pytorch as L
 import torch
 from lightning.pytorch.loggers.logger import Logger
 
+from rnnlab.checkpoint import CheckedIO
 from rnnlab.checks import Positive, PositiveInt
 from rnnlab.errors import ConfigError
 
@@ -29,6 +30,8 @@ class Training:
         log_every: updates between rows of training scalars.
         clip_norm: largest norm of the gradient, or `null`.
         accumulate: batches an update.
+        save_every: updates between checkpoints, beside those after validations, or `null`.
+        save_minutes: the longest time without a checkpoint, or `null`.
         patience: validations without a new best before training stops, or `null`.
         overfit: train and validate on training batch 0 alone.
         profile: print where the time went.
@@ -46,6 +49,8 @@ class Training:
     log_every: PositiveInt
     clip_norm: Positive | None
     accumulate: PositiveInt
+    save_every: PositiveInt | None
+    save_minutes: Positive | None
     patience: PositiveInt | None
     overfit: bool
     profile: bool
@@ -55,6 +60,14 @@ class Training:
         if self.max_sequences is None:
             return self.max_steps
         return min(self.max_steps, max(1, self.max_sequences // (batch_size * self.accumulate)))
+
+    @property
+    def determinism(self) -> str:
+        """Say how far a run repeats: the same numbers bit for bit, or nearly."""
+        same = "bit for bit with the same versions"
+        if self.accelerator == "cpu":
+            return f"{same}, kind of processor and threads"
+        return f"{same} and device" if self.deterministic else "nearly: deterministic is false"
 
     def check(self, batch_size: int) -> None:
         """Refuse what can't run here.
@@ -95,6 +108,8 @@ class Training:
             profiler="simple" if self.profile else None,
             callbacks=callbacks,
             logger=loggers,
+            plugins=[CheckedIO()],
+            enable_checkpointing=False,  # `Checkpoints` saves
             enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,

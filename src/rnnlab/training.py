@@ -1,28 +1,48 @@
 """Training, read top to bottom: assemble, refuse what can't be, fit, choose the best, write."""
 
+import contextlib
 import logging
 import time
 import warnings
-from datetime import datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
+from typing import Any
 
 import lightning.pytorch as L
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers.logger import Logger
 from omegaconf import DictConfig, OmegaConf
 
-from rnnlab.callbacks import Progress, Showcase, Telemetry
+from rnnlab import checkpoint, resuming
+from rnnlab.callbacks import (
+    Checkpoints,
+    Finite,
+    Progress,
+    Showcase,
+    Signals,
+    Stopped,
+    Telemetry,
+)
 from rnnlab.config import build
 from rnnlab.csv_log import CSVLog
 from rnnlab.data import TrainLoader
-from rnnlab.errors import TERMINATED, ConfigError
+from rnnlab.errors import (
+    INTERRUPTED,
+    TERMINATED,
+    ConfigError,
+    Diverged,
+    Interrupted,
+    RunLost,
+)
 from rnnlab.evaluation import evaluate
 from rnnlab.experiment import Experiment
 from rnnlab.loggers import Events, close, flat_settings, service
 from rnnlab.module import SequenceModule
 from rnnlab.outcome import write_outcome
 from rnnlab.randomness import seed_torch
+from rnnlab.rank import is_helper
 from rnnlab.run import Run
 
 
@@ -31,8 +51,56 @@ def train(cfg: DictConfig) -> Run:
 
     Raises:
         ConfigError: before anything is written.
+        Interrupted: it was told to stop; the run can go on later.
+        Diverged: the loss or its gradient is no longer finite.
+        RunLost: the run directory can't be written any more.
     """
     cfg = _anchored(cfg)
+    experiment, module, extra = _prepare(cfg)
+    run = Run.create(cfg)
+    with run.locked():
+        _train(run, experiment, module, extra, resuming.BEGINNING)
+    return run
+
+
+def resume(run: Run, words: list[str]) -> Run:
+    """Go on with a run where its last checkpoint is, as if it had never stopped.
+
+    A finished run goes on if its budget is larger now; else nothing is done.
+
+    Args:
+        run: what to go on with.
+        words: `key=value` for what may be different: budgets above all.
+
+    Raises:
+        ConfigError: the run can't go on so; nothing was changed.
+        Interrupted: as for `train`, and so are the others.
+    """
+    with run.locked():
+        cfg = resuming.settings(run, words)
+        at = resuming.point(run)
+        resuming.check_changes(cfg, at)
+        if cfg == run.config and is_finished(run):
+            return run
+        experiment, module, extra = _prepare(cfg)
+        run.check_fingerprint(experiment.task)
+        total = experiment.training.total_steps(cfg.data.batch_size)
+        if total < at.step:
+            raise ConfigError(
+                f"trainer.max_steps must be {at.step} or more, the updates done, got {total}"
+            )
+        run.reopen(cfg)
+        _train(run, experiment, module, extra, at)
+    return run
+
+
+def is_finished(run: Run) -> bool:
+    """Tell whether a run came to its end."""
+    return run.file("run.json").is_file() and run.card.get("status") == "finished"
+
+
+def _prepare(cfg: DictConfig) -> tuple[Experiment, SequenceModule, Logger | None]:
+    """Build all that trains, and refuse what can't be."""
     experiment = Experiment.assemble(cfg)
     experiment.training.check(cfg.data.batch_size)
     module = SequenceModule(
@@ -46,74 +114,50 @@ def train(cfg: DictConfig) -> Run:
     trial = module.make_optimizer([torch.nn.Parameter(torch.zeros(1))])  # refuses bad settings now
     module.make_scheduler(trial, experiment.training.max_steps, cfg.mode)
     _check_monitor(experiment)
-    extra = service(cfg)
+    if cfg.init_from is not None:
+        experiment.load_weights(Run.load(cfg.init_from).file(f"checkpoints/{checkpoint.BEST}"))
+        experiment.model.train()
+    return experiment, module, service(cfg)
 
-    run = Run.create(cfg)
+
+def _train(
+    run: Run,
+    experiment: Experiment,
+    module: SequenceModule,
+    extra: Logger | None,
+    at: resuming.Point,
+) -> None:
     for name in ("lightning.pytorch", "lightning.fabric"):  # they say what nobody asked
         logging.getLogger(name).setLevel(logging.WARNING)
-    loggers = [Events(run.path), CSVLog(run.path / "metrics.csv"), *([extra] if extra else [])]
-    trainer = _make_trainer(experiment, run, loggers)
-    if trainer.is_global_zero:
-        run.write_card(
-            {
-                "fingerprint": experiment.task.fingerprint(),
-                "device": str(trainer.strategy.root_device),
-                "parameters": experiment.num_parameters,
-            }
+    cfg, began = experiment.cfg, time.perf_counter()
+    signals, finite = Signals(), Finite(experiment.training.log_every)
+    checkpoints = Checkpoints(run.path / "checkpoints", cfg, experiment.training, finite, signals)
+    loggers: list[Logger] = [extra] if extra else []
+    with _written_down(run, checkpoints, signals, loggers):
+        loggers += [Events(run.path, at.step), CSVLog(run.file("metrics.csv"), at.step)]
+        callbacks = [finite, Telemetry(experiment.training), Progress(cfg.monitor), Showcase()]
+        trainer = experiment.training.build(
+            cfg.data.batch_size, [*callbacks, checkpoints, signals], loggers
         )
-        if extra:
-            extra.log_hyperparams(flat_settings(cfg))
-    began, cpu_began = time.perf_counter(), time.process_time()
-    seed_torch(cfg.seed, "training", trainer.global_rank)
-    try:
-        _fit(trainer, module, experiment)
-        costs = {
-            "seconds": time.perf_counter() - began,
-            "cpu_seconds": time.process_time() - cpu_began,
-        }
         if trainer.is_global_zero:
-            experiment.load_weights(run.path / "checkpoints" / "best.ckpt")
-            write_outcome(run, experiment, trainer, costs)
-            _close(trainer, run, "finished")
-    except (KeyboardInterrupt, SystemExit) as error:
-        _close(trainer, run, "interrupted")
-        # Lightning ends with 1 after the first signal and with 0 after the second.
-        if trainer.received_sigterm or getattr(error, "code", None) == TERMINATED:
-            raise SystemExit(TERMINATED) from error
-        raise KeyboardInterrupt(str(run.path)) from error
-    except BaseException:
-        _close(trainer, run, "failed")
-        raise
-    return run
+            run.begin(at.step, _facts(experiment, trainer))
+            if extra:
+                extra.log_hyperparams(flat_settings(cfg))
+        seed_torch(cfg.seed, "training", trainer.global_rank)
+        _fit(trainer, module, experiment, at)
+        if trainer.is_global_zero:
+            experiment.load_weights(run.file(f"checkpoints/{checkpoint.BEST}"))
+            write_outcome(run, experiment, trainer, time.perf_counter() - began)
 
 
-def _make_trainer(experiment: Experiment, run: Run, loggers: list[Logger]) -> L.Trainer:
-    cfg, training = experiment.cfg, experiment.training
-    callbacks: list[L.Callback] = [
-        Telemetry(training.log_every, training.accumulate),
-        Progress(cfg.monitor),
-        Showcase(),
-        ModelCheckpoint(
-            run.path / "checkpoints",
-            filename="best",
-            monitor=cfg.monitor,
-            mode=cfg.mode,
-            auto_insert_metric_name=False,
-            enable_version_counter=False,
-        ),
-        # Not `save_last` above, which saves when there is a new best only.
-        ModelCheckpoint(run.path / "checkpoints", filename="last", enable_version_counter=False),
-    ]
-    if training.patience is not None:
-        callbacks.append(EarlyStopping(cfg.monitor, mode=cfg.mode, patience=training.patience))
-    return training.build(cfg.data.batch_size, callbacks, loggers)
-
-
-def _fit(trainer: L.Trainer, module: SequenceModule, experiment: Experiment) -> None:
+def _fit(
+    trainer: L.Trainer, module: SequenceModule, experiment: Experiment, at: resuming.Point
+) -> None:
     training = experiment.training
     rank, world_size = trainer.global_rank, trainer.world_size
     loader = TrainLoader(
         experiment.data,
+        start=at.step * training.accumulate,
         every=training.val_every * training.accumulate,
         total=trainer.max_steps * training.accumulate,
         rank=rank,
@@ -124,16 +168,57 @@ def _fit(trainer: L.Trainer, module: SequenceModule, experiment: Experiment) -> 
     with warnings.catch_warnings():
         # Lightning 2.6 asks torch 2.13's pytree something in a way that is on its way out.
         warnings.filterwarnings("ignore", ".*LeafSpec.*is deprecated")
-        trainer.fit(module, loader, held_out)
+        trainer.fit(module, loader, held_out, ckpt_path=at.file)
 
 
-def _close(trainer: L.Trainer, run: Run, status: str) -> None:
-    if not trainer.is_global_zero:
-        return
-    ended = datetime.now().astimezone().isoformat(timespec="seconds")
-    run.write_card({"status": status, "ended": ended})
-    for logger in trainer.loggers:
-        close(logger)
+@contextmanager
+def _written_down(
+    run: Run, checkpoints: Checkpoints, signals: Signals, loggers: list[Logger]
+) -> Iterator[None]:
+    """Say how training ended: in the run card, and in the error."""
+    status = "failed"
+    try:
+        yield
+        status = "finished"
+    except Diverged as error:
+        status = "diverged"
+        saved = f"the last good checkpoint is of update {checkpoints.saved_step}"
+        raise Diverged(f"{error}; {saved}, in {run.path}") from error
+    except (Stopped, KeyboardInterrupt, SystemExit) as error:
+        status = "interrupted"
+        terminated = TERMINATED in (getattr(error, "code", None), 128 + (signals.received or 0))
+        raise Interrupted(
+            f"{'terminated' if terminated else 'interrupted'}, {_how_to_go_on(run, checkpoints)}",
+            TERMINATED if terminated else INTERRUPTED,
+        ) from error
+    except OSError as error:
+        if not run.path.is_dir():
+            raise RunLost(f"the run directory {run.path} is gone: training stopped") from error
+        raise RunLost(f"{error}: training stopped, {_how_to_go_on(run, checkpoints)}") from error
+    finally:
+        if not is_helper():
+            with contextlib.suppress(OSError):  # of a directory that is lost, told above
+                run.end(status, checkpoints.saved_step, checkpoints.costs)
+                for logger in loggers:
+                    close(logger)
+
+
+def _how_to_go_on(run: Run, checkpoints: Checkpoints) -> str:
+    step = checkpoints.saved_step
+    saved = f"saved at update {step}" if step else "nothing saved yet"
+    return f"{saved}; go on with: rnnlab-train {quote(f'resume={run.path}')}"
+
+
+def _facts(experiment: Experiment, trainer: L.Trainer) -> dict[str, Any]:
+    """Give what the run card says of this training."""
+    return {
+        "seed": experiment.cfg.seed,
+        "threads": experiment.cfg.threads,
+        "device": str(trainer.strategy.root_device),
+        "determinism": experiment.training.determinism,
+        "fingerprint": experiment.task.fingerprint(),
+        "parameters": experiment.num_parameters,
+    }
 
 
 def _check_monitor(experiment: Experiment) -> None:
@@ -151,9 +236,10 @@ def _check_monitor(experiment: Experiment) -> None:
 
 
 def _anchored(cfg: DictConfig) -> DictConfig:
-    """Say where a file is from the root on, so that the run can be used from anywhere."""
-    path = OmegaConf.select(cfg, "task.path")
-    if isinstance(path, str):
-        cfg = cfg.copy()
-        cfg.task.path = str(Path(path).expanduser().absolute())
+    """Say where files are from the root on, so that the run can be used from anywhere."""
+    cfg = cfg.copy()
+    for key in ("task.path", "init_from"):
+        path = OmegaConf.select(cfg, key)
+        if isinstance(path, str):
+            OmegaConf.update(cfg, key, str(Path(path).expanduser().absolute()))
     return cfg

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from rnnlab.cli.exits import command
-from rnnlab.errors import ConfigError
+from rnnlab.errors import ConfigError, Diverged, Interrupted, RunLost
 from rnnlab.run import Run
 from tests.cli.test_train import ROOT
 
@@ -46,6 +46,16 @@ def test_a_command_that_is_told_to_end_has_status_143(capsys):
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+@pytest.mark.parametrize(
+    ("error", "status"), [(Diverged("nan"), 3), (RunLost("gone"), 1), (Interrupted("x", 143), 143)]
+)
+def test_other_ends_have_a_line_and_a_status_of_their_own(error, status, capsys):
+    with pytest.raises(SystemExit) as end:
+        command("rnnlab-x", ending(error))
+    assert end.value.code == status
+    assert capsys.readouterr().err == f"rnnlab-x: {error}\n"
+
+
 def test_a_bug_is_not_hidden():
     with pytest.raises(ValueError, match="a bug"):
         command("rnnlab-x", ending(ValueError("a bug")))
@@ -74,6 +84,10 @@ def test_ctrl_c_in_training_is_status_130_and_the_card_says_so(tmp_path):
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     (path,) = tmp_path.glob("*/*/*")
-    assert err.splitlines()[-1] == f"rnnlab-train: interrupted: {path}"
+    step = Run.load(path).card["sessions"][0]["last_step"]
+    assert step > 0
+    assert err.splitlines()[-1] == (
+        f"rnnlab-train: interrupted, saved at update {step}; go on with: rnnlab-train resume={path}"
+    )
     assert "Traceback" not in err
     assert Run.load(path).card["status"] == "interrupted"

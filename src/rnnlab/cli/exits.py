@@ -1,4 +1,7 @@
-"""How our commands end: 0 done, 2 wrong settings, 130 interrupted, 143 terminated."""
+"""How our commands end.
+
+0 done, 1 the run directory was lost, 2 wrong settings, 3 diverged, 130 interrupted, 143 terminated.
+"""
 
 import os
 import signal
@@ -6,7 +9,17 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from rnnlab.errors import TERMINATED, ConfigError
+from rnnlab.errors import (
+    INTERRUPTED,
+    TERMINATED,
+    ConfigError,
+    Diverged,
+    Interrupted,
+    RunLost,
+)
+from rnnlab.rank import is_helper
+
+_STATUSES = {ConfigError: 2, Diverged: 3, RunLost: 1, KeyboardInterrupt: INTERRUPTED}
 
 
 def command(name: str, body: Callable[[], None]) -> None:
@@ -15,21 +28,29 @@ def command(name: str, body: Callable[[], None]) -> None:
     try:
         body()
         print(end="", flush=True)
-    except ConfigError as error:
-        for line in str(error).splitlines():
-            print(f"{name}: {line}", file=sys.stderr)
-        sys.exit(2)
     except BrokenPipeError:  # whoever read us has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except KeyboardInterrupt as error:
-        print(": ".join([name, "interrupted", *map(str, error.args)]), file=sys.stderr)
-        sys.exit(130)
+    except (ConfigError, Diverged, RunLost, KeyboardInterrupt) as error:
+        if not is_helper():
+            for line in str(error).splitlines() or ["interrupted"]:
+                print(f"{name}: {line}", file=sys.stderr)
+        sys.exit(status_of(error))
     except SystemExit as error:
         if error.code == TERMINATED:
             print(f"{name}: terminated", file=sys.stderr)
         raise
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def status_of(error: BaseException) -> int:
+    """Give the exit status that says what went wrong."""
+    if isinstance(error, Interrupted):
+        return error.status
+    for kind, status in _STATUSES.items():
+        if isinstance(error, kind):
+            return status
+    return 1
 
 
 def _terminate(*_: Any) -> None:

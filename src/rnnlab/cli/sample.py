@@ -80,5 +80,5 @@ def _main() -> None:
     )
     if isinstance(spoken.shown, str):
         print(spoken.shown)
-    for path in spoken.save(run.path / "figures"):
+    for path in spoken.save(run.figure):
         print(path)

@@ -1,0 +1,88 @@
+"""Stops training that has diverged, before it is saved."""
+
+import math
+from typing import Any
+
+import lightning.pytorch as L
+from torch import Tensor
+
+from rnnlab.errors import Diverged
+from rnnlab.module import SequenceModule
+
+_LOSS = "the training loss"
+
+
+class Finite(L.Callback):
+    """Raises `Diverged` once the loss, its gradient or a validation loss is not finite.
+
+    On the CPU each update is looked at. Elsewhere that would make the processor wait for the
+    device, so there the numbers are kept and looked at every `every` updates, and before each
+    validation and checkpoint.
+
+    Args:
+        every: updates between two looks where a look costs time.
+    """
+
+    def __init__(self, every: int) -> None:
+        self.every = every
+        self._seen: list[tuple[int, str, Tensor]] = []
+        self._last_loss = math.nan
+
+    def on_train_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Any,  # noqa: ARG002
+        batch_idx: int,
+    ) -> None:
+        """Keep the numbers, and look when it is time."""
+        assert isinstance(pl_module, SequenceModule)
+        whole = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+        step = trainer.global_step if whole else trainer.global_step + 1
+        self._seen.append((step, _LOSS, outputs["loss"].detach()))
+        # With float16 an overflowing gradient is met by a smaller scale, and no update.
+        if whole and pl_module.grad_norm is not None and trainer.precision != "16-mixed":
+            self._seen.append((step, "the gradient's norm", pl_module.grad_norm))
+        if pl_module.device.type == "cpu" or len(self._seen) >= 2 * self.every:
+            self.check(trainer)
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
+        """Look at all that came before."""
+        self.check(trainer)
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
+        """Look at the validation loss."""
+        loss = trainer.callback_metrics["val/loss"]
+        self._seen.append((trainer.global_step, "the validation loss", loss))
+        self.check(trainer)
+
+    def check(self, trainer: L.Trainer) -> None:
+        """Look at all that was kept.
+
+        Raises:
+            Diverged: something is not finite.
+        """
+        for step, quantity, number in self._seen:
+            value = float(number)
+            if not math.isfinite(value):
+                raise Diverged(
+                    f"{quantity} is {value} at update {step}"
+                    f" (the training loss before it: {self._last_loss:.4g}); {_advice(trainer)}"
+                )
+            if quantity == _LOSS:
+                self._last_loss = value * trainer.accumulate_grad_batches  # Lightning divided it
+        self._seen.clear()
+
+
+def _advice(trainer: L.Trainer) -> str:
+    rate = trainer.optimizers[0].param_groups[0]["lr"]
+    ways = [f"a lower optimizer.lr (now {rate:g})"]
+    clip = trainer.gradient_clip_val
+    if clip is None:
+        ways.append("trainer.clip_norm=1.0 (now null)")
+    else:
+        ways.append(f"a lower trainer.clip_norm (now {clip:g})")
+    if trainer.precision != "32-true":
+        ways.append(f"trainer.precision=32-true (now {trainer.precision})")
+    return f"try {', '.join(ways[:-1])} or {ways[-1]}"

@@ -1,0 +1,90 @@
+"""A checkpoint file: tensors and plain containers, with a checksum of its own, kept two deep.
+
+The file is torch's zip archive with a comment that holds the SHA-256 of all before it. So one
+rename puts content and checksum in place together, and other tools still open it.
+"""
+
+import hashlib
+import io
+import struct
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins import CheckpointIO
+
+from rnnlab.errors import ConfigError
+from rnnlab.files import write_whole
+
+LAST, BEST, PREVIOUS = "last.ckpt", "best.ckpt", "previous.ckpt"
+_MARK = b"sha256:"
+_COMMENT = len(_MARK) + hashlib.sha256().digest_size * 2
+
+
+class Damaged(ConfigError):
+    """A checkpoint isn't what was written."""
+
+
+def write(path: Path, content: dict[str, Any], *, keep: Path | None = None) -> None:
+    """Write a checkpoint whole or not at all; the file that was there goes to `keep`."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    body = buffer.getvalue()[:-2]  # a zip ends with the length of its comment, and the comment
+    comment = _MARK + hashlib.sha256(body).hexdigest().encode()
+    path.parent.mkdir(exist_ok=True)
+    write_whole(path, body + struct.pack("<H", len(comment)) + comment, keep=keep)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read a checkpoint, on the CPU; nothing in it is ever run.
+
+    Raises:
+        Damaged: it isn't what `write` wrote.
+        ConfigError: it isn't there.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path} is missing: the run has no such checkpoint") from error
+    except OSError as error:
+        raise Damaged(f"{path} can't be read as a checkpoint: {error.strerror}") from error
+    body, comment = content[: -_COMMENT - 2], content[-_COMMENT:]
+    if comment != _MARK + hashlib.sha256(body).hexdigest().encode():
+        raise Damaged(f"{path} can't be read as a checkpoint: its checksum is wrong or missing")
+    try:
+        loaded = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception as error:
+        # torch raises whatever its unpickler met; each means that the file is no checkpoint.
+        raise Damaged(f"{path} can't be read as a checkpoint: {_first_line(error)}") from error
+    if not isinstance(loaded, dict) or not {"state_dict", "global_step"} <= loaded.keys():
+        raise Damaged(f"{path} can't be read as a checkpoint: it holds something else")
+    return loaded
+
+
+class CheckedIO(CheckpointIO):
+    """Makes Lightning write and read checkpoints so."""
+
+    def save_checkpoint(
+        self,
+        checkpoint: dict[str, Any],
+        path: Any,
+        storage_options: Any = None,  # noqa: ARG002
+    ) -> None:
+        """Write, keeping the one before."""
+        write(Path(path), checkpoint, keep=Path(path).with_name(PREVIOUS))
+
+    def load_checkpoint(
+        self,
+        path: Any,
+        map_location: Any = None,  # noqa: ARG002
+        weights_only: bool | None = None,  # noqa: ARG002
+    ) -> dict[str, Any]:
+        """Read."""
+        return read(Path(path))
+
+    def remove_checkpoint(self, path: Any) -> None:
+        """Do nothing: old ones are replaced."""
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
