@@ -1,4 +1,7 @@
-"""What every test begins with."""
+"""What every test begins with, and our commands run in this process."""
+
+import sys
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -9,3 +12,22 @@ torch.set_num_threads(1)
 @pytest.fixture(autouse=True)
 def _same_numbers_each_time() -> None:
     torch.manual_seed(0)
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run_main(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Give a function of a main and its command line: status, standard output and error."""
+
+    def run_main(main: Callable[[], None], *argv: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", list(argv))
+        status = 0
+        try:
+            main()
+        except SystemExit as end:
+            status = end.code
+        return status, *capsys.readouterr()
+
+    return run_main

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from rnnlab.csv_log import CSVLog, read_curve
+from rnnlab.csv_log import CSVLog
+from rnnlab.curve import read_curve
 from rnnlab.errors import ConfigError
 
 

@@ -1,20 +1,24 @@
 """A run that was stopped and goes on ends as if it had never stopped, bit for bit."""
 
+import shutil
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import rnnlab
 from rnnlab import checkpoint
-from rnnlab.errors import Interrupted
+from rnnlab.errors import ConfigError, Interrupted
 from rnnlab.module import SequenceModule
 from rnnlab.run import Run
 from tests.runs import SMALL, tiny, tiny_text
+from tests.same import assert_same, differences
 
 LONG = ["trainer.max_steps=12", "trainer.val_every=4", "trainer.log_every=3"]
 KINDS = {
@@ -32,42 +36,6 @@ KINDS = {
     "half": ["trainer.precision=bf16-mixed"],
     "saved_often": ["trainer.save_every=1"],
 }
-
-
-def scalars(path: Path) -> dict[str, list[tuple[int, float]]]:
-    """Every value that TensorBoard has, but of clocks, straight from the files."""
-    found = EventAccumulator(str(path), size_guidance={"scalars": 0}, purge_orphaned_data=False)
-    found.Reload()
-    return {
-        tag: sorted((event.step, event.value) for event in found.Scalars(tag))
-        for tag in sorted(found.Tags()["scalars"])
-        if not tag.startswith("time/")
-    }
-
-
-def differences(one: Any, other: Any, path: str = "") -> list[str]:
-    """Compare trees of containers and tensors bit for bit; gives the paths to what differs."""
-    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
-        return [] if one.dtype == other.dtype and torch.equal(one, other) else [path]
-    if isinstance(one, dict) and isinstance(other, dict) and list(one) == list(other):
-        return [d for key in one for d in differences(one[key], other[key], f"{path}/{key}")]
-    if isinstance(one, (list, tuple)) and len(one) == len(other):
-        pairs = enumerate(zip(one, other, strict=True))
-        return [d for place, pair in pairs for d in differences(*pair, f"{path}/{place}")]
-    return [] if one == other else [path]
-
-
-def assert_same(one: Run, other: Run) -> None:
-    """All that two runs leave is the same, but what clocks and names have in it."""
-    for name in ("metrics.csv", "results.json", "samples.md"):
-        assert (one.path / name).read_bytes() == (other.path / name).read_bytes(), name
-    assert scalars(one.path) == scalars(other.path)
-    for name in ("last", "best"):
-        contents = [checkpoint.read(run.path / f"checkpoints/{name}.ckpt") for run in (one, other)]
-        for content in contents:
-            for varying in ("costs", "config"):  # of clocks, and of places
-                content.pop(varying, None)
-        assert differences(*contents) == [], name
 
 
 @pytest.fixture
@@ -128,3 +96,198 @@ PAIRS = {
 def test_so_it_is_with_other_models_and_tasks(tmp_path, stop, pair):
     words = [*SMALL, *LONG, *PAIRS[pair]]
     stopped_and_resumed(lambda out: [*words, f"output_dir={out}"], tmp_path, stop)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("model", ["elman", "lstm", "gru"])
+def test_so_it_is_on_a_gpu_with_deterministic_algorithms(tmp_path, stop, model):
+    words = [f"model={model}", "task=copy", "task.length=3", *SMALL, *LONG, "trainer=gpu"]
+    words += ["trainer.deterministic=true", "model.num_layers=2", "model.dropout=0.4"]
+    stopped_and_resumed(lambda out: [*words, f"output_dir={out}"], tmp_path, stop)
+
+
+@pytest.mark.slow
+def test_two_processes_that_were_told_to_stop_go_on_as_if_they_had_not(tmp_path):
+    """The signal reaches the first alone; dropout differs between the two."""
+    words = ["model.num_layers=2", "model.dropout=0.3", "trainer=ddp", "trainer.accelerator=cpu"]
+    words += ["trainer.max_steps=60", "trainer.val_every=10", "trainer.log_every=7"]
+
+    def begin(*words: str) -> subprocess.Popen[bytes]:
+        script = Path(__file__).parents[1] / "scripts/train.py"
+        return subprocess.Popen([sys.executable, str(script), *words])
+
+    assert begin(*tiny(tmp_path / "whole", *words)).wait(timeout=120) == 0
+    process = begin(*tiny(tmp_path / "parts", *words))
+    while not list(tmp_path.glob("parts/*/*/*/checkpoints/last.ckpt")):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=120) == 143
+    (parts,), (whole,) = (list(tmp_path.glob(f"{name}/*/*/*")) for name in ("parts", "whole"))
+    assert begin(f"resume={parts}").wait(timeout=120) == 0
+    assert_same(Run.load(parts), Run.load(whole))
+    assert 0 < Run.load(parts).card["sessions"][1]["first_step"] < 60
+
+
+@pytest.fixture
+def half(tmp_path: Path, stop: list[int]) -> Run:
+    """A run of twelve updates, stopped after ten of them; checkpoints are of 8 and 10."""
+    stop.append(9)
+    return interrupted(tiny(tmp_path / "parts", *LONG), tmp_path / "parts")
+
+
+def damage(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_is_used(half, tmp_path, capsys):
+    whole = rnnlab.train(tiny(tmp_path / "whole", *LONG))
+    damage(half.path / "checkpoints/last.ckpt")
+    capsys.readouterr()
+    assert_same(rnnlab.resume(half.path), whole)
+    first = capsys.readouterr().err.splitlines()[0]
+    assert "checkpoints/last.ckpt can't be read as a checkpoint: its checksum is wrong" in first
+    assert first.endswith(": going on from update 8")
+
+
+@pytest.mark.parametrize("lost", ["last.ckpt", "best.ckpt"])
+def test_a_checkpoint_that_is_gone_is_done_without(half, tmp_path, lost):
+    whole = rnnlab.train(tiny(tmp_path / "whole", *LONG))
+    (half.path / "checkpoints" / lost).unlink()
+    assert_same(rnnlab.resume(half.path), whole)
+
+
+def test_without_a_whole_checkpoint_nothing_is_done_and_each_is_named(half):
+    for name in ("last.ckpt", "previous.ckpt"):
+        damage(half.path / "checkpoints" / name)
+    before = snapshot(half.path)
+    with pytest.raises(ConfigError, match=r"last\.ckpt can't(.|\n)*previous\.ckpt can't"):
+        rnnlab.resume(half.path)
+    assert snapshot(half.path) == before
+
+
+def snapshot(path: Path) -> dict[str, bytes]:
+    return {
+        str(file): file.read_bytes()
+        for file in path.rglob("*")
+        if file.is_file() and file.name != ".lock"
+    }
+
+
+def test_a_run_killed_before_its_first_checkpoint_begins_again(half, tmp_path):
+    whole = rnnlab.train(tiny(tmp_path / "whole", *LONG))
+    shutil.rmtree(half.path / "checkpoints")
+    (half.path / "run.json").unlink()
+    assert_same(rnnlab.resume(half.path), whole)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["model.cell.hidden_size=9"], ["model.cell.hidden_size: the checkpoint has 8, got 9"]),
+        (["task.delay=2", "seed=1"], ["task.delay: the checkpoint has 1, got 2", "seed: "]),
+        (["optimizer.lr=0.1"], ["optimizer.lr"]),
+        (["data.batch_size=8"], ["data.batch_size"]),
+        (["model=gru"], ["model=gru is not what the run has: model=elman"]),
+        (["task.dely=2"], ["did you mean task.delay?"]),
+        (["trainer.max_steps=9"], ["trainer.max_steps must be 10 or more, the updates done"]),
+        (["trainer.max_steps=0"], ["trainer.max_steps must be 1 or more, got 0"]),
+    ],
+)
+def test_another_run_cannot_be_made_of_one(half, words, said):
+    before = snapshot(half.path)
+    with pytest.raises(ConfigError) as error:
+        rnnlab.resume(half.path, words)
+    assert all(text in str(error.value) for text in said)
+    assert snapshot(half.path) == before
+
+
+def test_a_config_that_was_edited_is_refused_by_its_keys(half):
+    path = half.path / "config.yaml"
+    path.write_text(path.read_text().replace("hidden_size: 8", "hidden_size: 16"))
+    with pytest.raises(ConfigError, match=r"can't change model\.cell\.hidden_size"):
+        rnnlab.resume(half.path)
+
+
+def test_a_text_that_was_edited_is_refused(tmp_path, stop):
+    stop.append(9)
+    run = interrupted(tiny_text(tmp_path / "parts", *LONG), tmp_path / "parts")
+    text = tmp_path / "parts/text.txt"
+    text.write_text(text.read_text().replace("dog", "fox"))
+    with pytest.raises(ConfigError, match=r"task\.path was changed after training"):
+        rnnlab.resume(run.path)
+
+
+def test_the_words_that_began_a_run_may_be_said_again(half):
+    words = [*tiny(half.path.parents[2], *LONG), "trainer.patience=5"]
+    assert rnnlab.resume(half.path, words).card["status"] == "finished"
+    assert Run.load(half.path).config.trainer.patience == 5
+
+
+def test_a_finished_run_goes_on_with_a_larger_budget_and_only_then(tmp_path):
+    whole = rnnlab.train(tiny(tmp_path / "whole", *LONG, "trainer.max_steps=24"))
+    run = rnnlab.train(tiny(tmp_path / "parts", *LONG))
+    before = snapshot(run.path)
+    assert rnnlab.resume(run.path).path == run.path
+    assert snapshot(run.path) == before
+    assert_same(rnnlab.resume(run.path, ["trainer.max_steps=24"]), whole)
+    assert rnnlab.load(str(run.path)).config.trainer.max_steps == 24
+
+
+def test_the_best_of_a_longer_run_is_of_its_own_history(tmp_path, stop):
+    # The best weights stand in the checkpoint: what was written after it doesn't count.
+    stop.append(5)
+    run = interrupted(tiny(tmp_path, *LONG), tmp_path)
+    known = checkpoint.read(run.path / "checkpoints/last.ckpt")["best"]["weights"]
+    other = checkpoint.read(run.path / "checkpoints/last.ckpt")
+    checkpoint.write(
+        run.path / "checkpoints/best.ckpt",
+        {"state_dict": other["state_dict"], "global_step": 99},
+    )
+    stop.append(6)
+    with pytest.raises(Interrupted):
+        rnnlab.resume(run.path)
+    assert differences(checkpoint.read(run.path / "checkpoints/best.ckpt"), known) == []
+
+
+def test_init_from_takes_the_best_weights_and_nothing_else(tmp_path):
+    old = rnnlab.train(tiny(tmp_path / "old", *LONG))
+    words = tiny(tmp_path / "new", "optimizer.lr=1e-20", "seed=5", f"init_from={old.path}")
+    new = rnnlab.train(words)
+    for name, value in old.model.state_dict().items():
+        torch.testing.assert_close(new.model.state_dict()[name], value)
+    assert [row["step"] for row in new.curve] == [1, 2, 3, 4]
+    assert new.config.init_from == str(old.path)
+
+
+def test_init_from_must_be_a_run_whose_weights_fit(tmp_path):
+    old = rnnlab.train(tiny(tmp_path / "old"))
+    with pytest.raises(ConfigError, match="init_from must be the directory of a run"):
+        rnnlab.train(tiny(tmp_path / "new", "init_from=nowhere"))
+    with pytest.raises(ConfigError, match="init_from: the settings don't fit the weights"):
+        rnnlab.train(tiny(tmp_path / "new", "model.cell.hidden_size=9", f"init_from={old.path}"))
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_checkpoint_is_written_when_its_time_has_come(tmp_path, monkeypatch):
+    saved = []
+    write = checkpoint.write
+    monkeypatch.setattr(
+        checkpoint,
+        "write",
+        lambda path, content, **keep: (
+            saved.append((path.name, content["global_step"])),
+            write(path, content, **keep),
+        ),
+    )
+    words = ["trainer.max_steps=6", "trainer.val_every=6"]
+    rnnlab.train(tiny(tmp_path, *words, "trainer.save_minutes=1e-9"))
+    assert [step for name, step in saved if name == "last.ckpt"] == [1, 2, 3, 4, 5, 6]
+    saved.clear()
+    rnnlab.train(tiny(tmp_path, *words, "trainer.save_every=4"))
+    assert [step for name, step in saved if name == "last.ckpt"] == [4, 6]
+    saved.clear()
+    rnnlab.train(tiny(tmp_path, *words, "trainer.save_minutes=null"))
+    assert [step for name, step in saved if name == "last.ckpt"] == [6]

@@ -1,7 +1,5 @@
-"""`metrics.csv`: one row a step, a column a metric."""
+"""Writes the curve of training to `metrics.csv`."""
 
-import csv
-import io
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -10,8 +8,7 @@ from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
-from rnnlab.errors import ConfigError
-from rnnlab.files import write_whole
+from rnnlab.curve import read_curve, write_curve
 
 
 class CSVLog(Logger):
@@ -72,32 +69,9 @@ class CSVLog(Logger):
     @rank_zero_only
     def save(self) -> None:
         """Bring the file up to date."""
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, self._columns)
-        writer.writeheader()
-        writer.writerows(self._rows)
-        write_whole(self.path, text.getvalue().encode())
+        write_curve(self.path, self._columns, self._rows)
 
     @rank_zero_only
     def finalize(self, status: str) -> None:  # noqa: ARG002
         """Save."""
         self.save()
-
-
-def read_curve(path: Path) -> list[dict[str, float]]:
-    """Read a `metrics.csv`: one mapping a step, without the metrics not logged there.
-
-    Raises:
-        ConfigError: it isn't there, or isn't what was written.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file, strict=True)
-            rows = [{name: float(value) for name, value in row.items() if value} for row in reader]
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path} is missing: the run didn't get so far") from error
-    except (OSError, ValueError, TypeError, csv.Error) as error:
-        raise ConfigError(f"{path} is damaged: {error}") from error
-    if "step" not in (reader.fieldnames or []) or any("step" not in row for row in rows):
-        raise ConfigError(f"{path} is damaged: it has rows without a step")
-    return rows

@@ -12,7 +12,7 @@ from rnnlab.config import build, check, target
 from rnnlab.data import Data, HeldOutLoader, OneBatch
 from rnnlab.errors import ConfigError
 from rnnlab.models.base import Model
-from rnnlab.randomness import seed_torch
+from rnnlab.randomness import seed_globals
 from rnnlab.spec import Batch, Split
 from rnnlab.tasks.base import Task
 from rnnlab.trainer import Training
@@ -41,7 +41,7 @@ class Experiment:
         training: Training = build("trainer", cfg.trainer)
         task: Task = build("task", cfg.task, target(cfg.model).layout, cfg.seed)
         data: Data = build("data", cfg.data, task)
-        seed_torch(cfg.seed, "weights")
+        seed_globals(cfg.seed, "weights")
         model: Model = build("model", cfg.model, task.spec)
         return cls(cfg, task, model, data, training)
 

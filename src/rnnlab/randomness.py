@@ -4,6 +4,7 @@ numpy's SeedSequence mixes the three, so that no two streams meet; adding offset
 make them, for torch's generators keep only 32 bits of one.
 """
 
+import random
 from typing import Literal
 
 import numpy as np
@@ -25,9 +26,12 @@ def generator(seed: int, purpose: Purpose, place: int) -> np.random.Generator:
     return np.random.default_rng(_sequence(seed, purpose, place))
 
 
-def seed_torch(seed: int, purpose: Purpose, place: int = 0) -> None:
-    """Seed torch's own generators."""
-    torch.manual_seed(int(_sequence(seed, purpose, place).generate_state(1)[0]))
+def seed_globals(seed: int, purpose: Purpose, place: int = 0) -> None:
+    """Seed the generators of torch, and those of Python and numpy that other code may use."""
+    number = int(_sequence(seed, purpose, place).generate_state(1)[0])
+    torch.manual_seed(number)
+    random.seed(number)
+    np.random.seed(number)  # noqa: NPY002
 
 
 def _sequence(seed: int, purpose: Purpose, place: int) -> np.random.SeedSequence:

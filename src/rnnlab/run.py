@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
 from rnnlab import rank
+from rnnlab.curve import read_curve
 from rnnlab.errors import ConfigError
 from rnnlab.files import write_whole
 
@@ -63,8 +64,12 @@ class Run:
         return run
 
     @classmethod
-    def load(cls, path: str | Path) -> "Run":
+    def load(cls, path: str | Path, key: str = "run") -> "Run":
         """Open a run directory.
+
+        Args:
+            path: the directory.
+            key: the setting that named it.
 
         Raises:
             ConfigError: it isn't one.
@@ -72,7 +77,7 @@ class Run:
         run = cls(Path(path))
         if not run.file("config.yaml").is_file():
             raise ConfigError(
-                f"run must be the directory of a run, with a config.yaml in it, got {path}"
+                f"{key} must be the directory of a run, with a config.yaml in it, got {path}"
             )
         return run
 
@@ -140,8 +145,6 @@ class Run:
     @property
     def curve(self) -> list[dict[str, float]]:
         """The rows of `metrics.csv`: a mapping a step, from metric to value."""
-        from rnnlab.csv_log import read_curve
-
         return read_curve(self.file("metrics.csv"))
 
     @cached_property

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import threading
 import time
 import warnings
 from collections.abc import Iterator
@@ -41,7 +42,7 @@ from rnnlab.experiment import Experiment
 from rnnlab.loggers import Events, close, flat_settings, service
 from rnnlab.module import SequenceModule
 from rnnlab.outcome import write_outcome
-from rnnlab.randomness import seed_torch
+from rnnlab.randomness import seed_globals
 from rnnlab.rank import is_helper
 from rnnlab.run import Run
 
@@ -91,7 +92,7 @@ def resume(run: Run, words: list[str]) -> Run:
             )
         run.reopen(cfg)
         _train(run, experiment, module, extra, at)
-    return run
+    return Run(run.path)  # not with what was read of it before
 
 
 def is_finished(run: Run) -> bool:
@@ -115,8 +116,7 @@ def _prepare(cfg: DictConfig) -> tuple[Experiment, SequenceModule, Logger | None
     module.make_scheduler(trial, experiment.training.max_steps, cfg.mode)
     _check_monitor(experiment)
     if cfg.init_from is not None:
-        experiment.load_weights(Run.load(cfg.init_from).file(f"checkpoints/{checkpoint.BEST}"))
-        experiment.model.train()
+        _take_weights(experiment, cfg.init_from)
     return experiment, module, service(cfg)
 
 
@@ -143,7 +143,7 @@ def _train(
             run.begin(at.step, _facts(experiment, trainer))
             if extra:
                 extra.log_hyperparams(flat_settings(cfg))
-        seed_torch(cfg.seed, "training", trainer.global_rank)
+        seed_globals(cfg.seed, "training", trainer.global_rank)
         _fit(trainer, module, experiment, at)
         if trainer.is_global_zero:
             experiment.load_weights(run.file(f"checkpoints/{checkpoint.BEST}"))
@@ -168,6 +168,8 @@ def _fit(
     with warnings.catch_warnings():
         # Lightning 2.6 asks torch 2.13's pytree something in a way that is on its way out.
         warnings.filterwarnings("ignore", ".*LeafSpec.*is deprecated")
+        # A run that was stopped after its last update has only its scores to write.
+        warnings.filterwarnings("ignore", "Total length of .* across ranks is zero")
         trainer.fit(module, loader, held_out, ckpt_path=at.file)
 
 
@@ -176,14 +178,15 @@ def _written_down(
     run: Run, checkpoints: Checkpoints, signals: Signals, loggers: list[Logger]
 ) -> Iterator[None]:
     """Say how training ended: in the run card, and in the error."""
-    status = "failed"
+    status, excepthook = "failed", threading.excepthook
+    # TensorBoard's thread gives us what went wrong, and need not print it too.
+    threading.excepthook = lambda it: None if issubclass(it.exc_type, OSError) else excepthook(it)
     try:
         yield
         status = "finished"
     except Diverged as error:
         status = "diverged"
-        saved = f"the last good checkpoint is of update {checkpoints.saved_step}"
-        raise Diverged(f"{error}; {saved}, in {run.path}") from error
+        raise Diverged(f"{error}; {_saved(checkpoints)} in {run.path}") from error
     except (Stopped, KeyboardInterrupt, SystemExit) as error:
         status = "interrupted"
         terminated = TERMINATED in (getattr(error, "code", None), 128 + (signals.received or 0))
@@ -196,17 +199,22 @@ def _written_down(
             raise RunLost(f"the run directory {run.path} is gone: training stopped") from error
         raise RunLost(f"{error}: training stopped, {_how_to_go_on(run, checkpoints)}") from error
     finally:
+        threading.excepthook = excepthook
         if not is_helper():
-            with contextlib.suppress(OSError):  # of a directory that is lost, told above
+            # Of a directory that is lost the error has told.
+            with contextlib.suppress(OSError, ConfigError):
                 run.end(status, checkpoints.saved_step, checkpoints.costs)
                 for logger in loggers:
                     close(logger)
 
 
 def _how_to_go_on(run: Run, checkpoints: Checkpoints) -> str:
+    return f"{_saved(checkpoints)}; go on with: rnnlab-train {quote(f'resume={run.path}')}"
+
+
+def _saved(checkpoints: Checkpoints) -> str:
     step = checkpoints.saved_step
-    saved = f"saved at update {step}" if step else "nothing saved yet"
-    return f"{saved}; go on with: rnnlab-train {quote(f'resume={run.path}')}"
+    return f"saved at update {step}" if step else "nothing saved yet"
 
 
 def _facts(experiment: Experiment, trainer: L.Trainer) -> dict[str, Any]:
@@ -219,6 +227,16 @@ def _facts(experiment: Experiment, trainer: L.Trainer) -> dict[str, Any]:
         "fingerprint": experiment.task.fingerprint(),
         "parameters": experiment.num_parameters,
     }
+
+
+def _take_weights(experiment: Experiment, path: str) -> None:
+    """Begin with the best weights of another run."""
+    other = Run.load(path, "init_from")
+    try:
+        experiment.load_weights(other.file(f"checkpoints/{checkpoint.BEST}"))
+    except ConfigError as error:
+        raise ConfigError(f"init_from: {error}") from error
+    experiment.model.train()
 
 
 def _check_monitor(experiment: Experiment) -> None:

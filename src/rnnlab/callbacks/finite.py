@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import lightning.pytorch as L
+import torch
 from torch import Tensor
 
 from rnnlab.errors import Diverged
@@ -44,7 +45,7 @@ class Finite(L.Callback):
         # With float16 an overflowing gradient is met by a smaller scale, and no update.
         if whole and pl_module.grad_norm is not None and trainer.precision != "16-mixed":
             self._seen.append((step, "the gradient's norm", pl_module.grad_norm))
-        if pl_module.device.type == "cpu" or len(self._seen) >= 2 * self.every:
+        if _is_quick(pl_module.device) or len(self._seen) >= 2 * self.every:
             self.check(trainer)
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
@@ -73,6 +74,11 @@ class Finite(L.Callback):
             if quantity == _LOSS:
                 self._last_loss = value * trainer.accumulate_grad_batches  # Lightning divided it
         self._seen.clear()
+
+
+def _is_quick(device: torch.device) -> bool:
+    """Tell whether looking at a number makes nobody wait."""
+    return device.type == "cpu"
 
 
 def _advice(trainer: L.Trainer) -> str:

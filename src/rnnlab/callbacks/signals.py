@@ -9,6 +9,7 @@ from typing import Any
 import lightning.pytorch as L
 
 from rnnlab.errors import TERMINATED
+from rnnlab.rank import is_helper
 
 
 class Stopped(Exception):
@@ -55,4 +56,5 @@ class Signals(L.Callback):
                 sys.exit(TERMINATED)
             raise KeyboardInterrupt
         self.received = number
-        print("\nstopping after this update; once more stops at once", file=sys.stderr, flush=True)
+        if not is_helper():
+            print("\nstopping after this update; once more stops at once", file=sys.stderr)

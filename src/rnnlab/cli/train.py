@@ -33,7 +33,7 @@ def _resume() -> None:
 
     from rnnlab.run import Run
 
-    run = Run.load(directories[0].partition("=")[2])
+    run = Run.load(directories[0].partition("=")[2], "resume")
 
     from rnnlab.training import is_finished, resume  # loads torch, which a mistake needn't wait for
 

@@ -1,0 +1,68 @@
+"""`rnnlab-diff`: in which settings, versions and results two runs differ."""
+
+import sys
+from pathlib import Path
+
+from rnnlab.cli.exits import command
+from rnnlab.config import near
+from rnnlab.errors import ConfigError
+
+_USAGE = """
+rnnlab-diff: say in which settings, versions and results two runs differ.
+
+usage: rnnlab-diff RUN1 RUN2 [only=PART,...]
+
+  RUN1, RUN2    directories that training printed last
+  only=PART     some of settings, versions, fingerprint, results, curve, weights, which are all
+
+Examples
+  rnnlab-diff outputs/copy/lstm/2026-01-01_12-00-00-abc123 \\
+              outputs/copy/gru/2026-01-01_12-30-00-def456
+  rnnlab-diff RUN1 RUN2 only=settings,versions
+
+Weights are those of checkpoints/best.ckpt. Where a run lies, who started it when and how, and what
+it cost make no difference. Exit status: 0 they are the same, 1 they differ, 2 a mistake.
+"""
+
+
+def main() -> None:
+    """Read the words, compare, print."""
+    command("rnnlab-diff", _main)
+
+
+def _main() -> None:
+    words = sys.argv[1:]
+    if {"--help", "-h"} & set(words):
+        print(_USAGE.strip())
+        return
+    from rnnlab.comparison import PARTS, compare, lay_out
+    from rnnlab.run import Run
+
+    chosen, paths, problems = list(PARTS), [], []
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or Path(word).exists():
+            paths.append(word)
+        elif key == "only":
+            chosen = value.split(",")
+        else:
+            problems.append(f"{key} is not a setting{near(key, ['only'])}")
+    for name in chosen:
+        if name not in PARTS:
+            hint = near(name, list(PARTS)) or f": it takes {', '.join(PARTS)}"
+            problems.append(f"only={name} is no part of a run{hint}")
+    if len(paths) != 2:
+        problems.append(f"it takes two directories of runs, got {len(paths)}")
+    runs = []
+    for path in paths:
+        try:
+            runs.append(Run.load(path))
+        except ConfigError as error:
+            problems.append(str(error))
+    if problems:
+        raise ConfigError("\n".join(problems))
+    first, second = runs
+    sections = compare(first, second, [name for name in PARTS if name in chosen])
+    print(lay_out(first, second, sections), flush=True)
+    if any(section.differs for section in sections):
+        sys.exit(1)
