@@ -35,6 +35,8 @@ def words(model: str, task: str) -> list[str]:
     """Give the settings of a pair."""
     settings, _, _, embedded = TASKS[task]
     chosen = [f"model={model}", f"task={task}", *settings, *BUDGET]
+    if model.startswith("ar"):
+        chosen.append(f"model.cell.taps={9 if task == 'addition' else 16}")  # or all it can see
     if embedded and model == "seq2seq":
         return [*chosen, "model.encoder.embedding_size=32", "model.decoder.embedding_size=32"]
     return [*chosen, "model.embedding_size=32"] if embedded else chosen

@@ -12,7 +12,7 @@ from rnnlab import checkpoint
 from rnnlab.run import Run
 
 VARYING = ("time/", "_hparams_/session_start_info")
-"""What TensorBoard is told of clocks, and of places."""
+"""Tags of what clocks and names have in it: only its steps are compared."""
 
 
 def assert_same(one: Run, other: Run) -> None:
@@ -49,8 +49,8 @@ def curves(run: Path) -> dict[str, list[tuple[int, bytes]]]:
         for record in RawEventFileLoader(str(path)).Load():
             event = Event.FromString(record)
             for value in event.summary.value:
-                if not value.tag.startswith(VARYING):
-                    found[value.tag].append((event.step, value.SerializeToString()))
+                content = b"" if value.tag.startswith(VARYING) else value.SerializeToString()
+                found[value.tag].append((event.step, content))
     return {tag: sorted(found[tag]) for tag in sorted(found)}
 
 

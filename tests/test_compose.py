@@ -1,10 +1,13 @@
 """Words become a config, or one clear line each."""
 
+from pathlib import Path
+
 import pytest
 import yaml
+from omegaconf import OmegaConf
 
 from rnnlab.catalogue import describe
-from rnnlab.compose import apply_overrides, compose, config_directory
+from rnnlab.compose import apply_overrides, compose, config_directory, read_config
 from rnnlab.errors import ConfigError
 
 ROOT = config_directory()
@@ -55,6 +58,28 @@ def test_the_parts_of_an_encoder_decoder_are_chosen_by_name():
         ("model@model.encoder=gruu", "did you mean gru?"),
         ("model", "'model' can't be read as KEY=VALUE"),
         ("foo==", "'foo==' can't be read as KEY=VALUE"),
+        ("", "'' can't be read as KEY=VALUE"),
+        ("=3", "'=3' can't be read as KEY=VALUE"),
+        ("--foo", "'--foo' can't be read as KEY=VALUE"),
+        ("seed=" + "9" * 5000, "...' can't be read as KEY=VALUE: Exceeds the limit"),
+        ("seed=" + "[" * 5000, "...' can't be read as KEY=VALUE: no viable alternative at"),
+        ("seed=" + "[" * 150 + "]" * 150, "maximum recursion depth exceeded"),
+        ("output_dir=\udcff", "token recognition error at: '\\udcff'"),
+        ("output_dir=a\nb", r"'output_dir=a\nb' can't be read as KEY=VALUE"),
+        ("seed=${seed}", "seed can't be resolved: Recursive interpolation detected"),
+        ("seed=${sed}", "seed can't be resolved: Interpolation key 'sed' not found"),
+        ("optimizer.betas=[0.9,${sed}]", "optimizer.betas can't be resolved: Interpolation key"),
+        ("seed=${oc.env:RNNLAB_NO_SUCH}", "seed can't be resolved: KeyError raised while"),
+        ("model.cell={1:2}", "model.cell can't be that: Key '1' is not in struct"),
+        ("~on_error", "Key not found: 'on_error'"),
+        ("on_error=${sed}", "Interpolation key 'sed' not found"),
+        ("on_error=never", "on_error must be one of continue or stop, got 'never'"),
+        ("dry_run=3", "dry_run must be true or false, got 3"),
+        ("+choices.task=copy", "choices can't be given: the program fills them in"),
+        ("task=../task/copy", "task=../task/copy is not to be had: it leads out of the configs"),
+        ("hydra/launcher=foo", "Could not find 'hydra/launcher/foo'"),
+        ("task=[[copy]]", "task=[[copy]] is not to be had: did you mean copy?"),
+        ("~hydra", "hydra can't be chosen: no config chosen here has that part"),
     ],
 )
 def test_a_wrong_word_is_explained(word, said):
@@ -66,6 +91,15 @@ def test_a_wrong_word_is_explained(word, said):
 def test_all_wrong_words_are_explained_at_once():
     said = refusal("task=cpoy", "model=lstmm", "foo==").splitlines()
     assert len(said) == 3
+
+
+def test_what_was_deleted_is_no_wrong_choice():
+    assert refusal("~scheduler", "sed=3") == "sed is not a setting: did you mean seed?"
+
+
+def test_what_refers_to_another_setting_is_what_that_is():
+    assert compose(["task=copy", "seed=${task.length}"]).seed == 10
+    assert apply_overrides(compose(["task=copy"]), ["task.delay=${task.length}"]).task.delay == 10
 
 
 def test_all_unknown_settings_are_found_at_once():
@@ -103,6 +137,7 @@ def test_overrides_of_a_run_name_every_problem():
                 "+task.delay=3",
                 "task",
                 "task.length=3",
+                "model.cell={a:3}",
             ],
         )
     assert str(caught.value).splitlines() == [
@@ -113,7 +148,62 @@ def test_overrides_of_a_run_name_every_problem():
         "'~task.length' must be KEY=VALUE with one value",
         "'+task.delay=3' must be KEY=VALUE with one value",
         "'task' can't be read as KEY=VALUE: missing EQUAL at '<EOF>'",
+        "'model.cell={a:3}' can't be: Key 'a' is not in struct",
     ]
+
+
+def test_overrides_of_a_run_that_lead_nowhere_are_refused():
+    with pytest.raises(
+        ConfigError, match=r"^task\.length can't be resolved: Interpolation key 'x'"
+    ):
+        apply_overrides(compose(["task=copy"]), ["task.length=${x}"])
+
+
+def test_the_config_of_a_run_is_read_as_it_was_written(tmp_path: Path):
+    cfg = compose(["task=copy", "optimizer.eps=1e-9", "output_dir='7'", "monitor='a: b'"])
+    (tmp_path / "config.yaml").write_text(OmegaConf.to_yaml(cfg, resolve=True))
+    assert read_config(tmp_path / "config.yaml") == cfg
+
+
+BOMB = "a: &a [x, x]\n" + "".join(
+    f"{b}: &{b} [*{a}, *{a}]\n" for a, b in zip("abcd", "bcde", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: ${oc.env:HOME}", "it must hold a mapping of plain values"),
+        ('a: "\\x24{oc.env:HOME}"', "it must hold a mapping of plain values"),
+        ("a: {b: [1, '${a}']}", "it must hold a mapping of plain values"),
+        ("${oc.env:HOME}: 1", "it must hold a mapping of plain values"),
+        ("[1, 2]", "it must hold a mapping of plain values"),
+        ("a: !!python/object/apply:os.system ['true']", "could not determine a constructor"),
+        ("a: !!python/name:os.system", "could not determine a constructor"),
+        ("a: b: c", "mapping values are not allowed here"),
+        (BOMB, "it is deeper than any config, or holds aliases"),
+        ("a: " + "[" * 25_000, "it is deeper than any config"),
+        ("a: " + "9" * 5000, "Exceeds the limit"),
+        ("# " + "x" * 30_000, "it is larger than any config"),
+    ],
+)
+def test_a_config_that_no_run_wrote_is_refused(tmp_path: Path, text: str, said: str):
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        read_config(path)
+    assert str(caught.value).startswith(f"{path} can't be read: {said}")
+
+
+def test_a_config_that_is_no_text_is_refused(tmp_path: Path):
+    path = tmp_path / "config.yaml"
+    path.write_bytes(b"a: \xff")
+    with pytest.raises(
+        ConfigError, match=r"config\.yaml can't be read: 'utf-8' codec can't decode"
+    ):
+        read_config(path)
+    with pytest.raises(ConfigError, match="No such file"):
+        read_config(tmp_path / "missing")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """Every problem of a config at once, before anything is built; and every yaml binds."""
 
 import inspect
+import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any
@@ -111,12 +113,7 @@ def test_all_problems_come_in_one_error():
         ("model.cell.forget_gate=1", "model.cell.forget_gate must be true or false, got 1"),
         ("model.horizon=0", "model.horizon must be 1 or more, got 0"),
         ("model.cell=3", "model.cell must be a mapping with _target_, got 3"),
-        ("model.cell._target_=os.system", "model.cell._target_ must begin with one of rnnlab."),
-        (
-            "task._target_=rnnlab.tasks.copy.Cpoy",
-            "task._target_ must name a class or function, got rnnlab.tasks.copy.Cpoy (module",
-        ),
-        ("task._target_=rnnlab.errors", "task._target_ must name a class or function, got rnnlab"),
+        ("model.cell._target_=3", "model.cell._target_ must be a text, got 3"),
         ("model=ar_ffn model.cell.hidden_sizes=3", "model.cell.hidden_sizes must be a list, got 3"),
         ("optimizer.betas=[0.9]", "optimizer.betas must be a list of 2, got [0.9]"),
         ('optimizer.lr="0.1"', "optimizer.lr must be a number, got '0.1'"),
@@ -129,10 +126,94 @@ def test_all_problems_come_in_one_error():
             "data.curriculum={_target_:rnnlab.data.Curriculum,start:2,end:3,stps:4}",
             "data.curriculum.stps is not a setting: did you mean data.curriculum.steps?",
         ),
+        ("optimizer.lr=nan", "optimizer.lr must be a finite number, got nan"),
+        ("model.dropout=-inf", "model.dropout must be a finite number, got -inf"),
+        ("model.cell.output_bias=inf", "model.cell.output_bias must be a finite number, got inf"),
+        ("optimizer.betas=[nan,0.9]", "optimizer.betas must be a finite number, got [nan, 0.9]"),
+        ("optimizer.lr=1e7", "optimizer.lr must be at most 1000000.0, got 10000000.0"),
+        ("trainer.clip_norm=1e39", "trainer.clip_norm must be at most 3e+38, got 1e+39"),
+        (f"task.length={2**53 + 1}", "task.length must be at most 9007199254740992, got 900719925"),
+        ("model.num_layers=1001", "model.num_layers must be at most 1000, got 1001"),
+        ("threads=257", "threads must be at most 256, got 257"),
+        ("task.num_symbols=1", "task.num_symbols must be 2 or more, got 1"),
+        ("output_dir=", "output_dir must be a text that is not empty, got ''"),
+        ("seed=???", "seed is missing"),
+        (
+            "+optimizer.maximize=true",
+            "optimizer.maximize is not a setting: it takes lr, betas, eps",
+        ),
+        ("optimizer.lr={_target_:os.system}", "optimizer.lr must be a number, got {'_target_'"),
+        ("task.answer={a:b}", "task.answer must be one of recall or everywhere, got {'a': 'b'}"),
+        ("+task.foo={1:2}", "task.foo is not a setting: it takes num_symbols, length, min_length"),
+        (f"mode={'x' * 200}", f"mode must be one of min or max, got '{'x' * 96}..."),
     ],
 )
 def test_a_problem_is_one_line_that_names_key_value_and_range(word, said):
     assert any(line.startswith(said) for line in problems(*word.split(" ")))
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "kind"),
+    [
+        ("task", "os.system", "Task in rnnlab"),
+        ("task", "rnnlab.run.os.system", "Task in rnnlab"),
+        ("task", "rnnlab.run.subprocess.Popen", "Task in rnnlab"),
+        ("task", "rnnlab.errors", "Task in rnnlab"),
+        ("task", "rnnlab.load", "Task in rnnlab"),
+        ("task", "rnnlab.run.Run", "Task in rnnlab"),
+        ("task", "rnnlab.tasks.copy.Cpoy", "Task in rnnlab"),
+        ("task", "rnnlab.tasks.copy.Task", "Task in rnnlab"),  # abstract
+        ("task", "rnnlab.tasks.copy.Copy.sample", "Task in rnnlab"),
+        ("task", "rnnlab.models.stream.Stream", "Task in rnnlab"),
+        ("task", "torch.optim.Adam", "Task in rnnlab"),
+        ("task", "rnnlab.tasks.", "Task in rnnlab"),
+        ("task", "", "Task in rnnlab"),
+        ("model", "rnnlab.cells.LSTM", "Model in rnnlab"),
+        ("model.cell", "torch.nn.LSTMCell", "Cell in rnnlab"),
+        ("model.cell", "rnnlab.models.stream.Stream", "Cell in rnnlab"),
+        ("model.cell", "rnnlab.models.stream.Stack.forward", "Cell in rnnlab"),
+        ("data", "rnnlab.data.Curriculum", "Data in rnnlab"),
+        ("trainer", "lightning.pytorch.Trainer", "Training in rnnlab"),
+        ("optimizer", "torch.optim.lr_scheduler.StepLR", "Optimizer in torch.optim"),
+        ("optimizer", "torch.load", "Optimizer in torch.optim"),
+        ("scheduler", "torch.optim.lr_scheduler.StepLR", "LRScheduler in rnnlab.schedulers"),
+        ("scheduler", "rnnlab.schedulers.LambdaLR", "LRScheduler in rnnlab.schedulers"),
+        ("scheduler", "rnnlab.schedulers.math.factorial", "LRScheduler in rnnlab.schedulers"),
+        ("scheduler", "rnnlab.schedulers._rise", "LRScheduler in rnnlab.schedulers"),
+    ],
+)
+def test_a_target_is_of_its_group_and_named_where_it_can_be_found(key, name, kind):
+    (said,) = problems(f"{key}._target_='{name}'")
+    assert said.startswith(f"{key}._target_ must name a kind of {kind}, got {name}")
+
+
+def test_looking_for_a_target_imports_nothing_from_elsewhere():
+    code = """
+import sys
+from rnnlab.compose import compose
+from rnnlab.config import check
+from rnnlab.errors import ConfigError
+for name in ("antigravity.x", "rnnlab.antigravity.x", "torch.utils.bottleneck.main", "this.s"):
+    try:
+        check(compose(["task=copy", f"model._target_={name}"]))
+    except ConfigError as error:
+        print(error)
+print({"antigravity", "torch.utils.bottleneck", "this"} & set(sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert len(done.stdout.splitlines()) == 5
+    assert done.stdout.endswith("set()\n")
+
+
+def test_building_checks_the_name_too():
+    with pytest.raises(ConfigError, match=r"os\.system is no class or function of rnnlab, torch"):
+        build("task", {"_target_": "os.system"})
+
+
+def test_a_module_that_breaks_says_why(monkeypatch):
+    monkeypatch.setitem(sys.modules, "rnnlab.broken", None)
+    (said,) = problems("task._target_=rnnlab.broken.Mine")
+    assert "got rnnlab.broken.Mine (import of rnnlab.broken halted" in said
 
 
 def test_a_whole_number_stands_for_a_number_and_not_the_other_way_round():
@@ -205,6 +286,36 @@ def test_a_bug_in_our_own_code_is_not_taken_for_a_wrong_setting():
     cfg = compose([*BASE])
     with pytest.raises(AttributeError):
         build("model", cfg.model, "no spec")
+
+
+@pytest.mark.parametrize(
+    ("words", "path"),
+    [
+        (["model=elman", f"model.cell.hidden_size={2**53}"], "model.cell"),
+        (["model=ar", f"model.cell.taps={2**53}"], "model"),
+        (["model=lstm", f"model.embedding_size={2**53}"], "model"),
+        (["task=addition", f"task.length={2**53}"], "task"),
+        (["task=copy", f"task.num_symbols={2**53}"], "model"),
+    ],
+)
+def test_what_no_memory_holds_is_a_setting_that_can_be_mended(words, path):
+    cfg = compose([*BASE, *words])
+    check(cfg)
+
+    def build_both() -> None:
+        task = build("task", cfg.task, "stream", 0)
+        build("model", cfg.model, task.spec)
+
+    with pytest.raises(ConfigError, match=rf"^{path}: too large for this machine: "):
+        build_both()
+
+
+def test_a_constructor_that_takes_other_arguments_is_no_setting():
+    words = ["~model.cell", "+model.cell={_target_:rnnlab.cells.Stack}"]
+    cfg = compose([*BASE, *words])
+    check(cfg)
+    with pytest.raises(ConfigError, match=r"^model\.cell: missing a required argument: 'dropout'"):
+        build("model", cfg.model, TaskSpec(input=Tokens(4), target=Tokens(3)))
 
 
 def test_a_commands_own_values_are_checked_as_a_config_is():

@@ -261,7 +261,7 @@ def test_the_seed_sets_weights_and_data_apart_from_each_other():
 
 def test_the_test_split_is_asked_only_when_all_is_chosen(tmp_path, monkeypatch):
     asked: list[Split | str] = []
-    sample, finish = Copy.sample, training.write_outcome
+    sample, finish = Copy.sample, training.final_scores
 
     def watched(task, split, index, batch_size, **length):
         asked.append(split)
@@ -269,10 +269,10 @@ def test_the_test_split_is_asked_only_when_all_is_chosen(tmp_path, monkeypatch):
 
     def finishing(*arguments):
         asked.append("chosen")
-        finish(*arguments)
+        return finish(*arguments)
 
     monkeypatch.setattr(Copy, "sample", watched)
-    monkeypatch.setattr(training, "write_outcome", finishing)
+    monkeypatch.setattr(training, "final_scores", finishing)
     rnnlab.train(tiny(tmp_path))
     chosen = asked.index("chosen")
     assert set(asked[:chosen]) == {"train", "val"}

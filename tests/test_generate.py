@@ -215,7 +215,7 @@ def test_only_the_likeliest_are_drawn_with_top_k_in_their_own_proportion():
 def test_drawing_among_one_or_nearly_at_zero_temperature_is_greedy(stream):
     batch = blank(rows=6, steps=8)
     greedily = free_run(stream, batch, greedy)
-    for settings in ((1.0, 1), (1e-4, None)):
+    for settings in ((1.0, 1), (1e-4, None), (1e-300, None)):
         choose = sampler(*settings, torch.Generator().manual_seed(0))
         torch.testing.assert_close(free_run(stream, batch, choose), greedily)
 

@@ -55,21 +55,6 @@ def test_two_processes_train_as_one_and_write_one_run(tmp_path):
         assert other == pytest.approx(row, abs=1e-5)  # a mean over two halves, in float32
 
 
-def test_each_run_of_a_grid_says_which_it_is_and_one_refusal_stops_no_other(
-    tmp_path, monkeypatch, capsys
-):
-    words = [word for word in tiny(tmp_path) if not word.startswith("task.length")]
-    assert train(monkeypatch, "-m", "task.length=0,2", *words) == 2
-    out, err = capsys.readouterr()
-    assert "\nrun 1: task.length=0 " in err
-    assert "\nrun 2: task.length=2 " in err
-    assert err.splitlines()[-1].startswith("rnnlab-train: run 1: task.length=0 ")
-    assert err.splitlines()[-1].endswith("task.length must be 1 or more, got 0")
-    (run,) = runs(tmp_path)
-    assert run.card["status"] == "finished"
-    assert out.splitlines()[-1] == str(run.path)
-
-
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -27,7 +27,8 @@ def train(overrides: list[str]) -> "Run":
     from rnnlab.run import Run
     from rnnlab.training import train
 
-    return Run(train(compose(overrides)).path.absolute())
+    words = dict(word.partition("=")[::2] for word in overrides)
+    return Run(train(compose(overrides), words=words).path.absolute())
 
 
 def resume(path: str | Path, overrides: Sequence[str] = ()) -> "Run":
@@ -46,7 +47,7 @@ def resume(path: str | Path, overrides: Sequence[str] = ()) -> "Run":
     return resume(Run.load(Path(path).absolute()), list(overrides))
 
 
-def load(path: str) -> "Run":
+def load(path: str | Path) -> "Run":
     """Open the directory of an earlier run.
 
     Raises:

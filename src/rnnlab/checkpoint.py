@@ -56,7 +56,7 @@ def read(path: Path) -> dict[str, Any]:
     except Exception as error:
         # torch raises whatever its unpickler met; each means that the file is no checkpoint.
         raise Damaged(f"{path} can't be read as a checkpoint: {_first_line(error)}") from error
-    if not isinstance(loaded, dict) or not {"state_dict", "global_step"} <= loaded.keys():
+    if not _is_checkpoint(loaded):
         raise Damaged(f"{path} can't be read as a checkpoint: it holds something else")
     return loaded
 
@@ -84,6 +84,16 @@ class CheckedIO(CheckpointIO):
 
     def remove_checkpoint(self, path: Any) -> None:
         """Do nothing: old ones are replaced."""
+
+
+def _is_checkpoint(content: Any) -> bool:
+    """Tell whether there are weights in it, of so many updates."""
+    if not isinstance(content, dict) or not isinstance(content.get("global_step"), int):
+        return False
+    weights = content.get("state_dict")
+    return isinstance(weights, dict) and all(
+        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in weights.items()
+    )
 
 
 def _first_line(error: Exception) -> str:

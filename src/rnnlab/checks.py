@@ -8,11 +8,17 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt, Le, Lt
 
-PositiveInt = Annotated[int, Ge(1)]
-Count = Annotated[int, Ge(0)]
+_MOST = Le(2**53)  # beyond it not every whole number is a float, nor is there so much memory
+_LARGEST = Le(3e38)  # of float32
+
+PositiveInt = Annotated[int, Ge(1), _MOST]
+Count = Annotated[int, Ge(0), _MOST]
 Seed = Annotated[int, Ge(0), Lt(2**32)]  # a larger one is two words, which may meet another stream
-Positive = Annotated[float, Gt(0)]
-NonNegative = Annotated[float, Ge(0)]
+Layers = Annotated[int, Ge(1), Le(1000)]  # one by one they are made, however small
+Threads = Annotated[int, Ge(1), Le(256)]  # too many end the program, with no error to catch
+Real = Annotated[float, Ge(-3e38), _LARGEST]
+Positive = Annotated[float, Gt(0), _LARGEST]
+NonNegative = Annotated[float, Ge(0), _LARGEST]
 Probability = Annotated[float, Ge(0), Le(1)]
-DropoutRate = Annotated[float, Ge(0), Lt(1)]
+BelowOne = Annotated[float, Ge(0), Lt(1)]
 Share = Annotated[float, Gt(0), Lt(1)]

@@ -1,11 +1,13 @@
 """From words on a command line to a config: composing, overriding, and saying what went wrong."""
 
+import io
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import hydra
+import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -15,8 +17,19 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from rnnlab.config import near
+from rnnlab.config import check_values, near
 from rnnlab.errors import ConfigError
+
+_LARGEST, _DEEPEST = 30_000, 20  # bytes and levels of a config.yaml; ours have 3000 and 4
+# What Hydra raises at words that it can't use; it stumbles over some.
+_REFUSALS = (HydraException, OmegaConfBaseException, ValueError, TypeError, RecursionError)
+
+# What a command takes beside the settings of a run.
+_OWN: dict[str, Any] = {
+    "sweep_name": str | None,
+    "on_error": Literal["continue", "stop"],
+    "dry_run": bool,
+}
 
 VERSION_BASE: str | None = "1.3" if hydra.__version__ < "1.4" else None
 """Must be given to Hydra below 1.4; from 1.4 on there is one behaviour only."""
@@ -38,18 +51,88 @@ def compose(overrides: list[str]) -> DictConfig:
     try:
         with initialize_config_dir(str(config_directory()), version_base=VERSION_BASE):
             cfg = hydra_compose("train", overrides, return_hydra_config=True)
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
+    except _REFUSALS as error:
         raise ConfigError(explain(error, overrides)) from error
     choices = dict(cfg.hydra.runtime.choices)
     with open_dict(cfg):
         del cfg["hydra"]
+    take_own(cfg)
     return with_choices(cfg, choices)
 
 
+def take_own(cfg: DictConfig) -> dict[str, Any]:
+    """Take out the settings of the command, which are none of a run.
+
+    Raises:
+        ConfigError: one isn't there, or isn't what it should be.
+    """
+    try:
+        with open_dict(cfg):
+            own = {key: cfg.pop(key) for key in _OWN}
+    except OmegaConfBaseException as error:
+        raise ConfigError(_first_line(error)) from error
+    check_values(own, _OWN)
+    return {key: own[key] for key in ("on_error", "dry_run")}
+
+
+def sweep_directory(words: Iterable[str]) -> Path:
+    """Tell where a sweep of these words writes.
+
+    Raises:
+        ConfigError: the words that say so can't be read.
+    """
+    about = [word for word in words if re.match(r"(sweep|sweep_name|output_dir|hydra\..*)=", word)]
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(config_directory()), version_base=VERSION_BASE):
+            cfg = hydra_compose("train", about, return_hydra_config=True)
+        return Path(cfg.hydra.sweep.dir)
+    except _REFUSALS as error:
+        raise ConfigError(explain(error, about)) from error
+
+
 def with_choices(cfg: DictConfig, choices: Mapping[str, Any]) -> DictConfig:
-    """Record which options of the groups were chosen."""
+    """Record which options of the groups were chosen, and resolve what refers to other settings.
+
+    Raises:
+        ConfigError: a reference leads nowhere.
+    """
+    if cfg.get("choices"):
+        raise ConfigError("choices can't be given: the program fills them in")
+    for group, choice in choices.items():
+        if ".." in str(choice):
+            raise ConfigError(f"{group}={choice} is not to be had: it leads out of the configs")
     cfg = cfg.copy()
-    cfg.choices = {k: v for k, v in choices.items() if not k.startswith("hydra/")}
+    with open_dict(cfg):
+        cfg.choices = {k: v for k, v in choices.items() if not k.startswith("hydra/")}
+    return _resolved(cfg)
+
+
+def read_config(path: Path) -> DictConfig:
+    """Read the config that a run wrote; it may come from a stranger, so nothing in it is run.
+
+    A run writes plain values. Tags could make objects, references could read the environment, and
+    aliases could stand for more than there is memory.
+
+    Raises:
+        ConfigError: it can't be read, or holds something else.
+    """
+    try:
+        data = path.read_bytes()
+        if len(data) > _LARGEST:
+            raise ValueError("it is larger than any config")
+        text, depth = data.decode(), 0
+        for event in yaml.parse(text):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEEPEST or isinstance(event, yaml.AliasEvent):
+                raise ValueError("it is deeper than any config, or holds aliases")
+        cfg = OmegaConf.load(io.StringIO(text))
+        if not isinstance(cfg, DictConfig) or "${" in repr(OmegaConf.to_container(cfg)):
+            raise ValueError("it must hold a mapping of plain values, without ${...}")
+    except Exception as error:
+        # OmegaConf lets its yaml parser's and decoder's errors through as they are.
+        raise ConfigError(f"{path} can't be read: {_first_line(error)}") from error
     return cfg
 
 
@@ -65,19 +148,33 @@ def apply_overrides(cfg: DictConfig, overrides: list[str]) -> DictConfig:
     problems = []
     for text in overrides:
         try:
-            override = OverridesParser.create().parse_override(text)
-        except HydraException as error:
-            problems.append(_unreadable(text, error))
-            continue
-        key = override.key_or_group
-        if override.type is not OverrideType.CHANGE or override.is_sweep_override():
-            problems.append(f"{text!r} must be KEY=VALUE with one value")
-        elif key not in known:
-            problems.append(f"{key} is not a setting of this run{near(key, known)}")
-        else:
-            OmegaConf.update(cfg, key, override.value())
+            override = parse(text)
+            key = override.key_or_group
+            if override.type is not OverrideType.CHANGE or override.is_sweep_override():
+                problems.append(f"{text!r} must be KEY=VALUE with one value")
+            elif key not in known:
+                problems.append(f"{key} is not a setting of this run{near(key, known)}")
+            else:
+                OmegaConf.update(cfg, key, override.value())
+        except ConfigError as error:
+            problems.append(str(error))
+        except OmegaConfBaseException as error:
+            problems.append(f"{_short(text)} can't be: {_first_line(error)}")
     if problems:
         raise ConfigError("\n".join(problems))
+    return _resolved(cfg)
+
+
+def _resolved(cfg: DictConfig) -> DictConfig:
+    """Put values in the place of references to them."""
+    key = ""
+    try:
+        for key in _keys(cfg):
+            if OmegaConf.is_list(value := OmegaConf.select(cfg, key)):
+                OmegaConf.resolve(value)
+        OmegaConf.resolve(cfg)
+    except (OmegaConfBaseException, RecursionError) as error:
+        raise ConfigError(f"{key} can't be resolved: {_first_line(error)}") from error
     return cfg
 
 
@@ -89,24 +186,27 @@ def explain(error: Exception, overrides: list[str], *, grid: bool = False) -> st
         overrides: as they were typed.
         grid: whether one may name several values, as with `-m`.
     """
-    problems, groups, settings = [], [], []
+    problems, chosen, settings = [], [], []
     for text in overrides:
         try:
-            override = OverridesParser.create().parse_override(text)
-        except HydraException as parsing:
-            problems.append(_unreadable(text, parsing))
+            override = parse(text)
+        except ConfigError as unreadable:
+            problems.append(str(unreadable))
             continue
-        if not override.key_or_group:
-            problems.append(f"{text!r} can't be read as KEY=VALUE")
+        key = override.key_or_group
+        if not key:
+            problems.append(f"{_short(text)} can't be read as KEY=VALUE")
         elif override.is_sweep_override() and not grid:
             problems.append(f"{text} names several values: add -m to run them one after another")
-        elif not (config_directory() / override.key_or_group).is_dir():
-            settings.append(override.key_or_group)
+        elif not _options(key):
+            settings.append(key)
+        elif override.is_delete():
+            chosen.append(text)
         else:
             values = _values(override)
-            problems += filter(None, (_wrong_choice(override, value) for value in values))
-            groups.append(f"{text.partition('=')[0]}={values[0]}")
-    known = _known(groups)
+            problems += filter(None, (_wrong_choice(key, value) for value in values))
+            chosen.append(f"{text.partition('=')[0]}={values[0]}")
+    known = _known(chosen)
     if known:
         names = [path.name for path in config_directory().iterdir() if path.is_dir()]
         problems += [
@@ -114,15 +214,44 @@ def explain(error: Exception, overrides: list[str], *, grid: bool = False) -> st
             for key in settings
             if key not in known and not key.startswith("hydra")
         ]
-    if absent := re.match(r"Could not override '(.+?)'", str(error)):
-        problems = problems or [f"{absent[1]} can't be chosen: no config chosen here has that part"]
-    return "\n".join(problems) if problems else str(error).strip()
+    return "\n".join(problems or [_shortened(error)])
 
 
-def _unreadable(text: str, error: HydraException) -> str:
-    key, equals, value = text.partition("=")
-    hint = f"; a value with signs in it needs quotes: '{key}=\"{value}\"'" if equals else ""
-    return f"{text!r} can't be read as KEY=VALUE: {str(error).splitlines()[0]}{hint}"
+def _shortened(error: Exception) -> str:
+    """Say what Hydra said, in a line."""
+    absent = re.match(r"Could not (?:override|delete) '(.+?)'", str(error))
+    if not absent:
+        return _first_line(error)
+    if error.__cause__ is None:
+        return f"{absent[1]} can't be chosen: no config chosen here has that part"
+    return f"{absent[1]} can't be that: {_first_line(error.__cause__)}"
+
+
+def parse(text: str) -> Override:
+    """Read an override.
+
+    Raises:
+        ConfigError: it can't be read.
+    """
+    try:
+        return OverridesParser.create().parse_override(text)
+    except (HydraException, ValueError, RecursionError) as error:
+        said = f"{_short(text)} can't be read as KEY=VALUE: {_first_line(error)}"
+        key, equals, value = text.partition("=")
+        if equals and text.isprintable() and len(text) <= 100:
+            said += f"; a value with signs in it needs quotes: '{key}=\"{value}\"'"
+        raise ConfigError(said) from error
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 100 else f"{text[:97]}...")
+
+
+def _first_line(error: BaseException) -> str:
+    """Give the first line of an error's text, not too long and without what can't be printed."""
+    line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    line = line if len(line) <= 200 else f"{line[:197]}..."
+    return line.encode(errors="backslashreplace").decode()
 
 
 def _values(override: Override) -> list[str]:
@@ -132,10 +261,9 @@ def _values(override: Override) -> list[str]:
     return [override.get_value_element_as_str()]
 
 
-def _wrong_choice(override: Override, value: str) -> str | None:
+def _wrong_choice(group: str, value: str) -> str | None:
     """Say what is wrong with a choice from a group, if something is."""
-    group = override.key_or_group
-    options = sorted(path.stem for path in (config_directory() / group).glob("*.yaml"))
+    options = _options(group)
     if value in options:
         return None
     return (
@@ -144,22 +272,28 @@ def _wrong_choice(override: Override, value: str) -> str | None:
     )
 
 
-def _known(groups: list[str]) -> list[str]:
+def _options(group: str) -> list[str]:
+    """Give what there is to choose from; nothing where this is no group."""
+    return sorted(path.stem for path in (config_directory() / group).glob("*.yaml"))
+
+
+def _known(chosen: list[str]) -> list[str]:
     """Give every key there is with these choices; none if Hydra refuses them too."""
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(config_directory()), version_base=VERSION_BASE):
-            return _keys(hydra_compose("train", groups))
-    except (HydraException, OmegaConfBaseException, ValueError):
+            return _keys(hydra_compose("train", chosen))
+    except _REFUSALS:
         return []
 
 
 def _keys(cfg: DictConfig) -> list[str]:
     """Give every key of a config, dotted, those of inner mappings too."""
     keys: list[str] = []
-    for key in map(str, cfg):
-        inner = cfg._get_node(key)
-        keys.append(key)
-        if isinstance(inner, DictConfig) and not inner._is_none():
-            keys += [f"{key}.{name}" for name in _keys(inner)]
+    for key in cfg:
+        if isinstance(key, str):
+            inner = cfg._get_node(key)
+            keys.append(key)
+            if isinstance(inner, DictConfig) and not inner._is_none():
+                keys += [f"{key}.{name}" for name in _keys(inner)]
     return keys

@@ -4,44 +4,72 @@ import difflib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
+from importlib import import_module
 from pkgutil import resolve_name
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_type_hints
 
-from annotated_types import Len
+from annotated_types import Le, Len
 from omegaconf import DictConfig, OmegaConf
-from pydantic import ConfigDict, ValidationError, create_model
+from omegaconf.errors import MissingMandatoryValue
+from pydantic import ConfigDict, StringConstraints, ValidationError, create_model
 
-from rnnlab.checks import NonNegative, Positive, PositiveInt, Probability, Seed
+from rnnlab.checks import BelowOne, NonNegative, Positive, PositiveInt, Probability, Seed, Threads
 from rnnlab.errors import ConfigError
+from rnnlab.memory import fitting
 
-_ALLOWED = ("rnnlab.", "torch.optim.", "lightning.pytorch.loggers.")
 
-# What we ask of settings that other people's constructors take without saying their range.
+class _Kind(NamedTuple):
+    """What a group's node makes, and the package that its target must be defined in."""
+
+    base: str
+    home: str
+
+
+_GROUPS = {
+    "task": _Kind("rnnlab.tasks.base:Task", "rnnlab"),
+    "model": _Kind("rnnlab.models.base:Model", "rnnlab"),
+    "data": _Kind("rnnlab.data:Data", "rnnlab"),
+    "optimizer": _Kind("torch.optim:Optimizer", "torch.optim"),
+    "scheduler": _Kind("torch.optim.lr_scheduler:LRScheduler", "rnnlab.schedulers"),
+    "trainer": _Kind("rnnlab.trainer:Training", "rnnlab"),
+    "logger": _Kind("lightning.pytorch.loggers:Logger", "lightning.pytorch.loggers"),
+}
+_HOMES = tuple(dict.fromkeys(kind.home for kind in _GROUPS.values()))
+
+# The settings of other people's constructors that can be given here, with what we ask of them:
+# theirs don't say their range, and what is not here would do nothing, or harm.
 _BORROWED: dict[str, Any] = {
-    "lr": Positive,
+    "lr": Annotated[Positive, Le(1e6)],
     "weight_decay": NonNegative,
-    "momentum": NonNegative,
+    "momentum": BelowOne,
+    "dampening": Probability,
     "nesterov": bool,
     "betas": Annotated[list[Probability], Len(2, 2)],
-    "alpha": NonNegative,
-    "eps": NonNegative,
-    "max_iter": PositiveInt,
-    "history_size": PositiveInt,
+    "amsgrad": bool,
+    "alpha": BelowOne,
+    "centered": bool,
+    "eps": Positive,
+    "max_iter": Annotated[PositiveInt, Le(10_000)],
+    "history_size": Annotated[PositiveInt, Le(1000)],
     "line_search_fn": Literal["strong_wolfe"] | None,
     "tolerance_grad": NonNegative,
     "tolerance_change": NonNegative,
+    "project": str,
+    "offline": bool,
+    "save_dir": str,
+    "experiment_name": str,
+    "tracking_uri": str,
 }
 
 _ROOT: dict[str, Any] = {
     "seed": Seed,
-    "threads": PositiveInt,
+    "threads": Threads,
     "monitor": str,
     "mode": Literal["min", "max"],
-    "output_dir": str,
+    "output_dir": Annotated[str, StringConstraints(pattern=r"^[^\x00]+$")],
     "init_from": str | None,
     "choices": dict[str, str | None],
 }
-_GROUPS = ("task", "model", "data", "optimizer", "scheduler", "trainer", "logger")
 
 
 def check(cfg: DictConfig) -> None:
@@ -50,13 +78,16 @@ def check(cfg: DictConfig) -> None:
     Raises:
         ConfigError: one line a problem, each naming the key, what it got and what it takes.
     """
-    tree = OmegaConf.to_container(cfg, resolve=True)
+    try:
+        tree = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except MissingMandatoryValue as error:
+        raise ConfigError(f"{error.full_key} is missing") from error
     assert isinstance(tree, dict)
     root = {str(key): value for key, value in tree.items() if key not in _GROUPS}
     problems = _check_fields("", root, _ROOT, others=[*_GROUPS])
-    for group in _GROUPS:
+    for group, (base, home) in _GROUPS.items():
         if tree.get(group) is not None:
-            problems += _check_node(group, tree[group])
+            problems += _check_node(group, tree[group], resolve_name(base), home)
         elif group != "logger":
             problems.append(f"{group} is missing")
     if problems:
@@ -95,7 +126,7 @@ def build(path: str, node: Any, *given: Any) -> Any:
         for key, value in node.items()
         if key != "_target_"
     }
-    make = _Recipe(_target(node["_target_"]), **settings)
+    make = _Recipe(target(node), **settings)
     make.path = path
     return make(*given) if given or not make.waits else make
 
@@ -121,11 +152,16 @@ class _Recipe(partial[Any]):
 
     def __call__(self, *given: Any) -> Any:
         try:
-            return self.func(*given, **self.keywords)
+            inspect.signature(self.func).bind(*given, **self.keywords)
+        except TypeError as error:
+            raise ConfigError(f"{self.path}: {error}") from error
+        try:
+            with fitting(self.path):
+                return self.func(*given, **self.keywords)
         except ConfigError as error:
             raise ConfigError(self._named(str(error))) from error
-        except (ValueError, TypeError, ImportError) as error:
-            if self.func.__module__.startswith("rnnlab."):
+        except (ValueError, TypeError, ImportError, RuntimeError) as error:
+            if _within("rnnlab", self.func.__module__):
                 raise
             raise ConfigError(f"{self.path}: {error}") from error
 
@@ -138,62 +174,97 @@ class _Recipe(partial[Any]):
 
 
 def target(node: Any) -> Any:
-    """Give the class or function that a node names."""
-    return _target(node["_target_"])
+    """Give the class or function that a node names.
+
+    Raises:
+        ConfigError: it is none that a config may name.
+    """
+    found = _find(node["_target_"])
+    if found is None:
+        raise ConfigError(f"{node['_target_']} is no class or function of {', '.join(_HOMES)}")
+    return found
 
 
 @cache
-def _target(name: str) -> Callable[..., Any]:
-    made = resolve_name(name)
-    if not callable(made):
-        raise TypeError("it can't be called")
-    return made
+def _find(name: str) -> Callable[..., Any] | None:
+    """Find the public class or function of this name that is defined in one of `_HOMES`.
+
+    No module outside them is imported, nothing is called, and no attribute of an attribute is
+    looked up: `rnnlab.run.subprocess.Popen` names nothing.
+    """
+    module, _, last = name.rpartition(".")
+    if not _within(_HOMES, module) or not all(_is_public(part) for part in name.split(".")):
+        return None
+    found = vars(import_module(module)).get(last)
+    if not (inspect.isclass(found) or inspect.isfunction(found)):
+        return None
+    return found if found.__qualname__ == last and _within(_HOMES, found.__module__) else None
 
 
-def _check_node(path: str, node: Any) -> list[str]:
+def _within(homes: str | tuple[str, ...], module: str) -> bool:
+    """Tell whether a module is one of the packages, or in one."""
+    homes = (homes,) if isinstance(homes, str) else homes
+    return any(f"{module}.".startswith(f"{home}.") for home in homes)
+
+
+def _is_public(name: str) -> bool:
+    return name.isidentifier() and not name.startswith("_")
+
+
+def _makes(target: Callable[..., Any], base: type) -> bool:
+    """Tell whether a target is a class of a kind, or a function that says it gives one."""
+    made = target if inspect.isclass(target) else inspect.signature(target).return_annotation
+    return inspect.isclass(made) and issubclass(made, base) and not inspect.isabstract(made)
+
+
+def _check_node(path: str, node: Any, base: type, home: str) -> list[str]:
     """Bind a node, and all nodes inside it, to the signatures of their targets."""
-    if not isinstance(node, dict) or not isinstance(node.get("_target_"), str):
-        return [f"{path} must be a mapping with _target_, got {node!r}"]
-    name = node["_target_"]
-    if not name.startswith(_ALLOWED):
-        return [f"{path}._target_ must begin with one of {', '.join(_ALLOWED)}, got {name}"]
+    if not isinstance(node, dict) or "_target_" not in node:
+        return [f"{path} must be a mapping with _target_, got {_say(node)}"]
+    if not isinstance(node["_target_"], str):
+        return [f"{path}._target_ must be a text, got {_say(node['_target_'])}"]
+    name, why = node["_target_"], ""
     try:
-        target = _target(name)
-    except Exception as error:  # whatever the import raised
-        return [f"{path}._target_ must name a class or function, got {name} ({error})"]
-    ours = name.startswith("rnnlab.")
-    settings = {key: value for key, value in node.items() if key != "_target_"}
+        target = _find(name)
+    except Exception as error:  # whatever a module of ours raised when imported
+        target, why = None, f" ({error})"
+    if target is None or not _within(home, target.__module__) or not _makes(target, base):
+        wanted = f"{path}._target_ must name a kind of {base.__name__} in {home}"
+        return [f"{wanted}, got {_say(name)[1:-1]}{why}"]
+    settings = {str(key): value for key, value in node.items() if key != "_target_"}
+    ours = _within("rnnlab", home)
+    fields = _signature(target, ours)
     inner = {
-        key: value
+        key: kind
         for key, value in settings.items()
-        if isinstance(value, dict) and "_target_" in value
+        if isinstance(value, dict) and (kind := _inner_kind(fields.get(key)))
     }
-    fields = {key: Any if key in inner else kind for key, kind in _signature(target, ours).items()}
+    fields |= dict.fromkeys(inner, Any)
     problems = _check_fields(path, settings, fields, others=[], loose=not ours)
-    for key, value in inner.items():
-        problems += _check_node(f"{path}.{key}", value)
+    for key, kind in inner.items():
+        problems += _check_node(f"{path}.{key}", settings[key], kind, "rnnlab")
     return problems
+
+
+def _inner_kind(annotation: Any) -> type | None:
+    """Give what an annotation asks a node to make: of `Callable[..., Cell]`, `Cell`."""
+    parts = (annotation, *get_args(annotation))
+    ours = (part for part in parts if inspect.isclass(part) and _within("rnnlab", part.__module__))
+    return next(ours, None)
 
 
 def _signature(target: Callable[..., Any], ours: bool) -> dict[str, Any]:
     """Give the config keys of a target with their annotations.
 
-    Ours are its keyword-only parameters. Of other people's we take all but the first positional
-    one, which code gives.
+    Ours are its keyword-only parameters; of other people's we take those that we know.
     """
-    parameters = [
-        p
-        for p in inspect.signature(target).parameters.values()
-        if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
-    ]
-    if ours:
-        function = target.__init__ if inspect.isclass(target) else target
-        hints = get_type_hints(function, include_extras=True)
-        keyword = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
-        return {p.name: hints.get(p.name, Any) for p in keyword}
-    if parameters and parameters[0].default is parameters[0].empty:
-        parameters = parameters[1:]
-    return {p.name: _BORROWED.get(p.name, Any) for p in parameters}
+    parameters = inspect.signature(target).parameters
+    if not ours:
+        return {name: _BORROWED[name] for name in parameters if name in _BORROWED}
+    function = target.__init__ if inspect.isclass(target) else target
+    hints = get_type_hints(function, include_extras=True)
+    keys = [name for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY]
+    return {name: hints.get(name, Any) for name in keys}
 
 
 def _check_fields(
@@ -212,33 +283,37 @@ def _check_fields(
             near = difflib.get_close_matches(key, [*fields, *others], n=1)
             takes = f"it takes {', '.join(fields) or 'none'}"
             hint = f"did you mean {prefix}{near[0]}?" if near else takes
-            problems.append(f"{prefix}{key} is not a setting: {hint}")
+            said = key if key.isprintable() else repr(key)
+            problems.append(f"{prefix}{said} is not a setting: {hint}")
     model = create_model(
         "Settings",
-        __config__=ConfigDict(arbitrary_types_allowed=True, strict=True),
+        __config__=ConfigDict(arbitrary_types_allowed=True, strict=True, allow_inf_nan=False),
         **{_safe(key): (kind, None if loose else ...) for key, kind in fields.items()},  # type: ignore[call-overload]
     )
     try:
         model.model_validate({_safe(key): value for key, value in values.items() if key in fields})
     except ValidationError as error:
         wanted: dict[str, list[str]] = {}
-        got: dict[str, Any] = {}
         for problem in error.errors():
             key = str(problem["loc"][0])[len("field_") :]
             wanted.setdefault(key, []).append(_wants(problem))
-            got[key] = None if problem["type"] == "missing" else values.get(key)
         for key, wants in wanted.items():
             if wants == ["missing"]:
                 problems.append(f"{prefix}{key} is missing")
             else:
-                said = "null" if got[key] is None else repr(got[key])
                 takes = " or ".join(dict.fromkeys(wants))
-                problems.append(f"{prefix}{key} must be {takes}, got {said}")
+                problems.append(f"{prefix}{key} must be {takes}, got {_say(values.get(key))}")
     return problems
 
 
 def _safe(key: str) -> str:
     return f"field_{key}"  # pydantic keeps some names for itself
+
+
+def _say(value: Any) -> str:
+    """Spell a value in a line."""
+    said = "null" if value is None else repr(value)
+    return said if len(said) <= 100 else f"{said[:97]}..."
 
 
 def _wants(problem: Any) -> str:
@@ -254,8 +329,11 @@ def _wants(problem: Any) -> str:
         "int_type": "a whole number",
         "int_from_float": "a whole number",
         "float_type": "a number",
+        "finite_number": "a finite number",
         "bool_type": "true or false",
         "string_type": "a text",
+        "string_unicode": "a text in Unicode",
+        "string_pattern_mismatch": "a text that is not empty",
         "list_type": "a list",
         "too_short": f"a list of {context.get('min_length')}",
         "too_long": f"a list of {context.get('max_length')}",

@@ -8,6 +8,10 @@ class ConfigError(ValueError):
     """A setting is wrong; the message names the key, what it got and what it takes."""
 
 
+class Busy(ConfigError):
+    """Another process trains the run."""
+
+
 class Interrupted(KeyboardInterrupt):
     """Training was told to stop; the message says how to go on.
 

@@ -59,7 +59,7 @@ def sampler(temperature: float, top_k: int | None, generator: torch.Generator) -
     def choose(spec: TaskSpec, output: Tensor) -> Tensor:
         if not isinstance(spec.target, Tokens):
             return output
-        logits = output / temperature
+        logits = output / max(temperature, 1e-20)  # much less would leave no numbers
         if top_k is not None and top_k < logits.shape[-1]:
             least = logits.topk(top_k, dim=-1).values[..., -1:]
             logits = logits.masked_fill(logits < least, -torch.inf)

@@ -21,7 +21,7 @@ from rnnlab.errors import ConfigError
 from rnnlab.files import flush_to_disk, write_whole
 from rnnlab.rank import is_helper
 
-_EVENTS = "events.out.tfevents.*"
+_EVENTS = "events.out.tfevents.*[0-9]"  # and no `.part` that was left of one
 
 
 class Events(TensorBoardLogger):

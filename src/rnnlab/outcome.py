@@ -1,6 +1,9 @@
 """What a finished run writes down: final scores, samples, settings beside them."""
 
-import lightning.pytorch as L
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from lightning.pytorch.loggers.logger import Logger
 
 from rnnlab import checkpoint
 from rnnlab.csv_log import CSVLog
@@ -9,53 +12,58 @@ from rnnlab.exhibits import exhibits
 from rnnlab.experiment import Experiment
 from rnnlab.loggers import Events
 from rnnlab.run import Run
-from rnnlab.timings import timings
 
 
-def write_outcome(
-    run: Run,
-    experiment: Experiment,
-    trainer: L.Trainer,
-    seconds: float,
-) -> None:
-    """Score the best weights on validation and test data, and write everything down.
+class Scores(NamedTuple):
+    """What the best weights scored on held-out data, and on test data group by group."""
 
-    Args:
-        run: where to.
-        experiment: with the best weights.
-        trainer: has trained it.
-        seconds: of this process's training.
-    """
+    val: Mapping[str, float]
+    test: Mapping[str, float]
+    breakdown: Mapping[str, Mapping[str, float]]
+
+
+def final_scores(experiment: Experiment) -> Scores:
+    """Score the best weights on validation and test data."""
     val, test = (
         evaluate(experiment.model, experiment.task, experiment.batches(split))
         for split in ("val", "test")
     )
-    steps = trainer.global_step
+    return Scores(val.compute(), test.compute(), test.breakdown())
+
+
+def write_outcome(
+    run: Run, experiment: Experiment, scores: Scores, steps: int, loggers: Iterable[Logger]
+) -> None:
+    """Write down what training came to.
+
+    Args:
+        run: where to.
+        experiment: with the best weights.
+        scores: theirs.
+        steps: updates done.
+        loggers: what else is told of it.
+    """
     results = {
         "task": experiment.cfg.choices["task"],
         "model": experiment.cfg.choices["model"],
         "train": _last(run, "train/"),
-        "val": val.compute(),
-        "test": test.compute(),
+        "val": scores.val,
+        "test": scores.test,
         "floor": dict(experiment.task.floor),
-        "breakdown": test.breakdown(),
+        "breakdown": scores.breakdown,
         "parameters": experiment.num_parameters,
         "steps": steps,
         "best_step": checkpoint.read(run.file(f"checkpoints/{checkpoint.BEST}"))["global_step"],
         "sequences": steps * experiment.cfg.data.batch_size * experiment.training.accumulate,
     }
     run.write_json("results.json", results)
-    scores = {f"test/{name}": value for name, value in results["test"].items()}
-    for logger in trainer.loggers:
+    on_test = {f"test/{name}": value for name, value in scores.test.items()}
+    for logger in loggers:
         if isinstance(logger, Events):
             _write_samples(run, experiment, logger, steps)
-            logger.log_settings(experiment.cfg, scores)
+            logger.log_settings(experiment.cfg, on_test)
         if not isinstance(logger, CSVLog):  # a curve of training
-            logger.log_metrics(scores, step=steps)
-    if experiment.training.profile:
-        durations = trainer.profiler.recorded_durations  # type: ignore[attr-defined]
-        lines = timings(durations, seconds)
-        run.file("profile.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+            logger.log_metrics(on_test, step=steps)
 
 
 def _write_samples(run: Run, experiment: Experiment, events: Events, step: int) -> None:

@@ -109,11 +109,7 @@ def check_changes(cfg: DictConfig, at: Point) -> None:
     if at.file is None:
         return
     old, new = (
-        {
-            key: value
-            for key, value in flat(tree).items()
-            if not key.startswith(("choices", "output_dir"))
-        }
+        {key: value for key, value in flat(tree).items() if not key.startswith("choices")}
         for tree in (at.config, OmegaConf.to_container(cfg, resolve=True))
     )
     problems = [

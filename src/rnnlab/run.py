@@ -11,11 +11,12 @@ import shutil
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
@@ -23,7 +24,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from rnnlab import rank
 from rnnlab.curve import read_curve
-from rnnlab.errors import ConfigError
+from rnnlab.errors import Busy, ConfigError
 from rnnlab.files import write_whole
 
 if TYPE_CHECKING:
@@ -48,8 +49,18 @@ class Run:
     path: Path
 
     @classmethod
-    def create(cls, cfg: DictConfig) -> "Run":
-        """Make a new directory, with the config in it from the beginning.
+    def create(
+        cls,
+        cfg: DictConfig,
+        place: Path | None = None,
+        words: Mapping[str, str] = MappingProxyType({}),
+    ) -> "Run":
+        """Make a new directory, with config and run card in it from the beginning.
+
+        Args:
+            cfg: the whole config.
+            place: the directory; `None` for `<output_dir>/<task>/<model>/<time>-<hash>`.
+            words: what was said of it on the command line, key -> value.
 
         Raises:
             ConfigError: it can't be made.
@@ -57,9 +68,13 @@ class Run:
         if rank.is_helper():
             return cls(Path(os.environ[rank.DIRECTORY]))
         text = OmegaConf.to_yaml(cfg, resolve=True)
-        digest = hashlib.sha256(text.encode()).hexdigest()[:6]
-        parent = Path(cfg.output_dir) / str(cfg.choices["task"]) / str(cfg.choices["model"])
-        run = cls(_make_directory(parent, f"{_now():%Y-%m-%d_%H-%M-%S}-{digest}", text.encode()))
+        if place is None:
+            digest = hashlib.sha256(text.encode()).hexdigest()[:6]
+            parent = Path(cfg.output_dir) / str(cfg.choices["task"]) / str(cfg.choices["model"])
+            place = parent / f"{_now():%Y-%m-%d_%H-%M-%S}-{digest}"
+        card = json.dumps({"status": "begun", "overrides": dict(words)}) + "\n"
+        files = {"config.yaml": text.encode(), "run.json": card.encode()}
+        run = cls(_make_directory(place.parent, place.name, files))
         os.environ[rank.DIRECTORY] = str(run.path)
         return run
 
@@ -85,11 +100,18 @@ class Run:
         """Give the path of something in the directory, there or not.
 
         Raises:
-            ConfigError: it leads out of the directory, through a link.
+            ConfigError: it leads out of the directory, through a link, or is a device or a pipe.
         """
         path = self.path / name
-        if not path.resolve().is_relative_to(self.path.resolve()):
+        try:
+            inside = path.resolve().is_relative_to(self.path.resolve())
+            odd = path.exists() and not (path.is_file() or path.is_dir())
+        except (OSError, RuntimeError) as error:  # links in a circle
+            raise ConfigError(f"{path} can't be followed: {error}") from error
+        if not inside:
             raise ConfigError(f"{path} leads out of the run directory: it won't be followed")
+        if odd:
+            raise ConfigError(f"{path} is neither a file nor a directory")
         return path
 
     def figure(self, name: str) -> Path:
@@ -112,7 +134,7 @@ class Run:
         try:
             lock.acquire()
         except Timeout as error:
-            raise ConfigError(f"{self.path} is being trained by another process") from error
+            raise Busy(f"{self.path} is being trained by another process") from error
         except OSError as error:
             raise ConfigError(f"{self.path} can't be written to: {error.strerror}") from error
         try:
@@ -123,14 +145,9 @@ class Run:
     @cached_property
     def config(self) -> DictConfig:
         """The resolved config."""
-        try:
-            cfg = OmegaConf.load(self.file("config.yaml"))
-        except Exception as error:
-            # OmegaConf lets its yaml parser's and decoder's errors through as they are.
-            raise ConfigError(f"{self.path / 'config.yaml'} can't be read: {error}") from error
-        if not isinstance(cfg, DictConfig):
-            raise ConfigError(f"{self.path / 'config.yaml'} must hold a mapping")
-        return cfg
+        from rnnlab.compose import read_config
+
+        return read_config(self.file("config.yaml"))
 
     @property
     def card(self) -> dict[str, Any]:
@@ -186,7 +203,7 @@ class Run:
         Raises:
             ConfigError: they aren't.
         """
-        known = self.card.get("fingerprint") if self.file("run.json").is_file() else None
+        known = self.card.get("fingerprint") if self.file("run.json").exists() else None
         if known not in (None, task.fingerprint()):
             raise ConfigError(
                 "task: its symbols or sizes are not those that the model learnt; settings differ, "
@@ -213,22 +230,25 @@ class Run:
                 "status": "running",
                 "command": command,
                 "started": card.get("started", now),
+                "overrides": card.get("overrides", {}),
                 **_environment(),
                 **facts,
                 "sessions": [*card.get("sessions", []), session],
             },
         )
 
-    def end(self, status: str, step: int, costs: dict[str, float]) -> None:
+    def end(self, status: str, step: int, costs: dict[str, float], reason: str = "") -> None:
         """Write down how training ended.
 
         Args:
             status: `finished`, `interrupted`, `diverged` or `failed`.
             step: updates that are kept.
             costs: of these updates, over all sessions.
+            reason: why it didn't finish.
         """
         card = self.card
         ended = {"status": status, "ended": _now().isoformat(timespec="seconds")}
+        ended |= {"reason": reason} if reason else {}
         *before, session = card["sessions"]
         sessions = [*before, {**session, **ended, "last_step": step}]
         rounded = {name: round(value, 3) for name, value in costs.items()}
@@ -241,8 +261,12 @@ class Run:
 
     def append_line(self, name: str, value: Any) -> None:
         """Add a line of JSON to a file."""
-        with self.file(name).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(value, ensure_ascii=False) + "\n")
+        path = self.file(name)
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(value, ensure_ascii=False) + "\n")
+        except OSError as error:
+            raise ConfigError(f"{path} can't be written: {error.strerror}") from error
 
     def _read(self, name: str) -> dict[str, Any]:
         path = self.file(name)
@@ -257,12 +281,13 @@ class Run:
         return loaded
 
 
-def _make_directory(parent: Path, name: str, config: bytes) -> Path:
-    """Put a directory with a config in place; runs of the same second get a number."""
+def _make_directory(parent: Path, name: str, files: Mapping[str, bytes]) -> Path:
+    """Put a directory with files in place; runs of the same second get a number."""
     part = parent / f".{name}.{uuid.uuid4().hex}.part"
     try:
         part.mkdir(parents=True)
-        (part / "config.yaml").write_bytes(config)
+        for file, content in files.items():
+            (part / file).write_bytes(content)
         for number in range(1, 10_000):
             path = parent / (name if number == 1 else f"{name}-{number}")
             try:

@@ -5,10 +5,11 @@ import logging
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
+from types import MappingProxyType
 from typing import Any
 
 import lightning.pytorch as L
@@ -40,15 +41,26 @@ from rnnlab.errors import (
 from rnnlab.evaluation import evaluate
 from rnnlab.experiment import Experiment
 from rnnlab.loggers import Events, close, flat_settings, service
+from rnnlab.models.reach import check_taps
 from rnnlab.module import SequenceModule
-from rnnlab.outcome import write_outcome
+from rnnlab.outcome import final_scores, write_outcome
 from rnnlab.randomness import seed_globals
 from rnnlab.rank import is_helper
 from rnnlab.run import Run
+from rnnlab.timings import timings
 
 
-def train(cfg: DictConfig) -> Run:
+def train(
+    cfg: DictConfig,
+    place: Path | None = None,
+    words: Mapping[str, str] = MappingProxyType({}),
+) -> Run:
     """Run a whole experiment, and give its directory.
+
+    Args:
+        cfg: the whole config.
+        place: the directory, if it is not to be named by task, model and time.
+        words: what was said of it on the command line, for the run card.
 
     Raises:
         ConfigError: before anything is written.
@@ -57,8 +69,8 @@ def train(cfg: DictConfig) -> Run:
         RunLost: the run directory can't be written any more.
     """
     cfg = _anchored(cfg)
-    experiment, module, extra = _prepare(cfg)
-    run = Run.create(cfg)
+    experiment, module, extra = prepare(cfg)
+    run = Run.create(cfg, place, words)
     with run.locked():
         _train(run, experiment, module, extra, resuming.BEGINNING)
     return run
@@ -78,12 +90,12 @@ def resume(run: Run, words: list[str]) -> Run:
         Interrupted: as for `train`, and so are the others.
     """
     with run.locked():
-        cfg = resuming.settings(run, words)
+        cfg = _anchored(resuming.settings(run, words))
         at = resuming.point(run)
         resuming.check_changes(cfg, at)
         if cfg == run.config and is_finished(run):
             return run
-        experiment, module, extra = _prepare(cfg)
+        experiment, module, extra = prepare(cfg, at)
         run.check_fingerprint(experiment.task)
         total = experiment.training.total_steps(cfg.data.batch_size)
         if total < at.step:
@@ -100,7 +112,9 @@ def is_finished(run: Run) -> bool:
     return run.file("run.json").is_file() and run.card.get("status") == "finished"
 
 
-def _prepare(cfg: DictConfig) -> tuple[Experiment, SequenceModule, Logger | None]:
+def prepare(
+    cfg: DictConfig, at: resuming.Point = resuming.BEGINNING
+) -> tuple[Experiment, SequenceModule, Logger | None]:
     """Build all that trains, and refuse what can't be."""
     experiment = Experiment.assemble(cfg)
     experiment.training.check(cfg.data.batch_size)
@@ -115,7 +129,9 @@ def _prepare(cfg: DictConfig) -> tuple[Experiment, SequenceModule, Logger | None
     trial = module.make_optimizer([torch.nn.Parameter(torch.zeros(1))])  # refuses bad settings now
     module.make_scheduler(trial, experiment.training.max_steps, cfg.mode)
     _check_monitor(experiment)
-    if cfg.init_from is not None:
+    curriculum = experiment.data.curriculum
+    check_taps(experiment.model, experiment.task, curriculum.end if curriculum else None)
+    if cfg.init_from is not None and at.file is None:
         _take_weights(experiment, cfg.init_from)
     return experiment, module, service(cfg)
 
@@ -140,14 +156,19 @@ def _train(
             cfg.data.batch_size, [*callbacks, checkpoints, signals], loggers
         )
         if trainer.is_global_zero:
-            run.begin(at.step, _facts(experiment, trainer))
+            run.begin(at.step, facts(experiment, str(trainer.strategy.root_device)))
             if extra:
                 extra.log_hyperparams(flat_settings(cfg))
         seed_globals(cfg.seed, "training", trainer.global_rank)
         _fit(trainer, module, experiment, at)
         if trainer.is_global_zero:
             experiment.load_weights(run.file(f"checkpoints/{checkpoint.BEST}"))
-            write_outcome(run, experiment, trainer, time.perf_counter() - began)
+            scores = final_scores(experiment)
+            write_outcome(run, experiment, scores, trainer.global_step, trainer.loggers)
+            if experiment.training.profile:
+                durations = trainer.profiler.recorded_durations  # type: ignore[attr-defined]
+                lines = timings(durations, time.perf_counter() - began)
+                run.file("profile.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _fit(
@@ -178,14 +199,14 @@ def _written_down(
     run: Run, checkpoints: Checkpoints, signals: Signals, loggers: list[Logger]
 ) -> Iterator[None]:
     """Say how training ended: in the run card, and in the error."""
-    status, excepthook = "failed", threading.excepthook
+    status, reason, excepthook = "failed", "", threading.excepthook
     # TensorBoard's thread gives us what went wrong, and need not print it too.
     threading.excepthook = lambda it: None if issubclass(it.exc_type, OSError) else excepthook(it)
     try:
         yield
         status = "finished"
     except Diverged as error:
-        status = "diverged"
+        status, reason = "diverged", str(error)
         raise Diverged(f"{error}; {_saved(checkpoints)} in {run.path}") from error
     except (Stopped, KeyboardInterrupt, SystemExit) as error:
         status = "interrupted"
@@ -203,7 +224,7 @@ def _written_down(
         if not is_helper():
             # Of a directory that is lost the error has told.
             with contextlib.suppress(OSError, ConfigError):
-                run.end(status, checkpoints.saved_step, checkpoints.costs)
+                run.end(status, checkpoints.saved_step, checkpoints.costs, reason)
                 for logger in loggers:
                     close(logger)
 
@@ -217,12 +238,12 @@ def _saved(checkpoints: Checkpoints) -> str:
     return f"saved at update {step}" if step else "nothing saved yet"
 
 
-def _facts(experiment: Experiment, trainer: L.Trainer) -> dict[str, Any]:
+def facts(experiment: Experiment, device: str) -> dict[str, Any]:
     """Give what the run card says of this training."""
     return {
         "seed": experiment.cfg.seed,
         "threads": experiment.cfg.threads,
-        "device": str(trainer.strategy.root_device),
+        "device": device,
         "determinism": experiment.training.determinism,
         "fingerprint": experiment.task.fingerprint(),
         "parameters": experiment.num_parameters,

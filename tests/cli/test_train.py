@@ -86,27 +86,6 @@ def test_the_last_line_is_the_directory_and_the_report_comes_before(call, tmp_pa
     assert run.path.parent == tmp_path / "copy" / "elman"
 
 
-def test_a_grid_runs_every_combination(call, tmp_path):
-    status, _, _ = call("-m", *tiny(tmp_path), "model=elman,gru")
-    assert status == 0
-    runs = [Run.load(path) for path in sorted(tmp_path.glob("copy/*/*"))]
-    assert sorted(run.results["model"] for run in runs) == ["elman", "gru"]
-    assert {run.card["status"] for run in runs} == {"finished"}
-
-
-def test_a_mistake_in_one_run_of_a_grid_stops_none_of_the_others(call, tmp_path):
-    status, out, err = call("-m", *tiny(tmp_path), "model.cell.hidden_size=0,4,x,5")
-    assert status == 2
-    runs = [Run.load(path) for path in sorted(tmp_path.glob("copy/*/*"))]
-    assert sorted(run.config.model.cell.hidden_size for run in runs) == [4, 5]
-    assert all(str(run.path) in out for run in runs)
-    last = [line for line in err.splitlines() if line.startswith("rnnlab-train: ")]
-    assert [line.rsplit(": ", 1)[1] for line in last] == [
-        "model.cell.hidden_size must be 1 or more, got 0",
-        "model.cell.hidden_size must be a whole number, got 'x'",
-    ]
-
-
 def test_the_config_is_printed_and_nothing_is_run(call, place):
     status, out, _ = call("--cfg", "job", "task=copy", "task.delay=7")
     assert status == 0
@@ -180,7 +159,7 @@ def test_a_table_of_pairs_that_cannot_be_learnt_from_is_named(call, place, tmp_p
         (["monitor=val/nothing"], "monitor must be one of val/loss"),
         (["model=jordan", "model.dropout=0.5"], "model.dropout must be 0 with one layer"),
         (["trainer.precision=16-mixed"], "trainer.precision=16-mixed needs trainer=gpu"),
-        (["task._target_=os.system"], "task._target_ must begin with one of rnnlab."),
+        (["task._target_=os.system"], "task._target_ must name a kind of Task in rnnlab, got os.system"),
     ],
 )
 def test_a_mistake_is_status_2_and_leaves_no_run_behind(call, place, words, said):

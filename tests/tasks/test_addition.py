@@ -38,6 +38,26 @@ def test_sums_are_right(layout: Layout, order: str, length: int):
         assert (len(left), len(right)) == (length, length)
 
 
+@pytest.mark.parametrize(("low", "high"), [(1, 1), (1, 12), (3, 3), (5, 9)])
+def test_the_floor_of_columns_is_a_sum_over_all_carries(low: int, high: int):
+    task = AdditionBinary("stream", 0, length=high, min_length=low)
+    carries = [(1 - 0.5**place) / 2 for place in range(high + 1)]
+    wrong = sum(carries[place] for length in range(low, high + 1) for place in range(length + 1))
+    steps = sum(length + 1 for length in range(low, high + 1))
+    assert task.floor["accuracy"] == pytest.approx(1 - wrong / steps, abs=1e-12)
+
+
+def test_the_floor_of_long_numbers_takes_no_time():
+    floor = AdditionBinary("stream", 0, length=2**53, min_length=1).floor
+    assert floor["accuracy"] == pytest.approx(0.5)
+
+
+def test_marked_sequences_of_one_step_are_refused():
+    task = AdditionMarked("stream", 0, length=9, min_length=None)
+    with pytest.raises(ConfigError, match="length must be 2 or more, got 1"):
+        task.sample("train", 0, 3, length=1)
+
+
 @pytest.mark.parametrize("order", ["most", "least"])
 def test_the_order_is_that_of_the_symbols_said(order: str):
     task = addition(order=order)

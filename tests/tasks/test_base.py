@@ -1,12 +1,16 @@
 """Loss, metrics and true means, by hand-made batches."""
 
 import math
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
 import torch
 from torch import Tensor
 
+from rnnlab.catalogue import describe
+from rnnlab.compose import compose
+from rnnlab.config import build
 from rnnlab.spec import Batch, Reals, TaskSpec, Tokens
 from rnnlab.tasks.base import Task
 
@@ -156,3 +160,34 @@ def test_a_stream_of_numbers_belongs_to_seed_split_and_index() -> None:
     streams = {key: numbers(*key) for key in keys}
     assert len(set(streams.values())) == len(keys)
     assert streams == {key: numbers(*key) for key in keys}
+
+
+# Lengths
+
+LAYOUTS = {"elman": "stream", "seq2seq": "encoder_decoder"}
+
+
+@pytest.mark.parametrize("model", ["elman", "seq2seq"])
+@pytest.mark.parametrize("name", [name for name in describe("task") if name != "next_char"])
+def test_no_training_sequence_is_longer_than_the_longest(name: str, model: str) -> None:
+    task = build("task", compose([f"task={name}"]).task, LAYOUTS[model], 0)
+    for length in (None, 3):
+        batches = [task.sample("train", index, 64, length=length) for index in range(20)]
+        read = [batch.input if batch.source is None else batch.source for batch in batches]
+        found, longest = max(part.shape[1] for part in read), task.longest(length)
+        assert found <= longest <= 2 * found
+        if name not in ("translation", "oscillation_clamped"):  # bounded; more is clamped
+            assert longest - found <= (name == "addition_binary")  # draws 1 length of 12 a batch
+
+
+def test_what_the_state_is_clamped_to_is_read_too() -> None:
+    words = ["task=oscillation_clamped", "task.clamped_points=3", "task.length=7"]
+    assert build("task", compose(words).task, "stream", 0).longest() == 7 + 3 * 2
+    assert build("task", compose(words).task, "encoder_decoder", 0).longest() == 3
+
+
+def test_a_text_goes_on_so_that_nothing_is_longest(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("the dog sleeps on. " * 40)
+    words = ["task=next_char", f"task.path={tmp_path / 'text'}", "task.length=12"]
+    assert build("task", compose(words).task, "stream", 0).longest() is None
+    assert build("task", compose(words).task, "encoder_decoder", 0).longest() == 6

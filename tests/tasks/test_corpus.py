@@ -1,3 +1,4 @@
+import os
 import sys
 from pathlib import Path
 
@@ -96,6 +97,9 @@ def test_a_package_without_plays_is_refused(
     [
         (b"one\ntwo\n", "one\ntwo\n"),
         (b"one\r\ntwo\rthree", "one\ntwo\nthree"),
+        (b"\r\r\n\n\r", "\n\n\n\n"),
+        (b"x" * 10**6, "x" * 10**6),
+        ("e\u0301 \u2028\u0085\ufeff".encode(), "e\u0301 \u2028\u0085\ufeff"),
         (b"\xef\xbb\xbfone", "one"),
         ("ça va? 🙂👍🏽\n".encode(), "ça va? 🙂👍🏽\n"),
     ],
@@ -118,6 +122,10 @@ def test_a_file_is_read_as_utf8_without_mark_or_carriage_returns(
         (b"\xef\xbb\xbfcaf\xe9!", "byte 0xe9 at offset 6"),
         (b"a\0caf\xe9!", "byte 0x00 at offset 1"),
         ("one".encode("utf-16"), "byte 0xff at offset 0"),
+        ("one".encode("utf-16-be"), "byte 0x00 at offset 0"),
+        ("café!".encode("latin-1"), "byte 0xe9 at offset 3"),
+        (b"\xed\xa0\x80", "byte 0xed at offset 0"),  # half of a pair
+        (b"\xc0\x80", "byte 0xc0 at offset 0"),  # a long way to say NUL
     ],
 )
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path, data: bytes, message: str) -> None:
@@ -132,14 +140,45 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         read_text(str(tmp_path / "missing"))
 
 
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("~nobody-of-that-name/text", "which is in nobody's home directory"),
+        ("x" * 5000, "which can't be read: File name too long"),
+        ("nul\0byte", "which is no file"),
+        ("", "which is a directory"),
+        ("/dev/zero", "which is no file"),
+    ],
+)
+def test_a_path_that_leads_to_no_file_is_refused(path: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^task\.path must be a UTF-8 text file, got .*{said}"):
+        read_text(path)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match="which is no file"):
+        read_text(str(tmp_path / "pipe"))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_or_directory_without_permission_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir()
+    file = tmp_path / "closed" / "text"
+    file.write_text("secret")
+    for path in (file, file.parent):
+        path.chmod(0)
+        with pytest.raises(ConfigError, match="which can't be read: Permission denied"):
+            read_text(str(file))
+        path.chmod(0o700)
+
+
 def test_a_directory_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"task\.path must be .*which is a directory"):
         read_text(str(tmp_path))
 
 
-def test_a_file_without_permission_is_refused(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_refusal_to_read_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = tmp_path / "text"
     file.write_text("secret")
 

@@ -299,11 +299,11 @@ def _bad(name: str, content: bytes | None, message: str):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        _bad("missing", None, "No such file"),
-        _bad("empty", b"", "got 0"),
+        _bad("missing", None, "is no file"),
+        _bad("empty", b"", "is empty"),
         _bad("few", b"a\tb\n" * 30, "10 pairs or more with different sources, got 1"),
         _bad("not_utf8", b"caf\xe9\tcoffee\n", "UTF-8"),
-        _bad("nul", b"a\tb\0\n", "NUL"),
+        _bad("nul", b"a\tb\0\n", "binary"),
         _bad("binary", bytes(range(256)), "UTF-8"),
         _bad("no_tab", b"a\tb\nc d\n", "line 2 .* 'c d'"),
         _bad("two_tabs", b"a\tb\tc\n", "line 1 "),
@@ -332,6 +332,13 @@ def test_settings_that_would_do_nothing_are_refused(tmp_path: Path):
         translation(max_clauses=None)
     with pytest.raises(ConfigError, match="length"):
         translation(max_clauses=None, path=path).sample("test", 0, 2, length=3)
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_any_line_ends_part_pairs(tmp_path: Path, end: bytes):
+    path = tmp_path / "pairs.tsv"
+    path.write_bytes(end.join(b"a%d\tb%d" % (i, i) for i in range(12)) + end)
+    assert texts(translation(max_clauses=None, path=str(path)), "test", n=9) == [("a8", "b8")]
 
 
 def test_windows_line_ends_and_a_byte_order_mark_are_read(tmp_path: Path):

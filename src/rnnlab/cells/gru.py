@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rnnlab.cells.base import Cell, last_real
-from rnnlab.checks import Positive, PositiveInt
+from rnnlab.checks import Positive, PositiveInt, Real
 from rnnlab.init import InputInit, RecurrentInit, init_input, init_recurrent
 
 
@@ -35,7 +35,7 @@ class GRU(Cell):
         input_size: int,
         *,
         hidden_size: PositiveInt,
-        update_bias: float,
+        update_bias: Real,
         input_init: InputInit,
         recurrent_init: RecurrentInit,
         recurrent_scale: Positive,

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rnnlab.cells.base import Cell, last_real
-from rnnlab.checks import Positive, PositiveInt
+from rnnlab.checks import Positive, PositiveInt, Real
 from rnnlab.errors import ConfigError
 from rnnlab.init import InputInit, RecurrentInit, init_input, init_recurrent
 
@@ -58,10 +58,10 @@ class LSTM(Cell):
         input_size: int,
         *,
         hidden_size: PositiveInt,
-        input_bias: float | None,
-        forget_bias: float | None,
-        candidate_bias: float,
-        output_bias: float,
+        input_bias: Real | None,
+        forget_bias: Real | None,
+        candidate_bias: Real,
+        output_bias: Real,
         forget_gate: bool,
         peepholes: bool,
         chrono_steps: PositiveInt | None,

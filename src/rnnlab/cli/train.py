@@ -2,13 +2,14 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from rnnlab.cli.exits import command, status_of
+from rnnlab.cli.exits import command
 from rnnlab.errors import ConfigError, Diverged, RunLost
 from rnnlab.rank import is_helper
 
@@ -52,56 +53,80 @@ def _main() -> None:
     from hydra.errors import HydraException
     from hydra.types import RunMode
 
-    from rnnlab.compose import VERSION_BASE, config_directory, explain, with_choices
+    from rnnlab.cli import sweeps
+    from rnnlab.compose import VERSION_BASE, config_directory, explain, take_own, with_choices
+    from rnnlab.sweep.jobs import Job, spell
 
     options: dict[str, Any] = {"config_path": str(config_directory()), "config_name": "train"}
     if VERSION_BASE is not None:
         options["version_base"] = VERSION_BASE
 
+    overrides = _overrides(sys.argv[1:])
+    many = bool({"-m", "--multirun"} & set(sys.argv)) or any(w[:6] == "sweep=" for w in overrides)
+    fixed = sweeps.fixed(overrides)
+    sweep = Path()
     composed = False
-    problems: list[tuple[str, Exception]] = []
+    problems: list[Exception] = []
 
     @hydra.main(**options)
     def run(cfg: DictConfig) -> None:
         nonlocal composed
         composed = True
         chosen = HydraConfig.get()
-        name = ""
-        if chosen.mode == RunMode.MULTIRUN:
-            name = f"run {chosen.job.num + 1}: {' '.join(chosen.overrides.task)}"
-            if not is_helper():
-                print(f"\n{name}", file=sys.stderr)
+        own = take_own(cfg)
+        said = OmegaConf.to_container(chosen.overrides.task, resolve=False)
+        words = {
+            key: value
+            for key, _, value in (str(word).partition("=") for word in said)
+            if key not in ("sweep", "sweep_name", "on_error", "dry_run", "output_dir")
+        }
         try:
-            _train(with_choices(cfg, chosen.runtime.choices))
+            cfg = with_choices(cfg, chosen.runtime.choices)
+            if chosen.mode == RunMode.MULTIRUN:
+                label = spell(words, [key for key in words if key not in fixed])
+                sweeps.do(Job(sweep, cfg, words), f"{chosen.job.num + 1}  {label}", **own)
+            else:
+                _train(cfg, words, dry_run=own["dry_run"])
         except (ConfigError, Diverged, RunLost) as error:
-            # Hydra would add a line of its own; and the next run of a grid may do better.
-            problems.append((f"{name}: {error}" if name else str(error), error))
+            problems.append(error)  # Hydra would add a line of its own
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # gives us its errors, for one clear line and status 2
     try:
-        run()
+        if many:
+            name = sweeps.named(overrides)
+            sys.argv += name
+            sweep = sweeps.begin([*overrides, *name])
+        with sweeps.hydra_notes(overrides) as notes:
+            sys.argv += notes
+            run()
     except Exception as error:
         # Hydra lets some mistakes through as bare ValueErrors; before our part none is a bug here.
         if composed and not isinstance(error, (HydraException, OmegaConfBaseException)):
             raise
-        words = sys.argv[1:]
-        overrides = [
-            word
-            for before, word in zip(["", *words], words, strict=False)
-            if not word.startswith("-") and before not in ("--cfg", "-c", "--package", "-p")
-        ]
-        grid = bool({"-m", "--multirun"} & set(words))
-        raise ConfigError(explain(error, overrides, grid=grid)) from error
+        raise ConfigError(explain(error, overrides, grid=many)) from error
     if problems:
-        worst = max((error for _, error in problems), key=status_of)
-        raise type(worst)("\n".join(text for text, _ in problems))
+        raise problems[0]
+    if many and not is_helper():
+        sweeps.end(sweep)
 
 
-def _train(cfg: DictConfig) -> None:
-    from rnnlab.training import train
+def _overrides(words: list[str]) -> list[str]:
+    """Give the words that are settings, and not options or what belongs to those."""
+    return [
+        word
+        for before, word in zip(["", *words], words, strict=False)
+        if not word.startswith("-") and before not in ("--cfg", "-c", "--package", "-p")
+    ]
 
-    OmegaConf.resolve(cfg)
-    _tell(lambda: train(cfg))
+
+def _train(cfg: DictConfig, words: Mapping[str, str], *, dry_run: bool) -> None:
+    from rnnlab.training import prepare, train
+
+    if dry_run:
+        prepare(cfg)
+        print("nothing is wrong with these settings, and nothing was done")
+        return
+    _tell(lambda: train(cfg, words=words))
 
 
 def _tell(make: Callable[[], "Run"]) -> None:

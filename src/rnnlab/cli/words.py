@@ -4,8 +4,6 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
-
 from rnnlab.config import check_values, near
 from rnnlab.errors import ConfigError
 
@@ -33,12 +31,13 @@ def parse(
     rest = []
     for word in words:
         key, equals, value = word.partition("=")
-        if not equals:
+        if not key or not equals:
             raise ConfigError(f"{word!r} can't be read as KEY=VALUE{near(word, list(fields))}")
         if key in fields:
             own[key] = _read(value, fields[key])
         elif "." not in key and key not in _ROOT:
-            raise ConfigError(f"{key} is not a setting{near(key, list(fields))}")
+            said = key if key.isprintable() else repr(key)
+            raise ConfigError(f"{said} is not a setting{near(key, list(fields))}")
         else:
             rest.append(word)
     if "run" not in own:
@@ -51,7 +50,9 @@ def _read(value: str, kind: Any) -> Any:
     """Read a value; one that is to be a text is never taken for a number."""
     if kind is str or (kind == str | None and value != "null"):
         return value
-    try:
-        return yaml.safe_load(value)
-    except yaml.YAMLError:
-        return value
+    for read in (int, float):
+        try:
+            return read(value)
+        except ValueError:
+            continue
+    return {"null": None, "true": True, "false": False}.get(value, value)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rnnlab.cells import Cell, Jordan, Stack, unroll_within
-from rnnlab.checks import DropoutRate, PositiveInt
+from rnnlab.checks import BelowOne, Layers, PositiveInt
 from rnnlab.errors import ConfigError
 from rnnlab.models.base import Model
 from rnnlab.spec import Batch, Layout, Reals, TaskSpec, Tokens
@@ -44,8 +44,8 @@ class Stream(Model):
         context_size: int = 0,
         *,
         cell: Callable[..., Cell],
-        num_layers: PositiveInt,
-        dropout: DropoutRate,
+        num_layers: Layers,
+        dropout: BelowOne,
         embedding_size: PositiveInt | None,
         initial_state: Literal["zero", "learned"],
         horizon: PositiveInt | None,

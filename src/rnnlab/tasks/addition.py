@@ -36,6 +36,8 @@ class Addition(Transduction):
         answer_order: which digit of the answer comes first.
     """
 
+    lengths: Lengths
+
     def __init__(
         self,
         layout: Layout,
@@ -53,6 +55,11 @@ class Addition(Transduction):
         """Spell an answer, most significant digit first."""
         said = self.words(ids)
         return self.join(said[::-1] if self.reversed else said)
+
+    def most_symbols(self, length: int | None) -> tuple[int, int]:
+        """Give the symbols of two of the longest numbers and their plus, and of their sum."""
+        digits = self.lengths.most if length is None else length
+        return 2 * digits + 1, digits + 1
 
     def pairs(self, split: Split, index: int, batch_size: int, length: int | None) -> Pairs:
         """Draw problems until the split has enough of its own."""
@@ -105,6 +112,8 @@ class AdditionBinary(Task):
         length: most bits of a number.
         min_length: fewest bits; each batch draws its own number. `null` is always `length`.
     """
+
+    lengths: Lengths
 
     def __init__(
         self, layout: Layout, seed: int, *, length: PositiveInt, min_length: PositiveInt | None
@@ -176,6 +185,7 @@ class AdditionMarked(Task):
         min_length: fewest steps; each batch draws its own number. `null` is always `length`.
     """
 
+    lengths: Lengths
     tolerance = 0.04
 
     def __init__(
@@ -200,6 +210,8 @@ class AdditionMarked(Task):
         rng = self.rng(split, index)
         if length is None:
             length = self.lengths.draw(rng)
+        if length < 2:
+            raise ConfigError(f"length must be 2 or more, got {length}")
         rows, half = np.arange(batch_size), length // 2
         steps = np.zeros((batch_size, length, 2), dtype=np.float32)
         steps[:, :, 0] = rng.random((batch_size, length), dtype=np.float32)
@@ -244,11 +256,11 @@ def _column_floor(low: int, high: int) -> dict[str, float]:
     The carry into place i is 1 with probability (1 - 2^-i) / 2, so no carry is the better guess
     everywhere. A column 00 tells a little more than others: the last one is always 00.
     """
-    carry = (1 - 0.5 ** np.arange(high + 1)) / 2
-    lengths = range(low, high + 1)
-    others = sum(carry[:length].sum() for length in lengths)
-    last = sum(carry[length] for length in lengths)
-    steps, batches = sum(lengths), len(lengths)
+    batches = high - low + 1
+    steps = batches * (low + high) / 2
+    halves = 2 * 0.5**low - 0.5**high  # sum of 2^-length
+    others = (steps - 2 * batches + 2 * halves) / 2  # carries into all columns but the last
+    last = (batches - halves) / 2
     weights = np.array([0.75 * steps, 0.25 * steps + batches])
     rates = np.array([0.75 * others, 0.25 * others + last]) / weights
     nats = np.array([_entropy(rate) for rate in rates])

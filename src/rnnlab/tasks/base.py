@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from rnnlab.errors import ConfigError
 from rnnlab.randomness import generator
 from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
+from rnnlab.tasks.lengths import Lengths
 
 
 class Mean(NamedTuple):
@@ -39,12 +40,14 @@ class Task(ABC):
         scores_free_run: whether running free of the targets is scored too (it is where answers
             are fed back and have one right continuation).
         end: the token after which an answer is over, or `None`.
+        lengths: what `length` and `min_length` say, where a task draws its own lengths.
     """
 
     spec: TaskSpec
     floor: Mapping[str, float]
     scores_free_run: bool = True
     end: int | None = None
+    lengths: Lengths | None = None
 
     def __init__(self, layout: Layout, seed: int) -> None:
         self.layout = layout
@@ -59,6 +62,21 @@ class Task(ABC):
         `length` replaces the configured length: a longer test, a step of a curriculum. What it
         counts (symbols, digits, bits, steps) is the task's `length` key.
         """
+
+    def longest(self, length: int | None = None) -> int | None:
+        """Count the steps that reach back from the end of the longest training sequence.
+
+        Of the encoder-decoder layout it is the source; what the state is clamped to counts too.
+        `None` where sequences go on from batch to batch. `length` is as for `sample`.
+        """
+        if length is None and self.lengths is not None:
+            length = self.lengths.most
+        batch = self.sample("train", 0, 1, length=length)
+        if batch.first is not None:
+            return None
+        read = batch.input if batch.source is None else batch.source
+        clamped = 0 if batch.initial is None else -(-batch.initial.shape[1] // read.shape[2])
+        return read.shape[1] + clamped
 
     def num_batches(self, split: Split, batch_size: int) -> int | None:  # noqa: ARG002
         """How many batches a split holds before it repeats; `None` means no end."""

@@ -20,7 +20,6 @@ _CONNECTIVES = (
     (("because", "parce que"), ("because", "parce qu'")),
 )
 _FEW = 12  # contents; a kind with fewer in a split is drawn there in proportion more rarely
-_PARTS = 4  # connective, subject, verb, object
 
 
 class Contents(NamedTuple):
@@ -49,6 +48,7 @@ class Clauses:
 
     Attributes:
         phrases: pairs of texts; phrase 0 is empty.
+        parts: the phrases that can be connective, subject, verb and object of a clause.
         contents: of each split.
         agreement: `(subjects, 2)` of each subject, singular and plural.
     """
@@ -74,6 +74,7 @@ class Clauses:
         self._speaks = np.isin(self.agreement[:, 0], (0, 3))  # I, we
         self._verb = self._verb_phrases()
         self._connective = np.array([[self._add(pair) for pair in pairs] for pairs in _CONNECTIVES])
+        self.parts = (self._connective, self._subject, self._verb, self._object)
         self._elides = np.array([elides(french) for _, french in self.phrases])
         self.contents = self._split_contents()
 
@@ -87,7 +88,7 @@ class Clauses:
         number, object_number, past = rng.integers(2, size=(3, *shape))
         determiner, object_determiner = rng.integers(len(DETERMINERS), size=(2, *shape))
         negated = (rng.random(shape) < _NEGATED_SHARE).astype(np.int64)
-        parts = np.zeros((*shape, _PARTS), dtype=np.int64)
+        parts = np.zeros((*shape, len(self.parts)), dtype=np.int64)
         parts[:, :, 1] = self._subject[subject, determiner, number]
         parts[:, :, 2] = self._verb[verb, past, negated, self.agreement[subject, number]]
         parts[:, :, 3] = self._object[thing, object_determiner, object_number, negated]

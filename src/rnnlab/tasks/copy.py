@@ -1,10 +1,11 @@
 """Memory: symbols are shown, a delay passes, then they are recalled."""
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
+from annotated_types import Ge
 from PIL import Image
 from torch import Tensor
 
@@ -13,6 +14,8 @@ from rnnlab.draw import heat_map
 from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
 from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.lengths import Lengths
+
+NumSymbols = Annotated[PositiveInt, Ge(2)]  # of one there is nothing to remember
 
 
 class Copy(Task):
@@ -43,12 +46,14 @@ class Copy(Task):
         answer: which steps of the stream layout are answered.
     """
 
+    lengths: Lengths
+
     def __init__(
         self,
         layout: Layout,
         seed: int,
         *,
-        num_symbols: PositiveInt,
+        num_symbols: NumSymbols,
         length: PositiveInt,
         min_length: PositiveInt | None,
         delay: Count,
@@ -67,7 +72,7 @@ class Copy(Task):
             source=symbols if layout == "encoder_decoder" else None,
             feedback=layout == "encoder_decoder",
         )
-        recalled = len(self.recall(np.zeros((1, length), dtype=np.int64))[0])
+        recalled = length * self.recall(np.zeros((1, 1), dtype=np.int64)).shape[1]
         answered = length + delay + recalled if self.everywhere else recalled
         self.floor = {
             "loss": recalled * math.log(num_symbols) / answered,
@@ -194,7 +199,7 @@ class CopyRepeat(Copy):
         seed: int,
         *,
         repeats: PositiveInt,
-        num_symbols: PositiveInt,
+        num_symbols: NumSymbols,
         length: PositiveInt,
         min_length: PositiveInt | None,
         delay: Count,

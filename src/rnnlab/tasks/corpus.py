@@ -10,20 +10,22 @@ from rnnlab.errors import ConfigError
 def read_text(path: str) -> str:
     r"""Read a UTF-8 text file; a byte order mark is dropped, every line ends in `\n`.
 
+    So `\r\n` and a lone `\r` become `\n`. All else stays as it is, combining characters too.
+
     Raises:
         ConfigError: there is no such file, it can't be read, or it is empty or not text.
     """
-    file = Path(path).expanduser()
-    if not file.is_file():
-        what = "is a directory" if file.is_dir() else "is no file"
-        raise ConfigError(f"task.path must be a UTF-8 text file, got {path!r}, which {what}")
+    wanted = f"task.path must be a UTF-8 text file, got {path!r}, which"
     try:
+        file = Path(path).expanduser()
+        if not file.is_file():  # nor are pipes and devices, which could be read without end
+            what = "is a directory" if file.is_dir() else "is no file"
+            raise ConfigError(f"{wanted} {what}")
         data = file.read_bytes()
     except OSError as error:
-        raise ConfigError(
-            f"task.path must be a UTF-8 text file, got {path!r}, which can't be read: "
-            f"{error.strerror}"
-        ) from error
+        raise ConfigError(f"{wanted} can't be read: {error.strerror}") from error
+    except RuntimeError as error:  # from `expanduser`
+        raise ConfigError(f"{wanted} is in nobody's home directory") from error
     offset = data.find(b"\0")
     try:
         text = data.decode("utf-8-sig")
@@ -33,11 +35,11 @@ def read_text(path: str) -> str:
         offset = start if offset < 0 else min(offset, start)
     if offset >= 0:
         raise ConfigError(
-            f"task.path must be a UTF-8 text file, got {path!r}, which is binary or in another "
-            f"encoding: byte {data[offset]:#04x} at offset {offset}"
+            f"{wanted} is binary or in another encoding: byte {data[offset]:#04x} at offset "
+            f"{offset}"
         )
     if not text:
-        raise ConfigError(f"task.path must be a file with text in it, got {path!r}, which is empty")
+        raise ConfigError(f"{wanted} is empty")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

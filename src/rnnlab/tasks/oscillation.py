@@ -5,7 +5,7 @@ from typing import Annotated
 
 import numpy as np
 import torch
-from annotated_types import Gt
+from annotated_types import Gt, Le
 from PIL import Image
 from torch import Tensor
 
@@ -17,7 +17,8 @@ from rnnlab.tasks import orbit
 from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.curves import CURVES, CurveName, Numbers
 
-PeriodSteps = Annotated[float, Gt(2)]  # below two points a period nothing can be told
+PeriodSteps = Annotated[float, Gt(2), Le(1e6)]  # two points a period tell nothing
+Noise = Annotated[NonNegative, Le(1000)]  # the curves are of size 1
 
 _OUTLINE_POINTS = 512
 _FAR = 1e3  # diverged runs score as if they were no farther out than this
@@ -74,7 +75,7 @@ class Oscillation(Task):
         cue_steps: PositiveInt,
         length: PositiveInt,
         eval_periods: PositiveInt,
-        input_noise: NonNegative,
+        input_noise: Noise,
         taught_outputs: list[Count] | None,
     ) -> None:
         super().__init__(layout, seed)

@@ -2,37 +2,27 @@
 
 import unicodedata
 import zlib
-from pathlib import Path
 
 import numpy as np
 
 from rnnlab.errors import ConfigError
 from rnnlab.spec import Split
+from rnnlab.tasks.corpus import read_text
 
 _LEAST = 10
 
 
 def read_pairs(path: str) -> list[tuple[str, str]]:
-    """Read `source<TAB>target` lines, UTF-8, in composed form (Unicode NFC).
+    """Read `source<TAB>target` lines as `read_text` does, in composed form (Unicode NFC).
+
+    Blanks around a source or a target are no part of it.
 
     Raises:
         ConfigError: the file can't be read, or a line is no pair.
     """
-    try:
-        text = Path(path).expanduser().read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise ConfigError(
-            f"path must be a file that can be read, got {path}: {error.strerror}"
-        ) from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(
-            f"path must be a UTF-8 text, got {path}: byte {error.start} is not UTF-8"
-        ) from None
-    if "\0" in text:
-        raise ConfigError(f"path must be a UTF-8 text, got {path}: it holds NUL, so it is binary")
     pairs = []
-    lines = unicodedata.normalize("NFC", text).removesuffix("\n").split("\n") if text else []
-    for number, line in enumerate(lines, start=1):
+    text = unicodedata.normalize("NFC", read_text(path))
+    for number, line in enumerate(text.removesuffix("\n").split("\n"), start=1):
         source, *rest = (part.strip() for part in line.split("\t"))
         if len(rest) != 1 or not source or not rest[0]:
             raise ConfigError(

@@ -123,6 +123,16 @@ class Transduction(Task):
         pairs = self.pairs(split, index, batch_size, length)
         return self._stream(pairs) if self.layout == "stream" else self._encoder_decoder(pairs)
 
+    def longest(self, length: int | None = None) -> int:
+        """Count the symbols of the longest source, and in a stream those of its answer with it."""
+        source, target = self.most_symbols(length)
+        return source if self.layout == "encoder_decoder" else source + 1 + target
+
+    def most_symbols(self, length: int | None) -> tuple[int, int]:
+        """Give the most symbols of a source and of a target in train; here, of very many."""
+        pairs = self.pairs("train", 0, _FLOOR_PAIRS, length)
+        return int(pairs.source_length.max()), int(pairs.target_length.max())
+
     def source_batch(self, sources: list[list[int]], max_answer: int) -> Batch:
         """Lay out sources whose answers are asked for: `max_answer` symbols each, none given."""
         lengths = np.array([len(source) for source in sources])

@@ -77,6 +77,18 @@ class Translation(Transduction):
             return None
         return -(-len(self.rows[split]) // batch_size)
 
+    def most_symbols(self, length: int | None) -> tuple[int, int]:
+        """Give the most symbols of a source and of a target in train, or somewhat more."""
+        spare = 0 if self.by_word else 1
+        pools = (self.sources.lengths, self.targets.lengths)
+        if self.max_clauses is None:
+            source, target = (int(lengths[self.rows["train"]].max()) for lengths in pools)
+        else:
+            count = self.max_clauses if length is None else length
+            first = [[int(lengths[part].max()) for part in clauses().parts] for lengths in pools]
+            source, target = (count * sum(most) - most[0] for most in first)
+        return source - spare, target - spare
+
     def pairs(self, split: Split, index: int, batch_size: int, length: int | None) -> Pairs:
         """Draw sentences, or take the next ones of the file; train is shuffled anew each epoch."""
         if self.max_clauses is None:

@@ -1,0 +1,99 @@
+"""`rnnlab-train -m`: what is said of a sweep before, between and after its jobs."""
+
+import re
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+
+from rnnlab.compose import sweep_directory
+from rnnlab.errors import ConfigError
+from rnnlab.rank import is_helper
+from rnnlab.sweep import jobs
+
+
+def fixed(words: Sequence[str]) -> list[str]:
+    """Give the keys that have one value in all jobs."""
+    keys: dict[str, bool] = {}
+    for word in words:
+        try:
+            override = OverridesParser.create().parse_override(word)
+        except HydraException:
+            continue  # said later, with all else that is wrong
+        keys[override.key_or_group] = not override.is_sweep_override()  # the last word counts
+    return [key for key, is_fixed in keys.items() if is_fixed]
+
+
+def named(words: Sequence[str]) -> list[str]:
+    """Make a name for a sweep, as a word to add, if it has none."""
+    if any(word.startswith(("sweep_name=", "sweep=")) for word in words):
+        return []
+    keys = [word.partition("=")[0] for word in words]
+    swept = dict.fromkeys(key for key in keys if key not in fixed(words))
+    return [f"sweep_name={jobs.name_of(words, swept)}"]
+
+
+@contextmanager
+def hydra_notes(words: Sequence[str]) -> Iterator[list[str]]:
+    """Say where Hydra may write its notes of a sweep: nowhere that stays, if it is a dry run."""
+    if not any(re.fullmatch(r"dry_run=(true|yes|on|1)", word, re.IGNORECASE) for word in words):
+        yield []
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        yield [f"hydra.sweep.dir={directory}"]
+
+
+def begin(words: Sequence[str]) -> Path:
+    """Find the sweep's directory, and forget why jobs failed before: they will say so again.
+
+    Raises:
+        ConfigError: the words don't make one.
+    """
+    sweep = sweep_directory(words)
+    jobs.forget_failures(sweep)
+    return sweep
+
+
+def do(job: jobs.Job, label: str, *, on_error: str, dry_run: bool) -> None:
+    """Do one job, saying which it is and why it isn't done.
+
+    Raises:
+        ConfigError: `on_error` is no such thing.
+    """
+    if on_error not in ("continue", "stop"):
+        raise ConfigError(f"on_error must be continue or stop, got {on_error}")
+    if is_helper():
+        jobs.run(job)
+        return
+    if dry_run:
+        print(f"{job.plan:7} {job.name}  {label}", flush=True)
+        return
+    head = f"{job.name}  {label}"
+    if on_error == "stop" and jobs.failures(job.sweep):
+        print(f"\n{head}: left out, for another failed", file=sys.stderr, flush=True)
+        return
+    if job.plan == "skip":
+        print(f"\n{head}: done before", file=sys.stderr, flush=True)
+    else:
+        print(f"\n{head}", file=sys.stderr, flush=True)
+    jobs.run(job)
+    if failure := jobs.failures(job.sweep).get(job.name):
+        print(f"{failure['status']}: {failure['error']}", file=sys.stderr, flush=True)
+
+
+def end(sweep: Path) -> None:
+    """Say how the sweep stands; the last line is its directory.
+
+    Raises:
+        SystemExit: with the status of the worst failure, if there is one.
+    """
+    print("\n".join(jobs.overview(sweep)))
+    print(sweep, flush=True)
+    statuses = {"diverged": 3, "refused": 2}
+    failed = jobs.failures(sweep).values()
+    if failed:
+        sys.exit(max(statuses.get(entry["status"], 1) for entry in failed))

@@ -1,0 +1,160 @@
+"""The jobs of a sweep: each has a directory named by its config, so that none is done twice."""
+
+import hashlib
+import json
+import traceback
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from textwrap import shorten
+from typing import Any, Literal
+
+from omegaconf import DictConfig, OmegaConf
+
+from rnnlab.errors import Busy, ConfigError, Diverged, RunLost
+from rnnlab.files import write_whole
+from rnnlab.run import Run
+
+Plan = Literal["train", "resume", "skip"]
+_UNHASHED = ("choices", "output_dir")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One config of a sweep.
+
+    Attributes:
+        sweep: the sweep's directory.
+        cfg: the whole config of the run.
+        words: what was said of it on the command line, key -> value.
+    """
+
+    sweep: Path
+    cfg: DictConfig
+    words: Mapping[str, str]
+
+    @cached_property
+    def name(self) -> str:
+        """Give the hash of the config, but of where it is written."""
+        tree = OmegaConf.to_container(self.cfg, resolve=True)
+        assert isinstance(tree, dict)
+        told = {key: value for key, value in tree.items() if key not in _UNHASHED}
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
+
+    @property
+    def path(self) -> Path:
+        """Give its run directory."""
+        return self.sweep / self.name
+
+    @property
+    def plan(self) -> Plan:
+        """Say what is to be done: nothing for a job that came to an end, good or bad."""
+        if not (self.path / "config.yaml").is_file():
+            return "train"
+        return "skip" if status(Run.load(self.path)) in ("finished", "diverged") else "resume"
+
+
+def run(job: Job) -> Run | None:
+    """Do what is to be done for a job, and write down why if it fails.
+
+    A failure is no exception here, for it should not end the sweep; an interrupt is.
+    """
+    from rnnlab.training import resume, train
+
+    try:
+        if job.plan == "train":
+            made = train(job.cfg, job.path, job.words)
+        elif job.plan == "resume":
+            made = resume(Run.load(job.path), [])
+        else:
+            made = Run.load(job.path)
+            if status(made) == "diverged":
+                raise Diverged(made.card["reason"])
+    except Busy:
+        return None
+    except (ConfigError, Diverged, RunLost) as error:
+        fail(job, error)
+        return None
+    except Exception as error:
+        fail(job, error)
+        write_whole(_failures(job.sweep) / f"{job.name}.txt", traceback.format_exc().encode())
+        return None
+    return made
+
+
+def status(run: Run) -> str:
+    """Give how a run stands."""
+    return str(run.card.get("status")) if run.file("run.json").is_file() else "begun"
+
+
+def fail(job: Job, error: Exception) -> None:
+    """Write down that a job failed."""
+    kinds = {ConfigError: "refused", Diverged: "diverged", RunLost: "lost"}
+    kind = next((name for kind, name in kinds.items() if isinstance(error, kind)), "failed")
+    said = str(error).strip().splitlines() or [type(error).__name__]
+    text = said[0] if kind != "failed" else f"{type(error).__name__}: {said[0]}"
+    entry = {"overrides": dict(job.words), "status": kind, "error": text}
+    _failures(job.sweep).mkdir(parents=True, exist_ok=True)
+    write_whole(_failures(job.sweep) / f"{job.name}.json", (json.dumps(entry) + "\n").encode())
+
+
+def failures(sweep: Path) -> dict[str, dict[str, Any]]:
+    """Give the failed jobs of a sweep by their names."""
+    return {
+        path.stem: json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted(_failures(sweep).glob("*.json"))
+    }
+
+
+def forget_failures(sweep: Path) -> None:
+    """Take away what an earlier start wrote: what fails again is written again."""
+    for path in _failures(sweep).glob("*"):
+        path.unlink()
+
+
+def overview(sweep: Path) -> list[str]:
+    """Lay out how a sweep stands: how many jobs of each status, and each failure."""
+    runs = [Run.load(path.parent) for path in sorted(sweep.glob("[!.]*/config.yaml"))]
+    failed = failures(sweep)
+    statuses = Counter(status(run) for run in runs)
+    # A job that was refused has no directory.
+    statuses.update(entry["status"] for entry in failed.values() if entry["status"] == "refused")
+    said = ", ".join(f"{count} {name}" for name, count in statuses.items())
+    lines = [f"{statuses.total()} jobs: {said or 'none'}"]
+    if failed:
+        known = [run.card.get("overrides", {}) for run in runs if status(run) != "begun"]
+        known += [entry["overrides"] for entry in failed.values()]
+        keys = [
+            key
+            for key in dict.fromkeys(key for words in known for key in words)
+            if len({words.get(key) for words in known}) > 1
+        ]
+        rows = [(name, entry, spell(entry["overrides"], keys)) for name, entry in failed.items()]
+        width = max(len(words) for _, _, words in rows)
+        lines += ["", "failures"]
+        lines += [
+            f"  {name}  {entry['status']:8}  {words:{width}}  {shorten(entry['error'], 100)}"
+            for name, entry, words in rows
+        ]
+    return lines
+
+
+def spell(words: Mapping[str, str], keys: Iterable[str]) -> str:
+    """Spell some of the words."""
+    return " ".join(f"{key}={words[key]}" for key in keys if key in words)
+
+
+def name_of(words: Iterable[str], swept: Iterable[str]) -> str:
+    """Make a sweep's name from its words: what is trained on what, and what is varied."""
+    fixed = dict(word.lstrip("+~").partition("=")[::2] for word in words)
+    about = [fixed[key] for key in ("experiment", "task", "model") if key in fixed]
+    varied = [key.rsplit(".", 1)[-1] for key in swept]
+    parts = [*(part for part in about if "," not in part), *varied]
+    name = "_".join(parts) or "sweep"
+    return "".join(letter if letter.isalnum() or letter in "_-" else "-" for letter in name)
+
+
+def _failures(sweep: Path) -> Path:
+    return sweep / "failures"

@@ -1,0 +1,204 @@
+"""`rnnlab-train -m`: no job is done twice, none is lost, and one that fails stops no other."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from rnnlab.cli.train import main
+from rnnlab.module import SequenceModule
+from rnnlab.run import Run
+from tests.runs import tiny
+from tests.same import differing
+
+ROOT = Path(__file__).parents[2]
+EXPLODING = ["optimizer=sgd", "trainer.clip_norm=null", "model.cell.activation=relu"]
+
+
+@pytest.fixture
+def sweep(run_main, tmp_path):
+    """Start a sweep of tiny runs here; gives status, standard output and standard error."""
+
+    def start(*words: str, out: Path = tmp_path) -> tuple[int, str, str]:
+        return run_main(main, "rnnlab-train", "-m", *tiny(out), "sweep_name=s", *words)
+
+    return start
+
+
+def runs(out: Path) -> dict[str, Run]:
+    return {path.name: Run.load(path) for path in sorted(out.glob("sweeps/s/[!.]*")) if card(path)}
+
+
+def card(path: Path) -> bool:
+    return (path / "run.json").is_file()
+
+
+def snapshot(out: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(out)): path.read_bytes()
+        for path in out.rglob("*")
+        if path.is_file() and path.name != "multirun.yaml"
+    }
+
+
+def test_every_combination_is_an_ordinary_run_named_by_its_config(sweep, tmp_path):
+    status, out, _ = sweep("model=elman,gru", "seed=0,1")
+    assert status == 0
+    made = runs(tmp_path)
+    assert {(run.results["model"], run.config.seed) for run in made.values()} == {
+        (model, seed) for model in ("elman", "gru") for seed in (0, 1)
+    }
+    assert all(run.card["overrides"]["seed"] == str(run.config.seed) for run in made.values())
+    assert all(key not in run.config for run in made.values() for key in ("dry_run", "sweep_name"))
+    assert out.splitlines()[-2:] == ["4 jobs: 4 finished", str(tmp_path / "sweeps/s")]
+
+
+def test_what_is_done_is_not_done_again_and_a_larger_sweep_does_the_rest(sweep, tmp_path):
+    sweep("seed=0,1")
+    before = snapshot(tmp_path)
+    status, out, err = sweep("seed=0,1")
+    assert status == 0
+    assert snapshot(tmp_path) == before
+    assert err.count(": done before") == 2
+    sweep("seed=0,1,2")
+    after = snapshot(tmp_path)
+    assert {name: after[name] for name in before} == before
+    assert len(runs(tmp_path)) == 3
+
+
+def test_the_place_of_a_sweep_is_no_part_of_a_jobs_name(sweep, tmp_path):
+    sweep("seed=0,1", out=tmp_path / "a")
+    sweep("seed=1,0", out=tmp_path / "b")
+    assert list(runs(tmp_path / "a")) == list(runs(tmp_path / "b"))
+
+
+def test_a_job_that_was_interrupted_goes_on_and_ends_as_if_it_had_not_been(
+    sweep, tmp_path, monkeypatch
+):
+    sweep("seed=0,1", out=tmp_path / "whole")
+    step, wanted = SequenceModule.training_step, [3]
+
+    def stopped(module, batch, index):
+        if module.global_step in wanted:
+            wanted.remove(module.global_step)
+            signal.raise_signal(signal.SIGINT)
+        return step(module, batch, index)
+
+    monkeypatch.setattr(SequenceModule, "training_step", stopped)
+    status, _, err = sweep("seed=0,1", out=tmp_path / "parts")
+    assert status == 130
+    assert "interrupted, saved at update 4" in err
+    assert [run.card["status"] for run in runs(tmp_path / "parts").values()] == ["interrupted"]
+    assert sweep("seed=0,1", out=tmp_path / "parts")[0] == 0
+    whole, parts = runs(tmp_path / "whole"), runs(tmp_path / "parts")
+    assert list(whole) == list(parts)
+    assert [differing(whole[name], parts[name]) for name in whole] == [[], []]
+
+
+def test_a_failure_stops_no_other_job_and_stands_in_a_table_at_the_end(sweep, tmp_path):
+    status, out, _ = sweep(*EXPLODING, "optimizer.lr=1e6,0.1", "model.cell.hidden_size=4,0")
+    assert status == 3
+    assert sorted(run.card["status"] for run in runs(tmp_path).values()) == ["diverged", "finished"]
+    counts, _, heading, *table, last = out.splitlines()
+    assert sorted(counts.removeprefix("4 jobs: ").split(", ")) == [
+        "1 diverged",
+        "1 finished",
+        "2 refused",
+    ]
+    assert heading == "failures"
+    assert last == str(tmp_path / "sweeps/s")
+    assert len(table) == 3
+    refused = [line for line in table if " refused " in line]
+    assert all("model.cell.hidden_size must be 1 or more, got 0" in line for line in refused)
+    (diverged,) = (line for line in table if " diverged " in line)
+    assert "model.cell.hidden_size=4 optimizer.lr=1000000.0" in diverged
+    assert "is inf at update" in diverged
+
+
+def test_a_failure_that_is_mended_is_forgotten_and_one_that_stays_is_told_again(sweep, tmp_path):
+    sweep("model.cell.hidden_size=4,0")
+    assert sweep("model.cell.hidden_size=4,5")[0] == 0
+    sweep(*EXPLODING, "optimizer.lr=1e6,0.1")
+    before = [run.card["ended"] for run in runs(tmp_path).values()]
+    status, out, _ = sweep(*EXPLODING, "optimizer.lr=1e6,0.1")
+    assert status == 3
+    assert "is inf at update" in out
+    assert [run.card["ended"] for run in runs(tmp_path).values()] == before
+
+
+def test_a_sweep_may_stop_at_the_first_failure(sweep, tmp_path):
+    status, _, err = sweep("model.cell.hidden_size=4,0,5", "on_error=stop")
+    assert status == 2
+    assert [run.config.model.cell.hidden_size for run in runs(tmp_path).values()] == [4]
+    assert "left out, for another failed" in err
+
+
+def test_a_bug_in_one_job_leaves_its_traceback_and_the_others(sweep, tmp_path, monkeypatch):
+    step = SequenceModule.training_step
+
+    def broken(module, batch, index):
+        if module.model.cell.output_size == 5:
+            raise RuntimeError("a bug")
+        return step(module, batch, index)
+
+    monkeypatch.setattr(SequenceModule, "training_step", broken)
+    status, out, _ = sweep("model.cell.hidden_size=5,4")
+    assert status == 1
+    assert "RuntimeError: a bug" in out
+    (report,) = tmp_path.glob("sweeps/s/failures/*.txt")
+    assert "Traceback" in report.read_text()
+    assert sorted(run.card["status"] for run in runs(tmp_path).values()) == ["failed", "finished"]
+
+
+def test_a_dry_run_lists_the_jobs_and_writes_nothing(sweep, tmp_path):
+    status, out, _ = sweep("seed=0,1", "dry_run=true")
+    assert status == 0
+    assert [line.split()[0] for line in out.splitlines()[:2]] == ["train", "train"]
+    assert list(tmp_path.iterdir()) == []
+    sweep("seed=0")
+    before = snapshot(tmp_path)
+    _, out, _ = sweep("seed=0,1", "dry_run=true")
+    assert [line.split()[0] for line in out.splitlines()[:2]] == ["skip", "train"]
+    assert snapshot(tmp_path) == before
+
+
+def test_a_dry_run_of_one_run_only_checks(run_main, tmp_path):
+    assert run_main(main, "rnnlab-train", *tiny(tmp_path), "dry_run=true")[0] == 0
+    assert run_main(main, "rnnlab-train", *tiny(tmp_path), "dry_run=true", "monitor=x")[0] == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sweep_without_a_name_gets_one_from_its_words(run_main, tmp_path):
+    run_main(main, "rnnlab-train", "-m", *tiny(tmp_path), "task.delay=1,2", "seed=0,1")
+    assert [path.name for path in (tmp_path / "sweeps").iterdir()] == ["copy_elman_delay_seed"]
+
+
+@pytest.mark.parametrize("word", ["on_error=maybe", "sed=1", "model=lsmt"])
+def test_a_mistake_is_one_line_and_status_2(sweep, tmp_path, word):
+    status, out, err = sweep("seed=0,1", word)
+    assert status == 2
+    assert out == ""
+    assert [line for line in err.splitlines() if line.startswith("rnnlab-train: ")]
+    assert runs(tmp_path) == {}
+
+
+def test_a_sweep_that_was_killed_loses_nothing(tmp_path):
+    words = tiny(tmp_path, "sweep_name=s", "seed=0,1,2", "trainer.max_steps=400")
+    command = [sys.executable, str(ROOT / "scripts/train.py"), "-m", *words]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    while not any(run.card["status"] == "finished" for run in runs(tmp_path).values()):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = {name: run.card.get("ended") for name, run in runs(tmp_path).items()}
+    assert len(before) < 3 or None in before.values()
+    assert subprocess.run(command, capture_output=True).returncode == 0
+    after = {name: run.card for name, run in runs(tmp_path).items()}
+    assert len(after) == 3
+    assert {card["status"] for card in after.values()} == {"finished"}
+    done = [name for name, ended in before.items() if ended]
+    assert done
+    assert all(after[name]["ended"] == before[name] for name in done)

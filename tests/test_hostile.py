@@ -1,0 +1,365 @@
+"""A run directory from a stranger, and files that are none: nothing in them is run or followed."""
+
+import hashlib
+import io
+import json
+import os
+import pickle
+import shutil
+import signal
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+import rnnlab
+from rnnlab import checkpoint
+from rnnlab.cli.evaluate import main as evaluate
+from rnnlab.cli.sample import main as sample
+from rnnlab.cli.train import main as train
+from rnnlab.errors import ConfigError
+from rnnlab.run import Run
+from tests.calls import call, check_lines, listing, refusal
+from tests.runs import SMALL, tiny, tiny_text
+
+SECRET = "RNNLAB_TEST_SECRET"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return rnnlab.train(tiny(tmp_path_factory.mktemp("runs"))).path
+
+
+@pytest.fixture(scope="module")
+def painted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    words = ["task=oscillation", "model=elman", "model.cell.hidden_size=8", "task.length=10"]
+    out = tmp_path_factory.mktemp("runs")
+    return rnnlab.train([*words, *SMALL, "task.eval_periods=1", f"output_dir={out}"]).path
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Path:
+    """A copy of a run, to spoil."""
+    return shutil.copytree(trained, tmp_path / "run")
+
+
+@pytest.fixture
+def trace(tmp_path: Path) -> Path:
+    """A file that is there if something hostile was run."""
+    return tmp_path / "trace"
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting() -> Iterator[None]:
+    """A pipe or a device that is read would keep a test for ever."""
+
+    def stop(_: int, __: FrameType | None) -> None:
+        raise TimeoutError("it waits for something that never comes")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(20)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+COMMANDS: dict[str, Callable[[Path], str]] = {
+    "evaluate": lambda run: refusal(evaluate, "rnnlab-evaluate", f"run={run}"),
+    "sample": lambda run: refusal(sample, "rnnlab-sample", f"run={run}"),
+    "resume": lambda run: refusal(
+        train, "rnnlab-train", f"resume={run}", "trainer.max_steps=6", "trainer.val_every=2"
+    ),
+}
+
+
+# Checkpoints
+
+
+class Evil:
+    """Its pickle makes a file when it is loaded."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, (f"touch {self.trace}",)
+
+
+def signed(body: bytes) -> bytes:
+    """Give a checkpoint the checksum that its readers ask for."""
+    mark = b"sha256:" + hashlib.sha256(body).hexdigest().encode()
+    return body + struct.pack("<H", len(mark)) + mark
+
+
+def saved(content: Any, *, zipped: bool) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(content, buffer, _use_new_zipfile_serialization=zipped)
+    return buffer.getvalue()[: -2 if zipped else None]
+
+
+EVIL_FILES: dict[str, Callable[[Evil], bytes]] = {
+    "a pickle": pickle.dumps,
+    "a pickle with a checksum": lambda evil: signed(pickle.dumps(evil)),
+    "an old torch file": lambda evil: signed(saved(evil, zipped=False)),
+    "a torch file": lambda evil: signed(saved(evil, zipped=True)),
+    "a torch file in the right shape": lambda evil: signed(
+        saved({"state_dict": {"model.cell.bias": evil}, "global_step": evil}, zipped=True)
+    ),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("kind", EVIL_FILES)
+def test_a_checkpoint_is_never_run(run: Path, trace: Path, command: str, kind: str) -> None:
+    content = EVIL_FILES[kind](Evil(trace))
+    for name in (checkpoint.BEST, checkpoint.LAST, checkpoint.PREVIOUS):
+        (run / "checkpoints" / name).write_bytes(content)
+    said = COMMANDS[command](run)
+    assert "can't be read as a checkpoint" in said
+    assert not trace.exists()
+
+
+def test_the_hostile_checkpoints_here_would_act(trace: Path) -> None:
+    pickle.loads(pickle.dumps(Evil(trace)))
+    assert trace.exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"state_dict": [], "global_step": 1},
+        {"state_dict": {1: torch.zeros(1)}, "global_step": 1},
+        {"state_dict": {"model.readout.bias": "text"}, "global_step": 1},
+        {"state_dict": {"model.readout.bias": torch.zeros(10**6)}, "global_step": 1},
+        {"state_dict": None, "global_step": None},
+        {},
+        torch.zeros(3),
+    ],
+    ids=lambda content: str(content)[:40],
+)
+def test_a_checkpoint_with_something_else_in_it_is_refused(run: Path, content: Any) -> None:
+    (run / "checkpoints" / "best.ckpt").write_bytes(signed(saved(content, zipped=True)))
+    assert "best.ckpt" in COMMANDS["evaluate"](run)
+
+
+# Configs
+
+
+def rewrite(run: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    tree = yaml.safe_load((run / "config.yaml").read_text())
+    change(tree)
+    (run / "config.yaml").write_text(json.dumps(tree))  # yaml would write aliases
+
+
+TARGETS = [
+    "os.system",
+    "builtins.eval",
+    "subprocess.Popen",
+    "rnnlab.run.subprocess.Popen",
+    "rnnlab.run.os.system",
+    "rnnlab.train",
+    "rnnlab.cli.train.main",
+    "rnnlab.loggers.Events",
+    "lightning.pytorch.cli.LightningCLI",
+    "lightning.pytorch.utilities.consolidate_checkpoint.process_cli_args",
+    "lightning.fabric.utilities.imports.RequirementCache",
+    "torch.load",
+    "torch.hub.load",
+    "torch.optim.lr_scheduler.LambdaLR",
+    "torch.nn.Module",
+    "hydra.utils.instantiate",
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_config_names_no_target_but_ours(run: Path, trace: Path, command: str, name: str) -> None:
+    node = {"_target_": name, "command": f"touch {trace}", "_args_": [f"touch {trace}"]}
+    rewrite(run, lambda tree: tree.update(dict.fromkeys(("task", "optimizer", "logger"), node)))
+    rewrite(run, lambda tree: tree["model"].update(cell=node))
+    before = listing(run)
+    said = COMMANDS[command](run)
+    for key in ("task", "optimizer", "logger", "model.cell"):
+        assert f"{key}._target_" in said
+    assert not trace.exists()
+    assert {**listing(run), ".lock": None} == {**before, ".lock": None}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "!!python/object/apply:os.system ['touch {trace}']",
+        "!!python/object/new:os.system ['touch {trace}']",
+        "!!python/object/apply:subprocess.check_output [['touch', '{trace}']]",
+        "!!python/name:os.system",
+        "!!python/module:antigravity",
+        "${{oc.env:" + SECRET + "}}",
+        "'${{oc.env:" + SECRET + "}}'",
+        "${{oc.decode:'${{oc.env:" + SECRET + "}}'}}",
+        "${{output_dir}}",
+        "${{hydra:runtime.cwd}}",
+        "${{now:%Y}}",
+        "${{steal:1}}",
+        "&a [*a]",
+    ],
+)
+def test_a_config_runs_nothing_and_asks_nothing(
+    run: Path, trace: Path, command: str, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SECRET, "hidden treasure")
+    written = (run / "config.yaml").read_text()
+    for line in ("monitor: val/loss", "output_dir: "):
+        start = written.index(line)
+        end = written.index("\n", start)
+        key = line.partition(":")[0]
+        spoilt = f"{written[:start]}{key}: {text.format(trace=trace)}{written[end:]}"
+        (run / "config.yaml").write_text(spoilt)
+        said = COMMANDS[command](run)
+        assert "config.yaml can't be read: " in said
+        assert "hidden treasure" not in said
+        assert not trace.exists()
+
+
+def test_a_config_cannot_choose_where_other_files_are_written(run: Path, tmp_path: Path) -> None:
+    def leave(tree: dict[str, Any]) -> None:
+        tree["output_dir"] = str(tmp_path / "elsewhere")
+        tree["choices"]["task"] = "../../elsewhere"
+
+    rewrite(run, leave)
+    for main, name in ((evaluate, "rnnlab-evaluate"), (sample, "rnnlab-sample")):
+        assert call(main, name, f"run={run}")[0] == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"run"}
+
+
+# Links
+
+
+@pytest.fixture
+def outside(tmp_path: Path, trained: Path) -> Path:
+    """Another directory, with files that nobody may touch."""
+    return shutil.copytree(trained, tmp_path / "outside")
+
+
+def link(run: Path, name: str, target: Path) -> None:
+    path = run / name
+    if path.is_dir():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
+    path.symlink_to(target)
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        *((command, "config.yaml") for command in COMMANDS),
+        *((command, "run.json") for command in COMMANDS),
+        *((command, "checkpoints") for command in COMMANDS),
+        ("evaluate", "checkpoints/best.ckpt"),
+        ("sample", "checkpoints/best.ckpt"),
+        ("resume", "checkpoints/last.ckpt"),
+        ("resume", "metrics.csv"),
+        ("resume", ".lock"),
+        ("evaluate", "evaluations.jsonl"),
+    ],
+)
+@pytest.mark.parametrize("relative", [False, True])
+def test_a_link_out_of_a_run_is_not_followed(
+    run: Path, outside: Path, command: str, name: str, relative: bool
+) -> None:
+    target = outside / name
+    if not target.exists():
+        target.write_text("mine\n")
+    before = listing(outside)
+    link(run, name, Path("../" * name.count("/")) / "../outside" / name if relative else target)
+    said = COMMANDS[command](run)
+    assert f"{name.partition('/')[0]}" in said
+    assert "leads out of the run directory" in said
+    assert listing(outside) == before
+
+
+@pytest.mark.parametrize("name", ["metrics.csv", "results.json", "run.json"])
+def test_nothing_is_read_through_a_link(run: Path, outside: Path, name: str) -> None:
+    link(run, name, outside / name)
+    loaded = rnnlab.load(str(run))
+    with pytest.raises(ConfigError, match=rf"{name} leads out of the run directory"):
+        _ = (loaded.curve, loaded.results, loaded.card)
+
+
+def test_a_link_to_a_file_that_is_not_there_makes_none(run: Path, tmp_path: Path) -> None:
+    link(run, "evaluations.jsonl", tmp_path / "new")
+    assert "leads out of the run directory" in COMMANDS["evaluate"](run)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("name", ["figures", "figures/sample.png", "figures/sample.csv"])
+def test_a_picture_is_not_drawn_through_a_link(painted: Path, tmp_path: Path, name: str) -> None:
+    run = shutil.copytree(painted, tmp_path / "run")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "sample.png").write_text("mine")
+    link(run, name, outside / name.removeprefix("figures").removeprefix("/"))
+    before = listing(outside)
+    assert "leads out of the run directory" in COMMANDS["sample"](run)
+    assert listing(outside) == before
+
+
+def test_a_link_in_a_circle_is_refused(run: Path) -> None:
+    for name in ("run.json", "evaluations.jsonl", "config.yaml"):
+        link(run, name, run / name)
+        COMMANDS["evaluate"](run)
+
+
+def test_a_link_to_a_run_is_that_run(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(run)
+    assert call(evaluate, "rnnlab-evaluate", f"run={tmp_path / 'link'}")[0] == 0
+    assert len((run / "evaluations.jsonl").read_text().splitlines()) == 1
+
+
+# Things that are no files
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "run.json", "checkpoints/best.ckpt"])
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_a_part_of_a_run_that_is_no_file_is_refused(
+    run: Path, name: str, make: Callable[[Path], None]
+) -> None:
+    (run / name).unlink()
+    make(run / name)
+    assert name in COMMANDS["evaluate"](run)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_cannot_be_written_is_said_in_a_line(run: Path, make: Callable[[Path], None]) -> None:
+    make(run / "evaluations.jsonl")
+    status, _, err = call(evaluate, "rnnlab-evaluate", f"run={run}")
+    assert status in (1, 2)
+    check_lines(err, "rnnlab-evaluate")
+    assert "evaluations.jsonl" in err
+
+
+@pytest.mark.parametrize("name", ["metrics.csv", "results.json"])
+def test_a_pipe_in_a_run_is_not_waited_for(run: Path, name: str) -> None:
+    (run / name).unlink()
+    os.mkfifo(run / name)
+    loaded = Run.load(run)
+    with pytest.raises(ConfigError, match=name):
+        _ = (loaded.curve, loaded.results)
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/dev/stdin", "/dev/full", "pipe", "loop"])
+@pytest.mark.parametrize("task", ["next_char", "translation"])
+def test_a_corpus_that_has_no_end_is_refused(tmp_path: Path, path: str, task: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    words = [word for word in tiny_text(tmp_path / "out") if "=" in word and "task" not in word]
+    clauses = ["task.max_clauses=null"] if task == "translation" else []
+    argv = [f"task={task}", *clauses, *words, f"task.path={tmp_path / path}"]
+    said = refusal(train, "rnnlab-train", *argv)
+    assert said.startswith("rnnlab-train: task.path must be a UTF-8 text file, got ")
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["text.txt"]
