@@ -1,0 +1,97 @@
+"""`rnnlab-report`: what a sweep found, over its seeds: tables, pictures, TensorBoard."""
+
+import math
+import sys
+from pathlib import Path
+from shlex import join, quote
+
+from rnnlab.cli.exits import command
+from rnnlab.config import near
+from rnnlab.errors import ConfigError
+
+_USAGE = """
+rnnlab-report: aggregate the runs of a sweep over their seeds.
+
+usage: rnnlab-report DIR [metric=NAME] [target=NUMBER] [over=KEY,...] [x=KEY]
+
+  DIR              a sweep, or any directory with runs below it, such as outputs/copy
+  metric=NAME      what is compared, such as test/accuracy, val/loss, seconds; by default the test
+                   score of what chose the best weights, free running where that is scored
+  target=NUMBER    count the runs that reach it
+  over=seed        the settings to aggregate over
+  x=KEY            the numeric setting to draw the metric against; by default the one with most
+                   values
+
+Examples
+  rnnlab-report outputs/sweeps/memory
+  rnnlab-report outputs/sweeps/memory metric=test/accuracy target=0.99 x=task.delay
+
+Prints a table and writes into DIR/report: report.md, table.csv (a row a group), runs.csv (a row a
+run), pictures, and for TensorBoard the aggregate curves and the swept settings with their scores.
+Exit status: 0 written, 2 a mistake.
+"""
+_KEYS = ("metric", "target", "over", "x")
+
+
+def main() -> None:
+    """Read the words, aggregate, write, print."""
+    command("rnnlab-report", _main)
+
+
+def _main() -> None:
+    words = sys.argv[1:]
+    if {"--help", "-h"} & set(words):
+        print(_USAGE.strip())
+        return
+    directory, given, target = _parse(words)
+
+    from rnnlab.sweep.charts import can_draw
+    from rnnlab.sweep.groups import analyze
+    from rnnlab.sweep.report import terminal, write
+    from rnnlab.sweep.table import read_table
+
+    analysis = analyze(
+        read_table(directory),
+        metric=given.get("metric"),
+        target=target,
+        over=given.get("over", "seed").split(","),
+        x=given.get("x"),
+    )
+    place = directory / "report"
+    write(analysis, place, join(["rnnlab-report", *words]))
+    print(terminal(analysis))
+    print()
+    if not can_draw():
+        print("no pictures       they need matplotlib: pip install 'rnnlab[report]'")
+    print(f"written to        {place}")
+    print(f"open TensorBoard  tensorboard --logdir {quote(str(place))}", flush=True)
+
+
+def _parse(words: list[str]) -> tuple[Path, dict[str, str], float | None]:
+    """Read the words.
+
+    Raises:
+        ConfigError: one line a problem.
+    """
+    given, paths, problems = {}, [], []
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or Path(word).exists():
+            paths.append(word)
+        elif key in _KEYS:
+            given[key] = value
+        else:
+            problems.append(f"{key} is not a setting{near(key, _KEYS)}")
+    if len(paths) != 1:
+        problems.append(f"it takes one directory with runs in it, got {len(paths)}")
+    target = None
+    if "target" in given:
+        try:
+            target = float(given["target"])
+        except ValueError:
+            target = math.nan
+        if not math.isfinite(target):
+            problems.append(f"target must be a number, got {given['target']!r}")
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return Path(paths[0]), given, target

@@ -1,0 +1,86 @@
+"""What a few seeds say: means, rates and differences, each with how sure they are."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+RESAMPLES = 10_000
+_Z = 1.959963984540054  # between -z and z lie 95 % of a standard normal
+
+
+class Interval(NamedTuple):
+    """Where a quantity lies, with a confidence of 95 %; NaN where nothing can be said."""
+
+    low: float
+    high: float
+
+
+class Summary(NamedTuple):
+    """What values of one kind have in common."""
+
+    size: int
+    mean: float
+    median: float
+    interval: Interval
+
+
+class Signs(NamedTuple):
+    """How often one of two was better, and how likely a fair coin is that far from even."""
+
+    better: int
+    worse: int
+    p: float
+
+
+def summarize(values: Sequence[float]) -> Summary:
+    """Give count, mean, median and the interval of the mean; all NaN of no values."""
+    if not values:
+        return Summary(0, math.nan, math.nan, Interval(math.nan, math.nan))
+    low, high = (float(edge) for edge in bootstrap(values))
+    return Summary(
+        len(values), float(np.mean(values)), float(np.median(values)), Interval(low, high)
+    )
+
+
+def bootstrap(values: ArrayLike, resamples: int = RESAMPLES) -> tuple[np.ndarray, np.ndarray]:
+    """Give the 95 % percentile interval of the mean (Efron and Tibshirani 1993, chapter 13).
+
+    The same values have the same interval each time. Of few values it is too narrow: of 5 normal
+    ones it holds the true mean in 83 % of cases, of 10 in 90 %. Of one value there is none.
+
+    Args:
+        values: `(n, ...)`, a mean is taken over the first axis.
+        resamples: how many samples of n are drawn from the n, the same for all other axes.
+    """
+    array = np.asarray(values, dtype=float)
+    count = len(array)
+    if count < 2:
+        nothing = np.full(array.shape[1:], math.nan)
+        return nothing, nothing
+    drawn = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), resamples)
+    means = np.tensordot(drawn / count, array, axes=1)
+    low, high = np.percentile(means, [2.5, 97.5], axis=0)
+    return low, high
+
+
+def wilson(successes: int, count: int) -> Interval:
+    """Give the score interval of a rate (Wilson 1927), which holds at rates of 0 and 1 too."""
+    if not count:
+        return Interval(math.nan, math.nan)
+    rate, weight = successes / count, _Z**2 / count
+    middle = (rate + weight / 2) / (1 + weight)
+    half = math.sqrt(rate * (1 - rate) * weight + weight**2 / 4) / (1 + weight)
+    # At the ends the two cancel but for rounding.
+    return Interval(
+        middle - half if successes else 0.0, middle + half if successes < count else 1.0
+    )
+
+
+def sign_test(better: int, worse: int) -> Signs:
+    """Test exactly, on both sides, whether better and worse are equally likely; ties are out."""
+    count = better + worse
+    tail = sum(math.comb(count, k) for k in range(min(better, worse) + 1))
+    return Signs(better, worse, min(1.0, 2 * tail / 2**count))

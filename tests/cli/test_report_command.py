@@ -1,0 +1,182 @@
+"""`rnnlab-report`: tables, pictures and TensorBoard files of a directory of runs."""
+
+import csv
+import subprocess
+import sys
+
+import pytest
+
+import rnnlab
+from rnnlab.cli.report import main
+from rnnlab.sweep import charts
+from tests.runs import tiny
+from tests.sweep.fabricate import fabricate, fail
+
+RATES = (0.001, 0.01, 0.1)
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    """Give a sweep of two models, three rates and three seeds, with two failures."""
+    for model in ("elman", "gru"):
+        for rate in RATES:
+            for seed in range(3):
+                words = {"task": "copy", "model": model, "optimizer.lr": rate, "seed": seed}
+                loss = rate * (2 if model == "elman" else 1) + seed / 1000
+                if (model, rate, seed) == ("gru", 0.1, 2):
+                    fabricate(tmp_path / "s", words, status="diverged", reason="the loss is nan")
+                else:
+                    scores = {"loss": loss, "accuracy": 1 - loss}
+                    fabricate(tmp_path / "s", words, scores, floor={"loss": 2.0})
+    words = "task=copy model=gru optimizer.lr=10 seed=0"
+    fail(tmp_path / "s", "0123", words, "refused", "optimizer.lr must be less than 1, got 10")
+    return tmp_path / "s"
+
+
+def read(path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_everything_is_written_and_said(run_main, sweep):
+    status, out, err = run_main(main, "rnnlab-report", str(sweep), "target=0.011")
+    assert (status, err) == (0, "")
+    assert out.startswith("test/loss, lower is better, 19 runs, 2 failed, target 0.011, ")
+    assert "  model=gru lr=0.1 seed=2  diverged: the loss is nan\n" in out
+    assert "  model=gru lr=10 seed=0  refused: optimizer.lr must be less than 1, got 10\n" in out
+    assert max(map(len, out.split("written to")[0].splitlines())) <= 100
+    names = {path.name for path in (sweep / "report").iterdir()}
+    assert names - set(charts.PICTURES) == {
+        "report.md",
+        "table.csv",
+        "runs.csv",
+        "curves",
+        "hparams",
+    }
+    if charts.can_draw():
+        assert set(charts.PICTURES) - {"heatmap.png"} <= names
+
+
+def test_the_table_has_a_row_a_group_with_all_digits(run_main, sweep):
+    run_main(main, "rnnlab-report", str(sweep), "target=0.011")
+    rows = {(row["model"], row["optimizer.lr"]): row for row in read(sweep / "report/table.csv")}
+    assert len(rows) == 7
+    row = rows["gru", "0.01"]
+    assert float(row["mean"]) == pytest.approx(0.011)
+    assert float(row["mean_low"]) == pytest.approx(0.01)
+    assert (row["runs"], row["failures"], row["reached"]) == ("3", "0", "2")
+    worse = rows["elman", "0.01"]
+    assert worse["best"] == "model=gru lr=0.01"
+    assert float(worse["difference"]) == pytest.approx(0.01)
+    assert (worse["better"], worse["worse"], worse["sign_p"]) == ("0", "3", "0.25")
+    assert rows["gru", "10"]["mean"] == ""
+
+
+def test_the_runs_have_a_row_each_with_all_scores(run_main, sweep):
+    run_main(main, "rnnlab-report", str(sweep))
+    rows = read(sweep / "report/runs.csv")
+    assert len(rows) == 19
+    assert sorted(row["failure"] for row in rows if row["failure"]) == [
+        "diverged: the loss is nan",
+        "refused: optimizer.lr must be less than 1, got 10",
+    ]
+    assert all(row["test/accuracy"] for row in rows if not row["failure"])
+
+
+def test_the_page_shows_every_picture_and_says_what_all_runs_share(run_main, sweep):
+    run_main(main, "rnnlab-report", str(sweep))
+    page = (sweep / "report/report.md").read_text(encoding="utf-8")
+    assert page.startswith("# s\n")
+    assert "All runs have `task=copy`." in page
+    shown = {path.name for path in (sweep / "report").glob("*.png") if f"]({path.name})" in page}
+    assert shown == {path.name for path in (sweep / "report").glob("*.png")}
+
+
+def test_a_report_takes_the_place_of_an_earlier_one_and_leaves_other_files(run_main, sweep):
+    run_main(main, "rnnlab-report", str(sweep), "target=0.1")
+    (sweep / "report" / "mine.txt").touch()
+    before = {str(path.parent) for path in sweep.rglob("events*")}
+    run_main(main, "rnnlab-report", str(sweep))
+    assert {str(path.parent) for path in sweep.rglob("events*")} == before
+    assert len(list(sweep.rglob("events*"))) == len(before)
+    assert not (sweep / "report" / "success.png").exists()
+    assert (sweep / "report" / "mine.txt").exists()
+
+
+def test_without_matplotlib_all_else_is_written(run_main, sweep, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setattr(charts, "find_spec", lambda _: None)
+    status, out, _ = run_main(main, "rnnlab-report", str(sweep))
+    assert status == 0
+    assert "no pictures       they need matplotlib: pip install 'rnnlab[report]'\n" in out
+    names = {path.name for path in (sweep / "report").iterdir()}
+    assert names == {"report.md", "table.csv", "runs.csv", "curves", "hparams"}
+
+
+def test_true_runs_are_reported(run_main, tmp_path, capsys):
+    for seed in (0, 1):
+        for delay in (1, 2):
+            rnnlab.train(tiny(tmp_path, f"seed={seed}", f"task.delay={delay}"))
+    capsys.readouterr()
+    status, out, err = run_main(main, "rnnlab-report", str(tmp_path), "metric=test/accuracy")
+    assert (status, err) == (0, "")
+    heading, *rows = [line.split() for line in out.splitlines()[2:5]]
+    assert heading[:3] == ["delay", "n", "failed"]
+    assert [row[:2] for row in rows] == [["1", "2"], ["2", "2"]]
+    assert (tmp_path / "report/curves/delay=2/mean").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "it takes one directory with runs in it, got 0"),
+        (["nowhere"], "nowhere must be a directory with runs in it: there is none"),
+        (["."], ". holds no runs: no directory below it has a config.yaml"),
+        (
+            ["s", "metric=test/lss"],
+            "metric=test/lss is nothing that a run here scored: did you mean t",
+        ),
+        (["s", "target=high"], "target must be a number, got 'high'"),
+        (["s", "target=nan"], "target must be a number, got 'nan'"),
+        (["s", "metrc=test/loss"], "metrc is not a setting: did you mean metric?"),
+        (
+            ["s", "x=lr"],
+            "x=lr is not a number that differs among the runs: did you mean optimizer.lr",
+        ),
+    ],
+)
+def test_a_mistake_is_status_2_in_one_line_with_nothing_written(
+    run_main, sweep, tmp_path, monkeypatch, words, said
+):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    monkeypatch.chdir(empty if words == ["."] else sweep.parent)
+    status, out, err = run_main(main, "rnnlab-report", *words)
+    assert (status, out) == (2, "")
+    assert err.startswith(f"rnnlab-report: {said}")
+    assert len(err.splitlines()) == 1
+    assert not (sweep / "report").exists()
+
+
+def test_a_report_that_can_not_be_written_is_status_2(run_main, sweep):
+    (sweep / "report").touch()
+    status, out, err = run_main(main, "rnnlab-report", str(sweep))
+    assert (status, out) == (2, "")
+    assert err == f"rnnlab-report: {sweep}/report can't be written to: File exists\n"
+
+
+def test_help_says_how(run_main):
+    status, out, _ = run_main(main, "rnnlab-report", "--help")
+    assert status == 0
+    assert out.startswith("rnnlab-report: ")
+
+
+def test_a_mistake_is_found_without_torch(tmp_path):
+    code = (
+        "import sys; from rnnlab.cli.report import main\n"
+        "try: main()\n"
+        "finally: assert not {'torch', 'lightning', 'matplotlib'} & set(sys.modules)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
