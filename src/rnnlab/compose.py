@@ -81,7 +81,9 @@ def sweep_directory(words: Iterable[str]) -> Path:
     Raises:
         ConfigError: the words that say so can't be read.
     """
-    about = [word for word in words if re.match(r"(sweep|sweep_name|output_dir|hydra\..*)=", word)]
+    about = [
+        word for word in words if re.match(r"(sweep|sweep_name|output_dir|hydra[./].*)=", word)
+    ]
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(config_directory()), version_base=VERSION_BASE):

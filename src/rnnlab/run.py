@@ -13,7 +13,7 @@ import sys
 import uuid
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
@@ -318,6 +318,7 @@ def _environment() -> dict[str, Any]:
     }
 
 
+@cache
 def _git() -> dict[str, Any] | None:
     """Give commit and dirty flag of the checkout that this code lies in, if it lies in one."""
     here = Path(__file__).parent

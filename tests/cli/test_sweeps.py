@@ -59,7 +59,7 @@ def test_every_combination_is_an_ordinary_run_named_by_its_config(sweep, tmp_pat
 def test_what_is_done_is_not_done_again_and_a_larger_sweep_does_the_rest(sweep, tmp_path):
     sweep("seed=0,1")
     before = snapshot(tmp_path)
-    status, out, err = sweep("seed=0,1")
+    status, _, err = sweep("seed=0,1")
     assert status == 0
     assert snapshot(tmp_path) == before
     assert err.count(": done before") == 2

@@ -159,7 +159,10 @@ def test_a_table_of_pairs_that_cannot_be_learnt_from_is_named(call, place, tmp_p
         (["monitor=val/nothing"], "monitor must be one of val/loss"),
         (["model=jordan", "model.dropout=0.5"], "model.dropout must be 0 with one layer"),
         (["trainer.precision=16-mixed"], "trainer.precision=16-mixed needs trainer=gpu"),
-        (["task._target_=os.system"], "task._target_ must name a kind of Task in rnnlab, got os.system"),
+        (
+            ["task._target_=os.system"],
+            "task._target_ must name a kind of Task in rnnlab, got os.system",
+        ),
     ],
 )
 def test_a_mistake_is_status_2_and_leaves_no_run_behind(call, place, words, said):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from rnnlab.cli.exits import command
@@ -54,15 +54,17 @@ def _main() -> None:
     from hydra.types import RunMode
 
     from rnnlab.cli import sweeps
-    from rnnlab.compose import VERSION_BASE, config_directory, explain, take_own, with_choices
-    from rnnlab.sweep.jobs import Job, spell
+    from rnnlab.compose import VERSION_BASE, config_directory, explain
+    from rnnlab.sweep.jobs import job_of, spell
 
     options: dict[str, Any] = {"config_path": str(config_directory()), "config_name": "train"}
     if VERSION_BASE is not None:
         options["version_base"] = VERSION_BASE
 
+    flags = ("-m", "--multirun")
+    sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in flags)  # Hydra wants it so
     overrides = _overrides(sys.argv[1:])
-    many = bool({"-m", "--multirun"} & set(sys.argv)) or any(w[:6] == "sweep=" for w in overrides)
+    many = bool({*flags} & {*sys.argv}) or any(word.startswith("sweep=") for word in overrides)
     fixed = sweeps.fixed(overrides)
     sweep = Path()
     composed = False
@@ -73,20 +75,13 @@ def _main() -> None:
         nonlocal composed
         composed = True
         chosen = HydraConfig.get()
-        own = take_own(cfg)
-        said = OmegaConf.to_container(chosen.overrides.task, resolve=False)
-        words = {
-            key: value
-            for key, _, value in (str(word).partition("=") for word in said)
-            if key not in ("sweep", "sweep_name", "on_error", "dry_run", "output_dir")
-        }
         try:
-            cfg = with_choices(cfg, chosen.runtime.choices)
+            job, own = job_of(cfg, chosen, sweep)
             if chosen.mode == RunMode.MULTIRUN:
-                label = spell(words, [key for key in words if key not in fixed])
-                sweeps.do(Job(sweep, cfg, words), f"{chosen.job.num + 1}  {label}", **own)
+                label = spell(job.words, [key for key in job.words if key not in fixed])
+                sweeps.do(job, f"{chosen.job.num + 1}  {label}", **own)
             else:
-                _train(cfg, words, dry_run=own["dry_run"])
+                _train(job.cfg, job.words, dry_run=own["dry_run"])
         except (ConfigError, Diverged, RunLost) as error:
             problems.append(error)  # Hydra would add a line of its own
 

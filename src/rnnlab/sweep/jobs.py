@@ -13,12 +13,14 @@ from typing import Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 
+from rnnlab.compose import take_own, with_choices
 from rnnlab.errors import Busy, ConfigError, Diverged, RunLost
 from rnnlab.files import write_whole
 from rnnlab.run import Run
 
 Plan = Literal["train", "resume", "skip"]
 _UNHASHED = ("choices", "output_dir")
+_NOT_OF_A_RUN = ("sweep", "sweep_name", "on_error", "dry_run", "output_dir")
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,23 @@ class Job:
         if not (self.path / "config.yaml").is_file():
             return "train"
         return "skip" if status(Run.load(self.path)) in ("finished", "diverged") else "resume"
+
+
+def job_of(cfg: DictConfig, hydra: Any, sweep: Path) -> tuple[Job, dict[str, Any]]:
+    """Make a job of what Hydra composed, and give the command's own settings beside it.
+
+    Raises:
+        ConfigError: a reference in the config leads nowhere.
+    """
+    own = take_own(cfg)
+    said = OmegaConf.to_container(hydra.overrides.task, resolve=False)
+    assert isinstance(said, list)
+    words = {
+        key: value
+        for key, _, value in (str(word).partition("=") for word in said)
+        if key not in _NOT_OF_A_RUN and not key.startswith("hydra")
+    }
+    return Job(sweep, with_choices(cfg, hydra.runtime.choices), words), own
 
 
 def run(job: Job) -> Run | None:

@@ -1,0 +1,1 @@
+"""`hydra/launcher=vectorized`: the jobs of a sweep that can be stacked train as one model."""

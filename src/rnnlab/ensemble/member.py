@@ -1,0 +1,121 @@
+"""One member of a group: its run directory, its curve, its best weights and its checkpoints."""
+
+import math
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from rnnlab import checkpoint
+from rnnlab.csv_log import CSVLog
+from rnnlab.experiment import Experiment
+from rnnlab.loggers import Events, close
+from rnnlab.module import SequenceModule
+from rnnlab.resuming import Point
+from rnnlab.run import Run
+
+Weights = dict[str, Tensor]
+
+
+class Member:
+    """What a run needs beside the arithmetic that it shares with others.
+
+    Args:
+        run: its directory.
+        experiment: what it trains.
+        module: that a run alone would train with; it knows how to make optimizer and schedule.
+        at: where it goes on.
+
+    Attributes:
+        param_group: the settings of its own optimizer, as torch has them.
+        saved: what its checkpoint held, or `None` at the very beginning.
+        best_score: the best value of the monitored metric.
+        best_weights: the weights that scored it, and the updates before it.
+        since_best: validations since then.
+        costs: time spent before this session.
+        spent: time spent on what its newest checkpoint holds.
+        saved_step: updates in its newest checkpoint.
+    """
+
+    def __init__(self, run: Run, experiment: Experiment, module: SequenceModule, at: Point) -> None:
+        self.run = run
+        self.experiment = experiment
+        self.module = module
+        cfg, total = experiment.cfg, experiment.training.total_steps(experiment.cfg.data.batch_size)
+        optimizer = module.make_optimizer(experiment.model.parameters())
+        module.make_scheduler(optimizer, total, cfg.mode)
+        self.param_group = optimizer.state_dict()["param_groups"][0]
+        self.optimizer_class = type(optimizer)
+        self.total_steps = total
+        self.best_score: float | None = None
+        self.best_weights: dict[str, Any] | None = None
+        self.since_best = 0
+        self.costs = {"seconds": 0.0, "cpu_seconds": 0.0}
+        self.spent = self.costs
+        self.saved_step = 0
+        self.saved = None if at.file is None else checkpoint.read(Path(at.file))
+        if self.saved is not None:
+            best = self.saved["best"]
+            self.best_score, self.best_weights = best["score"], best["weights"]
+            self.since_best = best["since"]
+            self.costs = self.saved["costs"]
+            self.spent = self.costs
+            self.saved_step = at.step
+        self._csv = CSVLog(run.file("metrics.csv"), at.step)
+        self._rows: list[tuple[int, float, dict[str, float]]] = []
+        self._events = Events(run.path, at.step)
+
+    @property
+    def loggers(self) -> list[Any]:
+        """Where scalars go."""
+        return [self._events, self._csv]
+
+    @property
+    def out_of_patience(self) -> bool:
+        """Whether there has been no better score for long enough."""
+        patience = self.experiment.training.patience
+        return patience is not None and self.since_best >= patience
+
+    def log(self, row: Mapping[str, float], step: int) -> None:
+        """Keep a row of scalars; `write` brings it to the files."""
+        self._csv.log_metrics(dict(row), step)
+        self._rows.append((step, time.time(), dict(row)))
+
+    def validated(self, score: float, weights: Weights, step: int) -> None:
+        """Keep the weights if they are the best so far."""
+        self.since_best += 1
+        if self._is_best(score):
+            self.since_best, self.best_score = 0, score
+            state = {f"model.{name}": value.clone() for name, value in weights.items()}
+            self.best_weights = {"state_dict": state, "global_step": step}
+
+    def save(self, content: dict[str, Any]) -> None:
+        """Write a checkpoint, and the curve first, which must reach at least as far."""
+        self.write()
+        directory = self.run.path / "checkpoints"
+        checkpoint.write(directory / checkpoint.LAST, content, keep=directory / checkpoint.PREVIOUS)
+        self.saved_step, self.spent = content["global_step"], content["costs"]
+
+    def write(self) -> None:
+        """Bring curve, events and best weights up to date."""
+        for step, wall_time, row in self._rows:
+            for name, value in row.items():
+                self._events.experiment.add_scalar(name, value, step, wall_time)
+        self._rows.clear()
+        for logger in self.loggers:
+            logger.save()
+        if self.best_weights is not None:
+            checkpoint.write(self.run.path / "checkpoints" / checkpoint.BEST, self.best_weights)
+
+    def close(self) -> None:
+        """Let go of the files."""
+        close(self._events)
+
+    def _is_best(self, score: float) -> bool:
+        """Compare; a score that is no number is better than none, and worse than any."""
+        if self.best_score is None or math.isnan(self.best_score):
+            return self.best_score is None or not math.isnan(score)
+        better = self.experiment.cfg.mode == "min"
+        return score < self.best_score if better else score > self.best_score

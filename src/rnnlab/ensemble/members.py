@@ -1,0 +1,234 @@
+"""N members between two updates, and what takes them from one to the next."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from rnnlab.ensemble.batches import Batches, answered_steps, member, pick
+from rnnlab.ensemble.member import Member
+from rnnlab.ensemble.optimizers import STACKED
+from rnnlab.ensemble.rates import Rates
+from rnnlab.ensemble.scoring import loss, metrics, score
+from rnnlab.ensemble.snapshot import Snapshot, load
+from rnnlab.ensemble.stacking import Stacked
+from rnnlab.ensemble.unroll import answers_steps
+from rnnlab.models.base import Model
+from rnnlab.spec import Batch
+
+
+class Trouble(NamedTuple):
+    """A member that can't go on: which, and why."""
+
+    n: int
+    error: str
+
+
+class Members:
+    """Members that train as one.
+
+    Args:
+        members: all at the same update.
+
+    Attributes:
+        members: those that still train; everything else here has them in this order.
+        step: updates done.
+    """
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        lead = members[0]
+        self.members = list(members)
+        self.training = lead.experiment.training
+        self.task = lead.experiment.task
+        self.total = lead.total_steps
+        self.step = lead.saved_step
+        self.stacked = Stacked([m.experiment.model for m in members])
+        self.optimizer = STACKED[lead.optimizer_class]([m.param_group for m in members])
+        self.rates = Rates(
+            lead.module.make_scheduler,
+            [m.experiment.cfg.optimizer.lr for m in members],
+            self.total,
+            lead.experiment.cfg.mode,
+        )
+        self._loss: Tensor | None = None
+        self._losses_added = 0
+        self._last_loss = torch.full((len(members),), torch.nan)
+        self._clock = _Clock()
+        self._steps_since, self._symbols_since = 0, 0
+        if lead.saved is not None:
+            self._loss, self._losses_added = load(members, self.stacked, self.optimizer, self.rates)
+        self._regroup()
+
+    def update(self) -> list[Trouble]:
+        """Take one step of training; gives the members whose loss or gradient is not finite."""
+        batch, shared = self._batches.train(self.step), self._batches.shared
+        logged = (self.step + 1) % self.training.log_every == 0 or self.step + 1 == self.total
+        steps = answered_steps(batch) if self._picks and not logged else None
+        wanted = pick(batch, steps)
+        flat = self.stacked.flat.requires_grad_()
+        losses, output = self.stacked(
+            self._answer_and_loss, flat, wanted, shared=shared, steps=steps
+        )
+        (grad,) = torch.autograd.grad(losses.sum(), flat)
+        losses, output = losses.detach(), output.detach()
+        flat.requires_grad_(False)
+        norms = grad.norm(dim=1)
+        grad.mul_((self._limits / (norms + 1e-6)).clamp_(max=1.0)[:, None])
+        self.optimizer.update(flat, grad, self.rates.now)
+        self.rates.after_update()
+        self.step += 1
+        self._steps_since += 1
+        self._symbols_since += batch.mask.shape[-2] * batch.mask.shape[-1]
+        trouble = self._not_finite({"the training loss": losses, "the gradient's norm": norms})
+        self._loss = losses if self._loss is None else self._loss + losses
+        self._losses_added += 1
+        self._last_loss = losses
+        if logged:
+            self._log(output, batch, norms)
+        return trouble
+
+    def validate(self) -> list[Trouble]:
+        """Score all, and keep the weights that are best; gives the members that have diverged."""
+        scores = score(self.stacked, self.stacked.flat, [m.experiment for m in self.members], "val")
+        values = [{f"val/{name}": v for name, v in one.values.items()} for one in scores]
+        found = torch.tensor([row["val/loss"] for row in values])
+        trouble = self._not_finite({"the validation loss": found})
+        monitored = [
+            row[m.experiment.cfg.monitor] for m, row in zip(self.members, values, strict=True)
+        ]
+        for n, m in enumerate(self.members):
+            if all(n != bad.n for bad in trouble):
+                m.log(values[n], self.step)
+                m.validated(monitored[n], self.stacked.split(self.stacked.flat[n]), self.step)
+        self.rates.after_validation(monitored)
+        self._restart_clock()
+        return trouble
+
+    def snapshot(self) -> Snapshot:
+        """Copy all that checkpoints are made of."""
+        return Snapshot.take(
+            self.step,
+            self.stacked.flat,
+            self.optimizer,
+            self.rates,
+            self._loss,
+            self._losses_added,
+            self._clock.shares(len(self.members)),
+        )
+
+    def keep(self, chosen: Sequence[int]) -> None:
+        """Go on with some of the members alone: the others cost nothing any more."""
+        self._clock.shares(len(self.members))
+        rows = list(chosen)
+        self.members = [self.members[n] for n in rows]
+        self.stacked.flat = self.stacked.flat[rows]
+        self.optimizer.keep(rows)
+        self.rates.keep(rows)
+        self._loss = None if self._loss is None else self._loss[rows]
+        self._last_loss = self._last_loss[rows]
+        if rows:
+            self._regroup()
+
+    def _regroup(self) -> None:
+        """Make what depends on who is there."""
+        self._batches = Batches([m.experiment for m in self.members])
+        limits = [m.experiment.training.clip_norm for m in self.members]
+        self._limits = torch.tensor([torch.inf if c is None else c for c in limits])
+        self._picks = answers_steps(self.stacked.model)
+
+    def _answer_and_loss(self, model: Model, batch: Batch) -> tuple[Tensor, Tensor]:
+        output, _ = model.forward_training(batch, None, self.step)
+        return loss(self.task, output, batch), output
+
+    def _not_finite(self, quantities: dict[str, Tensor]) -> list[Trouble]:
+        """Say of each member whether a number is none, as `Finite` does."""
+        if all(bool(torch.isfinite(values).all()) for values in quantities.values()):
+            return []
+        found: dict[int, str] = {}
+        for name, values in quantities.items():
+            for n in (~torch.isfinite(values)).nonzero().flatten().tolist():
+                found.setdefault(
+                    n,
+                    f"{name} is {float(values[n])} at update {self.step} (the training loss "
+                    f"before it: {float(self._last_loss[n]):.4g}); {self._advice(n)}",
+                )
+        return [Trouble(n, error) for n, error in found.items()]
+
+    def _advice(self, n: int) -> str:
+        clip = self.members[n].experiment.training.clip_norm
+        clipping = (
+            "trainer.clip_norm=1.0 (now null)"
+            if clip is None
+            else f"a lower trainer.clip_norm (now {clip:g})"
+        )
+        return f"try a lower optimizer.lr (now {self.rates.now[n]:g}) or {clipping}"
+
+    @torch.no_grad()
+    def _log(self, output: Tensor, batch: Batch, norms: Tensor) -> None:
+        """Give each member the row that `Telemetry` would."""
+        assert self._loss is not None
+        rows = self._metrics(output, batch)
+        means = (self._loss / self._losses_added).tolist()
+        seconds = self._clock.since_restart()
+        speed = {
+            "time/steps_per_second": self._steps_since / seconds,
+            "time/symbols_per_second": self._symbols_since / seconds,
+        }
+        for n, (m, row) in enumerate(zip(self.members, rows, strict=True)):
+            row["loss"] = means[n]
+            row |= {"grad_norm": float(norms[n]), "learning_rate": self.rates.now[n]}
+            m.log({f"train/{name}": value for name, value in row.items()} | speed, self.step)
+        self._loss, self._losses_added = None, 0
+        self._restart_clock()
+
+    def _metrics(self, output: Tensor, batch: Batch) -> list[dict[str, float]]:
+        shared = self._batches.shared
+        found = metrics(self.task, output, batch, shared=shared)
+        if found is not None:
+            columns = {name: mean.value.tolist() for name, mean in found.items()}
+            return [
+                {name: values[n] for name, values in columns.items()}
+                for n in range(len(self.members))
+            ]
+        return [
+            {
+                name: float(mean.value)
+                for name, mean in self.task.metrics(
+                    output[n], member(batch, n, shared=shared)
+                ).items()
+            }
+            for n in range(len(self.members))
+        ]
+
+    def _restart_clock(self) -> None:
+        self._clock.restart()
+        self._steps_since, self._symbols_since = 0, 0
+
+
+class _Clock:
+    """Measures speed since the last row, and each member's equal share of all time spent."""
+
+    def __init__(self) -> None:
+        self._read: dict[str, Callable[[], float]] = {
+            "seconds": time.perf_counter,
+            "cpu_seconds": time.process_time,
+        }
+        self._at = {name: read() for name, read in self._read.items()}
+        self._shares = dict.fromkeys(self._read, 0.0)
+        self.restart()
+
+    def restart(self) -> None:
+        self._restarted = time.perf_counter()
+
+    def since_restart(self) -> float:
+        return max(time.perf_counter() - self._restarted, 1e-9)
+
+    def shares(self, members: int) -> dict[str, float]:
+        """Give each member's share so far, with `members` of them since this was last asked."""
+        for name, read in self._read.items():
+            now = read()
+            self._shares[name] += (now - self._at[name]) / max(members, 1)
+            self._at[name] = now
+        return dict(self._shares)

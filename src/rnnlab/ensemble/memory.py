@@ -1,0 +1,58 @@
+"""How many members memory holds at once."""
+
+import os
+from pathlib import Path
+
+import torch
+from omegaconf import DictConfig
+from torch import Tensor
+
+from rnnlab.ensemble.stacking import Stacked
+from rnnlab.experiment import Experiment
+from rnnlab.spec import map_batch
+
+_SHARE = 0.5  # of what is free; the rest is for what is not counted here
+_COPIES = 8  # of the parameters: weights, gradient, optimizer, best, and what checkpoints hold
+_MOST = 256  # each member has some files open
+
+
+def members_that_fit(cfg: DictConfig) -> int:
+    """Estimate how many runs with such settings can train as one group, at least 1."""
+    return max(1, min(_MOST, int(_SHARE * _available() / bytes_of_member(cfg))))
+
+
+def bytes_of_member(cfg: DictConfig) -> int:
+    """Count what one member's update keeps until its gradient is known, and its parameters."""
+    experiment = Experiment.assemble(cfg)
+    stacked = Stacked([experiment.model])
+    batch = map_batch(lambda part: part[None], experiment.data.train(0))
+    kept: dict[int, int] = {}
+
+    def count(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    flat = stacked.flat.requires_grad_()
+    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+        loss, output = stacked(
+            lambda model, own: (experiment.task.loss(model(own)[0], own), model(own)[0]),
+            flat,
+            batch,
+            shared=False,
+        )
+    del loss, output
+    return sum(kept.values()) + _COPIES * flat.numel() * flat.element_size()
+
+
+def _available() -> int:
+    """Give the bytes of memory that are free, or could be."""
+    info = Path("/proc/meminfo")
+    if info.is_file():
+        for line in info.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    except (ValueError, OSError, AttributeError):
+        return 2**31

@@ -1,0 +1,71 @@
+"""Jobs of a sweep done as groups, each one batched model; who is alone, and why, is said."""
+
+import sys
+from collections.abc import Mapping
+
+from rnnlab.config import check
+from rnnlab.ensemble import joinable, train_group
+from rnnlab.errors import ConfigError, Diverged
+from rnnlab.run import Run
+from rnnlab.sweep.jobs import Job, fail
+
+
+def do_groups(jobs: Mapping[int, Job], members: str | int) -> list[int]:
+    """Do the jobs that can be stacked, group by group; the others are left.
+
+    Args:
+        jobs: place in the sweep -> job.
+        members: how many to train at once, or `auto`.
+
+    Returns:
+        The places of the jobs that are done, or have failed.
+
+    Raises:
+        ConfigError: `members` is neither.
+        Interrupted: training was told to stop.
+    """
+    if members != "auto" and not (isinstance(members, int) and members > 0):
+        raise ConfigError(f"hydra.launcher.members must be auto or 1 or more, got {members!r}")
+    open_jobs = {place: job for place, job in jobs.items() if _can_train(job)}
+    places = list(open_jobs)
+    groups = joinable([open_jobs[place].cfg for place in places])
+    done: list[int] = []
+    for group in groups:
+        chosen = [places[index] for index in group.indices]
+        if group.reason is not None:
+            _say(f"job {chosen[0] + 1} goes alone: {group.reason}")
+            continue
+        _say(f"{len(chosen)} jobs as one model: {', '.join(str(place + 1) for place in chosen)}")
+        _train([open_jobs[place] for place in chosen], members)
+        done += chosen
+    return done
+
+
+def _can_train(job: Job) -> bool:
+    """Tell whether there is something to do, and nothing wrong with it; else it goes alone."""
+    try:
+        check(job.cfg)
+    except ConfigError:
+        return False
+    return job.plan != "skip"
+
+
+def _train(jobs: list[Job], members: str | int) -> None:
+    runs = [
+        Run.load(job.path) if job.plan == "resume" else Run.create(job.cfg, job.path, job.words)
+        for job in jobs
+    ]
+    most = None if members == "auto" else int(members)
+    try:
+        ended = train_group(runs, [job.cfg for job in jobs], members=most)
+    except ConfigError as error:
+        for job in jobs:
+            fail(job, error)
+        return
+    for job, end in zip(jobs, ended, strict=True):
+        if end.error is not None:
+            fail(job, Diverged(end.error) if end.status == "diverged" else ConfigError(end.error))
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

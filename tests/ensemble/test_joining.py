@@ -1,0 +1,88 @@
+"""What is put together, and what is said of the rest."""
+
+from pathlib import Path
+
+import pytest
+
+from rnnlab.compose import compose
+from rnnlab.ensemble import Group, joinable
+from tests.runs import tiny, tiny_text
+
+
+def groups(tmp_path: Path, *more: list[str]) -> list[Group]:
+    return joinable([compose(tiny(tmp_path, *words)) for words in more])
+
+
+def test_runs_that_differ_in_what_stacks_are_one_group(tmp_path: Path) -> None:
+    found = groups(
+        tmp_path,
+        ["seed=0"],
+        ["seed=1", "optimizer.lr=0.1", "optimizer.weight_decay=0.1", "optimizer.betas=[0.5,0.9]"],
+        ["trainer.clip_norm=null", "trainer.patience=3"],
+        ["model.cell.recurrent_scale=0.5", "model.cell.recurrent_init=spectral"],
+    )
+    assert found == [Group([0, 1, 2, 3], None)]
+
+
+def test_forget_bias_is_how_weights_begin(tmp_path: Path) -> None:
+    lstm = ["model=lstm", "model.cell.hidden_size=4"]
+    words = [[*lstm, f"model.cell.forget_bias={bias}"] for bias in (0.0, 1.0)]
+    cfgs = [compose([*tiny(tmp_path)[2:], *each]) for each in words]
+    assert joinable(cfgs) == [Group([0, 1], None)]
+
+
+def test_each_shape_has_a_group_of_its_own_in_the_order_given(tmp_path: Path) -> None:
+    wide = "model.cell.hidden_size=9"
+    found = groups(tmp_path, ["seed=0"], [wide, "seed=1"], ["seed=2"], [wide, "seed=3"])
+    assert found == [Group([0, 2], None), Group([1, 3], None)]
+
+
+def test_a_run_like_no_other_is_told_in_what_it_differs(tmp_path: Path) -> None:
+    found = groups(tmp_path, ["seed=0"], ["task.delay=2", "trainer.max_steps=5"], ["seed=1"])
+    assert found == [
+        Group([0, 2], None),
+        Group([1], "no other run has the same task.delay, trainer.max_steps"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [
+        ("model.dropout=0.5", "model.dropout=0.5 draws random numbers, one stream a run"),
+        ("optimizer=lbfgs", "LBFGS has no stacked form"),
+        ("optimizer=adam +optimizer.amsgrad=true", "optimizer.amsgrad=True has no stacked form"),
+        ("trainer=gpu", "it trains on devices of its own, groups on one CPU"),
+        ("trainer.precision=bf16-mixed", "trainer.precision=bf16-mixed, groups take 32-true"),
+        ("trainer.accumulate=2", "trainer.accumulate=2, groups take 1"),
+        (
+            "trainer.max_minutes=1",
+            "trainer.max_minutes is a budget of a clock that members would share",
+        ),
+        ("trainer.profile=true", "trainer.profile=true times a run alone"),
+    ],
+)
+def test_what_can_not_be_stacked_is_named(word: str, reason: str, tmp_path: Path) -> None:
+    words = word.split()
+    found = groups(tmp_path, [*words, "seed=0"], [*words, "seed=1"])
+    assert found == [Group([0], reason), Group([1], reason)]
+
+
+def test_scheduled_sampling_is_for_lone_runs(tmp_path: Path) -> None:
+    sizes = [f"model.{part}.cell.hidden_size=8" for part in ("encoder", "decoder")]
+    words = ["model=seq2seq", "task=addition", *sizes, f"output_dir={tmp_path}"]
+    sampled = [*words, "model/teacher_forcing=linear"]
+    reason = "model.teacher_forcing draws random numbers, one stream a run"
+    assert joinable([compose(sampled)]) == [Group([0], reason)]
+    assert joinable([compose([*words, f"seed={s}"]) for s in (0, 1)]) == [Group([0, 1], None)]
+
+
+def test_carried_streams_are_for_lone_runs(tmp_path: Path) -> None:
+    cfgs = [compose(tiny_text(tmp_path, f"seed={s}")) for s in (0, 1)]
+    reason = "task=next_char carries its state from batch to batch"
+    assert joinable(cfgs) == [Group([0], reason), Group([1], reason)]
+
+
+def test_what_is_faster_alone_stays_alone(tmp_path: Path) -> None:
+    words = ["model=lstm", "task=copy", "model.cell.hidden_size=33", f"output_dir={tmp_path}"]
+    reason = "LSTM of hidden_size=33 is faster alone, above 32"
+    assert joinable([compose(words)]) == [Group([0], reason)]

@@ -1,0 +1,101 @@
+"""Members unrolled at once are the members one by one, gradients and all."""
+
+from copy import deepcopy
+
+import pytest
+import torch
+
+from rnnlab.ensemble.batches import answered_steps, pick, stack
+from rnnlab.ensemble.stacking import Stacked, row
+from rnnlab.ensemble.unroll import answers_steps
+from rnnlab.models import Model
+from rnnlab.spec import Batch
+from tests.cells.zoo import scatter
+from tests.models.zoo import CELLS, SOURCE_SPECS, SPECS, WAYS, draw_batch, make_seq2seq, make_stream
+
+STREAMS = {
+    **{cell: {} for cell in CELLS},
+    **{f"{cell}_deep": {"num_layers": 2} for cell in ("elman", "gru", "lstm", "taps_mlp")},
+    **{f"{cell}_short": {"horizon": 2} for cell in ("elman", "gru", "lstm", "jordan")},
+    **{f"{cell}_learned": {"initial_state": "learned"} for cell in ("elman", "gru", "lstm")},
+}
+ACTIVATIONS = ("tanh", "relu", "sigmoid")
+
+
+def assert_members_alike(model: Model, batches: list[Batch]) -> None:
+    members = [deepcopy(model) for _ in batches]
+    for member in members:
+        scatter(member)
+    stacked = Stacked(members)
+    flat = stacked.flat.requires_grad_()
+    both = stack(batches)
+    for steps in (None, answered_steps(both)) if answers_steps(model) else (None,):
+        wanted = pick(both, steps)
+        output = stacked(_output, flat, wanted, shared=False, steps=steps)
+        (grad,) = torch.autograd.grad((output.sin() * wanted.mask[..., None]).sum(), flat)
+        for n, (member, batch) in enumerate(zip(members, batches, strict=True)):
+            own = member(batch)[0]
+            length = own.shape[1]
+            own_steps = [t for t in steps or range(length) if t < length]
+            torch.testing.assert_close(output[n, :, : len(own_steps)], own[:, own_steps])
+            loss = (own.sin() * batch.mask[..., None]).sum()
+            parts = torch.autograd.grad(loss, list(member.parameters()), materialize_grads=True)
+            torch.testing.assert_close(grad[n], torch.cat([part.flatten() for part in parts]))
+
+
+def _output(model: Model, batch: Batch) -> torch.Tensor:
+    return model(batch)[0]
+
+
+def some_answered(batch: Batch) -> Batch:
+    mask = torch.zeros_like(batch.mask)
+    mask[:, 1::2] = True
+    return batch._replace(mask=mask)
+
+
+@pytest.mark.parametrize("spec", SPECS)
+@pytest.mark.parametrize("name", STREAMS)
+def test_streams(name: str, spec: str) -> None:
+    cell = name if name in CELLS else name.rpartition("_")[0]
+    model = make_stream(SPECS[spec], cell, **STREAMS[name])
+    assert_members_alike(model, [some_answered(draw_batch(SPECS[spec])) for _ in range(3)])
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_activations(activation: str) -> None:
+    model = make_stream(SPECS["reals"], "elman", cell_settings={"activation": activation})
+    assert_members_alike(model, [draw_batch(SPECS["reals"]) for _ in range(2)])
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("cell", ["elman", "gru", "lstm", "taps_mlp"])
+def test_encoders_and_decoders(cell: str, way: str) -> None:
+    model = make_seq2seq(SOURCE_SPECS["tokens"], cell, cell, **WAYS[way])
+    assert_members_alike(model, [draw_batch(SOURCE_SPECS["tokens"]) for _ in range(2)])
+
+
+def test_shorter_sequences_are_padded_and_it_changes_nothing() -> None:
+    spec = SPECS["tokens"]
+    long, short = draw_batch(spec), draw_batch(spec)
+    short = short._replace(
+        input=short.input[:, :3], target=short.target[:, :3], mask=short.mask[:, :3]
+    )
+    for cell in ("elman", "gru", "lstm", "jordan", "taps"):
+        assert_members_alike(make_stream(spec, cell), [short, long])
+
+
+def test_one_batch_for_all_is_the_same_batch_for_each() -> None:
+    model = make_stream(SPECS["reals"], "lstm")
+    stacked = Stacked([model, model])
+    batch = draw_batch(SPECS["reals"])
+    output = stacked(_output, stacked.flat, batch, shared=True)
+    torch.testing.assert_close(output, model(batch)[0].detach().expand_as(output))
+
+
+def test_parameters_come_back_as_they_went_in() -> None:
+    model = make_stream(SPECS["reals"], "gru")
+    stacked = Stacked([model])
+    parts = stacked.split(row(model))
+    assert parts.keys() == dict(model.named_parameters()).keys()
+    for name, parameter in model.named_parameters():
+        assert torch.equal(parts[name], parameter)
