@@ -363,3 +363,63 @@ def test_a_corpus_that_has_no_end_is_refused(tmp_path: Path, path: str, task: st
     said = refusal(train, "rnnlab-train", *argv)
     assert said.startswith("rnnlab-train: task.path must be a UTF-8 text file, got ")
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["text.txt"]
+
+
+# Damage that the fuzzing found
+
+
+def test_an_empty_curve_is_damaged(run: Path) -> None:
+    (run / "metrics.csv").write_text("")
+    with pytest.raises(ConfigError, match=r"metrics\.csv is damaged"):
+        _ = rnnlab.load(str(run)).curve
+
+
+def test_results_that_are_a_directory_stop_a_run_in_a_line(run: Path) -> None:
+    (run / "results.json").unlink()
+    (run / "results.json").mkdir()
+    words = [f"resume={run}", "trainer.max_steps=6"]
+    status, _, err = call(train, "rnnlab-train", *words)
+    assert status in (1, 2)
+    check_lines(err[err.find("rnnlab-train: ") :], "rnnlab-train")
+    assert "results.json" in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["seed=" + "9" * 5000],
+        ["task=[[copy]]"],
+        ["~dry_run"],
+        ["dry_run=x"],
+        ["~dry_run", "model.dropout=${a}${b}"],
+        ["model.dropout=[" + "[" * 90],
+        ["+choices.task=copy"],
+    ],
+    ids=lambda words: words[-1][:20],
+)
+def test_words_that_once_were_too_much_are_refused(tmp_path: Path, words: list[str]) -> None:
+    refusal(train, "rnnlab-train", *tiny(tmp_path), *words)
+    assert not list(tmp_path.iterdir())
+
+
+# Sizes that no machine has
+
+HUGE = str(2**53)
+
+
+@pytest.mark.parametrize("key", ["task.length", "data.batch_size", "data.train_size"])
+def test_a_size_that_no_machine_has_leaves_no_run_behind(tmp_path: Path, key: str) -> None:
+    said = refusal(train, "rnnlab-train", *tiny(tmp_path), f"{key}={HUGE}")
+    assert "too large for this machine" in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_is_not_evaluated_at_a_length_that_no_machine_has(run: Path) -> None:
+    said = refusal(evaluate, "rnnlab-evaluate", f"run={run}", f"task.length={HUGE}")
+    assert "too large for this machine" in said
+
+
+@pytest.mark.parametrize("key", ["num_samples", "length"])
+def test_nobody_speaks_so_long(run: Path, key: str) -> None:
+    said = refusal(sample, "rnnlab-sample", f"run={run}", f"{key}={HUGE}")
+    assert "too large for this machine" in said

@@ -168,6 +168,14 @@ def test_without_a_whole_checkpoint_nothing_is_done_and_each_is_named(half):
     assert snapshot(half.path) == before
 
 
+@pytest.mark.parametrize("part", ["processes", "optimizer_states", "best", "callbacks"])
+def test_a_checkpoint_that_somebody_made_up_is_refused(half, part):
+    path = half.path / "checkpoints/last.ckpt"
+    checkpoint.write(path, checkpoint.read(path) | {part: "nonsense"})
+    with pytest.raises(ConfigError, match=r"last\.ckpt holds something else"):
+        rnnlab.resume(half.path)
+
+
 def snapshot(path: Path) -> dict[str, bytes]:
     return {
         str(file): file.read_bytes()

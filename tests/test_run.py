@@ -67,6 +67,12 @@ def test_the_card_has_every_session_and_the_last_ones_facts(run):
     assert not list(run.path.glob("*.part"))
 
 
+def test_a_session_that_never_said_how_it_ended_was_killed(run):
+    run.begin(0, {})
+    run.begin(3, {})
+    assert [session["status"] for session in run.card["sessions"]] == ["killed", "running"]
+
+
 def test_a_run_is_trained_by_one_process_at_a_time(run):
     with run.locked(), pytest.raises(ConfigError, match="is being trained by another process"):
         Run(run.path).locked().__enter__()

@@ -88,9 +88,12 @@ def sweep_directory(words: Iterable[str]) -> Path:
     try:
         with initialize_config_dir(str(config_directory()), version_base=VERSION_BASE):
             cfg = hydra_compose("train", about, return_hydra_config=True)
-        return Path(cfg.hydra.sweep.dir)
+        name, directory = Path(str(cfg.sweep_name)), Path(cfg.hydra.sweep.dir)
     except _REFUSALS as error:
         raise ConfigError(explain(error, about)) from error
+    if ".." in name.parts or name.is_absolute():
+        raise ConfigError(f"sweep_name must be a name in output_dir/sweeps, got {name}")
+    return directory
 
 
 def with_choices(cfg: DictConfig, choices: Mapping[str, Any]) -> DictConfig:

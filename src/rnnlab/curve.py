@@ -29,11 +29,12 @@ def read_curve(path: Path) -> list[dict[str, float]]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file, strict=True)
+            columns = reader.fieldnames or []
             rows = [{name: float(value) for name, value in row.items() if value} for row in reader]
     except FileNotFoundError as error:
         raise ConfigError(f"{path} is missing: the run didn't get so far") from error
     except (OSError, ValueError, TypeError, csv.Error) as error:
         raise ConfigError(f"{path} is damaged: {error}") from error
-    if "step" not in (reader.fieldnames or []) or any("step" not in row for row in rows):
+    if "step" not in columns or any("step" not in row for row in rows):
         raise ConfigError(f"{path} is damaged: it has rows without a step")
     return rows

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import torch
 
-from rnnlab.checks import PositiveInt
+from rnnlab.checks import PositiveInt, Sequences
 from rnnlab.errors import ConfigError
 from rnnlab.randomness import generator
 from rnnlab.spec import SPLITS, Batch, Split, map_batch
@@ -48,8 +48,8 @@ class Data:
         *,
         batch_size: PositiveInt,
         train_size: PositiveInt | None,
-        val_size: PositiveInt | None,
-        test_size: PositiveInt | None,
+        val_size: Sequences | None,
+        test_size: Sequences | None,
         curriculum: Curriculum | None,
     ) -> None:
         self.task = task

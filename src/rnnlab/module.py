@@ -27,6 +27,7 @@ class SequenceModule(L.LightningModule):
             other; it is part of the checkpoint.
         grad_norm: the gradient's norm before clipping, at the last update.
         evaluator: scores the validation that runs.
+        started: whether training has begun, with all that a checkpoint held in its place.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class SequenceModule(L.LightningModule):
         self.carried: State | None = None
         self._next_carried: State | None = None
         self._resumed: dict[str, Any] | None = None
+        self.started = False
         self.grad_norm: Tensor | None = None
         self.evaluator: Evaluator | None = None
 
@@ -61,6 +63,7 @@ class SequenceModule(L.LightningModule):
                 leaves = [leaf.to(self.device) for leaf in carried]
                 self.carried = like(self.model.begin(nothing), leaves)
             restore_random_states(self._resumed["random"])  # the last, for `begin` may draw
+        self.started = True
 
     def training_step(self, batch: Batch, batch_index: int) -> dict[str, Tensor]:  # noqa: ARG002
         """Give the loss, and the outputs for whoever scores them."""

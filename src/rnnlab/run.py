@@ -25,7 +25,7 @@ from omegaconf import DictConfig, OmegaConf
 from rnnlab import rank
 from rnnlab.curve import read_curve
 from rnnlab.errors import Busy, ConfigError
-from rnnlab.files import write_whole
+from rnnlab.files import flush_to_disk, write_whole
 
 if TYPE_CHECKING:
     from rnnlab.experiment import Experiment
@@ -233,7 +233,7 @@ class Run:
                 "overrides": card.get("overrides", {}),
                 **_environment(),
                 **facts,
-                "sessions": [*card.get("sessions", []), session],
+                "sessions": [*map(_killed, card.get("sessions", [])), session],
             },
         )
 
@@ -249,7 +249,7 @@ class Run:
         card = self.card
         ended = {"status": status, "ended": _now().isoformat(timespec="seconds")}
         ended |= {"reason": reason} if reason else {}
-        *before, session = card["sessions"]
+        *before, session = card.get("sessions") or [{}]  # it may end before it began
         sessions = [*before, {**session, **ended, "last_step": step}]
         rounded = {name: round(value, 3) for name, value in costs.items()}
         self.write_json("run.json", {**card, **ended, **rounded, "sessions": sessions})
@@ -287,7 +287,7 @@ def _make_directory(parent: Path, name: str, files: Mapping[str, bytes]) -> Path
     try:
         part.mkdir(parents=True)
         for file, content in files.items():
-            (part / file).write_bytes(content)
+            write_whole(part / file, content)
         for number in range(1, 10_000):
             path = parent / (name if number == 1 else f"{name}-{number}")
             try:
@@ -296,11 +296,17 @@ def _make_directory(parent: Path, name: str, files: Mapping[str, bytes]) -> Path
                 if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
                     continue
                 raise
+            flush_to_disk(parent)
             return path
     except OSError as error:
         shutil.rmtree(part, ignore_errors=True)
         raise ConfigError(f"output_dir must be a directory to write in: {error}") from error
     raise ConfigError(f"output_dir holds ten thousand runs of one second: {parent / name}")
+
+
+def _killed(session: dict[str, Any]) -> dict[str, Any]:
+    """Say of a session that didn't write down how it ended what must have happened."""
+    return {**session, "status": "killed"} if session.get("status") == "running" else session
 
 
 def _now() -> datetime:

@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch.loggers.logger import Logger
 
 from rnnlab.checkpoint import CheckedIO
-from rnnlab.checks import Positive, PositiveInt
+from rnnlab.checks import Minutes, Positive, PositiveInt
 from rnnlab.errors import ConfigError
 
 
@@ -44,7 +44,7 @@ class Training:
     deterministic: bool
     max_steps: PositiveInt
     max_sequences: PositiveInt | None
-    max_minutes: Positive | None
+    max_minutes: Minutes | None
     val_every: PositiveInt
     log_every: PositiveInt
     clip_norm: Positive | None

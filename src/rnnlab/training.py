@@ -41,6 +41,7 @@ from rnnlab.errors import (
 from rnnlab.evaluation import evaluate
 from rnnlab.experiment import Experiment
 from rnnlab.loggers import Events, close, flat_settings, service
+from rnnlab.memory import fitting
 from rnnlab.models.reach import check_taps
 from rnnlab.module import SequenceModule
 from rnnlab.outcome import final_scores, write_outcome
@@ -128,9 +129,8 @@ def prepare(
     )
     trial = module.make_optimizer([torch.nn.Parameter(torch.zeros(1))])  # refuses bad settings now
     module.make_scheduler(trial, experiment.training.max_steps, cfg.mode)
+    _try_data(experiment)
     _check_monitor(experiment)
-    curriculum = experiment.data.curriculum
-    check_taps(experiment.model, experiment.task, curriculum.end if curriculum else None)
     if cfg.init_from is not None and at.file is None:
         _take_weights(experiment, cfg.init_from)
     return experiment, module, service(cfg)
@@ -191,7 +191,13 @@ def _fit(
         warnings.filterwarnings("ignore", ".*LeafSpec.*is deprecated")
         # A run that was stopped after its last update has only its scores to write.
         warnings.filterwarnings("ignore", "Total length of .* across ranks is zero")
-        trainer.fit(module, loader, held_out, ckpt_path=at.file)
+        try:
+            trainer.fit(module, loader, held_out, ckpt_path=at.file)
+        except Exception as error:
+            if at.file is None or module.started:
+                raise
+            # Its checksum is right, so somebody made it so: any error may come of that.
+            raise ConfigError(f"{at.file} holds something else: {error}") from error
 
 
 @contextmanager
@@ -258,6 +264,18 @@ def _take_weights(experiment: Experiment, path: str) -> None:
     except ConfigError as error:
         raise ConfigError(f"init_from: {error}") from error
     experiment.model.train()
+
+
+def _try_data(experiment: Experiment) -> None:
+    """Refuse batches that can't be made, at any length that training comes to."""
+    curriculum = experiment.data.curriculum
+    longest = None if curriculum is None else max(curriculum.start, curriculum.end)
+    with fitting("data and task"):
+        experiment.data.train(0)
+        experiment.task.sample("train", 0, experiment.cfg.data.batch_size, length=longest)
+        if curriculum is not None:
+            experiment.task.sample("train", 0, 1, length=min(curriculum.start, curriculum.end))
+    check_taps(experiment.model, experiment.task, longest)
 
 
 def _check_monitor(experiment: Experiment) -> None:

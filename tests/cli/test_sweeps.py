@@ -176,7 +176,7 @@ def test_a_sweep_without_a_name_gets_one_from_its_words(run_main, tmp_path):
     assert [path.name for path in (tmp_path / "sweeps").iterdir()] == ["copy_elman_delay_seed"]
 
 
-@pytest.mark.parametrize("word", ["on_error=maybe", "sed=1", "model=lsmt"])
+@pytest.mark.parametrize("word", ["on_error=maybe", "sed=1", "model=lsmt", "sweep_name=../x"])
 def test_a_mistake_is_one_line_and_status_2(sweep, tmp_path, word):
     status, out, err = sweep("seed=0,1", word)
     assert status == 2

@@ -15,22 +15,23 @@ from rnnlab.errors import (
     ConfigError,
     Diverged,
     Interrupted,
-    RunLost,
 )
+from rnnlab.memory import fitting
 from rnnlab.rank import is_helper
 
-_STATUSES = {ConfigError: 2, Diverged: 3, RunLost: 1, KeyboardInterrupt: INTERRUPTED}
+_STATUSES = {ConfigError: 2, Diverged: 3, OSError: 1, KeyboardInterrupt: INTERRUPTED}
 
 
 def command(name: str, body: Callable[[], None]) -> None:
     """Run a command; a wrong setting becomes clear lines on standard error and status 2."""
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
-        body()
+        with fitting("the settings"):
+            body()
         print(end="", flush=True)
     except BrokenPipeError:  # whoever read us has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (ConfigError, Diverged, RunLost, KeyboardInterrupt) as error:
+    except (ConfigError, Diverged, OSError, KeyboardInterrupt) as error:
         if not is_helper():
             for line in str(error).splitlines() or ["interrupted"]:
                 print(f"{name}: {line}", file=sys.stderr)

@@ -7,10 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
-
-from rnnlab.compose import sweep_directory
+from rnnlab.compose import parse, sweep_directory
 from rnnlab.errors import ConfigError
 from rnnlab.rank import is_helper
 from rnnlab.sweep import jobs
@@ -21,8 +18,8 @@ def fixed(words: Sequence[str]) -> list[str]:
     keys: dict[str, bool] = {}
     for word in words:
         try:
-            override = OverridesParser.create().parse_override(word)
-        except HydraException:
+            override = parse(word)
+        except ConfigError:
             continue  # said later, with all else that is wrong
         keys[override.key_or_group] = not override.is_sweep_override()  # the last word counts
     return [key for key, is_fixed in keys.items() if is_fixed]
