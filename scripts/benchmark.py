@@ -1,7 +1,8 @@
 """Speed, as ratios measured side by side on one thread: `python scripts/benchmark.py [PART ...]`.
 
-Parts: cells, trainer, data, startup; all when none is named. Every row is a median over rounds
-in which the things compared take turns, for machines are shared and noisy.
+Parts: cells, trainer, data, startup; all of these when none is named. Every row is a median over
+rounds in which the things compared take turns, for machines are shared and noisy. And sweep, which
+takes a quarter of an hour: whole commands, once each.
 """
 
 import subprocess
@@ -32,6 +33,17 @@ CELLS = {
     "elman": ("rnnlab.cells.elman.Elman", torch.nn.RNN),
     "gru": ("rnnlab.cells.gru.GRU", torch.nn.GRU),
     "lstm": ("rnnlab.cells.lstm.LSTM", torch.nn.LSTM),
+}
+SWEEPS = {  # of 64 seeds
+    "elman 32, copy": ["model=elman", "model.cell.hidden_size=32", "task=copy"],
+    "elman 8, addition_binary": [
+        *("model=elman", "model.cell.hidden_size=8", "task=addition_binary"),
+        "trainer.max_steps=1000",
+    ],
+    "jordan 32, copy": ["model=jordan", "model.cell.hidden_size=32", "task=copy"],
+    "ar_ffn 32, copy": ["model=ar_ffn", "model.cell.hidden_sizes=[32]", "task=copy"],
+    "gru 8, copy": ["model=gru", "model.cell.hidden_size=8", "task=copy"],
+    "lstm 16, copy": ["model=lstm", "model.cell.hidden_size=16", "task=copy"],
 }
 SIZES = [(32, 40, 16, 32), (64, 40, 64, 128), (64, 100, 128, 128), (32, 100, 256, 256)]
 
@@ -157,18 +169,41 @@ def _first_update(command: list[str]) -> float:
         return time.perf_counter() - began
 
 
+def sweep() -> None:
+    print("\nsweep: seconds of a whole command for 64 seeds, one after another and as one model\n")
+    print(f"{'jobs':28}{'updates':>9}{'basic':>9}{'vectorized':>12}{'ratio':>8}")
+    command = [sys.executable, str(Path(__file__).parent / "train.py"), "-m", "seed=range(64)"]
+    for name, words in SWEEPS.items():
+        budget = ["trainer.max_steps=300", "data.val_size=128", "data.test_size=256"]
+        taken = []
+        for launcher in ("basic", "vectorized"):
+            with tempfile.TemporaryDirectory() as directory:
+                chosen = [*budget, *words, f"hydra/launcher={launcher}", f"output_dir={directory}"]
+                began = time.perf_counter()
+                subprocess.run([*command, *chosen], capture_output=True, check=True)
+                taken.append(time.perf_counter() - began)
+        updates = next(w for w in [*words, *budget] if w.startswith("trainer.max_steps"))
+        one, other = taken
+        print(
+            f"{name:28}{updates.partition('=')[2]:>9}{one:9.1f}{other:12.1f}{one / other:8.1f}",
+            flush=True,
+        )
+
+
 PARTS = {"cells": cells, "trainer": trainer, "data": data, "startup": startup}
+LONG = {"sweep": sweep}
 
 
 def main() -> None:
     torch.set_num_threads(1)
-    wrong = [word for word in sys.argv[1:] if word not in PARTS]
+    known = PARTS | LONG
+    wrong = [word for word in sys.argv[1:] if word not in known]
     if wrong:
-        print(f"benchmark: {wrong[0]!r} is no part: it takes {', '.join(PARTS)}", file=sys.stderr)
+        print(f"benchmark: {wrong[0]!r} is no part: it takes {', '.join(known)}", file=sys.stderr)
         sys.exit(2)
     print(f"torch {torch.__version__}, {torch.get_num_threads()} thread, {ROUNDS} rounds")
     for name in sys.argv[1:] or PARTS:
-        PARTS[name]()
+        known[name]()
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from rnnlab.errors import Diverged, Interrupted, RunLost
 from rnnlab.evaluation import Evaluator
 from rnnlab.module import SequenceModule
 from rnnlab.run import Run
-from tests.runs import tiny
+from tests.runs import COPY, ELMAN, tiny
 
 ROOT = Path(__file__).parents[1]
 NAN = float("nan")
@@ -216,6 +216,14 @@ def test_an_output_directory_that_cannot_be_written_is_refused(tmp_path, run_mai
     status, out, err = run_main(main, "rnnlab-train", *tiny(tmp_path / "out"))
     tmp_path.chmod(0o700)
     assert (status, out) == (2, "")
+    assert "output_dir must be a directory to write in" in err
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="there is no such directory here")
+def test_not_even_root_writes_where_nobody_may(run_main):
+    status, out, err = run_main(main, "rnnlab-train", *ELMAN, *COPY, "output_dir=/proc/none")
+    assert (status, out) == (2, "")
+    assert len(err.splitlines()) == 1
     assert "output_dir must be a directory to write in" in err
 
 
