@@ -2,9 +2,13 @@
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
+
+from rnnlab.cli import train
+from tests.runs import tiny
 
 torch.set_num_threads(1)
 
@@ -31,3 +35,13 @@ def run_main(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
         return status, *capsys.readouterr()
 
     return run_main
+
+
+@pytest.fixture
+def sweep(run_main: Run, tmp_path: Path) -> Run:
+    """Start a sweep of tiny runs here; gives status, standard output and standard error."""
+
+    def start(*words: str, out: Path = tmp_path) -> tuple[int, str, str]:
+        return run_main(train.main, "rnnlab-train", "-m", *tiny(out), "sweep_name=s", *words)
+
+    return start

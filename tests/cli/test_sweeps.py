@@ -18,16 +18,6 @@ ROOT = Path(__file__).parents[2]
 EXPLODING = ["optimizer=sgd", "trainer.clip_norm=null", "model.cell.activation=relu"]
 
 
-@pytest.fixture
-def sweep(run_main, tmp_path):
-    """Start a sweep of tiny runs here; gives status, standard output and standard error."""
-
-    def start(*words: str, out: Path = tmp_path) -> tuple[int, str, str]:
-        return run_main(main, "rnnlab-train", "-m", *tiny(out), "sweep_name=s", *words)
-
-    return start
-
-
 def runs(out: Path) -> dict[str, Run]:
     return {path.name: Run.load(path) for path in sorted(out.glob("sweeps/s/[!.]*")) if card(path)}
 

@@ -4,21 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from rnnlab.cli.train import main
 from rnnlab.run import Run
-from tests.runs import tiny
 
 GROUPED = "hydra/launcher=vectorized"
-
-
-@pytest.fixture
-def sweep(run_main, tmp_path):
-    """Start a sweep of tiny runs here; gives status, standard output and standard error."""
-
-    def start(*words: str, out: Path = tmp_path) -> tuple[int, str, str]:
-        return run_main(main, "rnnlab-train", "-m", *tiny(out), "sweep_name=s", *words)
-
-    return start
 
 
 def runs(out: Path) -> dict[str, Run]:
