@@ -311,15 +311,16 @@ def _mixtures(cards: Iterable[Mapping[str, Any]]) -> list[str]:
         "versions of torch": ("versions", "torch"),
         "devices": ("device",),
     }
-    known = [card for card in cards if card]
-    counts = {name: len({_fact(card, *path) for card in known}) for name, path in facts.items()}
+    cards = list(cards)  # of which those of runs that have hardly begun say nothing
+    told = {name: {_fact(card, *path) for card in cards} - {None} for name, path in facts.items()}
+    counts = {name: len(values) for name, values in told.items()}
     return [f"the runs come from {count} {name}" for name, count in counts.items() if count > 1]
 
 
-def _fact(tree: Any, *path: str) -> str:
+def _fact(tree: Any, *path: str) -> str | None:
     for name in path:
         tree = tree.get(name) if isinstance(tree, dict) else None
-    return str(tree)
+    return None if tree is None else str(tree)
 
 
 def _most(values: Iterable[str]) -> str:
