@@ -61,6 +61,13 @@ def test_a_job_that_is_refused_or_diverges_stops_no_other(sweep, tmp_path):
     assert " diverged  optimizer.lr=1000000.0" in out
 
 
+def test_jobs_that_cannot_be_built_leave_no_directories(sweep, tmp_path):
+    status, out, _ = sweep("seed=0,1", "monitor=val/nothing", GROUPED)
+    assert status == 2
+    assert runs(tmp_path) == {}
+    assert "2 jobs: 2 refused" in out
+
+
 def test_a_dry_run_lists_all_and_groups_nothing(sweep, tmp_path):
     status, out, err = sweep("seed=0,1", "dry_run=true", GROUPED)
     assert status == 0

@@ -8,6 +8,7 @@ from rnnlab.ensemble import joinable, train_group
 from rnnlab.errors import ConfigError, Diverged
 from rnnlab.run import Run
 from rnnlab.sweep.jobs import Job, fail
+from rnnlab.training import prepare
 
 
 def do_groups(jobs: Mapping[int, Job], members: str | int) -> list[int]:
@@ -35,6 +36,8 @@ def do_groups(jobs: Mapping[int, Job], members: str | int) -> list[int]:
         if group.reason is not None:
             _say(f"job {chosen[0] + 1} goes alone: {group.reason}")
             continue
+        if not _can_be_built(open_jobs[chosen[0]]):
+            continue  # they differ in nothing that matters here: each will be told alone
         _say(f"{len(chosen)} jobs as one model: {', '.join(str(place + 1) for place in chosen)}")
         _train([open_jobs[place] for place in chosen], members)
         done += chosen
@@ -48,6 +51,14 @@ def _can_train(job: Job) -> bool:
     except ConfigError:
         return False
     return job.plan != "skip"
+
+
+def _can_be_built(job: Job) -> bool:
+    try:
+        prepare(job.cfg)
+    except ConfigError:
+        return False
+    return True
 
 
 def _train(jobs: list[Job], members: str | int) -> None:
