@@ -113,6 +113,16 @@ def with_choices(cfg: DictConfig, choices: Mapping[str, Any]) -> DictConfig:
     return _resolved(cfg)
 
 
+def anchored(cfg: DictConfig) -> DictConfig:
+    """Say where files are from the root on, so that the run can be used from anywhere."""
+    cfg = cfg.copy()
+    for key in ("task.path", "init_from"):
+        path = OmegaConf.select(cfg, key)
+        if isinstance(path, str):
+            OmegaConf.update(cfg, key, str(Path(path).expanduser().absolute()))
+    return cfg
+
+
 def read_config(path: Path) -> DictConfig:
     """Read the config that a run wrote; it may come from a stranger, so nothing in it is run.
 

@@ -15,7 +15,7 @@ from typing import Any
 import lightning.pytorch as L
 import torch
 from lightning.pytorch.loggers.logger import Logger
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from rnnlab import checkpoint, resuming
 from rnnlab.callbacks import (
@@ -27,6 +27,7 @@ from rnnlab.callbacks import (
     Stopped,
     Telemetry,
 )
+from rnnlab.compose import anchored
 from rnnlab.config import build
 from rnnlab.csv_log import CSVLog
 from rnnlab.data import TrainLoader
@@ -69,7 +70,7 @@ def train(
         Diverged: the loss or its gradient is no longer finite.
         RunLost: the run directory can't be written any more.
     """
-    cfg = _anchored(cfg)
+    cfg = anchored(cfg)
     experiment, module, extra = prepare(cfg)
     run = Run.create(cfg, place, words)
     with run.locked():
@@ -91,7 +92,7 @@ def resume(run: Run, words: list[str]) -> Run:
         Interrupted: as for `train`, and so are the others.
     """
     with run.locked():
-        cfg = _anchored(resuming.settings(run, words))
+        cfg = anchored(resuming.settings(run, words))
         at = resuming.point(run)
         resuming.check_changes(cfg, at)
         if cfg == run.config and is_finished(run):
@@ -290,13 +291,3 @@ def _check_monitor(experiment: Experiment) -> None:
         raise ConfigError(
             f"monitor must be one of {', '.join(names)}, got {experiment.cfg.monitor}"
         )
-
-
-def _anchored(cfg: DictConfig) -> DictConfig:
-    """Say where files are from the root on, so that the run can be used from anywhere."""
-    cfg = cfg.copy()
-    for key in ("task.path", "init_from"):
-        path = OmegaConf.select(cfg, key)
-        if isinstance(path, str):
-            OmegaConf.update(cfg, key, str(Path(path).expanduser().absolute()))
-    return cfg

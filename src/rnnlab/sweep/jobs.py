@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 
-from rnnlab.compose import take_own, with_choices
+from rnnlab.compose import anchored, take_own, with_choices
 from rnnlab.errors import Busy, ConfigError, Diverged, RunLost
 from rnnlab.files import write_whole
 from rnnlab.run import Run
@@ -72,7 +72,7 @@ def job_of(cfg: DictConfig, hydra: Any, sweep: Path) -> tuple[Job, dict[str, Any
         for key, _, value in (str(word).partition("=") for word in said)
         if key not in _NOT_OF_A_RUN and not key.startswith("hydra")
     }
-    return Job(sweep, with_choices(cfg, hydra.runtime.choices), words), own
+    return Job(sweep, anchored(with_choices(cfg, hydra.runtime.choices)), words), own
 
 
 def run(job: Job) -> Run | None:
@@ -90,7 +90,7 @@ def run(job: Job) -> Run | None:
         else:
             made = Run.load(job.path)
             if status(made) == "diverged":
-                raise Diverged(made.card["reason"])
+                raise Diverged(made.card.get("reason", "it diverged"))
     except Busy:
         return None
     except (ConfigError, Diverged, RunLost) as error:
