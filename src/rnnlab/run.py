@@ -6,15 +6,12 @@ import errno
 import hashlib
 import json
 import os
-import platform
 import shutil
-import subprocess
 import sys
 import uuid
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from functools import cache, cached_property
-from importlib.metadata import version
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -24,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from rnnlab import rank
 from rnnlab.curve import read_curve
+from rnnlab.environment import environment
 from rnnlab.errors import Busy, ConfigError
 from rnnlab.files import flush_to_disk, write_whole
 
@@ -31,8 +29,6 @@ if TYPE_CHECKING:
     from rnnlab.experiment import Experiment
     from rnnlab.models.base import Model
     from rnnlab.tasks.base import Task
-
-_PACKAGES = ("torch", "lightning", "hydra-core", "omegaconf", "numpy", "tensorboard")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -231,7 +227,7 @@ class Run:
                 "command": command,
                 "started": card.get("started", now),
                 "overrides": card.get("overrides", {}),
-                **_environment(),
+                **environment(),
                 **facts,
                 "sessions": [*map(_killed, card.get("sessions", [])), session],
             },
@@ -311,30 +307,3 @@ def _killed(session: dict[str, Any]) -> dict[str, Any]:
 
 def _now() -> datetime:
     return datetime.now().astimezone()
-
-
-def _environment() -> dict[str, Any]:
-    """Record what a run stands on."""
-    return {
-        "python": platform.python_version(),
-        "versions": {name: version(name) for name in ("rnnlab", *_PACKAGES)},
-        "platform": platform.platform(),
-        "processor": platform.machine(),
-        "git": _git(),
-    }
-
-
-@cache
-def _git() -> dict[str, Any] | None:
-    """Give commit and dirty flag of the checkout that this code lies in, if it lies in one."""
-    here = Path(__file__).parent
-    try:
-        commit = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True
-        ).stdout.strip()
-        status = subprocess.run(
-            ["git", "status", "--porcelain"], cwd=here, capture_output=True, text=True, check=True
-        ).stdout
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return {"commit": commit, "dirty": bool(status.strip())}
