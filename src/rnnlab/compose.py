@@ -225,7 +225,7 @@ def explain(error: Exception, overrides: list[str], *, grid: bool = False) -> st
     if known:
         names = [path.name for path in config_directory().iterdir() if path.is_dir()]
         problems += [
-            f"{key} is not a setting{near(key, [*known, *names])}"
+            f"{key} is not a setting{near(key, [*known, *names, 'resume'])}"
             for key in settings
             if key not in known and not key.startswith("hydra")
         ]

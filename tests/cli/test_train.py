@@ -153,6 +153,7 @@ def test_a_table_of_pairs_that_cannot_be_learnt_from_is_named(call, place, tmp_p
         (["model.cell.hiden_size=3"], "did you mean model.cell.hidden_size?"),
         (["+model.cell.foo=3"], "model.cell.foo is not a setting"),
         (["~optimizer"], "optimizer is missing"),
+        (["resum=outputs"], "did you mean resume?"),
         (["seed=x", "task.delay=-1"], "seed must be a whole number, got 'x'"),
         (["model=lstmm"], "did you mean lstm?"),
         (["experiment=nothing"], "experiment=nothing is not to be had"),

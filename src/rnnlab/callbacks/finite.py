@@ -67,10 +67,16 @@ class Finite(L.Callback):
         for step, quantity, number in self._seen:
             value = float(number)
             if not math.isfinite(value):
-                raise Diverged(
-                    f"{quantity} is {value} at update {step}"
-                    f" (the training loss before it: {self._last_loss:.4g}); {_advice(trainer)}"
+                text = divergence(
+                    quantity,
+                    value,
+                    step,
+                    self._last_loss,
+                    rate=trainer.optimizers[0].param_groups[0]["lr"],
+                    clip_norm=trainer.gradient_clip_val,
+                    precision=trainer.precision,
                 )
+                raise Diverged(text)
             if quantity == _LOSS:
                 self._last_loss = value * trainer.accumulate_grad_batches  # Lightning divided it
         self._seen.clear()
@@ -81,14 +87,36 @@ def _is_quick(device: torch.device) -> bool:
     return device.type == "cpu"
 
 
-def _advice(trainer: L.Trainer) -> str:
-    rate = trainer.optimizers[0].param_groups[0]["lr"]
-    ways = [f"a lower optimizer.lr (now {rate:g})"]
-    clip = trainer.gradient_clip_val
-    if clip is None:
-        ways.append("trainer.clip_norm=1.0 (now null)")
-    else:
-        ways.append(f"a lower trainer.clip_norm (now {clip:g})")
-    if trainer.precision != "32-true":
-        ways.append(f"trainer.precision=32-true (now {trainer.precision})")
-    return f"try {', '.join(ways[:-1])} or {ways[-1]}"
+def divergence(
+    quantity: str,
+    value: float,
+    step: int,
+    last_loss: float,
+    *,
+    rate: float,
+    clip_norm: float | None,
+    precision: str,
+) -> str:
+    """Say what is not finite, and since when, and what to try.
+
+    Args:
+        quantity: what it is.
+        value: of it.
+        step: the update.
+        last_loss: the training loss before it.
+        rate: the learning rate now.
+        clip_norm: the largest norm of the gradient, or `None`.
+        precision: of the arithmetic.
+    """
+    clipping = (
+        "trainer.clip_norm=1.0 (now null)"
+        if clip_norm is None
+        else f"a lower trainer.clip_norm (now {clip_norm:g})"
+    )
+    ways = [f"a lower optimizer.lr (now {rate:g})", clipping]
+    if precision != "32-true":
+        ways.append(f"trainer.precision=32-true (now {precision})")
+    return (
+        f"{quantity} is {value} at update {step} (the training loss before it: {last_loss:.4g}); "
+        f"try {', '.join(ways[:-1])} or {ways[-1]}"
+    )

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from rnnlab.callbacks.finite import divergence
 from rnnlab.ensemble.batches import Batches, answered_steps, member, pick
 from rnnlab.ensemble.member import Member
 from rnnlab.ensemble.optimizers import STACKED
@@ -149,21 +150,17 @@ class Members:
         found: dict[int, str] = {}
         for name, values in quantities.items():
             for n in (~torch.isfinite(values)).nonzero().flatten().tolist():
-                found.setdefault(
-                    n,
-                    f"{name} is {float(values[n])} at update {self.step} (the training loss "
-                    f"before it: {float(self._last_loss[n]):.4g}); {self._advice(n)}",
-                )
+                if n not in found:
+                    found[n] = divergence(
+                        name,
+                        float(values[n]),
+                        self.step,
+                        float(self._last_loss[n]),
+                        rate=self.rates.now[n],
+                        clip_norm=self.members[n].experiment.training.clip_norm,
+                        precision="32-true",
+                    )
         return [Trouble(n, error) for n, error in found.items()]
-
-    def _advice(self, n: int) -> str:
-        clip = self.members[n].experiment.training.clip_norm
-        clipping = (
-            "trainer.clip_norm=1.0 (now null)"
-            if clip is None
-            else f"a lower trainer.clip_norm (now {clip:g})"
-        )
-        return f"try a lower optimizer.lr (now {self.rates.now[n]:g}) or {clipping}"
 
     @torch.no_grad()
     def _log(self, output: Tensor, batch: Batch, norms: Tensor) -> None:

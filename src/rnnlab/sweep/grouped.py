@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from rnnlab.config import check
 from rnnlab.ensemble import joinable, train_group
-from rnnlab.errors import ConfigError, Diverged
+from rnnlab.errors import Busy, ConfigError, Diverged
 from rnnlab.run import Run
 from rnnlab.sweep.jobs import Job, fail
 from rnnlab.training import prepare
@@ -69,6 +69,9 @@ def _train(jobs: list[Job], members: str | int) -> None:
     most = None if members == "auto" else int(members)
     try:
         ended = train_group(runs, [job.cfg for job in jobs], members=most)
+    except Busy as error:  # no failure: somebody else is at it
+        _say(f"left to another process: {error}")
+        return
     except ConfigError as error:
         for job in jobs:
             fail(job, error)
