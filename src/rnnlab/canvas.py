@@ -74,7 +74,7 @@ class Canvas:
 
     def finish(self) -> Image.Image:
         """Give the picture at its size."""
-        return self.image.resize(self.size, Image.Resampling.LANCZOS)
+        return self.image.reduce(_SCALE)
 
 
 @lru_cache

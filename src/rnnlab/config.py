@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args, get_type_hints
 from annotated_types import Le, Len
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue
-from pydantic import ConfigDict, StringConstraints, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, create_model
 
 from rnnlab.checks import BelowOne, NonNegative, Positive, PositiveInt, Probability, Seed, Threads
 from rnnlab.errors import ConfigError
@@ -238,7 +238,7 @@ def _check_node(path: str, node: Any, base: type, home: str) -> list[str]:
         return [f"{wanted}, got {_say(name)[1:-1]}{why}"]
     settings = {str(key): value for key, value in node.items() if key != "_target_"}
     ours = _within("rnnlab", home)
-    fields = _signature(target, ours)
+    fields = dict(_signature(target, ours))
     inner = {
         key: kind
         for key, value in settings.items()
@@ -258,7 +258,8 @@ def _inner_kind(annotation: Any) -> type | None:
     return next(ours, None)
 
 
-def _signature(target: Callable[..., Any], ours: bool) -> dict[str, Any]:
+@cache
+def _signature(target: Callable[..., Any], ours: bool) -> Mapping[str, Any]:
     """Give the config keys of a target with their annotations.
 
     Ours are its keyword-only parameters; of other people's we take those that we know.
@@ -290,11 +291,7 @@ def _check_fields(
             hint = f"did you mean {prefix}{near[0]}?" if near else takes
             said = key if key.isprintable() else repr(key)
             problems.append(f"{prefix}{said} is not a setting: {hint}")
-    model = create_model(
-        "Settings",
-        __config__=ConfigDict(arbitrary_types_allowed=True, strict=True, allow_inf_nan=False),
-        **{_safe(key): (kind, None if loose else ...) for key, kind in fields.items()},  # type: ignore[call-overload]
-    )
+    model = _fields_model(tuple(fields.items()), loose)
     try:
         model.model_validate({_safe(key): value for key, value in values.items() if key in fields})
     except ValidationError as error:
@@ -309,6 +306,15 @@ def _check_fields(
                 takes = " or ".join(dict.fromkeys(wants))
                 problems.append(f"{prefix}{key} must be {takes}, got {_say(values.get(key))}")
     return problems
+
+
+@cache
+def _fields_model(fields: tuple[tuple[str, Any], ...], loose: bool) -> type[BaseModel]:
+    return create_model(
+        "Settings",
+        __config__=ConfigDict(arbitrary_types_allowed=True, strict=True, allow_inf_nan=False),
+        **{_safe(key): (kind, None if loose else ...) for key, kind in fields},  # type: ignore[call-overload]
+    )
 
 
 def _safe(key: str) -> str:

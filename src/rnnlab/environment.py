@@ -14,11 +14,16 @@ def environment() -> dict[str, Any]:
     """Record what a run stands on."""
     return {
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in ("rnnlab", *_PACKAGES)},
+        "versions": dict(_versions()),
         "platform": platform.platform(),
         "processor": platform.machine(),
         "git": _git(),
     }
+
+
+@cache
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in ("rnnlab", *_PACKAGES)}
 
 
 @cache

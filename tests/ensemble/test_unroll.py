@@ -17,7 +17,13 @@ STREAMS = {
     **{cell: {} for cell in CELLS},
     **{f"{cell}_deep": {"num_layers": 2} for cell in ("elman", "gru", "lstm", "taps_mlp")},
     **{f"{cell}_short": {"horizon": 2} for cell in ("elman", "gru", "lstm", "jordan")},
-    **{f"{cell}_learned": {"initial_state": "learned"} for cell in ("elman", "gru", "lstm")},
+    **{
+        f"{cell}_learned": {"initial_state": "learned"}
+        for cell in ("elman", "gru", "lstm", "jordan")
+    },
+    "jordan_taught": {"cell_settings": {"teacher_forcing": True}},
+    "jordan_relu": {"cell_settings": {"activation": "relu", "decay": 0.0}},
+    "jordan_two": {"cell_settings": {"hidden_sizes": [4, 3]}},
 }
 ACTIVATIONS = ("tanh", "relu", "sigmoid")
 

@@ -59,6 +59,7 @@ class Jordan(AnsweringCell):
         if not hidden_sizes:
             raise ConfigError("hidden_sizes must name at least one layer, got []")
         self.output = output
+        self.activation = activation
         self.decay = decay
         self.teacher_forcing = teacher_forcing
         self.output_size = output.size

@@ -1,11 +1,15 @@
 """The batches of N members side by side, each from its member's own random stream."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from copy import copy
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from rnnlab.data import Data
+from rnnlab.ensemble.streams import Streams, UnlikeError
 from rnnlab.experiment import Experiment
 from rnnlab.spec import Batch, Split, map_batch
 
@@ -24,38 +28,66 @@ class Batches:
     """
 
     def __init__(self, experiments: Sequence[Experiment]) -> None:
-        self._by_seed = {experiment.task.seed: experiment for experiment in experiments}
-        places = {seed: place for place, seed in enumerate(self._by_seed)}
+        by_seed = {experiment.task.seed: experiment for experiment in experiments}
+        places = {seed: place for place, seed in enumerate(by_seed)}
         self._places = [places[experiment.task.seed] for experiment in experiments]
+        self._makers = list(by_seed.values())
+        self._lead = self._makers[0]
         self.shared = len(places) == 1
+        # Rows of a finite set are picked by a seed of its own.
+        alone = self.shared or self._lead.data.train_size is not None
+        self._at_once: dict[int, Data] | None = None if alone else {}
 
     def train(self, index: int) -> Batch:
         """Make training batch `index`."""
-        makers = self._by_seed.values()
-        return self._spread([m.data.train(0 if m.training.overfit else index) for m in makers])
+        index = 0 if self._lead.training.overfit else index
+        return self._make(self._lead.data.batch_size, lambda data, _: data.train(index))
 
     def held_out(self, split: Split) -> list[tuple[int, int]]:
         """Give (index, batch_size) of each held-out batch."""
-        one = next(iter(self._by_seed.values()))
-        return [(0, one.cfg.data.batch_size)] if one.training.overfit else one.data.held_out(split)
+        data = self._lead.data
+        return [(0, data.batch_size)] if self._lead.training.overfit else data.held_out(split)
 
     def sample(self, split: Split, index: int, batch_size: int) -> Batch:
         """Make a held-out batch; under `overfit` the one that is learnt."""
-        makers = self._by_seed.values()
-        return self._spread(
-            [
-                m.data.train(0) if m.training.overfit else m.task.sample(split, index, batch_size)
-                for m in makers
-            ]
-        )
+        if self._lead.training.overfit:
+            return self.train(0)
+        return self._make(batch_size, lambda data, rows: data.task.sample(split, index, rows))
 
-    def _spread(self, batches: list[Batch]) -> Batch:
+    def _make(self, rows: int, make: Callable[[Data, int], Batch]) -> Batch:
+        """Make the batches of all, at once if that can be."""
         if self.shared:
-            return batches[0]
-        return stack(batches if len(batches) == len(self._places) else self._repeat(batches))
+            return make(self._lead.data, rows)
+        made = self._make_at_once(rows, make)
+        if made is None:
+            made = stack([make(m.data, rows) for m in self._makers])
+        if len(self._makers) == len(self._places):
+            return made
+        return map_batch(lambda part: part[self._places], made)
 
-    def _repeat(self, batches: list[Batch]) -> list[Batch]:
-        return [batches[place] for place in self._places]
+    def _make_at_once(self, rows: int, make: Callable[[Data, int], Batch]) -> Batch | None:
+        """Make them as one of all members' rows, from all their random streams."""
+        if self._at_once is None:
+            return None
+        members = len(self._makers)
+        if rows not in self._at_once:
+            self._at_once[rows] = self._joint(rows)
+        try:
+            made = make(self._at_once[rows], members * rows)
+        except UnlikeError:
+            self._at_once = None
+            return None
+        return map_batch(lambda part: part.unflatten(0, (members, rows)), made)
+
+    def _joint(self, rows: int) -> Data:
+        def streams(split: Split, index: int) -> Any:
+            return Streams([m.task.rng(split, index) for m in self._makers], rows)
+
+        data = copy(self._lead.data)
+        data.batch_size = len(self._makers) * rows
+        data.task = copy(data.task)
+        data.task.rng = streams  # type: ignore[method-assign]
+        return data
 
 
 def stack(batches: Sequence[Batch]) -> Batch:

@@ -9,7 +9,7 @@ a weight's gradient is added up step by step.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -74,10 +74,7 @@ class Plain(Kind):
 
     def step(self, sums: Parts, before: Parts, after: Parts, kept: Parts) -> None:  # noqa: ARG002
         """Squash."""
-        if self.activation == "relu":
-            torch.clamp_min(sums[0], 0.0, out=after[0])
-        else:
-            getattr(torch, self.activation)(sums[0], out=after[0])
+        ACTIVATIONS[self.activation](sums[0], out=after[0])
 
     def back(
         self,
@@ -238,13 +235,7 @@ class Scan(torch.autograd.Function):
         info: Any, in_dims: tuple[int | None, ...], *args: Any
     ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
         """Put N first in all that come in, and do the work for all members at once."""
-        found = Scan.apply(
-            *args[:2],
-            *(
-                part.expand(info.batch_size, *part.shape) if dim is None else part.movedim(dim, 0)
-                for part, dim in zip(args[2:], in_dims[2:], strict=True)
-            ),
-        )
+        found = Scan.apply(*args[:2], *in_front(info.batch_size, in_dims[2:], args[2:]))
         return found, (0,) * len(found)
 
 
@@ -258,7 +249,6 @@ class _Sums:
     def __init__(self, kind: Kind, read: Tensor, recur: Tensor, state: Tensor) -> None:
         self._recurs = kind.recurs
         self.parts = [state.new_empty(state.shape) for _ in range(read.shape[1])]
-        self._product = state.new_empty(state.shape)
         self._read = [part.contiguous() for part in read.unbind(1)]
         self._recur = [part.contiguous() for part in recur.unbind(1)]
         self._of_read = [torch.zeros_like(part) for part in self._read]
@@ -276,7 +266,7 @@ class _Sums:
         for part, weight in zip(self.parts, self._read, strict=True):
             torch.bmm(x, weight, out=part)
         for n, weight in zip(self._recurs, self._recur, strict=True):
-            self.parts[n] += torch.bmm(hidden, weight, out=self._product)
+            self.parts[n].baddbmm_(hidden, weight)
         return self.parts
 
     def back(self, x: Tensor, before: Tensor, hidden: Tensor, of_x: Tensor | None) -> None:
@@ -291,14 +281,38 @@ class _Sums:
         along, across = x.transpose(1, 2), before.transpose(1, 2)
         for grad, part in zip(self._of_read, self.parts, strict=True):
             grad.baddbmm_(along, part)
-        hidden.zero_()
         for n, grad, weight in zip(self._recurs, self._of_recur, self._recur_back, strict=True):
             grad.baddbmm_(across, self.parts[n])
-            hidden += torch.bmm(self.parts[n], weight, out=self._product)
+            hidden.baddbmm_(self.parts[n], weight, beta=0 if n == self._recurs[0] else 1)
         if of_x is not None:
             of_x.zero_()
             for part, weight in zip(self.parts, self._read_back, strict=True):
                 of_x += torch.bmm(part, weight)
+
+
+def in_front(
+    members: int, in_dims: Sequence[int | None], parts: Sequence[Tensor | None]
+) -> list[Tensor | None]:
+    """Give every tensor that `vmap` hands on N as its first axis."""
+    return [
+        part
+        if part is None
+        else part.expand(members, *part.shape)
+        if dim is None
+        else part.movedim(dim, 0)
+        for part, dim in zip(parts, in_dims, strict=True)
+    ]
+
+
+def _relu(sums: Tensor, *, out: Tensor) -> Tensor:
+    return torch.clamp_min(sums, 0.0, out=out)
+
+
+ACTIVATIONS: dict[str, Callable[..., Tensor]] = {
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+    "relu": _relu,
+}
 
 
 def slope(activation: str, grad: Tensor, value: Tensor, out: Tensor) -> None:

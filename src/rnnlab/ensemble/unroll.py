@@ -18,6 +18,8 @@ from rnnlab.cells import (
     LSTM,
     Cell,
     Elman,
+    Jordan,
+    JordanState,
     LSTMState,
     Stack,
     Taps,
@@ -27,9 +29,11 @@ from rnnlab.cells import (
 )
 from rnnlab.cells.base import last_real
 from rnnlab.cells.lstm import _SHUT
+from rnnlab.ensemble.jordan import JordanScan, Settings
 from rnnlab.ensemble.scans import Gated, Kind, LongShort, Plain, Scan
 from rnnlab.models.base import Model
 from rnnlab.models.stream import Stream
+from rnnlab.spec import Tokens
 from rnnlab.state import State
 
 Unroll = Callable[
@@ -150,6 +154,31 @@ def _lstm(
     return outputs, LSTMState(last_real(outputs, mask, state.hidden), memory)
 
 
+def _jordan(
+    cell: Cell, inputs: Tensor, state: State, mask: Tensor | None, steps: Sequence[int] | None
+) -> tuple[Tensor, JordanState] | None:
+    assert isinstance(cell, Jordan)
+    if len(cell.hidden) > 2 or mask is not None:
+        return None  # several layers, or states to be held
+    size = cell.output_size
+    first = cell.hidden[0]
+    assert isinstance(first, nn.Linear)
+    right = taught = None
+    if cell.teacher_forcing:
+        inputs, right, taught = inputs.split([inputs.shape[2] - 2 * size, size, size], dim=2)
+        right, taught = right.transpose(0, 1), taught.transpose(0, 1)
+    read, recur = first.weight.split([inputs.shape[2], size], dim=1)
+    read = torch.cat([read, first.bias[:, None]], dim=1)
+    weights = (read.t(), recur.t(), cell.readout.weight.t(), cell.readout.bias)
+    settings = Settings(cell.activation, cell.decay, isinstance(cell.output, Tokens))
+    before = (state.context, state.output)
+    answers, context, output, *_ = JordanScan.apply(
+        settings, *weights, *before, _by_step(inputs), right, taught
+    )
+    answers = answers if steps is None else answers[list(steps)]
+    return answers.transpose(0, 1), JordanState(context, output)
+
+
 def _scan(
     kind: Kind,
     inputs: Tensor,
@@ -170,11 +199,15 @@ def _scan(
         recurrent: `(H, H)`, the weights of the hidden state, of each sum that reads it.
         steps: those wanted.
     """
-    by_step = inputs.transpose(0, 1)
-    by_step = torch.cat([by_step, torch.ones_like(by_step[..., :1])], dim=2)
     read, recur = (torch.stack([part.t() for part in parts]) for parts in (reads, recurrent))
-    outputs, memory, *_ = Scan.apply(kind, steps, read, recur, hidden, cell, by_step)
+    outputs, memory, *_ = Scan.apply(kind, steps, read, recur, hidden, cell, _by_step(inputs))
     return outputs.transpose(0, 1), memory
+
+
+def _by_step(inputs: Tensor) -> Tensor:
+    """Put time first, and the 1 of the bias at the end: `(B, T, I)` -> `(T, B, I + 1)`."""
+    by_step = inputs.transpose(0, 1)
+    return torch.cat([by_step, torch.ones_like(by_step[..., :1])], dim=2)
 
 
 def _forward(layer: nn.Linear, features: Tensor) -> Tensor:
@@ -190,6 +223,7 @@ def _linear(features: Tensor, weight: Tensor) -> Tensor:
 UNROLLS: dict[type[Cell], Unroll] = {
     Elman: _elman,
     GRU: _gru,
+    Jordan: _jordan,
     LSTM: _lstm,
     Taps: _taps,
     TapsMLP: _taps,

@@ -1,0 +1,86 @@
+"""Members' batches are those that each would draw alone, however they are made."""
+
+import numpy as np
+import pytest
+import torch
+
+from rnnlab.catalogue import describe
+from rnnlab.ensemble.batches import Batches, stack
+from rnnlab.ensemble.streams import Streams, UnlikeError
+from rnnlab.experiment import Experiment
+from rnnlab.spec import Batch
+from tests.runs import assemble
+
+TASKS = [task for task in describe("task") if task != "next_char"]  # goes alone: it carries state
+MODELS = ("elman", "seq2seq")  # one of each layout
+
+
+def members(*words: str, seeds: tuple[int, ...] = (3, 1, 3, 2)) -> list[Experiment]:
+    return [assemble(["data.batch_size=4", *words, f"seed={seed}"]) for seed in seeds]
+
+
+def assert_same(one: Batch, other: Batch) -> None:
+    for name, part, wanted in zip(Batch._fields, one, other, strict=True):
+        assert (part is None) == (wanted is None), name
+        if part is not None:
+            assert part.dtype == wanted.dtype
+            torch.testing.assert_close(part, wanted, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("model", MODELS)
+def test_members_get_the_batches_that_they_would_have_alone(task: str, model: str) -> None:
+    experiments = members(f"model={model}", f"task={task}")
+    batches = Batches(experiments)
+    for index in range(3):
+        assert_same(batches.train(index), stack([m.data.train(index) for m in experiments]))
+    for split, size in (("val", 4), ("test", 3)):
+        alone = stack([m.task.sample(split, 1, size) for m in experiments])  # type: ignore[arg-type]
+        assert_same(batches.sample(split, 1, size), alone)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["data.train_size=6"],
+        ["task.min_length=2"],
+        ["trainer.overfit=true"],
+        ["curriculum=linear", "data.curriculum.end=9"],
+    ],
+)
+def test_so_it_is_for_every_kind_of_training_set(words: list[str]) -> None:
+    experiments = members("model=elman", "task=copy", "task.length=4", "task.delay=1", *words)
+    batches = Batches(experiments)
+    overfit = experiments[0].training.overfit
+    for index in range(4):
+        alone = stack([m.data.train(0 if overfit else index) for m in experiments])
+        assert_same(batches.train(index), alone)
+
+
+def test_one_seed_is_drawn_once() -> None:
+    batches = Batches(members("model=elman", "task=copy", seeds=(5, 5)))
+    assert batches.shared
+    assert batches.train(0).input.dim() == 2
+
+
+def generators() -> list[np.random.Generator]:
+    return [np.random.default_rng(seed) for seed in range(3)]
+
+
+def test_rows_come_from_their_own_streams() -> None:
+    for name, bounds in (("integers", (9,)), ("random", ()), ("uniform", (1, 2)), ("normal", ())):
+        drawn = getattr(Streams(generators(), 4), name)(*bounds, size=(12, 2))
+        alone = [getattr(own, name)(*bounds, size=(4, 2)) for own in generators()]
+        np.testing.assert_array_equal(drawn, np.concatenate(alone))
+
+
+def test_what_is_not_one_part_a_row_is_refused() -> None:
+    with pytest.raises(UnlikeError, match="not one part a row"):
+        Streams(generators(), 4).integers(9, size=5)
+    with pytest.raises(UnlikeError, match="different values"):
+        Streams(generators(), 4).random()
+    with pytest.raises(UnlikeError, match="permutation"):
+        Streams(generators(), 4).permutation(12)
+    with pytest.raises(UnlikeError, match="from row to row"):
+        Streams(generators(), 4).integers(np.arange(1, 13), size=12)
+    assert Streams(generators(), 4).integers(7, 7, endpoint=True) == 7
