@@ -99,6 +99,23 @@ def check(cfg: DictConfig) -> None:
         raise ConfigError("\n".join(problems))
 
 
+def check_node(path: str, node: Any, base: type, home: str) -> None:
+    """Find every problem of one node that stands outside a run's config.
+
+    Args:
+        path: the node's key, for errors.
+        node: a mapping with `_target_`.
+        base: what it is to make a kind of.
+        home: the package that it may come from.
+
+    Raises:
+        ConfigError: one line a problem.
+    """
+    problems = _check_node(path, node, base, home)
+    if problems:
+        raise ConfigError("\n".join(problems))
+
+
 def check_values(values: Mapping[str, Any], fields: Mapping[str, Any]) -> None:
     """Compare a command's own values with their annotations.
 

@@ -63,6 +63,11 @@ class Task(ABC):
         counts (symbols, digits, bits, steps) is the task's `length` key.
         """
 
+    @property
+    def trained_length(self) -> int | None:
+        """The longest `length` that it draws by itself; `None` where it can't be chosen."""
+        return None if self.lengths is None else self.lengths.most
+
     def longest(self, length: int | None = None) -> int | None:
         """Count the steps that reach back from the end of the longest training sequence.
 

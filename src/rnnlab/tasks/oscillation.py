@@ -123,6 +123,11 @@ class Oscillation(Task):
             )
 
     @property
+    def trained_length(self) -> int:
+        """The answered steps of a training sequence."""
+        return self.length
+
+    @property
     def unanswered(self) -> int:
         """Steps at the beginning of the target that are not answered."""
         return self.cue_steps - 1 if self.layout == "stream" else 0

@@ -89,6 +89,11 @@ class Translation(Transduction):
             source, target = (count * sum(most) - most[0] for most in first)
         return source - spare, target - spare
 
+    @property
+    def trained_length(self) -> int | None:
+        """The most clauses of a sentence that is made up; a file's pairs are as they are."""
+        return self.max_clauses
+
     def pairs(self, split: Split, index: int, batch_size: int, length: int | None) -> Pairs:
         """Draw sentences, or take the next ones of the file; train is shuffled anew each epoch."""
         if self.max_clauses is None:

@@ -1,0 +1,1 @@
+"""Looks inside a trained model: each analysis is one file here and one yaml in configs/analysis."""

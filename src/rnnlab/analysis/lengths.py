@@ -1,0 +1,127 @@
+"""How a model does on sequences longer than any it was trained on."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+from annotated_types import Gt, Le
+
+from rnnlab.analysis.base import Analysis, Findings, Picture
+from rnnlab.analysis.style import COLORS, figure
+from rnnlab.checks import PositiveInt
+from rnnlab.errors import ConfigError
+from rnnlab.evaluation import evaluate
+from rnnlab.experiment import Experiment
+from rnnlab.models.base import Model
+from rnnlab.tasks.base import Task
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_PREFERRED = ("free_exact_match", "exact_match", "free_accuracy", "accuracy", "correct")
+_ROWS = 64  # scored at once
+
+
+class Lengths(Analysis):
+    """The metrics against sequence length.
+
+    A net that learnt the rule keeps its score where one that learnt the training set falls to the
+    task's floor. Test sequences of each length are drawn afresh; their floor is that of the
+    trained length.
+
+    Args:
+        metric: to draw; `null` for the share of right answers, or the loss where there is none.
+        factor: the longest length, in lengths trained.
+        num_lengths: how many lengths, from the shortest to the longest.
+        num_sequences: at each.
+    """
+
+    def __init__(
+        self,
+        *,
+        metric: str | None,
+        factor: Annotated[float, Gt(1), Le(1000)],
+        num_lengths: PositiveInt,
+        num_sequences: PositiveInt,
+    ) -> None:
+        self.metric = metric
+        self.factor = factor
+        self.num_lengths = num_lengths
+        self.num_sequences = num_sequences
+
+    def refusal(self, model: Model, task: Task) -> str | None:  # noqa: ARG002
+        """Refuse tasks whose length can't be chosen."""
+        if task.trained_length is None:
+            return "this task's sequences have the length that they have"
+        return None
+
+    def look(self, experiment: Experiment) -> Findings:
+        """Score the model at each length."""
+        trained = trained_length(experiment)
+        lengths = self._lengths(experiment.task, trained)
+        scores = {length: self._score(experiment, length) for length in lengths}
+        metric = self._metric(next(iter(scores.values())))
+        curve = {length: found[metric] for length, found in scores.items()}
+        floor = experiment.task.floor.get(metric.removeprefix("free_"))
+        names = list(next(iter(scores.values())))
+        return Findings(
+            lines=[
+                f"{metric} at length {length:>4}: {value:.4g}"
+                + ("   longest trained" if length == trained else "")
+                for length, value in curve.items()
+            ],
+            numbers={"trained_length": trained, "metric": metric, "floor": floor, "scores": scores},
+            tables={
+                "": [["length", *names], *([n, *s.values()] for n, s in scores.items())],
+            },
+            pictures={"": Picture(lambda: _draw(curve, metric, trained, floor), vector=True)},
+        )
+
+    def _lengths(self, task: Task, trained: int) -> list[int]:
+        """Choose lengths from the shortest that is trained (or half) on; the longest is one."""
+        least = task.lengths.least if task.lengths else 0
+        first = least if 0 < least < trained else max(trained // 2, 1)
+        spread = np.geomspace(first, max(round(trained * self.factor), first), self.num_lengths)
+        return sorted({*(round(float(length)) for length in spread), trained})
+
+    def _score(self, experiment: Experiment, length: int) -> dict[str, float]:
+        task = experiment.task
+        whole, rest = divmod(self.num_sequences, _ROWS)
+        sizes = [_ROWS] * whole + ([rest] if rest else [])
+        batches = (
+            task.sample("test", index, size, length=length) for index, size in enumerate(sizes)
+        )
+        return evaluate(experiment.model, task, batches).compute()
+
+    def _metric(self, found: Mapping[str, float]) -> str:
+        if self.metric is None:
+            return next((name for name in _PREFERRED if name in found), "loss")
+        if self.metric not in found:
+            raise ConfigError(
+                f"analysis.metric must be one of {', '.join(found)}, got {self.metric}"
+            )
+        return self.metric
+
+
+def trained_length(experiment: Experiment) -> int:
+    """Give the longest `length` that training came to, with its curriculum."""
+    curriculum = experiment.data.curriculum
+    own = experiment.task.trained_length
+    assert own is not None
+    return own if curriculum is None else max(curriculum.start, curriculum.end)
+
+
+def _draw(curve: Mapping[int, float], metric: str, trained: int, floor: float | None) -> "Figure":
+    slide = figure(height=5.4)
+    axes = slide.subplots()
+    axes.axvspan(min(curve), trained, color="#EDEDED", zorder=0)
+    axes.text(trained, 1.01, "trained to here", ha="right", transform=axes.get_xaxis_transform())
+    axes.plot(list(curve), list(curve.values()), color=COLORS[0], marker="o")
+    if floor is not None:
+        axes.axhline(floor, color=COLORS[1], linestyle="--", linewidth=1.6)
+        axes.text(max(curve), floor, " floor", color=COLORS[1], va="bottom", ha="right")
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(list(curve), [str(length) for length in curve], minor=False)
+    axes.minorticks_off()
+    axes.set(xlabel="length", ylabel=metric.replace("_", " "))
+    return slide

@@ -1,0 +1,59 @@
+"""Scores at each length are the evaluator's; tasks of fixed length are refused."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from rnnlab.analysis.lengths import Lengths, trained_length
+from rnnlab.errors import ConfigError
+from rnnlab.evaluation import evaluate
+from tests.runs import assemble, tiny, tiny_text
+
+
+def lengths(**settings) -> Lengths:
+    return Lengths(
+        **{"metric": None, "factor": 4.0, "num_lengths": 3, "num_sequences": 70} | settings
+    )
+
+
+def test_each_length_is_scored_on_its_own_sequences(tmp_path: Path) -> None:
+    experiment = assemble(tiny(tmp_path))
+    experiment.model.eval()
+    found = lengths().look(experiment)
+    scores = found.numbers["scores"]
+    assert list(scores) == [1, 3, 12] or list(scores) == [1, 3, 4, 12]
+    batches = [experiment.task.sample("test", i, n, length=12) for i, n in enumerate((64, 6))]
+    assert scores[12] == evaluate(experiment.model, experiment.task, batches).compute()
+    assert found.numbers["metric"] == "exact_match"
+    assert [row[0] for row in found.tables[""]] == ["length", *scores]
+
+
+def test_a_net_that_always_says_the_same_is_at_the_floor_at_all_lengths(tmp_path: Path) -> None:
+    experiment = assemble(tiny(tmp_path, "task.num_symbols=4"))
+    experiment.model.eval()
+    with torch.no_grad():
+        experiment.model.readout.weight.zero_()
+        experiment.model.readout.bias.copy_(torch.tensor([1.0, 0, 0, 0, 0]))
+    found = lengths(metric="accuracy", num_sequences=600).look(experiment)
+    assert found.numbers["floor"] == 0.25
+    for scores in found.numbers["scores"].values():
+        assert scores["accuracy"] == pytest.approx(0.25, abs=0.05)
+
+
+def test_the_curriculum_says_how_long_training_was(tmp_path: Path) -> None:
+    words = ["curriculum=linear", "data.curriculum.end=9"]
+    assert trained_length(assemble(tiny(tmp_path))) == 3
+    assert trained_length(assemble(tiny(tmp_path, *words))) == 9
+
+
+def test_a_text_has_the_length_that_it_has(tmp_path: Path) -> None:
+    experiment = assemble(tiny_text(tmp_path))
+    assert "length" in lengths().refusal(experiment.model, experiment.task)
+
+
+def test_a_metric_that_is_none_is_named(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"analysis.metric must be one of .*accuracy.*got acuracy"
+    ):
+        lengths(metric="acuracy").look(assemble(tiny(tmp_path)))
