@@ -6,7 +6,7 @@ import torch
 
 from rnnlab.catalogue import describe
 from rnnlab.ensemble.batches import Batches, stack
-from rnnlab.ensemble.streams import Streams, UnlikeError
+from rnnlab.ensemble.streams import SplitError, Streams, UnlikeError
 from rnnlab.experiment import Experiment
 from rnnlab.spec import Batch
 from tests.runs import assemble
@@ -77,10 +77,28 @@ def test_rows_come_from_their_own_streams() -> None:
 def test_what_is_not_one_part_a_row_is_refused() -> None:
     with pytest.raises(UnlikeError, match="not one part a row"):
         Streams(generators(), 4).integers(9, size=5)
-    with pytest.raises(UnlikeError, match="different values"):
-        Streams(generators(), 4).random()
     with pytest.raises(UnlikeError, match="permutation"):
         Streams(generators(), 4).permutation(12)
     with pytest.raises(UnlikeError, match="from row to row"):
         Streams(generators(), 4).integers(np.arange(1, 13), size=12)
     assert Streams(generators(), 4).integers(7, 7, endpoint=True) == 7
+    drawn = Streams(generators(), 4)
+    drawn.random(12)
+    with pytest.raises(UnlikeError, match="after rows"):
+        drawn.random()
+
+
+def test_members_that_draw_different_numbers_go_on_apart() -> None:
+    together = Streams(generators(), 4)
+    assert together.integers(7, 7, endpoint=True) == 7
+    with pytest.raises(SplitError) as split:
+        together.integers(100)
+    alone = generators()
+    for own in alone:
+        own.integers(7, 7, endpoint=True)
+    numbers = [own.integers(100) for own in alone]
+    assert len(split.value.parts) == len(set(numbers)) == 3
+    for (place,), streams in split.value.parts:
+        assert streams.integers(7, 7, endpoint=True) == 7
+        assert streams.integers(100) == numbers[place]
+        np.testing.assert_array_equal(streams.random(4), alone[place].random(4))

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rnnlab.data import Data
-from rnnlab.ensemble.streams import Streams, UnlikeError
+from rnnlab.ensemble.streams import SplitError, Streams, UnlikeError
 from rnnlab.experiment import Experiment
 from rnnlab.spec import Batch, Split, map_batch
 
@@ -34,9 +34,9 @@ class Batches:
         self._makers = list(by_seed.values())
         self._lead = self._makers[0]
         self.shared = len(places) == 1
-        # Rows of a finite set are picked by a seed of its own.
-        alone = self.shared or self._lead.data.train_size is not None
-        self._at_once: dict[int, Data] | None = None if alone else {}
+        # Rows of a finite set are picked by a seed of its own; some tasks are made by theirs.
+        unlike = len({experiment.task.fingerprint() for experiment in self._makers}) > 1
+        self._alone = unlike or self._lead.data.train_size is not None
 
     def train(self, index: int) -> Batch:
         """Make training batch `index`."""
@@ -67,37 +67,52 @@ class Batches:
 
     def _make_at_once(self, rows: int, make: Callable[[Data, int], Batch]) -> Batch | None:
         """Make them as one of all members' rows, from all their random streams."""
-        if self._at_once is None:
+        if self._alone:
             return None
-        members = len(self._makers)
-        if rows not in self._at_once:
-            self._at_once[rows] = self._joint(rows)
         try:
-            made = make(self._at_once[rows], members * rows)
+            try:
+                return self._make_from(None, rows, make)
+            except SplitError as split:
+                made = [self._make_from(streams, rows, make) for _, streams in split.parts]
+                places = [place for some, _ in split.parts for place in some]
         except UnlikeError:
-            self._at_once = None
+            self._alone = True
             return None
-        return map_batch(lambda part: part.unflatten(0, (members, rows)), made)
+        back = torch.tensor(places).argsort()
+        return map_batch(lambda part: part[back], _side_by_side(made))
 
-    def _joint(self, rows: int) -> Data:
+    def _make_from(
+        self, given: Streams | None, rows: int, make: Callable[[Data, int], Batch]
+    ) -> Batch:
+        """Make the batches `(n, B, ...)` of the members whose streams are given; `None` of all."""
+        members = len(self._makers) if given is None else len(given)
+
         def streams(split: Split, index: int) -> Any:
+            if given is not None:
+                return given
             return Streams([m.task.rng(split, index) for m in self._makers], rows)
 
         data = copy(self._lead.data)
-        data.batch_size = len(self._makers) * rows
+        data.batch_size = members * rows
         data.task = copy(data.task)
         data.task.rng = streams  # type: ignore[method-assign]
-        return data
+        made = make(data, data.batch_size)
+        return map_batch(lambda part: part.unflatten(0, (members, rows)), made)
 
 
 def stack(batches: Sequence[Batch]) -> Batch:
     """Put batches side by side, `(N, B, ...)`; shorter ones are padded and masked out."""
-    if batches[0].source is not None and batches[0].source_mask is None:
-        batches = [
-            b._replace(source_mask=torch.ones(b.source.shape[:2], dtype=torch.bool))  # type: ignore[union-attr]
-            for b in batches
+    return _side_by_side([map_batch(lambda part: part[None], batch) for batch in batches])
+
+
+def _side_by_side(groups: Sequence[Batch]) -> Batch:
+    """Join batches of several members `(n, B, ...)`, as `stack` those of one each."""
+    if groups[0].source is not None and groups[0].source_mask is None:
+        groups = [
+            b._replace(source_mask=torch.ones(b.source.shape[:3], dtype=torch.bool))  # type: ignore[union-attr]
+            for b in groups
         ]
-    return Batch._make(_stack(parts) for parts in zip(*batches, strict=True))
+    return Batch._make(_join(parts) for parts in zip(*groups, strict=True))
 
 
 def member(batch: Batch, n: int, *, shared: bool) -> Batch:
@@ -128,17 +143,17 @@ def pick(batch: Batch, steps: Sequence[int] | None) -> Batch:
     )
 
 
-def _stack(parts: Sequence[Tensor | None]) -> Tensor | None:
-    """Stack `(B, T, ...)`, the shorter ones padded at the end."""
+def _join(parts: Sequence[Tensor | None]) -> Tensor | None:
+    """Join `(n, B, T, ...)` along the first axis, the shorter ones padded at the end."""
     there = [part for part in parts if part is not None]
     if not there:
         return None
-    if there[0].dim() > 1:
-        longest = max(part.shape[1] for part in there)
+    if there[0].dim() > 2:
+        longest = max(part.shape[2] for part in there)
         there = [
             part
-            if part.shape[1] == longest
-            else F.pad(part, (0, 0) * (part.dim() - 2) + (0, longest - part.shape[1]))
+            if part.shape[2] == longest
+            else F.pad(part, (0, 0) * (part.dim() - 3) + (0, longest - part.shape[2]))
             for part in there
         ]
-    return torch.stack(there)
+    return torch.cat(there)

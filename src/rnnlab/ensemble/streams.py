@@ -11,23 +11,43 @@ class UnlikeError(Exception):
     """Members' draws can't stand side by side; each is to be made alone."""
 
 
+class SplitError(Exception):
+    """Members drew different values for their whole batches, such as lengths.
+
+    Attributes:
+        parts: the places of members that drew the same, with their streams as they were before.
+    """
+
+    def __init__(self, parts: "list[tuple[list[int], Streams]]") -> None:
+        self.parts = parts
+
+
 class Streams:
     """N generators in the place of one, for a batch of N times as many rows.
 
     A draw whose first axis is these rows takes each member's share from its own generator, as it
-    would be taken alone. Any other draw must come out the same for all members.
+    would be taken alone. A single number must come out the same for all members.
 
     Args:
         generators: one a member.
         rows: of each member's batch.
+        told: numbers that were drawn from them before, and are to be given first.
 
     Raises:
+        SplitError: at a number that doesn't.
         UnlikeError: at a draw that is neither.
     """
 
-    def __init__(self, generators: Sequence[np.random.Generator], rows: int) -> None:
+    def __init__(
+        self, generators: Sequence[np.random.Generator], rows: int, told: Sequence[Any] = ()
+    ) -> None:
         self._generators = generators
         self._rows = rows
+        self._told = list(told)
+        self._numbers: list[Any] | None = []  # so far; `None` once rows were drawn
+
+    def __len__(self) -> int:
+        return len(self._generators)
 
     def integers(
         self,
@@ -61,11 +81,35 @@ class Streams:
         shape = () if size is None else (size,) if isinstance(size, int) else tuple(size)
         ways = [getattr(generator, name) for generator in self._generators]
         if shape and shape[0] == len(ways) * self._rows:
+            self._numbers = None
             own = (self._rows, *shape[1:])
             return np.concatenate([way(*bounds, size=own, **options) for way in ways])
         if shape:
             raise UnlikeError(f"a draw of {shape} has not one part a row")
-        values = {way(*bounds, **options) for way in ways}
-        if len(values) > 1:
-            raise UnlikeError("members drew different values for a whole batch")
-        return values.pop()
+        told = [self._told.pop(0)] if self._told else None
+        values = told or [way(*bounds, **options) for way in ways]
+        if len(set(values)) > 1:
+            self._split(values)
+        if self._numbers is not None:
+            self._numbers.append(values[0])
+        return values[0]
+
+    def _split(self, values: Sequence[Any]) -> None:
+        if self._numbers is None:
+            raise UnlikeError("members drew different numbers after rows")
+        parts: dict[Any, list[int]] = {}
+        for place, value in enumerate(values):
+            parts.setdefault(value, []).append(place)
+        raise SplitError(
+            [
+                (
+                    places,
+                    Streams(
+                        [self._generators[place] for place in places],
+                        self._rows,
+                        [*self._numbers, value],
+                    ),
+                )
+                for value, places in parts.items()
+            ]
+        )
