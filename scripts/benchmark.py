@@ -2,23 +2,30 @@
 
 Parts: cells, trainer, data, startup; all of these when none is named. Every row is a median over
 rounds in which the things compared take turns, for machines are shared and noisy. And sweep, which
-takes a quarter of an hour: whole commands, once each.
+takes half an hour: whole commands, once each, on one thread and two workers; `--threads 2` adds a
+row on two threads.
 """
 
+import argparse
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from rnnlab.analysis.glance import glance
+from rnnlab.callbacks import Watch
 from rnnlab.compose import compose
 from rnnlab.config import build
 from rnnlab.experiment import Experiment
+from rnnlab.loggers import Events
+from rnnlab.spec import map_batch
 from rnnlab.training import train
 
 ROUNDS = 5
@@ -44,6 +51,11 @@ SWEEPS = {  # of 64 seeds
     "ar_ffn 32, copy": ["model=ar_ffn", "model.cell.hidden_sizes=[32]", "task=copy"],
     "gru 8, copy": ["model=gru", "model.cell.hidden_size=8", "task=copy"],
     "lstm 16, copy": ["model=lstm", "model.cell.hidden_size=16", "task=copy"],
+}
+LAUNCHERS = {
+    "basic": ["hydra/launcher=basic"],
+    "joblib x2": ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"],
+    "vectorized": ["hydra/launcher=vectorized"],
 }
 SIZES = [(32, 40, 16, 32), (64, 40, 64, 128), (64, 100, 128, 128), (32, 100, 256, 256)]
 
@@ -142,6 +154,40 @@ def data() -> None:
         print(f"{name:28}{batch:9.2f}{update:9.2f}{batch / update:8.1%}")
 
 
+def watch() -> None:
+    print("\nwatch: ms of a look and of its pictures, and their share of 2000 updates\n")
+    heads = ("update", "look", "picture", "light", "full look", "pictures", "full")
+    print(f"{'pair':28}" + "".join(f"{head:>11}" for head in heads))
+    for name, words in PAIRS.items():
+        experiment = Experiment.assemble(compose(words))
+        cfg, update = experiment.cfg, plain_steps(experiment, 30)
+        line = f"{name:28}{update:11.2f}"
+        for full in (False, True):
+            look, picture = look_and_draw(experiment, full)
+            pictures = 2000 / cfg.trainer.val_every if full else 4  # light: ever more seldom
+            spent = 2000 / cfg.watch_every * look + pictures * picture
+            line += f"{look:11.2f}{picture:11.2f}{spent / (2000 * update):11.2%}"
+        print(line)
+
+
+def look_and_draw(experiment: Experiment, full: bool) -> list[float]:
+    """Milliseconds of one look, and of drawing what eight of them saw."""
+    model, task = experiment.model, experiment.task
+    few = map_batch(lambda part: part[:8], experiment.data.train(0))
+    seen = glance(model, task, few, full=full)
+    watching = Watch(1, full=full)
+    watching._looks = [(step, seen.decay) for step in range(8)]
+    with tempfile.TemporaryDirectory() as directory:
+        events = Events(Path(directory), 0)
+        taken = medians(
+            ROUNDS,
+            lambda: glance(model, task, few, full=full),
+            lambda: watching._show(events, model, seen, 1),
+        )
+        events.experiment.close()
+    return taken
+
+
 def startup() -> None:
     print("\nstartup: seconds of a whole command, median of three\n")
     command = [sys.executable, str(Path(__file__).parent / "train.py")]
@@ -169,40 +215,54 @@ def _first_update(command: list[str]) -> float:
         return time.perf_counter() - began
 
 
-def sweep() -> None:
-    print("\nsweep: seconds of a whole command for 64 seeds, one after another and as one model\n")
-    print(f"{'jobs':28}{'updates':>9}{'basic':>9}{'vectorized':>12}{'ratio':>8}")
-    command = [sys.executable, str(Path(__file__).parent / "train.py"), "-m", "seed=range(64)"]
+def sweep(threads: int) -> None:
+    print("\nsweep: seconds of a whole command for 64 seeds; ratios are of basic on one thread\n")
+    heads = "".join(f"{name:>12}" for name in LAUNCHERS)
+    print(f"{'jobs':28}{'updates':>9}{'threads':>9}{heads}{'ratios':>14}")
     for name, words in SWEEPS.items():
         budget = ["trainer.max_steps=300", "data.val_size=128", "data.test_size=256"]
-        taken = []
-        for launcher in ("basic", "vectorized"):
-            with tempfile.TemporaryDirectory() as directory:
-                chosen = [*budget, *words, f"hydra/launcher={launcher}", f"output_dir={directory}"]
-                began = time.perf_counter()
-                subprocess.run([*command, *chosen], capture_output=True, check=True)
-                taken.append(time.perf_counter() - began)
         updates = next(w for w in [*words, *budget] if w.startswith("trainer.max_steps"))
-        one, other = taken
-        print(
-            f"{name:28}{updates.partition('=')[2]:>9}{one:9.1f}{other:12.1f}{one / other:8.1f}",
-            flush=True,
+        one = 0.0
+        for number in sorted({1, threads}):
+            # Workers that have all processors can't have more threads than that.
+            launchers = [key for key in LAUNCHERS if number == 1 or key != "joblib x2"]
+            taken = {
+                key: _seconds([*budget, *words, f"threads={number}", *LAUNCHERS[key]])
+                for key in launchers
+            }
+            one = one or taken["basic"]
+            cells = "".join(f"{taken[k]:12.1f}" if k in taken else f"{'-':>12}" for k in LAUNCHERS)
+            ratios = "".join(f"{one / seconds:7.1f}" for seconds in list(taken.values())[1:])
+            row = f"{name:28}{updates.partition('=')[2]:>9}{number:9}{cells}{ratios:>14}"
+            print(row, flush=True)
+
+
+def _seconds(words: list[str]) -> float:
+    """Time a sweep."""
+    with tempfile.TemporaryDirectory() as directory:
+        command = [sys.executable, str(Path(__file__).parent / "train.py"), "-m", "seed=range(64)"]
+        began = time.perf_counter()
+        subprocess.run(
+            [*command, *words, f"output_dir={directory}"], capture_output=True, check=True
         )
+        return time.perf_counter() - began
 
 
-PARTS = {"cells": cells, "trainer": trainer, "data": data, "startup": startup}
-LONG = {"sweep": sweep}
+PARTS = {"cells": cells, "trainer": trainer, "data": data, "watch": watch, "startup": startup}
 
 
 def main() -> None:
     torch.set_num_threads(1)
-    known = PARTS | LONG
-    wrong = [word for word in sys.argv[1:] if word not in known]
-    if wrong:
-        print(f"benchmark: {wrong[0]!r} is no part: it takes {', '.join(known)}", file=sys.stderr)
-        sys.exit(2)
+    parser = argparse.ArgumentParser(prog="benchmark", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help="what to measure")
+    parser.add_argument("--threads", type=int, default=1, help="a row more of sweep, with so many")
+    wanted = parser.parse_args()
+    known = PARTS | {"sweep": partial(sweep, wanted.threads)}
+    for part in wanted.parts:
+        if part not in known:
+            parser.error(f"{part!r} is no part: it takes {', '.join(known)}")
     print(f"torch {torch.__version__}, {torch.get_num_threads()} thread, {ROUNDS} rounds")
-    for name in sys.argv[1:] or PARTS:
+    for name in wanted.parts or PARTS:
         known[name]()
 
 

@@ -35,6 +35,7 @@ KINDS = {
     "doubles": ["trainer.precision=64-true"],
     "half": ["trainer.precision=bf16-mixed"],
     "saved_often": ["trainer.save_every=1"],
+    "watched": ["watch=full", "watch_every=1"],
 }
 
 

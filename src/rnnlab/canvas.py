@@ -45,6 +45,17 @@ class Canvas:
             tuple(round(edge * _SCALE) for edge in box), fill=fill, outline=outline, width=_SCALE
         )
 
+    def mosaic(
+        self, corner: tuple[float, float], colours: NDArray[np.uint8], size: float
+    ) -> None:
+        """Lay squares of colours `(R, C, 3)` side by side, from the left top corner on."""
+        rows, columns = colours.shape[:2]
+        edge = round(size * _SCALE)
+        tiles = Image.fromarray(colours).resize(
+            (columns * edge, rows * edge), Image.Resampling.NEAREST
+        )
+        self.image.paste(tiles, (round(corner[0] * _SCALE), round(corner[1] * _SCALE)))
+
     def dot(self, x: float, y: float, radius: float, colour: Colour) -> None:
         """Draw a filled circle."""
         box = ((x - radius) * _SCALE, (y - radius) * _SCALE)

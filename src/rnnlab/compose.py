@@ -29,6 +29,7 @@ _OWN: dict[str, Any] = {
     "sweep_name": str | None,
     "on_error": Literal["continue", "stop"],
     "dry_run": bool,
+    "trial": Any,
 }
 
 VERSION_BASE: str | None = "1.3" if hydra.__version__ < "1.4" else None
@@ -72,7 +73,7 @@ def take_own(cfg: DictConfig) -> dict[str, Any]:
     except OmegaConfBaseException as error:
         raise ConfigError(_first_line(error)) from error
     check_values(own, _OWN)
-    return {key: own[key] for key in ("on_error", "dry_run")}
+    return {key: own[key] for key in ("on_error", "dry_run", "trial")}
 
 
 def sweep_directory(words: Iterable[str]) -> Path:
@@ -211,6 +212,10 @@ def explain(error: Exception, overrides: list[str], *, grid: bool = False) -> st
         key = override.key_or_group
         if not key:
             problems.append(f"{_short(text)} can't be read as KEY=VALUE")
+        elif override.is_interval_sweep() and grid:
+            if options := _options(key):
+                problems.append(f"{text}: {key} is one of {', '.join(options)}")
+            settings.append(key)
         elif override.is_sweep_override() and not grid:
             problems.append(f"{text} names several values: add -m to run them one after another")
         elif not _options(key):

@@ -69,6 +69,8 @@ _BORROWED: dict[str, Any] = {
 _ROOT: dict[str, Any] = {
     "seed": Seed,
     "threads": Threads,
+    "watch": Literal["none", "light", "full"],
+    "watch_every": PositiveInt,
     "monitor": str,
     "mode": Literal["min", "max"],
     "output_dir": Annotated[str, StringConstraints(pattern=r"^[^\x00]+$")],

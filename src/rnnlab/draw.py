@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-from rnnlab.canvas import Canvas, text_width
+from rnnlab.canvas import Canvas, Colour, text_width
 
 _FAINT, _FRAME, _SHADE = "#e9e9e9", "#bbbbbb", "#f4f1e8"
 _TRUTH = "#a6a6a6"
@@ -81,6 +81,24 @@ def path_plot(paths: Mapping[str, ArrayLike], *, title: str) -> Image.Image:
     return canvas.finish()
 
 
+def scatter_paths(paths: ArrayLike, *, title: str) -> Image.Image:
+    """Draw paths in the plane `(R, T, 2)`, a dot a step, light at the first to dark at the last."""
+    points = np.asarray(paths, dtype=float)
+    size, margin, top = 400, 48, 46
+    canvas = Canvas(size + margin + 16, size + top + 30)
+    canvas.text((margin, 24), title, size=17, anchor="lm")
+    x_range, y_range = (_limits([points[..., axis].ravel()]) for axis in (0, 1))
+    frame = _Frame(canvas, (margin, top, margin + size, top + size), x_range, y_range)
+    frame.grid(x_labels=True, num_y=4, num_x=4)
+    for path in points:
+        frame.curve(path[:, 0], path[:, 1], _FRAME, 0.8)
+    colours = _shade(np.linspace(0.25, 1, points.shape[1]))
+    for step, colour in enumerate(colours):
+        for point in points[:, step]:
+            frame.dot(point, tuple(colour), radius=3)
+    return canvas.finish()
+
+
 def heat_map(
     matrix: ArrayLike,
     row_labels: Sequence[str],
@@ -111,10 +129,7 @@ def heat_map(
     canvas = Canvas(math.ceil(width), math.ceil(top + max(rows * cell, 60) + 24))
     canvas.text((16, 24), title, size=17, anchor="lm")
     colours = _shade((values - low) / ((high - low) or 1.0))
-    for row in range(rows):
-        for column in range(columns):
-            x, y = left + column * cell, top + row * cell
-            canvas.rectangle((x, y, x + cell, y + cell), tuple(colours[row, column]))
+    canvas.mosaic((left, top), colours, cell)
     canvas.rectangle((left, top, left + columns * cell, top + rows * cell), outline=_FRAME)
     for row, label in enumerate(row_labels):
         canvas.text((left - 8, top + (row + 0.5) * cell), label, size=font, anchor="rm")
@@ -205,10 +220,10 @@ class _Frame:
             if len(piece) > 1:
                 self.canvas.line(piece, colour, width)
 
-    def dot(self, point: NDArray[np.float64], colour: str) -> None:
+    def dot(self, point: NDArray[np.float64], colour: Colour, radius: float = 5) -> None:
         if not np.isnan(point).any():
             x, y = self.place(*point)
-            self.canvas.dot(float(x), float(y), 5, colour)
+            self.canvas.dot(float(x), float(y), radius, colour)
 
 
 def _style(number: int, count: int) -> tuple[str, float]:

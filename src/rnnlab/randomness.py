@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-Purpose = Literal["train", "val", "test", "shuffle", "weights", "training"]
+Purpose = Literal["train", "val", "test", "shuffle", "weights", "training", "task"]
 _NUMBERS: dict[Purpose, int] = {
     "train": 0,  # the batches of each split
     "val": 1,
@@ -18,6 +18,7 @@ _NUMBERS: dict[Purpose, int] = {
     "shuffle": 3,  # the order of a finite training set, epoch by epoch
     "weights": 4,  # how they begin
     "training": 5,  # dropout and scheduled sampling, process by process
+    "task": 6,  # what a task itself is made of, the same in all splits
 }
 
 

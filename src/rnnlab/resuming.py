@@ -25,6 +25,8 @@ MAY_CHANGE = (
     "trainer.deterministic",
     "trainer.profile",
     "threads",
+    "watch",
+    "watch_every",
 )
 """What a run may go on with otherwise than it began: how long, where, and what is written."""
 

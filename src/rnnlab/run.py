@@ -64,13 +64,14 @@ class Run:
         if rank.is_helper():
             return cls(Path(os.environ[rank.DIRECTORY]))
         text = OmegaConf.to_yaml(cfg, resolve=True)
+        numbered = place is None
         if place is None:
             digest = hashlib.sha256(text.encode()).hexdigest()[:6]
             parent = Path(cfg.output_dir) / str(cfg.choices["task"]) / str(cfg.choices["model"])
             place = parent / f"{_now():%Y-%m-%d_%H-%M-%S}-{digest}"
         card = json.dumps({"status": "begun", "overrides": dict(words)}) + "\n"
         files = {"config.yaml": text.encode(), "run.json": card.encode()}
-        run = cls(_make_directory(place.parent, place.name, files))
+        run = cls(_make_directory(place.parent, place.name, files, numbered))
         os.environ[rank.DIRECTORY] = str(run.path)
         return run
 
@@ -277,8 +278,8 @@ class Run:
         return loaded
 
 
-def _make_directory(parent: Path, name: str, files: Mapping[str, bytes]) -> Path:
-    """Put a directory with files in place; runs of the same second get a number."""
+def _make_directory(parent: Path, name: str, files: Mapping[str, bytes], numbered: bool) -> Path:
+    """Put a directory with files in place; runs of the same second get a number, if they may."""
     part = parent / f".{name}.{uuid.uuid4().hex}.part"
     try:
         part.mkdir(parents=True)
@@ -289,9 +290,12 @@ def _make_directory(parent: Path, name: str, files: Mapping[str, bytes]) -> Path
             try:
                 part.rename(path)
             except OSError as error:
-                if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
+                if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                    raise
+                if numbered:
                     continue
-                raise
+                shutil.rmtree(part)
+                raise Busy(f"{path} was just begun by another process") from error
             flush_to_disk(parent)
             return path
     except OSError as error:

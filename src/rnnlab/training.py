@@ -21,11 +21,15 @@ from rnnlab import checkpoint, resuming
 from rnnlab.callbacks import (
     Checkpoints,
     Finite,
+    Judge,
     Progress,
+    Pruned,
+    Pruning,
     Showcase,
     Signals,
     Stopped,
     Telemetry,
+    Watch,
 )
 from rnnlab.compose import anchored
 from rnnlab.config import build
@@ -56,6 +60,7 @@ def train(
     cfg: DictConfig,
     place: Path | None = None,
     words: Mapping[str, str] = MappingProxyType({}),
+    judge: Judge | None = None,
 ) -> Run:
     """Run a whole experiment, and give its directory.
 
@@ -63,6 +68,7 @@ def train(
         cfg: the whole config.
         place: the directory, if it is not to be named by task, model and time.
         words: what was said of it on the command line, for the run card.
+        judge: asked after each validation whether to stop; such a run ends as `pruned`.
 
     Raises:
         ConfigError: before anything is written.
@@ -74,11 +80,11 @@ def train(
     experiment, module, extra = prepare(cfg)
     run = Run.create(cfg, place, words)
     with run.locked():
-        _train(run, experiment, module, extra, resuming.BEGINNING)
+        _train(run, experiment, module, extra, resuming.BEGINNING, judge)
     return run
 
 
-def resume(run: Run, words: list[str]) -> Run:
+def resume(run: Run, words: list[str], judge: Judge | None = None) -> Run:
     """Go on with a run where its last checkpoint is, as if it had never stopped.
 
     A finished run goes on if its budget is larger now; else nothing is done.
@@ -86,6 +92,7 @@ def resume(run: Run, words: list[str]) -> Run:
     Args:
         run: what to go on with.
         words: `key=value` for what may be different: budgets above all.
+        judge: as for `train`.
 
     Raises:
         ConfigError: the run can't go on so; nothing was changed.
@@ -105,7 +112,7 @@ def resume(run: Run, words: list[str]) -> Run:
                 f"trainer.max_steps must be {at.step} or more, the updates done, got {total}"
             )
         run.reopen(cfg)
-        _train(run, experiment, module, extra, at)
+        _train(run, experiment, module, extra, at, judge)
     return Run(run.path)  # not with what was read of it before
 
 
@@ -143,6 +150,7 @@ def _train(
     module: SequenceModule,
     extra: Logger | None,
     at: resuming.Point,
+    judge: Judge | None,
 ) -> None:
     for name in ("lightning.pytorch", "lightning.fabric"):  # they say what nobody asked
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -152,9 +160,12 @@ def _train(
     loggers: list[Logger] = [extra] if extra else []
     with _written_down(run, checkpoints, signals, loggers):
         loggers += [Events(run.path, at.step), CSVLog(run.file("metrics.csv"), at.step)]
-        callbacks = [finite, Telemetry(experiment.training), Progress(cfg.monitor), Showcase()]
+        callbacks = [finite, Telemetry(experiment.training), Progress(cfg.monitor)]
+        if cfg.watch != "none":
+            callbacks += [Showcase(), Watch(cfg.watch_every, full=cfg.watch == "full")]
+        pruning = [Pruning(judge, run.path.name)] if judge else []
         trainer = experiment.training.build(
-            cfg.data.batch_size, [*callbacks, checkpoints, signals], loggers
+            cfg.data.batch_size, [*callbacks, checkpoints, signals, *pruning], loggers
         )
         if trainer.is_global_zero:
             run.begin(at.step, facts(experiment, str(trainer.strategy.root_device)))
@@ -162,6 +173,8 @@ def _train(
                 extra.log_hyperparams(flat_settings(cfg))
         seed_globals(cfg.seed, "training", trainer.global_rank)
         _fit(trainer, module, experiment, at)
+        if pruning and pruning[0].pruned:
+            raise Pruned
         if trainer.is_global_zero:
             experiment.load_weights(run.file(f"checkpoints/{checkpoint.BEST}"))
             scores = final_scores(experiment)
@@ -212,6 +225,8 @@ def _written_down(
     try:
         yield
         status = "finished"
+    except Pruned:
+        status = "pruned"
     except Diverged as error:
         status, reason = "diverged", str(error)
         raise Diverged(f"{error}; {_saved(checkpoints)} in {run.path}") from error
@@ -279,14 +294,18 @@ def _try_data(experiment: Experiment) -> None:
     check_taps(experiment.model, experiment.task, longest)
 
 
-def _check_monitor(experiment: Experiment) -> None:
-    """Refuse to monitor what validation won't log; a tiny batch tells the names."""
-    index, size = 0, min(2, experiment.cfg.data.batch_size)
-    task = experiment.task
+def validation_metrics(experiment: Experiment) -> list[str]:
+    """Name what validation will log; a tiny batch tells."""
+    size, task = min(2, experiment.cfg.data.batch_size), experiment.task
     if task.num_batches("val", experiment.cfg.data.batch_size) is not None:
         size = experiment.cfg.data.batch_size
-    scores = evaluate(experiment.model, task, [task.sample("val", index, size)]).compute()
-    names = [f"val/{name}" for name in scores]
+    scores = evaluate(experiment.model, task, [task.sample("val", 0, size)]).compute()
+    return [f"val/{name}" for name in scores]
+
+
+def _check_monitor(experiment: Experiment) -> None:
+    """Refuse to monitor what validation won't log."""
+    names = validation_metrics(experiment)
     if experiment.cfg.monitor not in names:
         raise ConfigError(
             f"monitor must be one of {', '.join(names)}, got {experiment.cfg.monitor}"

@@ -1,20 +1,17 @@
 """`rnnlab-train -m`: no job is done twice, none is lost, and one that fails stops no other."""
 
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 
+from rnnlab.cli import sweeps
 from rnnlab.cli.train import main
 from rnnlab.module import SequenceModule
 from rnnlab.run import Run
 from tests.runs import tiny
 from tests.same import differing
 
-ROOT = Path(__file__).parents[2]
 EXPLODING = ["optimizer=sgd", "trainer.clip_norm=null", "model.cell.activation=relu"]
 
 
@@ -175,20 +172,12 @@ def test_a_mistake_is_one_line_and_status_2(sweep, tmp_path, word):
     assert runs(tmp_path) == {}
 
 
-def test_a_sweep_that_was_killed_loses_nothing(tmp_path):
-    words = tiny(tmp_path, "sweep_name=s", "seed=0,1,2", "trainer.max_steps=400")
-    command = [sys.executable, str(ROOT / "scripts/train.py"), "-m", *words]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    while not any(run.card["status"] == "finished" for run in runs(tmp_path).values()):
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    before = {name: run.card.get("ended") for name, run in runs(tmp_path).items()}
-    assert len(before) < 3 or None in before.values()
-    assert subprocess.run(command, capture_output=True).returncode == 0
-    after = {name: run.card for name, run in runs(tmp_path).items()}
-    assert len(after) == 3
-    assert {card["status"] for card in after.values()} == {"finished"}
-    done = [name for name, ended in before.items() if ended]
-    assert done
-    assert all(after[name]["ended"] == before[name] for name in done)
+def test_a_named_sweep_that_says_no_name_has_that_of_its_file(monkeypatch, tmp_path) -> None:
+    (tmp_path / "sweep").mkdir()
+    (tmp_path / "sweep" / "mine.yaml").write_text("# @package _global_\nhydra: {mode: MULTIRUN}\n")
+    (tmp_path / "sweep" / "yours.yaml").write_text("sweep_name: ours\n")
+    monkeypatch.setattr(sweeps, "config_directory", lambda: tmp_path)
+    assert sweeps.named(["sweep=mine"]) == ["sweep_name=mine"]
+    assert sweeps.named(["sweep=yours"]) == []
+    assert sweeps.named(["sweep=mine", "sweep_name=other"]) == []
+    assert sweeps.named(["sweep=nothing"]) == []

@@ -160,11 +160,10 @@ def test_more_members_than_fit_train_in_turn(tmp_path: Path) -> None:
     assert_alike(alone(words)[2], group[2])
 
 
-def test_a_member_loads_and_goes_on_alone(tmp_path: Path) -> None:
-    words = [
-        tiny(tmp_path, f"seed={s}", "optimizer=sgd", "scheduler=warmup", "trainer.log_every=3")
-        for s in (0, 1)
-    ]
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_member_loads_and_goes_on_alone(optimizer: str, tmp_path: Path) -> None:
+    more = [f"optimizer={optimizer}", "scheduler=warmup", "trainer.log_every=3"]
+    words = [tiny(tmp_path, *more, f"seed={s}") for s in (0, 1)]
     group = open_group(words)
     together(group)
     more = "trainer.max_steps=9"

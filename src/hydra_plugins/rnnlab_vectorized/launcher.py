@@ -10,7 +10,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig
 
 
 class VectorizedLauncher(Launcher):
@@ -37,20 +37,20 @@ class VectorizedLauncher(Launcher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Do the jobs, groups first."""
+        from rnnlab.sweep.composing import Composer
         from rnnlab.sweep.grouped import do_groups
         from rnnlab.sweep.jobs import job_of
 
         returns: list[Any] = [None] * len(job_overrides)
-        jobs = []
-        for place, overrides in enumerate(job_overrides):
-            config = self.context.config_loader.load_sweep_config(self.config, list(overrides))
-            hydra = config.hydra
-            with open_dict(config):
-                del config["hydra"]
-            jobs.append((place, *job_of(config, hydra, Path(self.config.hydra.sweep.dir))))
+        compose = Composer(self.context.config_loader, self.config)
+        sweep = Path(self.config.hydra.sweep.dir)
+        jobs = [
+            (place, *job_of(*compose(words), sweep)) for place, words in enumerate(job_overrides)
+        ]
         if not any(own["dry_run"] for _, _, own in jobs):
             for place in do_groups({place: job for place, job, _ in jobs}, self.members):
-                returns[place] = JobReturn(_return_value=None, status=JobStatus.COMPLETED)
+                path = str(jobs[place][1].path)
+                returns[place] = JobReturn(_return_value=path, status=JobStatus.COMPLETED)
         for place, overrides in enumerate(job_overrides):
             if returns[place] is None:
                 (returns[place],) = self.basic.launch([overrides], initial_job_idx + place)

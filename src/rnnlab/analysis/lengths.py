@@ -123,5 +123,7 @@ def _draw(curve: Mapping[int, float], metric: str, trained: int, floor: float | 
     axes.set_xscale("log", base=2)
     axes.set_xticks(list(curve), [str(length) for length in curve], minor=False)
     axes.minorticks_off()
+    if metric in _PREFERRED:
+        axes.set_ylim(-0.03, 1.04)
     axes.set(xlabel="length", ylabel=metric.replace("_", " "))
     return slide

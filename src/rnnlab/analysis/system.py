@@ -94,11 +94,14 @@ class System:
 
 
 def systems(model: Model) -> dict[str, System]:
-    """Give the systems inside a model by name: one `network`, or encoder(s) and decoder."""
+    """Give the systems inside a model by name: one `network`, or encoder(s) and decoder.
+
+    A model of another kind has none that is known here.
+    """
     if isinstance(model, Stream):
         return {"network": System(model)}
     if not isinstance(model, Seq2Seq):
-        raise TypeError(f"{type(model).__name__} has no recurrent part that is known here")
+        return {}
     named = {
         "encoder": model.encoder,
         "backward_encoder": model.backward_encoder,

@@ -3,8 +3,22 @@
 from rnnlab.callbacks.checkpoints import Checkpoints
 from rnnlab.callbacks.finite import Finite
 from rnnlab.callbacks.progress import Progress
+from rnnlab.callbacks.pruning import Judge, Pruned, Pruning
 from rnnlab.callbacks.showcase import Showcase
 from rnnlab.callbacks.signals import Signals, Stopped
 from rnnlab.callbacks.telemetry import Telemetry
+from rnnlab.callbacks.watch import Watch
 
-__all__ = ["Checkpoints", "Finite", "Progress", "Showcase", "Signals", "Stopped", "Telemetry"]
+__all__ = [
+    "Checkpoints",
+    "Finite",
+    "Judge",
+    "Progress",
+    "Pruned",
+    "Pruning",
+    "Showcase",
+    "Signals",
+    "Stopped",
+    "Telemetry",
+    "Watch",
+]

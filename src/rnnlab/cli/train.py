@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from rnnlab.run import Run
 
 
+_WITH_VALUES = ("--cfg", "-c", "--package", "-p", "--config-dir", "-cd", "--config-name", "-cn")
+"""Options of Hydra's whose value is a word of its own."""
+
+
 def main() -> None:
     """Compose the config from the command line, and train."""
     command("rnnlab-train", _resume if any(w.startswith("resume=") for w in sys.argv) else _main)
@@ -71,19 +75,21 @@ def _main() -> None:
     problems: list[Exception] = []
 
     @hydra.main(**options)
-    def run(cfg: DictConfig) -> None:
+    def run(cfg: DictConfig) -> str | None:
         nonlocal composed
         composed = True
         chosen = HydraConfig.get()
         try:
-            job, own = job_of(cfg, chosen, sweep)
+            job, own = job_of(cfg, chosen.overrides.task, chosen.runtime.choices, sweep)
             if chosen.mode == RunMode.MULTIRUN:
                 label = spell(job.words, [key for key in job.words if key not in fixed])
-                sweeps.do(job, f"{chosen.job.num + 1}  {label}", **own)
-            else:
-                _train(job.cfg, job.words, dry_run=own["dry_run"])
+                number = f"trial {job.trial.number}" if job.trial else chosen.job.num + 1
+                sweeps.do(job, f"{number}  {label}", **own)
+                return str(job.path)
+            _train(job.cfg, job.words, dry_run=own["dry_run"])
         except (ConfigError, Diverged, RunLost) as error:
             problems.append(error)  # Hydra would add a line of its own
+        return None
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # gives us its errors, for one clear line and status 2
     try:
@@ -94,6 +100,8 @@ def _main() -> None:
         with sweeps.hydra_notes(overrides) as notes:
             sys.argv += notes
             run()
+    except ConfigError:
+        raise
     except Exception as error:
         # Hydra lets some mistakes through as bare ValueErrors; before our part none is a bug here.
         if composed and not isinstance(error, (HydraException, OmegaConfBaseException)):
@@ -110,7 +118,7 @@ def _overrides(words: list[str]) -> list[str]:
     return [
         word
         for before, word in zip(["", *words], words, strict=False)
-        if not word.startswith("-") and before not in ("--cfg", "-c", "--package", "-p")
+        if not word.startswith("-") and before not in _WITH_VALUES
     ]
 
 

@@ -108,6 +108,8 @@ def _refusals(cfg: DictConfig) -> Iterator[str]:
         yield "trainer.max_minutes is a budget of a clock that members would share"
     if trainer.profile:
         yield "trainer.profile=true times a run alone"
+    if cfg.watch == "full":
+        yield "watch=full looks inside runs one by one"
     if cfg.get("logger"):
         yield "logger: services are told of runs one by one"
     if target(cfg.optimizer) not in STACKED:

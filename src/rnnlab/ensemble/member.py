@@ -34,6 +34,7 @@ class Member:
         best_score: the best value of the monitored metric.
         best_weights: the weights that scored it, and the updates before it.
         since_best: validations since then.
+        scores: of the last validation.
         costs: time spent before this session.
         spent: time spent on what its newest checkpoint holds.
         saved_step: updates in its newest checkpoint.
@@ -52,6 +53,7 @@ class Member:
         self.best_score: float | None = None
         self.best_weights: dict[str, Any] | None = None
         self.since_best = 0
+        self.scores: Mapping[str, float] = {}
         self.costs = {"seconds": 0.0, "cpu_seconds": 0.0}
         self.spent = self.costs
         self.saved_step = 0

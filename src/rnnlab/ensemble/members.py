@@ -102,6 +102,7 @@ class Members:
         for n, m in enumerate(self.members):
             if all(n != bad.n for bad in trouble):
                 m.log(values[n], self.step)
+                m.scores = values[n]
                 m.validated(monitored[n], self.stacked.split(self.stacked.flat[n]), self.step)
         self.rates.after_validation(monitored)
         self._restart_clock()

@@ -72,11 +72,15 @@ class Snapshot:
         """Lay out all that a run alone needs to go on, as Lightning and our callbacks do."""
         weights = stacked.split(self.flat[n])
         states = {name: stacked.split(value) for name, value in self.optimizer.state_of(n).items()}
-        count = {"step": torch.tensor(float(self.step))} if self.optimizer.counts_updates else {}
+        # A tensor for each parameter: torch counts in it, and one for all would count them all.
+        counts = ["step"] if self.optimizer.counts_updates else []
         by_parameter = {
-            i: {**count, **{key: values[name].clone() for key, values in states.items()}}
+            i: {
+                **{key: torch.tensor(float(self.step)) for key in counts},
+                **{key: values[name].clone() for key, values in states.items()},
+            }
             for i, name in enumerate(weights)
-            if count or states
+            if counts or states
         }
         schedule, rate = self.rates[n]
         group = {**member.param_group, "lr": rate}

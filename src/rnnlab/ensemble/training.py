@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig
 
 from rnnlab import checkpoint, resuming
-from rnnlab.callbacks import Signals, Stopped
+from rnnlab.callbacks import Judge, Signals, Stopped
 from rnnlab.ensemble.member import Member
 from rnnlab.ensemble.members import Members, Trouble
-from rnnlab.ensemble.memory import members_that_fit
+from rnnlab.ensemble.memory import keep_freed_blocks, members_that_fit
 from rnnlab.ensemble.scoring import score
 from rnnlab.ensemble.snapshot import Snapshot
 from rnnlab.ensemble.stacking import Stacked
@@ -29,7 +29,11 @@ class Ended(NamedTuple):
 
 
 def train_group(
-    runs: Sequence[Run], cfgs: Sequence[DictConfig], *, members: int | None
+    runs: Sequence[Run],
+    cfgs: Sequence[DictConfig],
+    *,
+    members: int | None,
+    judge: Judge | None = None,
 ) -> list[Ended]:
     """Train runs that `joinable` put in one group, or go on with them.
 
@@ -40,11 +44,13 @@ def train_group(
         runs: their directories, with a config in each.
         cfgs: their settings.
         members: how many to train at once; `None` for as many as memory holds.
+        judge: asked after each validation who should stop; such a run ends as `pruned`.
 
     Raises:
         ConfigError: one can't be trained so.
         Interrupted: training was told to stop; all are saved, and can go on later.
     """
+    keep_freed_blocks()
     ended: dict[int, Ended] = {}
     with ExitStack() as locks:
         for run in runs:
@@ -59,7 +65,7 @@ def train_group(
             most = members or members_that_fit(cfgs[alike[0]])
             for first in range(0, len(alike), most):
                 chunk = alike[first : first + most]
-                session = _Session([_open(runs[n], cfgs[n]) for n in chunk])
+                session = _Session([_open(runs[n], cfgs[n]) for n in chunk], judge)
                 ended |= zip(chunk, session.run(), strict=True)
     return [ended[n] for n in range(len(runs))]
 
@@ -79,10 +85,12 @@ class _Session:
 
     Args:
         members: all at the same update.
+        judge: of those that should stop.
     """
 
-    def __init__(self, members: list[Member]) -> None:
+    def __init__(self, members: list[Member], judge: Judge | None) -> None:
         self.members = members
+        self.judge = judge
         self.group = Members(members)
         self.signals = Signals()
         self.trained: list[Member] = []
@@ -143,7 +151,10 @@ class _Session:
             if group.members and (last or group.step % training.val_every == 0):
                 self._drop(group.validate())
                 self.safe = group.snapshot()
+                hopeless = self._hopeless()
                 self._let_go(n for n, m in enumerate(group.members) if m.out_of_patience)
+                if not last:
+                    self._prune(hopeless)
         self._let_go(range(len(group.members)))
         if self.signals.received is not None:
             raise Stopped
@@ -161,6 +172,22 @@ class _Session:
             self._save(done, self.group.snapshot())
             self.trained += [self.group.members[n] for n in done]
             self._keep_others(done)
+
+    def _hopeless(self) -> set[str]:
+        """Ask the judge, and give the names of those who should stop."""
+        if self.judge is None or not self.group.members:
+            return set()
+        scores = {m.run.path.name: m.scores for m in self.group.members}
+        return self.judge(self.group.step, scores)
+
+    def _prune(self, names: set[str]) -> None:
+        """Take out members that others have left behind, saved as they are."""
+        gone = [n for n, m in enumerate(self.group.members) if m.run.path.name in names]
+        if gone:
+            self._save(gone, self.group.snapshot())
+            for n in gone:
+                self._end(self.group.members[n], "pruned", None)
+            self._keep_others(gone)
 
     def _drop(self, trouble: list[Trouble]) -> None:
         """Take out members that have diverged, saved as they were at the last validation."""

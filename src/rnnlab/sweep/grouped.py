@@ -7,7 +7,7 @@ from rnnlab.config import check
 from rnnlab.ensemble import joinable, train_group
 from rnnlab.errors import Busy, ConfigError, Diverged
 from rnnlab.run import Run
-from rnnlab.sweep.jobs import Job, fail
+from rnnlab.sweep.jobs import Job, fail, judges
 from rnnlab.training import prepare
 
 
@@ -27,7 +27,9 @@ def do_groups(jobs: Mapping[int, Job], members: str | int) -> list[int]:
     """
     if members != "auto" and not (isinstance(members, int) and members > 0):
         raise ConfigError(f"hydra.launcher.members must be auto or 1 or more, got {members!r}")
-    open_jobs = {place: job for place, job in jobs.items() if _can_train(job)}
+    # Of equal jobs the first is done; the others, left, are found to be done.
+    first = {job.name: place for place, job in reversed([*jobs.items()])}
+    open_jobs = {p: job for p, job in jobs.items() if first[job.name] == p and _can_train(job)}
     places = list(open_jobs)
     groups = joinable([open_jobs[place].cfg for place in places])
     done: list[int] = []
@@ -62,13 +64,13 @@ def _can_be_built(job: Job) -> bool:
 
 
 def _train(jobs: list[Job], members: str | int) -> None:
-    runs = [
-        Run.load(job.path) if job.plan == "resume" else Run.create(job.cfg, job.path, job.words)
-        for job in jobs
-    ]
     most = None if members == "auto" else int(members)
     try:
-        ended = train_group(runs, [job.cfg for job in jobs], members=most)
+        runs = [
+            Run.load(job.path) if job.plan == "resume" else Run.create(job.cfg, job.path, job.words)
+            for job in jobs
+        ]
+        ended = train_group(runs, [job.cfg for job in jobs], members=most, judge=judges(*jobs))
     except Busy as error:  # no failure: somebody else is at it
         _say(f"left to another process: {error}")
         return

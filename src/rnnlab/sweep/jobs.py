@@ -17,10 +17,12 @@ from rnnlab.compose import anchored, take_own, with_choices
 from rnnlab.errors import Busy, ConfigError, Diverged, RunLost
 from rnnlab.files import write_whole
 from rnnlab.run import Run
+from rnnlab.sweep.trials import Judge, Trial, judge
 
 Plan = Literal["train", "resume", "skip"]
 _UNHASHED = ("choices", "output_dir")
-_NOT_OF_A_RUN = ("sweep", "sweep_name", "on_error", "dry_run", "output_dir")
+NOT_OF_A_RUN = ("sweep", "sweep_name", "on_error", "dry_run", "trial", "output_dir")
+"""Keys of words that say nothing of what is trained."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,13 @@ class Job:
         sweep: the sweep's directory.
         cfg: the whole config of the run.
         words: what was said of it on the command line, key -> value.
+        trial: of the search that it belongs to, if any.
     """
 
     sweep: Path
     cfg: DictConfig
     words: Mapping[str, str]
+    trial: Trial | None = None
 
     @cached_property
     def name(self) -> str:
@@ -55,24 +59,33 @@ class Job:
         """Say what is to be done: nothing for a job that came to an end, good or bad."""
         if not (self.path / "config.yaml").is_file():
             return "train"
-        return "skip" if status(Run.load(self.path)) in ("finished", "diverged") else "resume"
+        # Only a search stops runs for others are better, and only it leaves them so.
+        ends = ("finished", "diverged", "pruned") if self.trial else ("finished", "diverged")
+        return "skip" if status(Run.load(self.path)) in ends else "resume"
 
 
-def job_of(cfg: DictConfig, hydra: Any, sweep: Path) -> tuple[Job, dict[str, Any]]:
+def job_of(
+    cfg: DictConfig, said: Iterable[str], choices: Mapping[str, Any], sweep: Path
+) -> tuple[Job, dict[str, Any]]:
     """Make a job of what Hydra composed, and give the command's own settings beside it.
+
+    Args:
+        cfg: without Hydra's part.
+        said: the words that it was composed of.
+        choices: the option that each group has.
+        sweep: the sweep's directory.
 
     Raises:
         ConfigError: a reference in the config leads nowhere.
     """
     own = take_own(cfg)
-    said = OmegaConf.to_container(hydra.overrides.task, resolve=False)
-    assert isinstance(said, list)
     words = {
         key: value
-        for key, _, value in (str(word).partition("=") for word in said)
-        if key not in _NOT_OF_A_RUN and not key.startswith("hydra")
+        for key, _, value in (word.partition("=") for word in said)
+        if key not in NOT_OF_A_RUN and not key.startswith("hydra")
     }
-    return Job(sweep, anchored(with_choices(cfg, hydra.runtime.choices)), words), own
+    trial = Trial.read(own.pop("trial"))
+    return Job(sweep, anchored(with_choices(cfg, choices)), words, trial), own
 
 
 def run(job: Job) -> Run | None:
@@ -84,9 +97,9 @@ def run(job: Job) -> Run | None:
 
     try:
         if job.plan == "train":
-            made = train(job.cfg, job.path, job.words)
+            made = train(job.cfg, job.path, job.words, judges(job))
         elif job.plan == "resume":
-            made = resume(Run.load(job.path), [])
+            made = resume(Run.load(job.path), [], judges(job))
         else:
             made = Run.load(job.path)
             if status(made) == "diverged":
@@ -103,6 +116,11 @@ def run(job: Job) -> Run | None:
     return made
 
 
+def judges(*jobs: Job) -> Judge | None:
+    """Make a judge of jobs that train side by side, if their search prunes."""
+    return judge({job.name: job.trial for job in jobs}, jobs[0].cfg.trainer.val_every)
+
+
 def status(run: Run) -> str:
     """Give how a run stands."""
     return str(run.card.get("status")) if run.file("run.json").is_file() else "begun"
@@ -114,9 +132,13 @@ def fail(job: Job, error: Exception) -> None:
     kind = next((name for kind, name in kinds.items() if isinstance(error, kind)), "failed")
     said = str(error).strip().splitlines() or [type(error).__name__]
     text = said[0] if kind != "failed" else f"{type(error).__name__}: {said[0]}"
-    entry = {"overrides": dict(job.words), "status": kind, "error": text}
-    _failures(job.sweep).mkdir(parents=True, exist_ok=True)
-    write_whole(_failures(job.sweep) / f"{job.name}.json", (json.dumps(entry) + "\n").encode())
+    keep_failure(job.sweep, job.name, {"overrides": dict(job.words), "status": kind, "error": text})
+
+
+def keep_failure(sweep: Path, name: str, entry: Mapping[str, Any]) -> None:
+    """Put a job among the failures of a sweep."""
+    _failures(sweep).mkdir(parents=True, exist_ok=True)
+    write_whole(_failures(sweep) / f"{name}.json", (json.dumps(entry) + "\n").encode())
 
 
 def failures(sweep: Path) -> dict[str, dict[str, Any]]:

@@ -1,0 +1,1 @@
+"""Hydra's basic sweeper, faster at seeing that all jobs can be composed."""

@@ -1,0 +1,84 @@
+"""The sweeper: all it does is in `rnnlab.sweep.search`. Light to import."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+
+class OptunaSweeper(Sweeper):
+    """Searches the settings whose words name several values; what it takes is said below."""
+
+    def __init__(
+        self,
+        *,
+        sampler: Any,
+        pruner: Any,
+        n_trials: Any,
+        n_jobs: Any,
+        seed: Any,
+        objective: Any,
+        direction: Any,
+        storage: Any,
+        params: Any,
+    ) -> None:
+        self.params = params or {}
+        self.settings = {
+            "sampler": sampler,
+            "pruner": pruner,
+            "n_trials": n_trials,
+            "n_jobs": n_jobs,
+            "seed": seed,
+            "objective": objective,
+            "direction": direction,
+            "storage": storage,
+        }
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """Make the launcher, and keep what Hydra gives."""
+        self.hydra_context, self.config = hydra_context, config
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Search.
+
+        Raises:
+            ConfigError: the settings can't be; nothing was written.
+        """
+        from rnnlab.sweep.composing import Composer
+        from rnnlab.sweep.plan import Settings
+        from rnnlab.sweep.search import search
+
+        assert self.hydra_context is not None
+        assert self.config is not None
+        assert self.launcher is not None
+        words = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
+        compose = Composer(self.hydra_context.config_loader, self.config)
+        search(Settings.checked(self.settings), words, self.config, compose, self.launcher.launch)
+
+
+@dataclass
+class Settings:
+    """What `hydra/sweeper=optuna` takes."""
+
+    _target_: str = "hydra_plugins.rnnlab_optuna.sweeper.OptunaSweeper"
+    sampler: Any = "tpe"  # tpe | random | cmaes | grid
+    pruner: Any = "none"  # none | median | asha
+    n_trials: Any = None  # in all, those of earlier starts too; null: the whole grid, else 20
+    n_jobs: Any = 1  # trials that are chosen at once, and launched as one batch
+    seed: Any = 0
+    objective: Any = None  # a metric or a list of some; null: the config's `monitor`
+    direction: Any = None  # minimize | maximize, or a list as long; null: the config's `mode`
+    storage: Any = None  # such as sqlite:///search.db; null: a journal in the sweep's directory
+    params: Any = None  # words of a named sweep, key -> value; those typed count more
+
+
+ConfigStore.instance().store(group="hydra/sweeper", name="optuna", node=Settings, provider="rnnlab")

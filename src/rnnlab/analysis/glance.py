@@ -1,0 +1,83 @@
+"""What can be seen inside a model at a glance, cheap enough to be had while it trains."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from rnnlab.analysis.gradients import Flow, decay, effective_horizon, flow, top_part, undisturbed
+from rnnlab.analysis.pca import components
+from rnnlab.analysis.system import Drive, System, systems, watch
+from rnnlab.models.base import Model
+from rnnlab.spec import Batch
+from rnnlab.tasks.base import Task
+
+_ANSWERS = 6  # whose gradients are followed back
+_NEAR_BOUND = 0.95
+
+
+class Glance(NamedTuple):
+    """What was seen.
+
+    Attributes:
+        scalars: `spectral_radius`, the largest |eigenvalue| of dF/ds at the middle step of the
+            first sequence: 0 where all is forgotten at once, above 1 where small differences
+            grow. `saturated`, the share of hidden units beyond 0.95 or -0.95, where tanh bounds
+            them. `horizon`, the mean distance in steps that gradient comes from. Of several
+            systems each name ends in `/` and the system's.
+        decay: `(N,)` the share of the gradient that is left 0, 1, ... steps before an answer, in
+            what reads the sequence; `None` where nothing is recurrent.
+        flow: of single answers, in the same.
+        planes: states `(B, T, 2)` along their two main directions, by system.
+    """
+
+    scalars: Mapping[str, float]
+    decay: Tensor | None
+    flow: Flow | None
+    planes: Mapping[str, Tensor]
+
+
+def glance(model: Model, task: Task, batch: Batch, *, full: bool) -> Glance:
+    """Look at a few sequences, and leave the model as it was; planes are drawn up if `full`."""
+    found = {name: system for name, system in systems(model).items() if system.recurrent}
+    if not found:
+        return Glance({}, None, None, {})
+    reader = next(iter(found))
+    with undisturbed(model):
+        flows = flow(model, task, batch, _ANSWERS)
+        scalars: dict[str, float] = {}
+        planes = {}
+        with torch.no_grad():
+            drives = watch(model, batch)
+            for name, system in found.items():
+                end = f"/{name}" if len(found) > 1 else ""
+                states = system.run(drives[name].inputs, drives[name].start)
+                faded = decay(flows[name][top_part(system)])
+                scalars |= {
+                    f"{key}{end}": value
+                    for key, value in _measure(system, drives[name], states).items()
+                }
+                scalars[f"horizon{end}"] = effective_horizon(faded)
+                if full:
+                    planes[name] = _plane(states, drives[name].mask)
+    read = flows[reader][top_part(found[reader])]
+    return Glance(scalars, decay(read).shares, read, planes)
+
+
+def _measure(system: System, drive: Drive, states: Tensor) -> dict[str, float]:
+    middle = int(drive.mask[0].sum()) // 2
+    before = states[:1, middle - 1] if middle else drive.start[:1]
+    jacobian = system.jacobian(drive.inputs[:1, middle], before)[0]
+    measured = {"spectral_radius": float(torch.linalg.eigvals(jacobian).abs().max())}
+    hidden = [part.units for part in system.parts if part.name.endswith("hidden")]
+    bounded = all(getattr(c, "activation", "tanh") == "tanh" for c in system.cell.layers)
+    if hidden and bounded:
+        units = torch.cat([states[drive.mask][:, where] for where in hidden], dim=1)
+        measured["saturated"] = float((units.abs() > _NEAR_BOUND).float().mean())
+    return measured
+
+
+def _plane(states: Tensor, mask: Tensor) -> Tensor:
+    points = states.double().cpu().numpy()
+    return torch.from_numpy(components(points[mask.cpu().numpy()]).project(points, 2))
