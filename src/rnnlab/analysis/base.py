@@ -58,6 +58,7 @@ class Findings:
         tables: by name, rows under a heading; each written as CSV.
         pictures: by name.
         points: for the projector, by name.
+        texts: by the ending of their file's name.
     """
 
     lines: Sequence[str]
@@ -65,6 +66,7 @@ class Findings:
     tables: Mapping[str, Rows] = field(default_factory=dict)
     pictures: Mapping[str, Picture] = field(default_factory=dict)
     points: Mapping[str, Points] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
 
 
 class Analysis(ABC):

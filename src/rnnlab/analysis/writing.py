@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from rnnlab.analysis.base import Findings, Picture
+from rnnlab.analysis.base import Findings, Picture, Points
 from rnnlab.errors import ConfigError
 from rnnlab.files import write_whole
 from rnnlab.run import Run
@@ -54,6 +54,8 @@ def write(run: Run, name: str, findings: Findings, step: int) -> list[Path]:
         table = io.StringIO()
         csv.writer(table, lineterminator="\n").writerows(rows)
         written.append(_put(run, f"{_join(name, part)}.csv", table.getvalue().encode()))
+    for ending, said in findings.texts.items():
+        written.append(_put(run, f"{name}.{ending}", said.encode()))
     with _events(run, name) as events:
         for part, picture in findings.pictures.items():
             for suffix, content in _drawn(picture):
@@ -62,14 +64,8 @@ def write(run: Run, name: str, findings: Findings, step: int) -> list[Path]:
                     pixels = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
                     tag = f"{name}/{part}" if part else name
                     events.add_image(tag, pixels, step, dataformats="HWC")
-        for part, points in findings.points.items():
-            events.add_embedding(
-                torch.as_tensor(np.ascontiguousarray(points.values)),
-                metadata=[[str(label) for label in row] for row in points.labels],
-                metadata_header=list(points.header),
-                global_step=step,
-                tag=_join(name, part),
-            )
+    for part, points in findings.points.items():
+        written += _put_points(run, _join(name, part), points)
     return written
 
 
@@ -81,6 +77,27 @@ def _put(run: Run, name: str, content: bytes) -> Path:
     path = run.figure(name)
     write_whole(path, content)
     return path
+
+
+def _put_points(run: Run, name: str, points: Points) -> list[Path]:
+    """Write points as TensorBoard's projector takes them, and tell it of all that are there."""
+    labels = points.labels if len(points.header) == 1 else [points.header, *points.labels]
+    written = [
+        _put(run, f"{name}_{kind}.tsv", "".join(map(_line, rows)).encode())
+        for kind, rows in (("points", points.values.tolist()), ("labels", labels))
+    ]
+    names = [path.name[: -len("_points.tsv")] for path in run.figure("").glob("*_points.tsv")]
+    entries = [
+        f'embeddings {{\n  tensor_name: "{name}"\n  tensor_path: "{name}_points.tsv"\n'
+        f'  metadata_path: "{name}_labels.tsv"\n}}\n'
+        for name in sorted(names)
+    ]
+    _put(run, "projector_config.pbtxt", "".join(entries).encode())
+    return written
+
+
+def _line(row: Sequence[Any]) -> str:
+    return "\t".join(str(cell).replace("\t", " ").replace("\n", "\\n") for cell in row) + "\n"
 
 
 def _drawn(picture: Picture) -> Iterator[tuple[str, bytes]]:

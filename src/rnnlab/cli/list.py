@@ -10,15 +10,16 @@ rnnlab-list: models, tasks and experiments, each with its one-line description.
 
 usage: rnnlab-list [GROUP ...]
 
-  GROUP    models, tasks, experiments (all three if none is named), sweeps, optimizers,
-           schedulers, trainers, curricula, teacher_forcing, loggers, debugs; or pairs: the tuned
-           experiments
+  GROUP    models, tasks, experiments (all three if none is named), analyses, sweeps,
+           optimizers, schedulers, trainers, curricula, teacher_forcing, loggers, debugs; or
+           pairs: the tuned experiments
 """
 
 _GROUPS = {
     "models": "model",
     "tasks": "task",
     "experiments": "experiment",
+    "analyses": "analysis",
     "sweeps": "sweep",
     "optimizers": "optimizer",
     "schedulers": "scheduler",
