@@ -64,6 +64,8 @@ def test_every_kind_of_model_can_be_looked_at(words: list[str]) -> None:
     if words[0] == "model=ar_ffn":
         assert seen == ({}, None, None, {})
         return
+    gated = words[0] in ("model=lstm", "model=gru", "model=seq2seq")
+    assert any(name.startswith("saturated_gates") for name in seen.scalars) == gated
     systems = {"encoder", "decoder"} if words[0] == "model=seq2seq" else {"network"}
     assert seen.planes.keys() == systems
     assert seen.decay is not None

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from rnnlab.analysis.gates import Gated, gates
 from rnnlab.analysis.gradients import Flow, decay, effective_horizon, flow, top_part, undisturbed
 from rnnlab.analysis.pca import components
 from rnnlab.analysis.system import Drive, System, systems, watch
@@ -24,8 +25,9 @@ class Glance(NamedTuple):
         scalars: `spectral_radius`, the largest |eigenvalue| of dF/ds at the middle step of the
             first sequence: 0 where all is forgotten at once, above 1 where small differences
             grow. `saturated`, the share of hidden units beyond 0.95 or -0.95, where tanh bounds
-            them. `horizon`, the mean distance in steps that gradient comes from. Of several
-            systems each name ends in `/` and the system's.
+            them; `saturated_gates`, that of gates below 0.1 or above 0.9. `horizon`, the mean
+            distance in steps that gradient comes from. Of several systems each name ends in `/`
+            and the system's.
         decay: `(N,)` the share of the gradient that is left 0, 1, ... steps before an answer, in
             what reads the sequence; `None` where nothing is recurrent.
         flow: of single answers, in the same.
@@ -75,6 +77,10 @@ def _measure(system: System, drive: Drive, states: Tensor) -> dict[str, float]:
     if hidden and bounded:
         units = torch.cat([states[drive.mask][:, where] for where in hidden], dim=1)
         measured["saturated"] = float((units.abs() > _NEAR_BOUND).float().mean())
+    if all(isinstance(cell, Gated) for cell in system.cell.layers):
+        opened = [gate for layer in gates(system, drive, states) for gate in layer.values()]
+        values = torch.cat([gate[drive.mask] for gate in opened], dim=1)
+        measured["saturated_gates"] = float(((values < 0.1) | (values > 0.9)).float().mean())
     return measured
 
 

@@ -58,13 +58,22 @@ class GRU(Cell):
 
     def forward(self, input: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Take one step: `(B, I)`, `(B, H)` -> `(B, H)`, `(B, H)`."""
+        gates, candidate = self._propose(input, state)
+        hidden = (1 - gates["update"]) * candidate + gates["update"] * state
+        return hidden, hidden
+
+    def gates(self, input: Tensor, state: Tensor) -> dict[str, Tensor]:
+        """Give how far each gate is open in this step, each `(B, H)` from 0 to 1."""
+        return self._propose(input, state)[0]
+
+    def _propose(self, input: Tensor, state: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """Give the gates and the candidate."""
         read = F.linear(input, self.input_weight, self.bias).chunk(3, dim=1)
         kept = F.linear(state, self.recurrent_weight).chunk(3, dim=1)
         reset = torch.sigmoid(read[0] + kept[0])
         update = torch.sigmoid(read[1] + kept[1])
         candidate = torch.tanh(read[2] + reset * (kept[2] + self.candidate_bias))
-        hidden = (1 - update) * candidate + update * state
-        return hidden, hidden
+        return {"update": update, "reset": reset}, candidate
 
     def has_fast_twin(self, inputs: Tensor) -> bool:  # noqa: ARG002
         """Always: torch's fused GRU is 1.1 to 1.3 times as fast on CPU, more on CUDA."""

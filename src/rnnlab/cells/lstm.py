@@ -103,6 +103,16 @@ class LSTM(Cell):
 
     def forward(self, input: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
         """Take one step: `(B, I)`, state -> `(B, H)`, state."""
+        gates, cell = self._remember(input, state)
+        hidden = gates["output"] * torch.tanh(cell)
+        return hidden, LSTMState(hidden, cell)
+
+    def gates(self, input: Tensor, state: LSTMState) -> dict[str, Tensor]:
+        """Give how far each gate is open in this step, each `(B, H)` from 0 to 1."""
+        return self._remember(input, state)[0]
+
+    def _remember(self, input: Tensor, state: LSTMState) -> tuple[dict[str, Tensor], Tensor]:
+        """Give the gates and the new memory cell, which the output gate's peephole sees."""
         total = F.linear(input, self.input_weight, self.bias) + F.linear(
             state.hidden, self.recurrent_weight
         )
@@ -110,12 +120,16 @@ class LSTM(Cell):
         if self.peepholes is not None:
             write = write + self.peepholes[0] * state.cell
             keep = [k + self.peepholes[1] * state.cell for k in keep]
-        kept = torch.sigmoid(keep[0]) * state.cell if keep else state.cell
-        cell = kept + torch.sigmoid(write) * torch.tanh(candidate)
+        gates, cell = {}, state.cell
+        if keep:
+            gates["forget"] = torch.sigmoid(keep[0])
+            cell = gates["forget"] * cell
+        gates["input"] = torch.sigmoid(write)
+        cell = cell + gates["input"] * torch.tanh(candidate)
         if self.peepholes is not None:
             read = read + self.peepholes[-1] * cell
-        hidden = torch.sigmoid(read) * torch.tanh(cell)
-        return hidden, LSTMState(hidden, cell)
+        gates["output"] = torch.sigmoid(read)
+        return gates, cell
 
     def has_fast_twin(self, inputs: Tensor) -> bool:  # noqa: ARG002
         """Torch's fused LSTM has a forget gate and no peepholes; 1.4 to 3 times as fast."""

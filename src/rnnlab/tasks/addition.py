@@ -78,6 +78,21 @@ class Addition(Transduction):
             total = digits.flip(total, counts)
         return Pairs(source, source_length, total + self.num_specials, counts)
 
+    def alignment(self, batch: Batch) -> Tensor | None:
+        """An answered digit is made of those at its place; nobody can say of a first carry."""
+        if batch.source is None or batch.source_mask is None:
+            return None
+        step = torch.arange(batch.source.shape[1], device=batch.source.device)
+        is_plus = batch.source == self.num_specials + 10
+        plus, end = is_plus.int().argmax(1, keepdim=True), batch.source_mask.sum(1, keepdim=True)
+        place = torch.where(step < plus, plus, end) - 1 - step
+        place = place.masked_fill(is_plus | ~batch.source_mask, -1)
+        asked = torch.arange(batch.target.shape[1], device=step.device)
+        num_digits = batch.mask.sum(1, keepdim=True) - 1  # and the end symbol
+        due = asked.expand(len(end), -1) if self.reversed else num_digits - 1 - asked
+        due = due.masked_fill(asked >= num_digits, -2)
+        return due[:, :, None] == place[:, None]
+
     def _spell_sum(self, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Write `left+right` as ids, most significant digits first."""
         first, second = digits.count(left)[:, None], digits.count(right)[:, None]
@@ -147,6 +162,19 @@ class AdditionBinary(Task):
         start = torch.full((batch_size, 1), 2)
         inputs = torch.cat([start, target[:, :-1]], dim=1)
         return Batch(inputs, target, mask, columns, torch.ones_like(mask))
+
+    def alignment(self, batch: Batch) -> Tensor | None:
+        """Each bit of the sum belongs to one column."""
+        if batch.source is None:
+            return None
+        same = torch.eye(batch.target.shape[1], dtype=torch.bool, device=batch.source.device)
+        return same.expand(len(batch.source), -1, -1)
+
+    def labels(self, ids: Tensor) -> list[str]:
+        """Write columns as their two bits."""
+        if ids.dim() == 1:
+            return super().labels(ids)
+        return [_digits(column.int()) for column in ids]
 
     def show(self, batch: Batch, output: Tensor) -> str:
         """Align both numbers, the sum and the answer, least significant bit first."""
@@ -236,6 +264,16 @@ class AdditionMarked(Task):
         error = (output - batch.target)[batch.mask].abs()
         scores["correct"] = Mean((error < self.tolerance).float().mean(), scores["loss"].weight)
         return scores
+
+    def alignment(self, batch: Batch) -> Tensor | None:
+        """The answer is made of the marked steps."""
+        return None if batch.source is None else batch.source[:, None, :, 1] > 0
+
+    def labels(self, ids: Tensor) -> list[str]:
+        """Mark the marked steps."""
+        if ids.shape[1] == 1:
+            return super().labels(ids)
+        return ["x" if marked else "·" for marked in (ids[:, 1] > 0).tolist()]
 
     def show(self, batch: Batch, output: Tensor) -> str:
         """Give a line a sequence: the marked numbers, their steps, the sum and the answer."""

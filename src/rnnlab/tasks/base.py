@@ -178,6 +178,17 @@ class Task(ABC):
             [str(i) for i in ids.tolist()] if ids.dim() == 1 else [str(t) for t in range(len(ids))]
         )
 
+    def alignment(self, batch: Batch) -> Tensor | None:  # noqa: ARG002
+        """Tell which source steps each answer is made of, `(B, T, S)` bool, for attention.
+
+        A row without True is an answer of which nobody can say; `None` is a task of such.
+        """
+        return None
+
+    def phases(self, batch: Batch) -> Tensor | None:  # noqa: ARG002
+        """Tell where in its period each target is, `(B, T)` turns in [0, 1); `None` without one."""
+        return None
+
 
 def _taught(batch: Batch) -> Tensor:
     """Tell which numbers of the target `(B, T, O)` are taught."""

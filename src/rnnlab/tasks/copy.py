@@ -153,6 +153,15 @@ class Copy(Task):
         names = {self.blank: "_", self.cue: ":"}
         return [names.get(i, chr(ord("a") + i) if i < 26 else str(i)) for i in ids.tolist()]
 
+    def alignment(self, batch: Batch) -> Tensor | None:
+        """Each answer is one symbol that was shown."""
+        if batch.source is None:
+            return None
+        shown = np.arange(batch.source.shape[1] - self.delay)
+        right = torch.from_numpy(self.recall(shown[None])[0]).to(batch.source.device)
+        steps = torch.arange(batch.source.shape[1], device=right.device)
+        return (right[:, None] == steps).expand(len(batch.source), -1, -1)
+
     def _text(self, symbols: Tensor) -> str:
         return " ".join(self.labels(symbols))
 

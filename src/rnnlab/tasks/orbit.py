@@ -55,6 +55,24 @@ def embed_outline(outline: Tensor, turns: Tensor) -> Tensor:
     return torch.stack([outline, later], dim=2)
 
 
+def phases(points: Tensor, outline: Tensor, periods: Tensor) -> Tensor:
+    """Phase of each point `(B, T)` in turns, going round an outline `(B, M, D)` at equal speed.
+
+    Of M starts it is the one from which the whole row `(B, T, D)` comes nearest; a place where the
+    curve crosses itself is two phases, and this tells them apart. `periods` `(B,)` are steps.
+    """
+    num_points = outline.shape[1]
+    gone = torch.arange(points.shape[1], device=points.device) / periods[:, None]
+    steps = (gone * num_points).round().long()
+    apart = torch.stack(
+        [
+            (_pick(outline, (start + steps) % num_points) - points).square().sum((1, 2))
+            for start in range(num_points)
+        ]
+    )
+    return (apart.argmin(dim=0)[:, None] / num_points + gone) % 1
+
+
 def period(points: Tensor, shortest: float, longest: float) -> Tensor:
     """Estimate the period of each row of `(B, T, D)` in steps, `(B,)`; nan where there is none.
 

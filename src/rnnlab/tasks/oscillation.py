@@ -216,6 +216,16 @@ class Oscillation(Task):
             scores["period_error"] = _mean(error.where(~due.isnan(), math.nan))
         return scores
 
+    def phases(self, batch: Batch) -> Tensor | None:
+        """Fit each row's start on its curve; the rest follows at its speed."""
+        target = batch.target
+        periods = target.new_full(target.shape[:1], self.period_steps)
+        if self.max_period_steps > self.period_steps:
+            periods = orbit.period(target, self.period_steps, self.max_period_steps)
+            if periods.isnan().any():
+                return None
+        return orbit.phases(target[..., self.taught], self._outline(batch), periods)
+
     def _outline(self, batch: Batch) -> Tensor:
         """Give the curve of each row, `(B, M, D)`."""
         outline = self.outline.to(batch.target.device)

@@ -1,0 +1,312 @@
+"""What the gates of an LSTM or GRU let through, symbol by symbol, and how often they are shut."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rnnlab.analysis.base import Analysis, Findings, Picture, Rows
+from rnnlab.analysis.pca import Numbers
+from rnnlab.analysis.reading import Reading, layer_parts, read
+from rnnlab.analysis.style import COLORS, DIVERGING, MARKERS, SEQUENTIAL, figure
+from rnnlab.analysis.system import Drive, System, systems
+from rnnlab.checks import Count, PositiveInt, Share
+from rnnlab.errors import ConfigError
+from rnnlab.experiment import Experiment
+from rnnlab.models.base import Model
+from rnnlab.state import State, unflatten
+from rnnlab.tasks.base import Task
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_TITLES = {
+    "forget": "forget gate (keep)",
+    "input": "input gate (write)",
+    "output": "output gate (read)",
+    "update": "update gate (keep)",
+    "reset": "reset gate",
+    "cell": "memory cell",
+    "hidden": "hidden state",
+}
+_NEARLY_ALWAYS = 0.9  # of the time
+
+
+@runtime_checkable
+class Gated(Protocol):
+    """A cell with gates."""
+
+    def gates(self, input: Tensor, state: State) -> dict[str, Tensor]:
+        """Give how far each gate is open, `(B, H)`; first the one that tells what is kept."""
+        ...
+
+
+class Saturation(NamedTuple):
+    """How much of the time each gate of a layer is shut and how much open, each `(H,)`."""
+
+    shut: Numbers
+    open: Numbers
+
+
+class Strip(NamedTuple):
+    """What the units of a layer do over a sequence.
+
+    Attributes:
+        name: of a gate, or of a vector of the state.
+        values: `(H, T)`, the units in the order of how far the first gate is open on average.
+        is_gate: whether it is one.
+    """
+
+    name: str
+    values: Numbers
+    is_gate: bool
+
+
+class Gates(Analysis):
+    """Gates, memory cell and hidden state over a sequence, and how often gates saturate.
+
+    Karpathy, Johnson and Li (2015), Visualizing and understanding recurrent networks, sections
+    4.2 and 4.3. Units are sorted by how far their forget (GRU: update) gate is open on average:
+    those that keep longest are at the top. Without a forget gate the input gate sorts them.
+
+    Args:
+        system: which part of the model, or `null` for the first with gates.
+        layer: which is drawn over the sequence, from 1; `null` is the highest.
+        sequence: which one of the sequences is drawn.
+        num_steps: of it, at most.
+        num_units: drawn, evenly over the order.
+        num_sequences: test sequences.
+        length: of these, as the task counts it, or `null`.
+        shut_below: a gate below this is shut, saturated on the left.
+        open_above: a gate above this is open, saturated on the right.
+    """
+
+    def __init__(
+        self,
+        *,
+        system: str | None,
+        layer: PositiveInt | None,
+        sequence: Count,
+        num_steps: PositiveInt,
+        num_units: PositiveInt,
+        num_sequences: PositiveInt,
+        length: PositiveInt | None,
+        shut_below: Share,
+        open_above: Share,
+    ) -> None:
+        if shut_below >= open_above:
+            raise ConfigError(
+                f"shut_below must be less than open_above={open_above}, got {shut_below}"
+            )
+        self.system = system
+        self.layer = layer
+        self.sequence = sequence
+        self.num_steps = num_steps
+        self.num_units = num_units
+        self.num_sequences = num_sequences
+        self.length = length
+        self.shut_below = shut_below
+        self.open_above = open_above
+
+    def refusal(self, model: Model, task: Task) -> str | None:  # noqa: ARG002
+        """Refuse cells without gates."""
+        kinds = {type(cell).__name__ for s in systems(model).values() for cell in s.cell.layers}
+        named = " and ".join(sorted(kinds)) or "its"
+        return None if _gated(model) else f"{named} cells have no gates"
+
+    def look(self, experiment: Experiment) -> Findings:
+        """Open every gate once more for what was read."""
+        gated = _gated(experiment.model)
+        if self.system is not None and self.system not in gated:
+            raise ConfigError(
+                f"analysis.system must be null or one of {', '.join(gated)}, which have gates, "
+                f"got {self.system}"
+            )
+        system = self.system or gated[0]
+        reading = read(experiment, system, self.num_sequences, self.length)
+        if self.sequence >= len(reading.real):
+            raise ConfigError(
+                f"analysis.sequence must be below the {len(reading.real)} sequences, "
+                f"got {self.sequence}"
+            )
+        opened = gates(reading.system, reading.drive, reading.states)
+        saturation = [
+            {name: self._saturation(values[reading.real]) for name, values in layer.items()}
+            for layer in opened
+        ]
+        columns = reading.columns(self.sequence, self.num_steps)
+        order, strips = self._strips(reading, opened, len(columns))
+        named = reading.symbols is not None
+        count = len(opened)
+        layers = [f"layer {i}" for i in range(1, count + 1)] if count > 1 else [""]
+        return Findings(
+            lines=[
+                f"shares of time that gates are shut (below {self.shut_below:g}) and open "
+                f"(above {self.open_above:g}):",
+                *_tell(layers, saturation),
+            ],
+            numbers={
+                "system": reading.name,
+                "steps": int(reading.real.sum()),
+                "saturation": [
+                    {name: found._asdict() for name, found in layer.items()} for layer in saturation
+                ],
+                "mean": [
+                    {name: values[reading.real].mean(dim=0) for name, values in layer.items()}
+                    for layer in opened
+                ],
+                "symbols": columns,
+                "units": order,
+            },
+            tables={
+                "": _table(strips, order, columns),
+                "saturation": _saturation_table(saturation),
+            },
+            pictures={
+                "": Picture(partial(_draw_strips, strips, columns, named, self.num_units)),
+                "saturation": Picture(partial(_draw_saturation, layers, saturation), vector=True),
+            },
+        )
+
+    def _saturation(self, values: Tensor) -> Saturation:
+        sides = values < self.shut_below, values > self.open_above
+        return Saturation(*(side.float().mean(dim=0).numpy() for side in sides))
+
+    def _strips(
+        self, reading: Reading, opened: Sequence[Mapping[str, Tensor]], num_steps: int
+    ) -> tuple[NDArray[np.int64], list[Strip]]:
+        """Give the units in order, and what they do in one layer and sequence."""
+        parts = layer_parts(reading.system, self.layer)
+        gates = opened[(self.layer or len(opened)) - 1]
+        keep = next(iter(gates.values()))[reading.real].mean(dim=0)
+        order = keep.argsort(descending=True)
+        carried = {part.name: reading.states[..., part.units] for part in reversed(parts)}
+        return order.numpy(), [
+            Strip(name, values[self.sequence, :num_steps, order].T.numpy(), name in gates)
+            for name, values in {**gates, **carried}.items()
+        ]
+
+
+@torch.no_grad()
+def gates(system: System, drive: Drive, visited: Tensor) -> list[dict[str, Tensor]]:
+    """Give how far each gate of each layer is open at each step, `(B, T, H)` by name.
+
+    Args:
+        system: whose cells have gates.
+        drive: what they read.
+        visited: `(B, T, D)` the states after each step.
+    """
+    before = torch.cat([drive.start[:, None], visited[:, :-1]], dim=1)
+    template = system.cell.initial_state(1)
+    starts = unflatten(drive.start, template)
+    states = unflatten(before.flatten(0, 1), template)
+    inputs, found = drive.inputs, []
+    for cell, start, state in zip(system.cell.layers, starts, states, strict=True):
+        assert isinstance(cell, Gated)
+        opened = cell.gates(inputs.flatten(0, 1), state)
+        found.append({k: v.unflatten(0, inputs.shape[:2]) for k, v in opened.items()})
+        inputs, _ = cell.unroll(inputs, start)
+    return found
+
+
+def _gated(model: Model) -> list[str]:
+    """Name the systems with gates."""
+    return [
+        name
+        for name, system in systems(model).items()
+        if all(isinstance(cell, Gated) for cell in system.cell.layers)
+    ]
+
+
+def _tell(layers: Sequence[str], saturation: Sequence[Mapping[str, Saturation]]) -> list[str]:
+    lines = []
+    for layer, gates in zip(layers, saturation, strict=True):
+        for name, found in gates.items():
+            always = int((found.open > _NEARLY_ALWAYS).sum())
+            lines.append(
+                f"{layer} {_TITLES.get(name, name)}: ".lstrip()
+                + f"{found.shut.mean():.1%} shut, {found.open.mean():.1%} open; "
+                + f"{always} of {len(found.open)} units open nearly always"
+            )
+    return lines
+
+
+def _table(strips: Sequence[Strip], order: NDArray[np.int64], columns: Sequence[str]) -> Rows:
+    """Give everything of the sequence that is drawn, a row a unit and step."""
+    return [
+        ["unit", "step", "symbol", *(strip.name for strip in strips)],
+        *(
+            [int(unit), step, symbol, *(float(strip.values[row, step]) for strip in strips)]
+            for row, unit in enumerate(order)
+            for step, symbol in enumerate(columns)
+        ),
+    ]
+
+
+def _saturation_table(saturation: Sequence[Mapping[str, Saturation]]) -> Rows:
+    return [
+        ["layer", "gate", "unit", "shut", "open"],
+        *(
+            [layer, name, unit, float(shut), float(open)]
+            for layer, gates in enumerate(saturation, start=1)
+            for name, found in gates.items()
+            for unit, (shut, open) in enumerate(zip(*found, strict=True))
+        ),
+    ]
+
+
+def _draw_strips(
+    strips: Sequence[Strip], columns: Sequence[str], named: bool, num_units: int
+) -> "Figure":
+    """Draw a heat map for each gate and each vector, above the symbols."""
+    total = len(strips[0].values)
+    rows = np.linspace(0, total - 1, min(num_units, total)).round().astype(int)
+    slide = figure(13.3, 1.4 + 1.55 * len(strips))
+    grid = slide.subplots(len(strips), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, strip in zip(grid, strips, strict=True):
+        values = strip.values[rows]
+        most = 1 if strip.is_gate else float(np.quantile(np.abs(values), 0.98)) or 1.0
+        image = axes.imshow(
+            values,
+            aspect="auto",
+            cmap=SEQUENTIAL if strip.is_gate else DIVERGING,
+            vmin=0 if strip.is_gate else -most,
+            vmax=most,
+        )
+        axes.set(title=_TITLES.get(strip.name, strip.name), yticks=[])
+        axes.tick_params(axis="x", length=0)
+        axes.grid(visible=False)
+        extend = "neither" if np.abs(values).max() <= most else "both"
+        slide.colorbar(image, ax=axes, pad=0.01, aspect=8, extend=extend)
+    if named:
+        long = max(map(len, columns)) > 2
+        grid[-1].set_xticks(range(len(columns)), columns, rotation=90 if long else 0)
+    else:
+        grid[-1].set_xlabel("step")
+    units = f"{len(rows)} of {total} units" if len(rows) < total else f"{total} units"
+    slide.supylabel(f"{units}, sorted by the {strips[0].name} gate", fontsize=15)
+    return slide
+
+
+def _draw_saturation(
+    layers: Sequence[str], saturation: Sequence[Mapping[str, Saturation]]
+) -> "Figure":
+    """Draw a dot for each unit: how often its gate is shut, and how often open."""
+    names = list(saturation[0])
+    slide = figure(0.9 + 4.2 * len(names), 5.2)
+    grid = slide.subplots(1, len(names), sharey=True, squeeze=False)[0]
+    for axes, name in zip(grid, names, strict=True):
+        axes.plot([0, 1], [1, 0], color="#666666", linewidth=1.2, linestyle="--")
+        for layer, gates, color, marker in zip(layers, saturation, COLORS, MARKERS, strict=False):
+            look = {"color": color, "marker": marker, "alpha": 0.55, "linewidths": 0, "s": 60}
+            axes.scatter(gates[name].shut, gates[name].open, label=layer, **look)
+        axes.set(title=_TITLES.get(name, name), xlabel="share of time shut", aspect="equal")
+        axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
+    grid[0].set_ylabel("share of time open")
+    if len(layers) > 1:
+        grid[-1].legend(loc="upper right")
+    return slide

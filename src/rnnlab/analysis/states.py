@@ -1,0 +1,186 @@
+"""Where the states of a net go: principal components, trajectories, a tree of symbols."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+
+from rnnlab.analysis.base import Analysis, Findings, Picture, Points, Rows
+from rnnlab.analysis.cloud import (
+    Cloud,
+    Hue,
+    Steps,
+    draw_cloud,
+    draw_symbols,
+    draw_variance,
+    group_names,
+)
+from rnnlab.analysis.pca import Numbers, components
+from rnnlab.analysis.reading import Reading, layer_parts, read, with_state
+from rnnlab.analysis.style import COLORS
+from rnnlab.analysis.tree import grow
+from rnnlab.checks import Count, PositiveInt
+from rnnlab.errors import ConfigError
+from rnnlab.experiment import Experiment
+from rnnlab.models.base import Model
+from rnnlab.tasks.base import Task
+
+
+class States(Analysis):
+    """Principal components of the states, and a hierarchical clustering of the symbols.
+
+    Elman (1990), section on word classes, for the tree of mean hidden states; Elman (1991) for
+    trajectories along principal components.
+
+    Args:
+        system: which part of the model; `null` is the network, or the encoder.
+        layer: of cells, from 1; `null` is the highest.
+        color: what colours tell; `auto` is the phase, the symbol or the position, whichever the
+            task knows.
+        num_sequences: test sequences.
+        length: of these, as the task counts it, or `null`.
+        num_trajectories: sequences whose points are joined.
+        num_symbols: the commonest, in the tree.
+        linkage: how far sets of states are apart.
+        num_points: at most, for TensorBoard's projector; whole sequences, if one fits.
+    """
+
+    def __init__(
+        self,
+        *,
+        system: str | None,
+        layer: PositiveInt | None,
+        color: Literal["auto", "symbol", "position", "phase"],
+        num_sequences: PositiveInt,
+        length: PositiveInt | None,
+        num_trajectories: Count,
+        num_symbols: PositiveInt,
+        linkage: Literal["average", "ward", "complete", "single"],
+        num_points: PositiveInt,
+    ) -> None:
+        self.system = system
+        self.layer = layer
+        self.color = color
+        self.num_sequences = num_sequences
+        self.length = length
+        self.num_trajectories = num_trajectories
+        self.num_symbols = num_symbols
+        self.linkage = linkage
+        self.num_points = num_points
+
+    def refusal(self, model: Model, task: Task) -> str | None:  # noqa: ARG002
+        """Refuse models without any state."""
+        return None if with_state(model) else "this model carries nothing from step to step"
+
+    def look(self, experiment: Experiment) -> Findings:
+        """Find the components of each vector that the cell carries."""
+        reading = read(experiment, self.system, self.num_sequences, self.length)
+        steps = _steps(reading)
+        hue = self._hue(steps)
+        clouds = {
+            part.name: self._cloud(reading.states[..., part.units][reading.real].numpy(), steps)
+            for part in layer_parts(reading.system, self.layer)
+        }
+        pictures = {
+            name: Picture(partial(draw_cloud, cloud, steps, hue, name, self.num_trajectories))
+            for name, cloud in clouds.items()
+        }
+        pictures["variance"] = Picture(partial(draw_variance, clouds), vector=True)
+        for name, cloud in clouds.items():
+            if cloud.tree is not None:
+                draw = partial(draw_symbols, cloud.tree, name)
+                pictures[f"{name}_tree"] = Picture(draw, vector=True)
+        return Findings(
+            lines=[line for name, cloud in clouds.items() for line in _tell(name, cloud)],
+            numbers={
+                "system": reading.name,
+                "steps": len(steps.position),
+                "color": hue,
+                "vectors": {name: _numbers(cloud) for name, cloud in clouds.items()},
+            },
+            tables={name: _table(cloud, steps) for name, cloud in clouds.items()},
+            pictures=pictures,
+            points={name: self._points(cloud, steps) for name, cloud in clouds.items()},
+        )
+
+    def _hue(self, steps: Steps) -> Hue:
+        """Choose what colours tell."""
+        known: dict[Hue, Any] = {
+            "phase": steps.phase,
+            "symbol": steps.symbol,
+            "position": steps.position,
+        }
+        names = [name for name, values in known.items() if values is not None]
+        if self.color == "auto":
+            return names[0]
+        if self.color not in names:
+            raise ConfigError(
+                f"analysis.color must be auto or {' or '.join(names)} with this task, "
+                f"got {self.color}"
+            )
+        return self.color
+
+    def _cloud(self, points: Numbers, steps: Steps) -> Cloud:
+        found = components(points)
+        tree = None
+        if steps.symbol is not None:
+            tree = grow(points, steps.symbol, self.num_symbols, self.linkage, len(COLORS))
+        return Cloud(points, found, found.project(points, 3), tree)
+
+    def _points(self, cloud: Cloud, steps: Steps) -> Points:
+        ends = np.flatnonzero(np.diff(steps.sequence, append=-1)) + 1
+        whole = ends[ends <= self.num_points]
+        count = whole[-1] if len(whole) else self.num_points
+        header, rows = _labels(steps)
+        return Points(cloud.points[:count], header, rows[:count])
+
+
+def _steps(reading: Reading) -> Steps:
+    real = reading.real.numpy()
+    sequence, position = real.nonzero()
+    symbol = None if reading.symbols is None else reading.symbols[real]
+    phase = None if reading.phases is None else reading.phases.numpy()[real]
+    return Steps(symbol, position, sequence, phase)
+
+
+def _labels(steps: Steps) -> tuple[list[str], list[list[Any]]]:
+    """Give what is known of each step, under headings."""
+    known = {name: values for name, values in steps._asdict().items() if values is not None}
+    return list(known), [
+        list(row) for row in zip(*(v.tolist() for v in known.values()), strict=True)
+    ]
+
+
+def _table(cloud: Cloud, steps: Steps) -> Rows:
+    header, rows = _labels(steps)
+    header += [f"component_{i + 1}" for i in range(cloud.places.shape[1])]
+    return [header, *(row + place for row, place in zip(rows, cloud.places.tolist(), strict=True))]
+
+
+def _tell(name: str, cloud: Cloud) -> list[str]:
+    found = cloud.components
+    held = found.shares[: cloud.places.shape[1]].sum()
+    lines = [
+        f"{name}: of {cloud.points.shape[1]} dimensions, {cloud.places.shape[1]} components hold "
+        f"{held:.1%} of the variance, {found.needed(0.9)} hold 90 %; "
+        f"participation ratio {found.participation:.1f}"
+    ]
+    if cloud.tree is not None:
+        groups = group_names(cloud.tree)
+        lines.append(f"{name}: symbols by their mean states: {'  |  '.join(groups)}")
+    return lines
+
+
+def _numbers(cloud: Cloud) -> Mapping[str, Any]:
+    found, tree = cloud.components, cloud.tree
+    return {
+        "size": cloud.points.shape[1],
+        "explained_variance": found.shares,
+        "components_for_90_percent": found.needed(0.9),
+        "participation_ratio": found.participation,
+        "symbols": None
+        if tree is None
+        else dict(zip(tree.names, tree.counts.tolist(), strict=True)),
+        "linkage": None if tree is None else tree.links,
+    }
