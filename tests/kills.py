@@ -80,6 +80,7 @@ PAIRS = {
         *(*SMALL_PARTS, "model@model.encoder=gru", "model@model.decoder=elman"),
         *("model/teacher_forcing=linear", "model.teacher_forcing.steps=20"),
     ],
+    ("elman", "attractor_memory"): [SMALL_CELL, "task.pattern_size=6", "trainer.save_every=7"],
 }
 PHASES = {
     "write_whole": "a file being written",

@@ -1,9 +1,7 @@
-"""The launcher: joins what fits, and gives the rest to Hydra's basic one. Light to import."""
+"""The launcher: joins what fits, and does the rest one after another. Light to import."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -24,38 +22,35 @@ class VectorizedLauncher(Launcher):
         self.members = members
 
     def setup(
-        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+        self,
+        *,
+        hydra_context: HydraContext,
+        task_function: TaskFunction,  # noqa: ARG002
+        config: DictConfig,
     ) -> None:
-        """Keep what Hydra gives, and make a basic launcher of it too."""
-        from hydra._internal.core_plugins.basic_launcher import BasicLauncher
-
+        """Keep what Hydra gives."""
         self.context, self.config = hydra_context, config
-        self.basic = BasicLauncher()
-        self.basic.setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        """Do the jobs, groups first."""
-        from rnnlab.sweep.composing import Composer
+        """Do the jobs, groups first, and give their directories."""
         from rnnlab.sweep.grouped import do_groups
-        from rnnlab.sweep.jobs import job_of
+        from rnnlab.sweep.orders import orders_of
 
-        returns: list[Any] = [None] * len(job_overrides)
-        compose = Composer(self.context.config_loader, self.config)
-        sweep = Path(self.config.hydra.sweep.dir)
-        jobs = [
-            (place, *job_of(*compose(words), sweep)) for place, words in enumerate(job_overrides)
+        loader = self.context.config_loader
+        orders = orders_of(loader, self.config, job_overrides, initial_job_idx)
+        done = []
+        if not any(dry_run for _, dry_run in orders):
+            jobs = {place: order.job for place, (order, _) in enumerate(orders)}
+            done = do_groups(jobs, self.members)
+        for place, (order, dry_run) in enumerate(orders):
+            if place not in done:
+                order.here(dry_run=dry_run)
+        return [
+            JobReturn(_return_value=str(order.job.path), status=JobStatus.COMPLETED)
+            for order, _ in orders
         ]
-        if not any(own["dry_run"] for _, _, own in jobs):
-            for place in do_groups({place: job for place, job, _ in jobs}, self.members):
-                path = str(jobs[place][1].path)
-                returns[place] = JobReturn(_return_value=path, status=JobStatus.COMPLETED)
-        for place, overrides in enumerate(job_overrides):
-            if returns[place] is None:
-                (returns[place],) = self.basic.launch([overrides], initial_job_idx + place)
-        sys.stdout.flush()
-        return returns
 
 
 @dataclass

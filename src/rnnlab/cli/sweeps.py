@@ -40,13 +40,16 @@ def named(words: Sequence[str]) -> list[str]:
 
 
 @contextmanager
-def hydra_notes(words: Sequence[str]) -> Iterator[list[str]]:
-    """Say where Hydra may write its notes of a sweep: nowhere that stays, if it is a dry run."""
-    if not any(re.fullmatch(r"dry_run=(true|yes|on|1)", word, re.IGNORECASE) for word in words):
+def hydra_notes(words: Sequence[str], sweep: Path) -> Iterator[list[str]]:
+    """Say where Hydra may write its notes of a sweep: nowhere that stays, if it is a dry run.
+
+    The jobs' own directory is then what `hydra.sweep.subdir` says.
+    """
+    if not _is_dry(words):
         yield []
         return
     with tempfile.TemporaryDirectory() as directory:
-        yield [f"hydra.sweep.dir={directory}"]
+        yield [f"hydra.sweep.dir={directory}", f"hydra.sweep.subdir='{sweep.absolute()}'"]
 
 
 def begin(words: Sequence[str]) -> Path:
@@ -56,8 +59,13 @@ def begin(words: Sequence[str]) -> Path:
         ConfigError: the words don't make one.
     """
     sweep = sweep_directory(words)
-    jobs.forget_failures(sweep)
+    if not _is_dry(words):
+        jobs.forget_failures(sweep)
     return sweep
+
+
+def _is_dry(words: Sequence[str]) -> bool:
+    return any(re.fullmatch(r"dry_run=(true|yes|on|1)", word, re.IGNORECASE) for word in words)
 
 
 def do(job: jobs.Job, label: str, *, on_error: str, dry_run: bool) -> None:
@@ -82,9 +90,11 @@ def do(job: jobs.Job, label: str, *, on_error: str, dry_run: bool) -> None:
         print(f"\n{head}: done before", file=sys.stderr, flush=True)
     else:
         print(f"\n{head}", file=sys.stderr, flush=True)
-    jobs.run(job)
+    made = jobs.run(job)
     if failure := jobs.failures(job.sweep).get(job.name):
         print(f"{failure['status']}: {failure['error']}", file=sys.stderr, flush=True)
+    elif made is None:
+        print("left to another process, which is doing it", file=sys.stderr, flush=True)
 
 
 def end(sweep: Path) -> None:

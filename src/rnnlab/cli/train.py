@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
@@ -71,13 +72,10 @@ def _main() -> None:
     many = bool({*flags} & {*sys.argv}) or any(word.startswith("sweep=") for word in overrides)
     fixed = sweeps.fixed(overrides)
     sweep = Path()
-    composed = False
     problems: list[Exception] = []
 
     @hydra.main(**options)
     def run(cfg: DictConfig) -> str | None:
-        nonlocal composed
-        composed = True
         chosen = HydraConfig.get()
         try:
             job, own = job_of(cfg, chosen.overrides.task, chosen.runtime.choices, sweep)
@@ -97,20 +95,29 @@ def _main() -> None:
             name = sweeps.named(overrides)
             sys.argv += name
             sweep = sweeps.begin([*overrides, *name])
-        with sweeps.hydra_notes(overrides) as notes:
+        with sweeps.hydra_notes(overrides, sweep) as notes:
             sys.argv += notes
             run()
     except ConfigError:
         raise
     except Exception as error:
-        # Hydra lets some mistakes through as bare ValueErrors; before our part none is a bug here.
-        if composed and not isinstance(error, (HydraException, OmegaConfBaseException)):
-            raise
-        raise ConfigError(explain(error, overrides, grid=many)) from error
+        # Hydra lets some mistakes through as bare ValueErrors.
+        if isinstance(error, (HydraException, OmegaConfBaseException)) or _is_of_hydra(error):
+            raise ConfigError(explain(error, overrides, grid=many)) from error
+        raise
     if problems:
         raise problems[0]
     if many and not is_helper():
         sweeps.end(sweep)
+
+
+def _is_of_hydra(error: Exception) -> bool:
+    """Tell whether it was raised at work on words and configs, and not by a part of ours."""
+    callers = (frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__))
+    packages = [name.partition(".")[0] for name in callers]
+    theirs = ("hydra", "omegaconf", "antlr4")
+    known = [name for name in packages if name in (*theirs, "rnnlab", "hydra_plugins")]
+    return known[-1] in theirs
 
 
 def _overrides(words: list[str]) -> list[str]:

@@ -33,7 +33,7 @@ class GridSweeper(BasicSweeper):
 class Settings:
     """What Hydra's basic sweeper takes."""
 
-    _target_: str = "hydra_plugins.rnnlab_grid.sweeper.GridSweeper"
+    _target_: str = "hydra_plugins.rnnlab_basic.sweeper.GridSweeper"
     max_batch_size: int | None = None
     params: dict[str, Any] | None = None
 

@@ -1,0 +1,1 @@
+"""Hydra's basic sweeper and launcher, which compose the jobs of a sweep once and not twice each."""

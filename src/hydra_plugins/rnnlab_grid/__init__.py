@@ -1,1 +1,0 @@
-"""Hydra's basic sweeper, faster at seeing that all jobs can be composed."""
