@@ -51,6 +51,14 @@ SWEEPS = {  # of 64 seeds
     "ar_ffn 32, copy": ["model=ar_ffn", "model.cell.hidden_sizes=[32]", "task=copy"],
     "gru 8, copy": ["model=gru", "model.cell.hidden_size=8", "task=copy"],
     "lstm 16, copy": ["model=lstm", "model.cell.hidden_size=16", "task=copy"],
+    "elman 32, copy, batch 16": [
+        *("model=elman", "model.cell.hidden_size=32", "task=copy"),
+        *("data.batch_size=16", "trainer.max_steps=1000"),
+    ],
+    "elman 8, binary, batch 16": [
+        *("model=elman", "model.cell.hidden_size=8", "task=addition_binary"),
+        *("data.batch_size=16", "trainer.max_steps=1000"),
+    ],
 }
 LAUNCHERS = {
     "basic": ["hydra/launcher=basic"],

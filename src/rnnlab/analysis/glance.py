@@ -7,7 +7,15 @@ import torch
 from torch import Tensor
 
 from rnnlab.analysis.gates import Gated, gates
-from rnnlab.analysis.gradients import Flow, decay, effective_horizon, flow, top_part, undisturbed
+from rnnlab.analysis.gradients import (
+    Decay,
+    Flow,
+    decay,
+    effective_horizon,
+    flow,
+    top_part,
+    undisturbed,
+)
 from rnnlab.analysis.pca import components
 from rnnlab.analysis.system import Drive, System, systems, watch
 from rnnlab.models.base import Model
@@ -29,7 +37,8 @@ class Glance(NamedTuple):
             distance in steps that gradient comes from. Of several systems each name ends in `/`
             and the system's.
         decay: `(N,)` the share of the gradient that is left 0, 1, ... steps before an answer, in
-            what reads the sequence; `None` where nothing is recurrent.
+            what reads the sequence, nan where no answer is so far; `None` where nothing is
+            recurrent.
         flow: of single answers, in the same.
         planes: states `(B, T, 2)` along their two main directions, by system.
     """
@@ -64,7 +73,13 @@ def glance(model: Model, task: Task, batch: Batch, *, full: bool) -> Glance:
                 if full:
                     planes[name] = _plane(states, drives[name].mask)
     read = flows[reader][top_part(found[reader])]
-    return Glance(scalars, decay(read).shares, read, planes)
+    return Glance(scalars, _by_distance(decay(read)), read, planes)
+
+
+def _by_distance(faded: Decay) -> Tensor:
+    shares = faded.shares.new_full((int(faded.distances.max()) + 1,), torch.nan)
+    shares[faded.distances] = faded.shares
+    return shares
 
 
 def _measure(system: System, drive: Drive, states: Tensor) -> dict[str, float]:

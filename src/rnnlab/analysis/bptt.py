@@ -1,0 +1,207 @@
+"""The textbook's walk through backpropagation through time, with the numbers of a real net."""
+
+from collections.abc import Iterator
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rnnlab.analysis.base import Analysis, Findings, Picture, draw_batch
+from rnnlab.analysis.bptt_drawing import draw
+from rnnlab.analysis.bptt_window import Window, strongest_of_matrix
+from rnnlab.analysis.gradients import top_part, tracing, undisturbed
+from rnnlab.analysis.system import systems
+from rnnlab.analysis.walk import Walk, walk
+from rnnlab.checks import Count, Positive, PositiveInt
+from rnnlab.errors import ConfigError
+from rnnlab.experiment import Experiment
+from rnnlab.models.base import Model
+from rnnlab.spec import Batch, map_batch
+from rnnlab.tasks.base import Task
+
+_MOST = 2**27  # numbers in all copies of the parameters
+
+
+class Bptt(Analysis):
+    """One step of learning on one sequence, with the net unrolled.
+
+    Each step has a copy of the weights; forward go activations, backward deltas dL/dh_t, and each
+    copy's change is the learning rate times its gradient. The copies must stay one, so they all
+    take the sum of the changes, which is what autograd gives (Werbos, 1990); some programs took
+    the mean, which is a smaller learning rate. L is the task's loss: a mean over answers. A
+    training `horizon` is lifted. Of an encoder-decoder, attention and bridge are left out of the
+    drawing, and so is an encoder that reads from the other end.
+
+    Args:
+        sequence: which of the test sequences.
+        length: of it; `null` is the longest trained.
+        num_steps: drawn, the last up to the last answer; of an encoder-decoder those around the
+            bridge.
+        num_units: drawn of each vector, those with the largest deltas.
+        learning_rate: of the step that is shown, by plain gradient descent; `null` is the run's.
+    """
+
+    def __init__(
+        self,
+        *,
+        sequence: Count,
+        length: PositiveInt | None,
+        num_steps: PositiveInt,
+        num_units: PositiveInt,
+        learning_rate: Positive | None,
+    ) -> None:
+        self.sequence = sequence
+        self.length = length
+        self.num_steps = num_steps
+        self.num_units = num_units
+        self.learning_rate = learning_rate
+
+    def refusal(self, model: Model, task: Task) -> str | None:  # noqa: ARG002
+        """Refuse models that no gradient goes back through."""
+        if any(system.recurrent for system in systems(model).values()):
+            return None
+        return "delay taps only pass inputs on, so there is nothing to unroll"
+
+    def look(self, experiment: Experiment) -> Findings:
+        """Walk forward and back over one sequence."""
+        model, task = deepcopy(experiment.model).double(), experiment.task
+        optimizer = experiment.cfg.optimizer
+        rate = optimizer.lr if self.learning_rate is None else self.learning_rate
+        length = task.trained_length if self.length is None else self.length
+        batch = _last(draw_batch(experiment, self.sequence + 1, length))
+        _check_size(model, batch)
+        found = walk(model, task, batch)
+        changes = {name: -rate * steps for name, steps in found.gradients.items()}
+        difference = _difference(model, task, batch, found)
+        descent = optimizer._target_.endswith("SGD")
+        window = Window(model, task, batch, found, self.num_steps, self.num_units)
+        return Findings(
+            lines=[
+                f"loss {found.loss:.4g} over {batch.mask.shape[1]} steps, "
+                f"{int(batch.mask.sum())} of them answered; numbers of each step are in order",
+                *(
+                    f"|dL/d {top_part(system)}| in the {name}: "
+                    f"{_few(found.passages[name].deltas[top_part(system)])}"
+                    for name, system in systems(model).items()
+                    if name in window.shown
+                ),
+                f"norms of the weights' changes at learning rate {rate:g}"
+                + (":" if descent else " (plain descent; the run's optimizer rescales them):"),
+                *(
+                    f"  {name}: {_few(steps)}; sum {steps.sum(0).norm():.2g}"
+                    for name, steps in changes.items()
+                    if steps.dim() > 2 and window.drawn_steps(name)  # biases change as deltas say
+                ),
+                f"sums differ from autograd's gradient by at most {difference:.1g}",
+                *(
+                    f"training cut gradients after {system.stream.horizon} steps in the {name}; "
+                    "here they flow on"
+                    for name, system in systems(model).items()
+                    if system.stream.horizon is not None
+                ),
+            ],
+            numbers={
+                "loss": found.loss,
+                "losses": found.losses,
+                "learning_rate": rate,
+                "difference_from_autograd": difference,
+                "passages": {
+                    name: {
+                        "state_norms": _norms(passage.states),
+                        "delta_norms": _norms(passage.deltas),
+                        "carried_norms": _norms(passage.carried),
+                    }
+                    for name, passage in found.passages.items()
+                },
+                "changes": {
+                    name: {
+                        "shape": list(steps.shape[1:]),
+                        "norms": steps.flatten(1).norm(dim=1),
+                        "sum_norm": steps.sum(0).norm(),
+                        "mean_norm": steps.mean(0).norm(),
+                    }
+                    for name, steps in changes.items()
+                },
+            },
+            tables={
+                "": [
+                    ["system", "step", "part", "unit", "value", "delta", "carried"],
+                    *_state_rows(found),
+                ],
+                "weights": [
+                    ["weight", "row", "column", "step", "change"],
+                    *_change_rows(changes, window),
+                ],
+            },
+            pictures={"": Picture(lambda: draw(window.drawn(changes, rate)), vector=True)},
+        )
+
+
+def _difference(model: Model, task: Task, batch: Batch, found: Walk) -> float:
+    """Hold the sums of all steps against the gradient of the net in one piece."""
+    parameters = dict(model.named_parameters())
+    with undisturbed(model), tracing(systems(model)):  # lifts a horizon
+        loss = task.loss(model(batch)[0], batch)
+    whole = torch.autograd.grad(loss, [parameters[name] for name in found.gradients])
+    return max(
+        float((steps.sum(0) - gradient).abs().max())
+        for steps, gradient in zip(found.gradients.values(), whole, strict=True)
+    )
+
+
+def _check_size(model: Model, batch: Batch) -> None:
+    """Refuse what would fill memory: a copy of all parameters for each step."""
+    steps = batch.input.shape[1] + (0 if batch.source is None else batch.source.shape[1])
+    count = sum(parameter.numel() for parameter in model.parameters())
+    if steps * count > _MOST:
+        raise ConfigError(
+            f"the sequence must have at most {_MOST // count} steps, for each has its own copy of "
+            f"{count} parameters, got {steps}: take a smaller analysis.length or task.length"
+        )
+
+
+def _last(batch: Batch) -> Batch:
+    """Cut the last sequence out, in 64 bits and its source without padding."""
+    one = map_batch(lambda p: p[-1:].double() if p.is_floating_point() else p[-1:], batch)
+    if one.source is None or one.source_mask is None:
+        return one
+    size = int(one.source_mask.sum())
+    return one._replace(source=one.source[:, :size], source_mask=one.source_mask[:, :size])
+
+
+def _few(steps: Tensor) -> str:
+    """Write the norms of the first and last of many steps."""
+    told = [f"{norm:.2g}" for norm in steps.flatten(1).norm(dim=1).tolist()]
+    return " ".join(told if len(told) <= 8 else [*told[:4], "...", *told[-4:]])
+
+
+def _norms(parts: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: steps.norm(dim=1) for name, steps in parts.items()}
+
+
+def _state_rows(found: Walk) -> Iterator[list[Any]]:
+    for name, passage in found.passages.items():
+        for part, states in passage.states.items():
+            columns = (states, passage.deltas[part], passage.carried[part])
+            for step, values in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
+                for unit, numbers in enumerate(zip(*values, strict=True)):
+                    yield [name, step, part, unit, *numbers]
+        if name == next(reversed(found.passages)):
+            pairs = zip(found.outputs.tolist(), found.output_deltas.tolist(), strict=True)
+            for step, values in enumerate(pairs):
+                for unit, numbers in enumerate(zip(*values, strict=True)):
+                    yield [name, step, "answer", unit, *numbers, None]
+
+
+def _change_rows(changes: dict[str, Tensor], window: Window) -> Iterator[list[Any]]:
+    """Give the numbers of the changes that are drawn, and those of biases."""
+    for name, steps in changes.items():
+        table = steps if steps.dim() > 2 else steps[:, :, None]
+        rows, columns = strongest_of_matrix(table)
+        drawn = window.drawn_steps(name)
+        told = [*((s, table[s]) for s in drawn), ("sum", table.sum(0)), ("mean", table.mean(0))]
+        for row in rows.tolist():
+            for column in columns.tolist():
+                for step, change in told:
+                    yield [name, row, column, step, float(change[row, column])]

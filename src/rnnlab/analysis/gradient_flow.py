@@ -1,0 +1,319 @@
+"""How far back gradients flow, and what each step does to them."""
+
+import math
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from itertools import cycle
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rnnlab.analysis.base import Analysis, Findings, Picture, draw_batch
+from rnnlab.analysis.gradients import (
+    Decay,
+    Flow,
+    Spectra,
+    decay,
+    effective_horizon,
+    flow,
+    reach,
+    slope,
+    spectra,
+    spread,
+    top_part,
+)
+from rnnlab.analysis.style import COLORS, SEQUENTIAL, panels
+from rnnlab.analysis.system import Drive, System, systems, watch
+from rnnlab.checks import PositiveInt
+from rnnlab.experiment import Experiment
+from rnnlab.models.base import Model
+from rnnlab.spec import map_batch
+from rnnlab.sweep.drawing import GREY
+from rnnlab.tasks.base import Task
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_FEW = 0.01  # of the largest gradient: below it hardly anything is learnt
+_ROWS = 4  # sequences whose step Jacobians are taken
+_LEAST = 1e-5  # of the largest norm, and of singular values: less is drawn alike
+_QUANTILES = {"singular_largest": 1.0, "singular_median": 0.5, "singular_smallest": 0.0}
+
+Points = tuple[Tensor, Tensor, Spectra]
+"""Rows, steps, and what the Jacobians are there."""
+
+
+class GradientFlow(Analysis):
+    """Norms of dL_t/dh_s over answered steps t and earlier states s; spectra of the step Jacobian.
+
+    Hochreiter (1991), Bengio et al. (1994) and Pascanu et al. (2013): the gradient that an answer
+    sends back is multiplied by the step Jacobian dh_s/dh_{s-1} at each step. Spectral radii below
+    1 make it vanish; it can grow only where singular values are above 1. L_t is the loss of step t
+    alone, h_s each vector of the state. Targets are fed back as in training, a training `horizon`
+    is lifted. The effective horizon is the mean of t - s, weighted by the norm.
+
+    Args:
+        num_sequences: averaged over.
+        length: of the sequences; `null` is the longest trained.
+        num_answers: how many answered steps t, spread evenly.
+        num_jacobians: at how many steps, spread evenly over a few of the sequences.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_sequences: PositiveInt,
+        length: PositiveInt | None,
+        num_answers: PositiveInt,
+        num_jacobians: PositiveInt,
+    ) -> None:
+        self.num_sequences = num_sequences
+        self.length = length
+        self.num_answers = num_answers
+        self.num_jacobians = num_jacobians
+
+    def refusal(self, model: Model, task: Task) -> str | None:  # noqa: ARG002
+        """Refuse models without any state."""
+        return None if _stateful(model) else "this model carries nothing from step to step"
+
+    def look(self, experiment: Experiment) -> Findings:
+        """Follow the gradient of each answer back, and take Jacobians on the way."""
+        model, task = deepcopy(experiment.model).double(), experiment.task
+        length = task.trained_length if self.length is None else self.length
+        batch = map_batch(
+            lambda part: part.double() if part.is_floating_point() else part,
+            draw_batch(experiment, self.num_sequences, length),
+        )
+        found, drives = _stateful(model), watch(model, batch)
+        flows = {
+            name: parts
+            for name, parts in flow(model, task, batch, self.num_answers).items()
+            if name in found
+        }
+        decays = {
+            system: {name: decay(part) for name, part in parts.items()}
+            for system, parts in flows.items()
+        }
+        taken = {name: self._spectra(found[name], drives[name]) for name in found}
+        horizons = {name: system.stream.horizon for name, system in found.items()}
+        numbers = {
+            name: {
+                "parts": {part: _measure(curve) for part, curve in decays[name].items()},
+                "step": _summarise(taken[name][2]),
+                "horizon_in_training": horizons[name],
+            }
+            for name in found
+        }
+        return Findings(
+            lines=[
+                line
+                for name, system in found.items()
+                for line in _tell(name, numbers[name], top_part(system), len(found) > 1)
+            ],
+            numbers=numbers,
+            tables={
+                "": [["system", "part", "answer_step", "state_step", "norm"], *_flow_rows(flows)],
+                "decay": [["system", "part", "distance_steps", "share"], *_decay_rows(decays)],
+                "jacobian": [
+                    ["system", "sequence", "step", "spectral_radius", *_QUANTILES],
+                    *_jacobian_rows(taken),
+                ],
+            },
+            pictures={
+                "": Picture(lambda: _draw_flows(found, flows, decays)),
+                "jacobian": Picture(lambda: _draw_jacobians(taken), vector=True),
+            },
+        )
+
+    def _spectra(self, system: System, drive: Drive) -> Points:
+        """Choose some steps of some rows, and take the Jacobians there."""
+        rows = min(_ROWS, len(drive.mask), self.num_jacobians)
+        places = [
+            (row, step)
+            for row in range(rows)
+            for step in spread(drive.mask[row].nonzero().flatten(), self.num_jacobians // rows)
+        ]
+        where = torch.tensor(places)
+        return where[:, 0], where[:, 1], spectra(system, drive, where[:, 0], where[:, 1])
+
+
+def _stateful(model: Model) -> dict[str, System]:
+    return {name: system for name, system in systems(model).items() if system.size}
+
+
+def _measure(curve: Decay) -> dict[str, Any]:
+    fall = slope(curve)
+    return {
+        "effective_horizon_steps": effective_horizon(curve),
+        "reach_steps": reach(curve, _FEW),
+        "reach_share": _FEW,
+        "longest_steps": int(curve.distances[-1]) if len(curve.distances) else None,
+        "log_slope_per_step": fall,
+        "factor_per_step": math.exp(fall),
+    }
+
+
+def _summarise(taken: Spectra) -> dict[str, float]:
+    return {
+        "spectral_radius_mean": float(taken.radius.mean()),
+        "spectral_radius_max": float(taken.radius.max()),
+        "singular_largest_mean": float(taken.singular[:, 0].mean()),
+        "singular_above_1": float((taken.singular > 1).double().sum(1).mean()),
+        "size": taken.singular.shape[1],
+    }
+
+
+def _tell(name: str, found: Mapping[str, Any], top: str, several: bool) -> Iterator[str]:
+    """Say what a person should know of one system, of its highest layer."""
+    layer = top.rpartition(".")[0]
+    for part, has in found["parts"].items():
+        if part.rpartition(".")[0] != layer:
+            continue
+        if has["longest_steps"] is None:
+            yield f"{name}.{part}: no answer sends any gradient here"
+            continue
+        whole = has["reach_steps"] == has["longest_steps"]
+        far = f"{has['reach_steps']} steps" + (", as far as there are any" if whole else "")
+        fall = has["factor_per_step"]
+        yield (
+            f"{f'{name}.' if several else ''}{part}: effective horizon "
+            f"{has['effective_horizon_steps']:.1f} steps; more than {_FEW:.0%} of the largest "
+            f"gradient reaches {far}" + ("" if math.isnan(fall) else f"; {fall:.3g} times a step")
+        )
+    step = found["step"]
+    yield (
+        f"step Jacobian{f' of the {name}' if several else ''}: spectral radius "
+        f"{step['spectral_radius_mean']:.3g} (at most {step['spectral_radius_max']:.3g}), largest "
+        f"singular value {step['singular_largest_mean']:.3g}, {step['singular_above_1']:.1f} of "
+        f"{step['size']} above 1"
+    )
+    if found["horizon_in_training"] is not None:
+        yield (
+            f"training cut gradients after {found['horizon_in_training']} steps; here they flow on"
+        )
+
+
+def _flow_rows(flows: Mapping[str, Mapping[str, Flow]]) -> Iterator[list[Any]]:
+    for system, parts in flows.items():
+        for part, seen in parts.items():
+            rows = seen.norms.nanmean(0).tolist()
+            for answer, row in zip(seen.answers.tolist(), rows, strict=True):
+                for step, norm in zip(seen.steps.tolist(), row, strict=True):
+                    if not math.isnan(norm):
+                        yield [system, part, answer, step, norm]
+
+
+def _decay_rows(decays: Mapping[str, Mapping[str, Decay]]) -> Iterator[list[Any]]:
+    for system, parts in decays.items():
+        for part, curve in parts.items():
+            for distance, share in zip(*(values.tolist() for values in curve), strict=True):
+                yield [system, part, distance, share]
+
+
+def _jacobian_rows(taken: Mapping[str, Points]) -> Iterator[list[Any]]:
+    for system, (rows, steps, found) in taken.items():
+        chosen = found.singular.quantile(
+            torch.tensor(list(_QUANTILES.values())).to(found.singular), dim=1
+        ).T
+        for row, step, radius, values in zip(
+            rows.tolist(), steps.tolist(), found.radius.tolist(), chosen.tolist(), strict=True
+        ):
+            yield [system, row, step, radius, *values]
+
+
+def _draw_flows(
+    found: Mapping[str, System],
+    flows: Mapping[str, Mapping[str, Flow]],
+    decays: Mapping[str, Mapping[str, Decay]],
+) -> "Figure":
+    """Draw a heat map and a decay for each system, one above the other."""
+    slide, grid = panels(len(found), 2, height=4.0, width_ratios=[1.15, 1])
+    for (left, right), (name, system) in zip(grid, found.items(), strict=True):
+        part = top_part(system)
+        _draw_heat(slide, left, flows[name][part], part.rpartition(".")[2])
+        left.set_title(f"{name}: gradient of the loss at t by {part} at s")
+        _draw_decay(right, decays[name])
+        horizon = effective_horizon(decays[name][part])
+        right.axvline(horizon, color=GREY, linestyle="--", linewidth=1.6)
+        right.set_title(f"effective horizon {horizon:.1f} steps")
+        for axis in (left.xaxis, left.yaxis, right.xaxis):
+            axis.get_major_locator().set_params(integer=True)
+    return slide
+
+
+def _draw_heat(slide: "Figure", axes: "Axes", seen: Flow, part: str) -> None:
+    from matplotlib.colors import LogNorm
+
+    norms = seen.norms.nanmean(0).numpy()
+    most = np.nanmax(norms, initial=0) or 1.0
+    least = max(np.nanmin(norms, initial=most / 10), most * _LEAST)
+    image = axes.pcolormesh(
+        _edges(seen.steps),
+        _edges(seen.answers),
+        np.maximum(norms, least),  # nan stays
+        norm=LogNorm(least, most),
+        cmap=SEQUENTIAL,
+        rasterized=True,
+    )
+    axes.grid(False)
+    axes.set(xlabel="step s of the state", ylabel="answered step t")
+    slide.colorbar(image, ax=axes, label=f"|dL$_t$/d {part}$_s$|")
+
+
+def _draw_decay(axes: "Axes", curves: Mapping[str, Decay]) -> None:
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    for color, (part, curve) in zip(cycle(COLORS), curves.items(), strict=False):
+        axes.plot(*(values.numpy() for values in curve), color=color, label=part)
+    axes.set_yscale("log")
+    axes.set_ylim(bottom=min(0.1, max(axes.get_ylim()[0], _LEAST)), top=1.5)
+    axes.yaxis.set_major_locator(LogLocator())
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set(xlabel="distance t - s (steps)", ylabel="share of the largest")
+    if len(curves) > 1:
+        axes.legend()
+
+
+def _draw_jacobians(taken: Mapping[str, Points]) -> "Figure":
+    """Draw the spectral radius along sequences, and all singular values, system by system."""
+    slide, grid = panels(len(taken), 2, height=4.0)
+    for (left, right), (name, (rows, steps, found)) in zip(grid, taken.items(), strict=True):
+        for axes in (left, right):
+            axes.axhline(1, color=GREY, linestyle="--", linewidth=1.6)
+            axes.xaxis.get_major_locator().set_params(integer=True)
+        for color, values, label in (
+            (COLORS[1], found.singular[:, 0], "largest singular value"),
+            (COLORS[0], found.radius, "spectral radius"),
+        ):
+            for row in rows.unique():
+                own = rows == row
+                left.plot(
+                    steps[own].numpy(), values[own].numpy(), color=color, linewidth=1.6, label=label
+                )
+                label = ""
+        left.set_ylim(bottom=0)
+        left.legend()
+        left.set(xlabel="step", ylabel="value")
+        left.set_title(f"{name}: step Jacobian along {len(rows.unique())} sequences")
+        low, middle, high = np.quantile(found.singular.numpy(), [0.1, 0.5, 0.9], axis=0).clip(
+            _LEAST / 10
+        )
+        ranks = np.arange(1, len(middle) + 1)
+        right.set_yscale("log")
+        right.fill_between(ranks, low, high, color=COLORS[1], alpha=0.2, linewidth=0)
+        right.plot(ranks, middle, color=COLORS[1])
+        right.set_ylim(bottom=max(right.get_ylim()[0], _LEAST))
+        right.set(xlabel="rank", ylabel="singular value")
+        right.set_title("all singular values: median, 10 to 90 %")
+    return slide
+
+
+def _edges(places: Tensor) -> NDArray[np.float64]:
+    """Put edges half-way between ascending steps."""
+    known = places.double().numpy()
+    inner = (known[1:] + known[:-1]) / 2
+    return np.concatenate([[known[0] - 0.5], inner, [known[-1] + 0.5]])
