@@ -29,6 +29,8 @@ SMALL = {
     "length": 5,
     "eval_periods": 2,
     "delay": 3,
+    "pattern_size": 6,
+    "answer_last": 3,
 }
 TEXT = "".join(f"line {n} of {n * n}: the dog sleeps on.\n" for n in range(150))
 

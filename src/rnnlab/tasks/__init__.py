@@ -1,6 +1,7 @@
 """Tasks: a spec, batches, scores, and a thing to look at."""
 
 from rnnlab.tasks.addition import Addition, AdditionBinary, AdditionMarked
+from rnnlab.tasks.attractor_memory import AttractorMemory
 from rnnlab.tasks.base import Mean, Scorer, Task
 from rnnlab.tasks.copy import Copy, CopyRepeat, CopyReverse
 from rnnlab.tasks.next_char import NextChar
@@ -13,6 +14,7 @@ __all__ = [
     "Addition",
     "AdditionBinary",
     "AdditionMarked",
+    "AttractorMemory",
     "Copy",
     "CopyRepeat",
     "CopyReverse",

@@ -1,0 +1,260 @@
+"""Where the state of a net comes to rest, from many beginnings."""
+
+from math import isfinite
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from rnnlab.analysis.autonomous import (
+    Autonomous,
+    Choice,
+    autonomous,
+    batch_in_double,
+    feeds_numbers,
+    forgets,
+    in_double,
+)
+from rnnlab.analysis.base import Analysis, Findings, Picture, Rows, draw_batch
+from rnnlab.analysis.basins import Landscape, draw_landscape
+from rnnlab.analysis.settling import attractors, nearest_return, settle
+from rnnlab.analysis.system import systems
+from rnnlab.checks import Positive, PositiveInt, Seed
+from rnnlab.errors import ConfigError
+from rnnlab.experiment import Experiment
+from rnnlab.models.base import Model
+from rnnlab.models.seq2seq import Seq2Seq
+from rnnlab.spec import Batch
+from rnnlab.tasks.attractor_memory import AttractorMemory
+from rnnlab.tasks.base import Task
+
+_APART, _MOST_APART = 1e4, 0.1  # tolerances, and spreads: what ends nearer is one attractor
+_TRACKS, _TRACK_STEPS = 80, 60  # that are drawn
+
+
+class Attractors(Analysis):
+    """Attractors and their basins, after Hopfield (1982).
+
+    A net that reads the same input again and again, or its own answers, is let go from many
+    states until it comes back to one: after one step it is a fixed point, after more a cycle.
+    The share of the starts that come to it is the size of its basin. Where the task knows
+    patterns, each is looked for among the fixed points, and recall is scored at the very end.
+
+    Args:
+        input: `own` reads its own answers, where these are numbers fed back; else the input that
+            stays: `commonest`, or the mean where none is read twice; `zero`, `mean`, a symbol or
+            a list of numbers; `each` of up to 9 in turn. `auto` is `own` where it can be, else
+            `commonest`.
+        system: of an encoder-decoder model; `null` is the decoder.
+        starts: `task` begins as test sequences do, after their first step, with what the task
+            clamps; `random` has units anywhere up to the greatest size that they have at work,
+            of either sign. `auto` is `task` where it clamps.
+        random_units: how many, the first; the others begin as in `task`. `null` is all.
+        num_starts: states to begin at.
+        max_steps: most steps until a state comes back.
+        max_period: the longest cycle that is looked for.
+        tolerance: how near it must come back, in spreads of the visited states.
+        seed: of random starts.
+    """
+
+    def __init__(
+        self,
+        *,
+        input: Choice,
+        system: str | None,
+        starts: Literal["auto", "task", "random"],
+        random_units: PositiveInt | None,
+        num_starts: PositiveInt,
+        max_steps: PositiveInt,
+        max_period: PositiveInt,
+        tolerance: Positive,
+        seed: Seed,
+    ) -> None:
+        self.input = input
+        self.system = system
+        self.starts = starts
+        self.random_units = random_units
+        self.num_starts = num_starts
+        self.max_steps = max_steps
+        self.max_period = max_period
+        self.tolerance = tolerance
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def refusal(self, model: Model, task: Task) -> str | None:
+        """Refuse delay lines that read no answers of their own."""
+        if forgets(model) and not feeds_numbers(task):
+            return "its state is its last inputs, and stands still when they do"
+        return None
+
+    def look(self, experiment: Experiment) -> Findings:
+        """Let each map settle, and tell where."""
+        task = experiment.task
+        model = in_double(experiment.model)
+        batch = batch_in_double(draw_batch(experiment, self.num_starts, None))
+        name = self.system or ("decoder" if isinstance(model, Seq2Seq) else None)
+        begun = self.starts == "task" or (self.starts == "auto" and _clamps(task))
+        if begun and self.random_units is not None:
+            raise ConfigError("analysis.random_units must be null with analysis.starts=task")
+        maps = autonomous(model, task, batch, self.input, name)
+        found = [self._settle(each, begun) for each in maps]
+        if isinstance(task, AttractorMemory):
+            found = [_recall(each, model, name, task, batch if begun else None) for each in found]
+        return Findings(
+            lines=[line for each in found for line in _tell(each)],
+            numbers={"maps": [_numbers(each) for each in found]},
+            tables={"": _table(found)},
+            pictures={
+                "" if len(found) == 1 else str(number): Picture(
+                    lambda each=each: draw_landscape(each),  # type: ignore[misc]
+                    vector=True,
+                )
+                for number, each in enumerate(found, start=1)
+            },
+        )
+
+    def _settle(self, map: Autonomous, begun: bool) -> Landscape:
+        visited = torch.cat(map.visited)
+        spread = float((visited - visited.mean(0)).square().mean().sqrt()) or 1.0
+        starts = torch.stack([track[0] for track in map.visited])
+        if not begun:
+            starts = self._draw(visited, starts)
+        ends = settle(
+            map.step,
+            starts,
+            max_steps=self.max_steps,
+            max_period=self.max_period,
+            tolerance=self.tolerance * spread,
+        )
+        apart = min(_APART * self.tolerance, _MOST_APART) * spread
+        found = attractors(map.step, ends, apart=apart)
+        loose = ends.states[ends.periods == 0]
+        back = nearest_return(map.step, loose[:_TRACKS], self.max_period) if len(loose) else None
+        if back is not None:
+            back = back._replace(distance=back.distance / spread)
+        return Landscape(map, found, ends.states, back, _follow(map, starts), None, {})
+
+    def _draw(self, visited: Tensor, starts: Tensor) -> Tensor:
+        """Draw states from the box that holds the visited ones and their mirror images."""
+        most, size = visited.abs().amax(dim=0), (self.num_starts, visited.shape[1])
+        drawn = most * (2 * torch.rand(size, generator=self.generator, dtype=most.dtype) - 1)
+        if self.random_units is None:
+            return drawn
+        if self.random_units > size[1]:
+            raise ConfigError(
+                f"analysis.random_units must be null or at most {size[1]}, the units of the "
+                f"state, got {self.random_units}"
+            )
+        others = starts[torch.arange(self.num_starts) % len(starts)]
+        return torch.cat([drawn[:, : self.random_units], others[:, self.random_units :]], dim=1)
+
+
+def _clamps(task: Task) -> bool:
+    """Whether each sequence begins in a state of its own."""
+    return task.spec.initial is not None or isinstance(task, AttractorMemory)
+
+
+@torch.no_grad()
+def _follow(map: Autonomous, starts: Tensor) -> Tensor:
+    track = [starts[:_TRACKS]]
+    for _ in range(_TRACK_STEPS):
+        track.append(map.step(track[-1]))
+    return torch.stack(track, dim=1)
+
+
+@torch.no_grad()
+def _recall(
+    each: Landscape, model: Model, name: str | None, task: AttractorMemory, clues: Batch | None
+) -> Landscape:
+    """Look for the patterns among the attractors, and at the ends that clues come to."""
+    system = systems(model)[name or "network"]
+
+    def signs(states: Tensor) -> Tensor:
+        """Read the taught bits off states, as the input is silent."""
+        silence = states.new_zeros(len(states), system.input_size)
+        answers = system.answer(silence, states)[1]
+        answers = model.readout(answers) if isinstance(model, Seq2Seq) else answers
+        return answers[:, : task.taught_bits] > 0
+
+    if isinstance(model, Seq2Seq) and (model.attention is not None or name != "decoder"):
+        return each
+    patterns = torch.from_numpy(task.patterns[:, : task.taught_bits] > 0)
+    stored: list[int | None] = []
+    for attractor in each.found:
+        same = (signs(attractor.cycle)[:, None] == patterns).all(dim=2).all(dim=0)
+        stored.append(int(same.int().argmax()) if same.any() else None)
+    recall = {}
+    if clues is not None:
+        right = signs(each.ends) == (clues.target[:, -1, : task.taught_bits] > 0)
+        recall = {
+            "accuracy": float(right.double().mean()),
+            "exact_match": float(right.all(dim=1).double().mean()),
+        }
+    return each._replace(stored=stored, recall=recall)
+
+
+def _tell(each: Landscape) -> list[str]:
+    total, periods = len(each.ends), [attractor.period for attractor in each.found]
+    fixed, cycles = periods.count(1), sorted({period for period in periods if period > 1})
+    found = [f"{fixed} fixed point{'' if fixed == 1 else 's'}"]
+    if cycles:
+        count = len(periods) - fixed
+        found.append(
+            f"{count} cycle{'' if count == 1 else 's'} of "
+            + ", ".join(map(str, cycles[:6]))
+            + (", ..." if len(cycles) > 6 else "")
+            + " steps"
+        )
+    lines = [f"reading {each.map.reads}: {' and '.join(found)}, from {total} starts"]
+    if each.back is not None:
+        steps, distance = each.back
+        how = "they fly away"
+        if isfinite(distance):
+            how = "they are nearest to where they were after "
+            how += f"{steps} step{'' if steps == 1 else 's'}, {distance:.2g} spreads away"
+        lines.append(f"{each.loose / total:.1%} of the starts came to none; {how}")
+    if each.stored is not None:
+        spurious = [
+            a for a, pattern in zip(each.found, each.stored, strict=True) if pattern is None
+        ]
+        share = sum(len(attractor.basin) for attractor in spurious) / total
+        lines.append(
+            f"{len(set(each.stored) - {None})} patterns are stored; {len(spurious)} attractors "
+            f"are no pattern, with {share:.1%} of the starts"
+        )
+    if each.recall:
+        lines.append(
+            f"from the clues, at the very end: {each.recall['exact_match']:.1%} of patterns whole, "
+            f"{each.recall['accuracy']:.1%} of bits right"
+        )
+    return lines
+
+
+def _numbers(each: Landscape) -> dict[str, Any]:
+    stored = each.stored or [None] * len(each.found)
+    return {
+        "reads": each.map.reads,
+        "num_starts": len(each.ends),
+        "not_settled": each.loose / len(each.ends),
+        "nearest_return": None if each.back is None else each.back._asdict(),
+        "recall": each.recall,
+        "attractors": [
+            {
+                "period": attractor.period,
+                "basin": len(attractor.basin) / len(each.ends),
+                "pattern": pattern,
+                "cycle": attractor.cycle,
+            }
+            for attractor, pattern in zip(each.found, stored, strict=True)
+        ],
+    }
+
+
+def _table(found: list[Landscape]) -> Rows:
+    rows = [
+        [each.map.reads, number, attractor.period, len(attractor.basin) / len(each.ends), pattern]
+        for each in found
+        for number, (attractor, pattern) in enumerate(
+            zip(each.found, each.stored or [None] * len(each.found), strict=True), start=1
+        )
+    ]
+    return [["reads", "attractor", "period", "basin", "pattern"], *rows]

@@ -1,0 +1,274 @@
+"""The finite state machine that a trained net has become."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import numpy as np
+from annotated_types import Gt, Le
+
+from rnnlab.analysis.alphabet import (
+    Alphabet,
+    alphabet_of,
+    answer_names,
+    read_strings,
+    visit,
+)
+from rnnlab.analysis.base import Analysis, Findings, Picture, Rows
+from rnnlab.analysis.graph import draw_machine
+from rnnlab.analysis.lengths import trained_length
+from rnnlab.analysis.machine import NOTHING, Ints, Machine, minimise, to_dot
+from rnnlab.analysis.pca import components
+from rnnlab.analysis.quantising import (
+    Numbers,
+    Strings,
+    Table,
+    agreement,
+    k_means,
+    nearest,
+    tabulate,
+)
+from rnnlab.analysis.style import COLORS, figure
+from rnnlab.analysis.system import System
+from rnnlab.checks import PositiveInt, Probability, Seed
+from rnnlab.experiment import Experiment
+from rnnlab.models.base import Model
+from rnnlab.models.stream import Stream
+from rnnlab.spec import Batch, Tokens
+from rnnlab.tasks.base import Task
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_POINTS = 4000  # that clusters are made of, and that are drawn
+_GREY = "#8A8A8A"  # of states without an answer
+_STEPS = 100_000  # of the strings of one length together
+
+
+class Extraction(NamedTuple):
+    """A machine, and how it was come by.
+
+    Attributes:
+        machine: minimal.
+        states: `(B, T)` its state at each real step, else `NOTHING`.
+        num_clusters: of all visited states.
+        table: the machine before it was made minimal.
+        agreement: on the strings that it was made from.
+    """
+
+    machine: Machine
+    states: Ints
+    num_clusters: int
+    table: Table
+    agreement: float
+
+
+class Automaton(Analysis):
+    """The machine behind the answers, after Giles et al. (1992) and Omlin and Giles (1996).
+
+    The states that a net visits are put into clusters by k-means; states of one cluster with
+    different answers are kept apart. Where each symbol led most often from there makes a Moore
+    machine, and Hopcroft's algorithm the smallest of the same meaning. If that gives the net's
+    answers, also to strings much longer than any it was made from, then it is what the net does.
+
+    Args:
+        num_clusters: how many; `null` is the fewest from which the machine agrees.
+        max_clusters: most that are tried then.
+        enough: share of the net's answers that a machine gives if it agrees.
+        num_sequences: test sequences of the longest trained length to make it from.
+        factor: the longest test of it, in lengths trained.
+        max_symbols: most symbols that a task may read; a machine over more can't be drawn.
+        seed: of the clusters' beginnings.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_clusters: PositiveInt | None,
+        max_clusters: Annotated[PositiveInt, Le(1000)],
+        enough: Probability,
+        num_sequences: PositiveInt,
+        factor: Annotated[float, Gt(1), Le(1000)],
+        max_symbols: PositiveInt,
+        seed: Seed,
+    ) -> None:
+        self.num_clusters = num_clusters
+        self.max_clusters = max_clusters
+        self.enough = enough
+        self.num_sequences = num_sequences
+        self.factor = factor
+        self.max_symbols = max_symbols
+        self.seed = seed
+
+    def refusal(self, model: Model, task: Task) -> str | None:
+        """Refuse what is not read and answered symbol by symbol, in few symbols."""
+        if not isinstance(model, Stream):
+            return "an encoder-decoder model doesn't answer after each symbol that it reads"
+        if not System(model).recurrent:
+            return "its state is its last inputs, so it has as many states as there are of those"
+        if not isinstance(task.spec.target, Tokens):
+            return "its answers are numbers, and a machine says one of a few symbols"
+        if isinstance(task.spec.input, Tokens):
+            count = task.spec.input.vocab_size
+        else:
+            count = len(
+                task.sample("test", 0, self.num_sequences).input.flatten(0, 1).unique(dim=0)
+            )
+        if count > self.max_symbols:
+            return (
+                f"it reads {count} different symbols, and analysis.max_symbols={self.max_symbols}"
+            )
+        return None
+
+    def look(self, experiment: Experiment) -> Findings:
+        """Make the machine, and hold it against the net."""
+        model, task = experiment.model, experiment.task
+        assert isinstance(model, Stream)
+        own = None if task.trained_length is None else trained_length(experiment)
+        batch = task.sample("test", 0, self.num_sequences, length=own)
+        alphabet = alphabet_of(task, batch)
+        strings, visited = read_strings(model, batch, alphabet), visit(model, batch)
+        tried = self._extract(strings, visited, len(alphabet.names))
+        best = max(tried, key=lambda found: found.agreement)
+        tests = {
+            length: read_strings(model, self._draw(task, length), alphabet)
+            for length in self._lengths(own)
+        }
+        names = answer_names(task)
+        return Findings(
+            lines=self._tell(best, tests, alphabet),
+            numbers={
+                "num_states": len(best.machine.outputs),
+                "start": best.machine.start,
+                "symbols": alphabet.names,
+                "answers": names,
+                "transitions": best.machine.transitions,
+                "outputs": best.machine.outputs,
+                "num_clusters": best.num_clusters,
+                "ambiguity": best.table.ambiguity,
+                "agreement_by_clusters": {found.num_clusters: found.agreement for found in tried},
+                "by_length": {
+                    length or "its own": _compare(best.machine, test)
+                    for length, test in tests.items()
+                },
+            },
+            tables={"": _table(best, alphabet, names)},
+            pictures={"": Picture(lambda: _draw(best, visited, alphabet, names), vector=True)},
+            texts={"dot": to_dot(best.machine, alphabet.names, names)},
+        )
+
+    def _extract(self, strings: Strings, visited: Numbers, num_symbols: int) -> list[Extraction]:
+        """Try more and more clusters, until a machine agrees."""
+        rng = np.random.default_rng(self.seed)
+        points = visited[strings.real]
+        points = points[rng.permutation(len(points))[:_POINTS]]
+        tried: list[Extraction] = []
+        for count in self._counts():
+            centres = k_means(points, count, rng)
+            clusters = nearest(visited.reshape(-1, visited.shape[2]), centres)
+            table = tabulate(strings, clusters.reshape(strings.symbols.shape), num_symbols)
+            machine, new = minimise(table.machine)
+            states = np.where(strings.real, new[table.states], NOTHING)
+            agreed = agreement(machine, strings)
+            tried.append(Extraction(machine, states, count, table, agreed))
+            if agreed >= self.enough or len(centres) < count:
+                break
+        return tried
+
+    def _counts(self) -> Iterator[int]:
+        """Give the numbers of clusters to try, each a quarter more than the last."""
+        count = self.num_clusters or 1
+        while count <= (self.num_clusters or self.max_clusters):
+            yield count
+            count = max(count + 1, count * 5 // 4)
+
+    def _lengths(self, own: int | None) -> list[int | None]:
+        if own is None:
+            return [None]
+        return sorted({own, round(own * self.factor**0.5), round(own * self.factor)})
+
+    def _draw(self, task: Task, length: int | None) -> Batch:
+        """Draw other sequences than the machine was made from; fewer where they are long."""
+        rows = self.num_sequences
+        if length is not None:
+            rows = min(rows, max(_STEPS // length, 1))
+        return task.sample("test", 1, rows, length=length)
+
+    def _tell(
+        self, best: Extraction, tests: dict[int | None, Strings], alphabet: Alphabet
+    ) -> list[str]:
+        size, agreed = len(best.machine.outputs), best.agreement >= self.enough
+        lines = [
+            f"{size} state{'s' if size > 1 else ''} over {len(alphabet.names)} symbols, "
+            f"from {best.num_clusters} clusters"
+        ]
+        if not agreed:
+            most = "" if self.num_clusters else f", of up to {self.max_clusters} clusters"
+            lines.append(
+                f"it is not what the net does: no machine{most} gave {self.enough:.1%} of its "
+                "answers"
+            )
+        for length, test in tests.items():
+            shares = _compare(best.machine, test)
+            lines.append(
+                ("" if length is None else f"length {length}: ")
+                + f"agrees on {shares['agreement']:.2%} of answers"
+                + (f" and has none for {shares['unknown']:.2%}" if shares["unknown"] else "")
+                + f"; {shares['machine_right']:.2%} are right, "
+                + f"of the net's {shares['net_right']:.2%}"
+            )
+        lines.append(f"{best.table.ambiguity:.2%} of steps left a cluster another way than most")
+        return lines
+
+
+def _compare(machine: Machine, test: Strings) -> dict[str, float]:
+    asked = test.answers != NOTHING
+    said = machine.answers(test.symbols)
+    return {
+        "agreement": agreement(machine, test),
+        "unknown": float((said == NOTHING)[asked].mean()),
+        "machine_right": float((said == test.right)[asked].mean()),
+        "net_right": float((test.answers == test.right)[asked].mean()),
+    }
+
+
+def _table(best: Extraction, alphabet: Alphabet, answers: list[str]) -> Rows:
+    """Give a row a state: its answer, its share of the visits, and where symbols lead."""
+    visits = best.states[best.states != NOTHING]
+    rows = [
+        [
+            state,
+            "" if output == NOTHING else answers[output],
+            float((visits == state).mean()),
+            *("" if following == NOTHING else following for following in row),
+        ]
+        for state, (output, row) in enumerate(
+            zip(best.machine.outputs.tolist(), best.machine.transitions.tolist(), strict=True)
+        )
+    ]
+    return [["state", "answer", "visited", *(f"after {name}" for name in alphabet.names)], *rows]
+
+
+def _draw(best: Extraction, visited: Numbers, alphabet: Alphabet, answers: list[str]) -> "Figure":
+    """Draw the visited states in their plane, in the colours of the machine's beside it."""
+    machine = best.machine
+    # More states than colours are told apart by their answers.
+    by_state = len(machine.outputs) <= len(COLORS)
+    numbers = np.arange(len(machine.outputs))
+    keys = np.where(by_state & (machine.outputs != NOTHING), numbers, machine.outputs).tolist()
+    colors = [_GREY if key == NOTHING else COLORS[key % len(COLORS)] for key in keys]
+    real = best.states != NOTHING
+    points, states = visited[real], best.states[real]
+    shown = np.linspace(0, len(points) - 1, min(len(points), _POINTS)).astype(int)
+    plane = components(points).project(points[shown], 2)
+    places = np.pad(plane, ((0, 0), (0, 2 - plane.shape[1])))
+    slide = figure(width=13.3, height=6.2)
+    left, right = slide.subplots(1, 2, width_ratios=(0.8, 1))
+    for state, color in enumerate(colors):
+        own: Any = places[states[shown] == state]
+        left.plot(*own.T, ".", color=color, markersize=7, alpha=0.6, mew=0, rasterized=True)
+    left.set(
+        xlabel="first principal component of the state", ylabel="second", title="Visited states"
+    )
+    draw_machine(right, machine, symbols=alphabet.names, answers=answers, colors=colors)
+    right.set_title(f"The machine, with {best.agreement:.1%} of the net's answers")
+    return slide

@@ -1,0 +1,237 @@
+"""Where the state of a net stands still, and what becomes of states nearby."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rnnlab.analysis.autonomous import (
+    Autonomous,
+    Choice,
+    autonomous,
+    batch_in_double,
+    feeds_numbers,
+    forgets,
+    in_double,
+)
+from rnnlab.analysis.base import Analysis, Findings, Picture, Rows, draw_batch
+from rnnlab.analysis.landscape import LOOKS, Landscape, Point, draw, draw_eigenvalues
+from rnnlab.analysis.slow_points import (
+    SlowPoints,
+    classify,
+    distinct,
+    eigenvalues,
+    find,
+    is_fixed,
+    turning_steps,
+)
+from rnnlab.checks import Count, NonNegative, Positive, PositiveInt, Seed, Share
+from rnnlab.experiment import Experiment
+from rnnlab.models.base import Model
+from rnnlab.tasks.base import Task
+
+_FOLLOWED = 300  # steps that the map is followed for, to see where it leads
+_TOLD, _SLOW_APART = 6, 1e-2
+
+
+class FixedPoints(Analysis):
+    """Fixed points of the state, after Sussillo and Barak (2013), Opening the black box.
+
+    A net that reads the same input again and again, or its own answers, is a map s' = F(s). From
+    states that were visited at work, or where the map leads from there, and from places around
+    them the search goes down the speed |F(s) - s| to where it is least: to 0, or to a slow point.
+    Eigenvalues of the Jacobian say what happens nearby: within the unit circle states come back
+    (stable), outside they leave (saddle; unstable where all do), on it they stay where they were
+    put (neutral).
+
+    Args:
+        input: `own` reads its own answers, where these are numbers fed back; else the input that
+            stays: `zero`, `mean`, a symbol or a list of numbers; `each` of up to 9 in turn.
+            `auto` is `own` where it can be, else the input read most often, or the mean where
+            none is read twice.
+        system: of an encoder-decoder model; `null` is the encoder, and all of it for `own`.
+        num_sequences: test sequences that states are taken from.
+        num_starts: states to begin at.
+        noise: each start has noise of its own size, up to so many spreads of the states.
+        descent_steps: of Adam on the speed.
+        descent_rate: its learning rate.
+        reach: a point counts within so much of the distance, from the mean of the visited
+            states, of the farthest that the net comes to; elsewhere nothing is told of it.
+        slow_speed: most speed of a slow point, in median speeds of the visited states.
+        seed: of starts and noise.
+    """
+
+    def __init__(
+        self,
+        *,
+        input: Choice,
+        system: str | None,
+        num_sequences: PositiveInt,
+        num_starts: PositiveInt,
+        noise: NonNegative,
+        descent_steps: Count,
+        descent_rate: Positive,
+        reach: Positive,
+        slow_speed: Share,
+        seed: Seed,
+    ) -> None:
+        self.input = input
+        self.system = system
+        self.num_sequences = num_sequences
+        self.num_starts = num_starts
+        self.noise = noise
+        self.descent_steps = descent_steps
+        self.descent_rate = descent_rate
+        self.reach = reach
+        self.slow_speed = slow_speed
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def refusal(self, model: Model, task: Task) -> str | None:
+        """Refuse delay lines that read no answers of their own."""
+        if forgets(model) and not feeds_numbers(task):
+            return "its state is its last inputs, and stands still when they do"
+        return None
+
+    def look(self, experiment: Experiment) -> Findings:
+        """Search each map, and tell what is there."""
+        model = in_double(experiment.model)
+        batch = batch_in_double(draw_batch(experiment, self.num_sequences, None))
+        maps = autonomous(model, experiment.task, batch, self.input, self.system)
+        found = [self._search(each) for each in maps]
+        pictures = {"": Picture(lambda: draw(found))}
+        if len(found) > 1:
+            pictures["eigenvalues"] = Picture(lambda: draw_eigenvalues(found))
+        return Findings(
+            lines=[line for each in found for line in _tell(each)],
+            numbers={"maps": [_numbers(each) for each in found]},
+            tables={"": _table(found)},
+            pictures=pictures,
+        )
+
+    def _search(self, map: Autonomous) -> Landscape:
+        visited = torch.cat(map.visited)
+        drawn = self._draw(visited)
+        tracks = _follow(map, drawn)
+        starts = self._starts(visited, drawn, tracks[:, -1])
+        found = find(
+            map.step, starts, descent_steps=self.descent_steps, descent_rate=self.descent_rate
+        )
+        within = self._within(found.states, visited, tracks)
+        beyond = int(found.hits[~within].sum())
+        found = _pick(found, within)
+        with torch.no_grad():
+            usual = (map.step(visited) - visited).norm(dim=1)
+        fixed = is_fixed(found)
+        slow = ~fixed & (found.speeds < self.slow_speed * usual[usual.isfinite()].median())
+        points = _points(map, _pick(found, fixed), slow=False)
+        points += _points(map, distinct(_pick(found, slow), _SLOW_APART), slow=True)
+        return Landscape(map, points, beyond, tracks)
+
+    def _draw(self, visited: Tensor) -> Tensor:
+        """Draw states, each at most once as long as there are enough."""
+        chosen = torch.randperm(len(visited), generator=self.generator)
+        return visited[chosen.repeat(-(-self.num_starts // len(chosen)))[: self.num_starts]]
+
+    def _starts(self, visited: Tensor, drawn: Tensor, ends: Tensor) -> Tensor:
+        """Begin half of the time where the map leads; add to each noise of its own size."""
+        starts = torch.where(torch.arange(len(drawn))[:, None] % 2 == 0, drawn, ends)
+        spread = (visited - visited.mean(0)).square().mean().sqrt()
+        sizes = torch.rand(len(starts), 1, generator=self.generator, dtype=starts.dtype)
+        noise = torch.randn(starts.shape, generator=self.generator, dtype=starts.dtype)
+        return starts + self.noise * spread * sizes * noise
+
+    def _within(self, states: Tensor, visited: Tensor, tracks: Tensor) -> Tensor:
+        """Tell which states are where the net comes, `(P,)`."""
+        middle = visited.mean(0)
+        come = torch.cat([visited, tracks.flatten(0, 1)])
+        far = (come[come.isfinite().all(1)] - middle).norm(dim=1).max()
+        return (states - middle).norm(dim=1) <= self.reach * far
+
+
+@torch.no_grad()
+def _follow(map: Autonomous, states: Tensor) -> Tensor:
+    """Follow the map: `(N, D)` -> the states and those after each step, `(N, T, D)`."""
+    tracks = [states]
+    for _ in range(_FOLLOWED):
+        tracks.append(map.step(tracks[-1]))
+    return torch.stack(tracks, dim=1)
+
+
+def _pick(points: SlowPoints, chosen: Tensor) -> SlowPoints:
+    return SlowPoints(*(part[chosen] for part in points))
+
+
+def _points(map: Autonomous, found: SlowPoints, *, slow: bool) -> list[Point]:
+    if not len(found.states):
+        return []
+    multipliers = eigenvalues(map.step, found.states)
+    rows = zip(*found, multipliers, strict=True)
+    points = [
+        Point("slow" if slow else classify(m), state, float(speed), int(hits), m)
+        for state, speed, hits, m in rows
+    ]
+    return sorted(points, key=lambda point: (list(LOOKS).index(point.kind), -point.hits))
+
+
+def _tell(each: Landscape) -> list[str]:
+    """Say how many points of each kind there are, and what they do."""
+    counts = {kind: sum(p.kind == kind for p in each.points) for kind in LOOKS}
+    told = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count) or "none"
+    starts = len(each.tracks)
+    lost = starts - each.beyond - sum(point.hits for point in each.points)
+    more = f"; {each.beyond} of {starts} starts went out of reach" if each.beyond else ""
+    more += f"; {lost} of {starts} starts came to none" if lost else ""
+    lines = [f"points reading {each.map.reads}: {told}{more}"]
+    lines += [f"  {_describe(point)}" for point in each.points[:_TOLD]]
+    rest = len(each.points) - _TOLD
+    return lines + ([f"  and {rest} more"] if rest > 0 else [])
+
+
+def _describe(point: Point) -> str:
+    first = complex(point.multipliers[0])
+    out = int((point.multipliers.abs() > 1).sum())
+    turns = turning_steps(first)
+    parts = [f"{point.kind:<8} largest |eigenvalue| {abs(first):.3f}"]
+    if turns is not None and abs(first.imag) > 0:
+        parts.append(f"turns once in {turns:.3g} steps")
+    if point.kind == "saddle":
+        parts.append(f"{out} direction{'s' if out > 1 else ''} out")
+    if point.kind == "slow":
+        parts.append(f"moves {point.speed:.2g} a step")
+    return ", ".join([*parts, f"{point.hits} starts"])
+
+
+def _numbers(each: Landscape) -> dict[str, Any]:
+    return {
+        "reads": each.map.reads,
+        "num_starts": len(each.tracks),
+        "starts_gone_out_of_reach": each.beyond,
+        "points": [
+            {
+                "kind": point.kind,
+                "speed": point.speed,
+                "hits": point.hits,
+                "state": point.state,
+                "eigenvalues": point.multipliers,
+            }
+            for point in each.points
+        ],
+    }
+
+
+def _table(found: list[Landscape]) -> Rows:
+    heading = ["reads", "kind", "speed", "hits", "largest_modulus", "directions_out", "turns_in"]
+    rows = [
+        [
+            each.map.reads,
+            point.kind,
+            point.speed,
+            point.hits,
+            float(point.multipliers[0].abs()),
+            int((point.multipliers.abs() > 1).sum()),
+            turning_steps(complex(point.multipliers[0])),
+        ]
+        for each in found
+        for point in each.points
+    ]
+    return [heading, *rows]

@@ -1,0 +1,246 @@
+"""How fast small differences of the state grow or fade."""
+
+import math
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from rnnlab.analysis.autonomous import (
+    Choice,
+    autonomous,
+    batch_in_double,
+    choose_system,
+    feeds_numbers,
+    forgets,
+    in_double,
+    read_freely,
+    read_steps,
+    reads_own,
+)
+from rnnlab.analysis.base import Analysis, Findings, Picture, Rows, draw_batch
+from rnnlab.analysis.exponents import Spectrum, Steps, kaplan_yorke, lyapunov_spectrum
+from rnnlab.analysis.free_run import FreeRun
+from rnnlab.analysis.style import COLORS, panels
+from rnnlab.analysis.system import systems, watch
+from rnnlab.checks import Count, PositiveInt, Seed
+from rnnlab.errors import ConfigError
+from rnnlab.experiment import Experiment
+from rnnlab.models.base import Model
+from rnnlab.tasks.base import Task
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_NEUTRAL = 1e-3  # nats per step: less is nothing within 1000 steps
+_LINES = 6
+
+
+class Way(NamedTuple):
+    """Trajectories to measure along.
+
+    Attributes:
+        reads: what the net reads, in words.
+        step: as for `lyapunov_spectrum`, and so the rest.
+        start: `(B, D)`.
+        before: jumps to where a sequence begins.
+    """
+
+    reads: str
+    step: Steps
+    start: Tensor
+    before: Steps | None = None
+
+
+class Lyapunov(Analysis):
+    """The Lyapunov spectrum: mean rates, in nats per step, at which small differences grow.
+
+    Below 0 the state forgets where it began, at 0 a difference stays, above 0 it grows until the
+    trajectories have nothing in common: chaos. Driven by `sequences` the net starts each of them
+    as it does at work; at a `constant` input or on its `own` answers it is left to itself.
+
+    Args:
+        drive: what the net reads. `auto` is `own` where answers are numbers that are fed back,
+            else `sequences`.
+        input: the constant one, as in `fixed_points`; `null` is the input read most often.
+        system: of an encoder-decoder model; `null` is the encoder, and all of it for `own`.
+        num_sequences: trajectories.
+        steps: counted, of each.
+        transient: before these.
+        num_exponents: the largest; `null` is all, of which those at -inf are of directions that
+            a step takes away.
+        seed: of the first directions.
+    """
+
+    def __init__(
+        self,
+        *,
+        drive: Literal["auto", "own", "sequences", "constant"],
+        input: Choice | None,
+        system: str | None,
+        num_sequences: PositiveInt,
+        steps: PositiveInt,
+        transient: Count,
+        num_exponents: PositiveInt | None,
+        seed: Seed,
+    ) -> None:
+        if input is not None and drive != "constant":
+            raise ConfigError(f"input must be null with drive={drive}, got {input!r}")
+        if input in ("auto", "own", "each"):
+            raise ConfigError(f"input must be one that stays, got {input!r}")
+        self.drive = drive
+        self.input = input
+        self.system = system
+        self.num_sequences = num_sequences
+        self.steps = steps
+        self.transient = transient
+        self.num_exponents = num_exponents
+        self.seed = seed
+
+    def refusal(self, model: Model, task: Task) -> str | None:
+        """Refuse delay lines that read no answers of their own."""
+        if forgets(model) and not feeds_numbers(task):
+            return "its state is its last inputs, in which every difference ends after its taps"
+        return None
+
+    def look(self, experiment: Experiment) -> Findings:
+        """Measure along the trajectories."""
+        way = self._way(experiment)
+        size = way.start.shape[1]
+        try:
+            spectrum = lyapunov_spectrum(
+                way.step,
+                way.start,
+                steps=self.steps,
+                transient=self.transient,
+                num_exponents=min(self.num_exponents or size, size),
+                generator=torch.Generator().manual_seed(self.seed),
+                before=way.before,
+            )
+        except FloatingPointError as error:
+            raise ConfigError(
+                f"analysis.steps must be fewer than {self.steps}, in which {error} here"
+            ) from error
+        mean = spectrum.exponents.mean(0)
+        dimension = kaplan_yorke(mean, size)
+        return Findings(
+            lines=_tell(way, spectrum, dimension),
+            numbers={
+                "reads": way.reads,
+                "exponents": mean,
+                "exponents_of_each_trajectory": spectrum.exponents,
+                "kaplan_yorke_dimension": dimension,
+                "state_size": size,
+                "steps": self.steps,
+            },
+            tables={"": _table(spectrum.exponents), "convergence": _convergence(spectrum.running)},
+            pictures={"": Picture(lambda: _draw(spectrum), vector=True)},
+        )
+
+    def _way(self, experiment: Experiment) -> Way:
+        task = experiment.task
+        name = choose_system(experiment.model, self.system)
+        model = in_double(experiment.model)
+        batch = batch_in_double(draw_batch(experiment, self.num_sequences, None))
+        if self.drive in ("auto", "own") and reads_own(self.drive, task, self.system):
+            free = FreeRun(model, batch)
+            return Way("its own answers", lambda _, s: free.answer(s, free.rows)[0], free.start)
+        if self.drive != "constant":
+            return self._driven(task, model, name)
+        (map,) = autonomous(model, task, batch, self.input or "commonest", name)
+        start = torch.stack([track[-1] for track in map.visited])
+        return Way(map.reads, lambda _, s: map.step(s), start)
+
+    def _driven(self, task: Task, model: Model, name: str) -> Way:
+        """Lay test sequences end to end; each begins with the state that it begins with."""
+        system = systems(model)[name]
+        needed = self.transient + self.steps
+        most = task.num_batches("test", self.num_sequences)
+        pieces: list[list[tuple[Tensor, Tensor, Tensor]]] = [[] for _ in range(self.num_sequences)]
+        index = 0
+        while min(sum(len(inputs) for inputs, *_ in row) for row in pieces) < needed:
+            place = index if most is None else index % most
+            batch = batch_in_double(task.sample("test", place, self.num_sequences))
+            drive = watch(model, batch)[name]
+            inputs, steps = read_freely(system, drive.inputs), read_steps(batch, name)
+            for row, real in enumerate(steps):
+                starts = inputs.new_zeros(int(real.sum()), system.size)
+                fresh = torch.zeros(len(starts), dtype=torch.bool)
+                starts[:1] = drive.start[row]
+                fresh[:1] = True if batch.first is None else batch.first[row]
+                pieces[row].append((inputs[row, real], starts, fresh))
+            index += 1
+        inputs, starts, fresh = (
+            torch.stack([torch.cat(parts)[:needed] for parts in kind])
+            for kind in zip(
+                *([list(k) for k in zip(*row, strict=True)] for row in pieces), strict=True
+            )
+        )
+        return Way(
+            "test sequences",
+            lambda t, s: system.step(inputs[:, t], s),
+            starts[:, 0],
+            lambda t, s: torch.where(fresh[:, t, None], starts[:, t], s),
+        )
+
+
+def _tell(way: Way, spectrum: Spectrum, dimension: float | None) -> list[str]:
+    """Say what the largest exponents mean."""
+    mean, spread = spectrum.exponents.mean(0), spectrum.exponents.std(0, correction=0)
+    first = float(mean[0])
+    if abs(first) < _NEUTRAL:
+        means = "a difference neither grows nor fades"
+    else:
+        does = "halve" if first < 0 else "double"
+        means = f"differences {does} every {math.log(2) / abs(first):.3g} steps"
+        means += ": chaos" if first > 0 and way.before is None else ""
+    lines = [f"reading {way.reads}: {means}"]
+    kept = int(mean.isfinite().sum())
+    lines += [
+        f"  exponent {i + 1:>2}: {float(mean[i]):+.4f} nats per step, "
+        f"spread over trajectories {float(spread[i]):.4f}"
+        for i in range(min(_LINES, kept))
+    ]
+    if kept < len(mean):
+        lines.append(f"  {len(mean) - kept} of {len(mean)} directions are lost at once")
+    told = "more than these exponents tell" if dimension is None else f"{dimension:.2f}"
+    return [*lines, f"Kaplan-Yorke dimension: {told}"]
+
+
+def _table(exponents: Tensor) -> Rows:
+    heading = ["exponent", "mean", *(f"trajectory_{b}" for b in range(1, len(exponents) + 1))]
+    rows = torch.cat([exponents.mean(0, keepdim=True), exponents]).T.tolist()
+    return [heading, *([number, *row] for number, row in enumerate(rows, start=1))]
+
+
+def _convergence(running: Tensor) -> Rows:
+    """Give the mean over trajectories of each exponent up to each step."""
+    rows = running.mean(1).tolist()
+    heading = ["step", *(f"exponent_{i}" for i in range(1, running.shape[2] + 1))]
+    return [heading, *([step, *row] for step, row in enumerate(rows, start=1))]
+
+
+def _draw(spectrum: Spectrum) -> "Figure":
+    """Draw how the largest settle, and all of them in order."""
+    from matplotlib.ticker import MaxNLocator
+
+    slide, ((left, right),) = panels(1, 2, height=4.4)
+    mean = spectrum.exponents.mean(0)
+    kept = int(mean.isfinite().sum())
+    running, mean = spectrum.running.mean(1)[:, :kept], mean[:kept]
+    steps, number = torch.arange(1, len(running) + 1), torch.arange(1, kept + 1)
+    for axes in (left, right):
+        axes.axhline(0, color="#666666", linewidth=1.2)
+    right.plot(number, spectrum.exponents[:, :kept].T, ".", color="#A0A0A0", markersize=6)
+    right.plot(number, mean, "o-", color="#A0A0A0", linewidth=1.4)
+    for i in range(min(_LINES, kept)):
+        left.plot(steps, running[:, i], color=COLORS[i], linewidth=1.8)
+        right.plot(number[i], mean[i], "o", color=COLORS[i])
+    shown = mean[:_LINES]
+    if kept:
+        room = max(float(shown[0] - shown[-1]), 0.02)
+        left.set(ylim=(float(shown[-1]) - room / 2, float(shown[0]) + room / 2))
+    left.set(xscale="log", xlabel="steps", ylabel="nats per step", title="the largest, so far")
+    right.set(xlabel="exponent", title="Lyapunov spectrum")
+    right.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return slide

@@ -1,0 +1,187 @@
+"""Memory that needs no reminder: patterns as places where the state comes to rest."""
+
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rnnlab.checks import PositiveInt, Probability
+from rnnlab.errors import ConfigError
+from rnnlab.randomness import generator
+from rnnlab.spec import Batch, Layout, Reals, Split, TaskSpec
+from rnnlab.tasks.base import Mean, Task
+
+Numbers = NDArray[np.float64]
+
+
+class AttractorMemory(Task):
+    """Associative memory: from a corrupted pattern, settle into the pattern.
+
+    After Hopfield (1982), but learnt through time: no rule says how the weights store a pattern.
+    Bits `+` and `-`, 5 of them, a flipped one, length 4, `answer_last` 2:
+
+        initial  + + + - +
+        input    0 0 0 0
+        target   _ _ p p     p is + - + - +
+        mask     . . x x
+
+    The clue is what the first units of the state are clamped to, and nothing comes in after it:
+    the input has a line a bit, all silent. With `clamped_bits` the clue is only the beginning of
+    the pattern. An encoder-decoder model has no state to clamp: its encoder reads the clue, in
+    one step. A net that has made a pattern its point attractor holds it at any greater length;
+    one that answers few steps may learn to pass the pattern by at the right moment.
+
+    The patterns are distinct, random, and belong to the seed: the same in all splits, whose clues
+    are random streams of their own. Fewer patterns are the first of more. `accuracy` is the share
+    of bits of the right sign, `exact_match` that of clues with all bits right at all answered
+    steps. The floor is the best answer to each bit from its own clue and how often it is `+`:
+    no association. Recall falls with the load, num_patterns / pattern_size.
+
+    Args:
+        layout: given by the model.
+        seed: of the data.
+        num_patterns: P, how many are to be stored.
+        pattern_size: N, bits of each, +1 or -1.
+        clamped_bits: bits of the clue, the first of the pattern; `null` is all.
+        corruption: what happens to a bit: its sign flips, or it is blank, 0.
+        corrupted_share: chance that it happens, bit by bit.
+        length: steps in which to settle.
+        answer_last: the last steps, which are answered; `null` is all.
+        taught_bits: bits that are taught and scored, the first of the pattern; `null` is all.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        seed: int,
+        *,
+        num_patterns: PositiveInt,
+        pattern_size: PositiveInt,
+        clamped_bits: PositiveInt | None,
+        corruption: Literal["flip", "blank"],
+        corrupted_share: Probability,
+        length: PositiveInt,
+        answer_last: PositiveInt | None,
+        taught_bits: PositiveInt | None,
+    ) -> None:
+        super().__init__(layout, seed)
+        _check_most("num_patterns", num_patterns, 2 ** min(pattern_size, 53), "2 ** pattern_size")
+        for name, bits in (("clamped_bits", clamped_bits), ("taught_bits", taught_bits)):
+            _check_most(name, bits, pattern_size, "pattern_size")
+        _check_most("answer_last", answer_last, length, "length")
+        self.clamped_bits = clamped_bits or pattern_size
+        self.taught_bits = taught_bits or pattern_size
+        self.flips = corruption == "flip"
+        self.corrupted_share = corrupted_share
+        self.length = length
+        self.answer_last = answer_last
+        self.patterns = _draw_patterns(generator(seed, "task", 0), num_patterns, pattern_size)
+        clue, decodes = Reals(self.clamped_bits), layout == "encoder_decoder"
+        self.spec = TaskSpec(
+            input=Reals(pattern_size),
+            target=Reals(pattern_size),
+            source=clue if decodes else None,
+            initial=None if decodes else clue,
+        )
+        self.floor = self._floor()
+
+    @property
+    def trained_length(self) -> int:
+        """The steps of a training sequence."""
+        return self.length
+
+    def meanings(self) -> list[str]:
+        """Spell the patterns."""
+        return [spell(pattern) for pattern in self.patterns]
+
+    def sample(
+        self, split: Split, index: int, batch_size: int, *, length: int | None = None
+    ) -> Batch:
+        """Make one batch of clues; at another length as many last steps are answered."""
+        rng = self.rng(split, index)
+        steps = self.length if length is None else length
+        right = self.patterns[rng.integers(len(self.patterns), size=batch_size)]
+        struck = rng.random(size=(batch_size, self.clamped_bits)) < self.corrupted_share
+        clue = right[:, : self.clamped_bits] * np.where(struck, -1 if self.flips else 0, 1)
+        target = torch.from_numpy(right).float()[:, None].repeat(1, steps, 1)
+        batch = Batch(
+            input=torch.zeros_like(target),
+            target=target,
+            mask=(torch.arange(steps) >= steps - (self.answer_last or steps)).repeat(batch_size, 1),
+            target_mask=(torch.arange(target.shape[2]) < self.taught_bits).expand_as(target),
+        )
+        given = torch.from_numpy(clue).float()
+        if self.layout == "stream":
+            return batch._replace(initial=given)
+        return batch._replace(
+            source=given[:, None], source_mask=torch.ones(batch_size, 1, dtype=torch.bool)
+        )
+
+    def metrics(self, output: Tensor, batch: Batch) -> dict[str, Mean]:
+        """Add to the loss the share of right bits, and that of clues with all bits right."""
+        scores = super().metrics(output, batch)
+        assert batch.target_mask is not None
+        asked = batch.mask[..., None] & batch.target_mask
+        right = (output > 0) == (batch.target > 0)
+        whole = (right | ~asked).flatten(1).all(dim=1)
+        scores["accuracy"] = Mean((right & asked).sum() / asked.sum(), asked.sum())
+        scores["exact_match"] = Mean(whole.float().mean(), torch.ones_like(whole).sum())
+        return scores
+
+    def show(self, batch: Batch, output: Tensor) -> str:
+        """Align clue, answer at the last step, and pattern."""
+        given = batch.initial if batch.source is None else batch.source[:, 0]
+        assert given is not None
+        blocks = []
+        for row in range(min(4, len(output))):
+            answer = output[row, -1].sign()
+            right = batch.target[row, -1]
+            wrong = int((answer != right)[: self.taught_bits].sum())
+            blocks.append(
+                f"clue     {spell(given[row])}\n"
+                f"answer   {spell(answer)}"
+                + (f"   {wrong} wrong\n" if wrong else "\n")
+                + f"pattern  {spell(right)}"
+            )
+        return "\n\n".join(blocks)
+
+    def _floor(self) -> dict[str, float]:
+        """Score the best answer to each bit from its own clue alone.
+
+        A bit is + with probability p, and its clue tells; of two signs with the chances a and b
+        the best number costs 4 a b / (a + b), the best sign is right with the chance max(a, b).
+        """
+        plus = (self.patterns[:, : self.taught_bits] > 0).mean(axis=0)
+        minus = 1 - plus
+        clamped = np.arange(self.taught_bits) < self.clamped_bits
+        lost = np.where(clamped, self.corrupted_share, 0.5 if self.flips else 1.0)
+        kept = 1 - lost
+        if self.flips:
+            told = [(plus * kept, minus * lost), (plus * lost, minus * kept)]
+        else:
+            told = [(plus * kept, 0 * kept), (0 * kept, minus * kept), (plus * lost, minus * lost)]
+        costs = [4 * a * b / np.maximum(a + b, 1e-300) for a, b in told]
+        rights = [np.maximum(a, b) for a, b in told]
+        return {name: float(sum(x).mean()) for name, x in (("loss", costs), ("accuracy", rights))}
+
+
+def spell(bits: Tensor | Numbers) -> str:
+    """Write signs as `+` and `-`, and 0 as `.`."""
+    return "".join("+" if bit > 0 else "-" if bit < 0 else "." for bit in bits.tolist())
+
+
+def _draw_patterns(rng: np.random.Generator, count: int, size: int) -> Numbers:
+    """Draw distinct rows of +1 and -1; the first of them are the same however many."""
+    drawn = np.zeros((0, size), dtype=bool)
+    while len(drawn) < count:
+        drawn = np.concatenate([drawn, rng.random((count, size)) < 0.5])
+        _, first = np.unique(drawn, axis=0, return_index=True)
+        drawn = drawn[np.sort(first)]
+    return np.where(drawn[:count], 1.0, -1.0)
+
+
+def _check_most(name: str, value: int | None, most: int, meaning: str) -> None:
+    if value is not None and value > most:
+        raise ConfigError(f"{name} must be at most {meaning}={most}, got {value}")

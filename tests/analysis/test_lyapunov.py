@@ -1,0 +1,132 @@
+"""Exponents of models that are wired to have known ones."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from rnnlab.analysis.autonomous import batch_in_double, in_double
+from rnnlab.analysis.lyapunov import Lyapunov
+from rnnlab.analysis.system import systems, watch
+from rnnlab.errors import ConfigError
+from rnnlab.experiment import Experiment
+from tests.analysis.test_fixed_points import CELLS, OSCILLATION, build
+from tests.runs import COPY, SMALL, tiny, tiny_text
+
+
+def lyapunov(**settings) -> Lyapunov:
+    chosen = {
+        "drive": "auto",
+        "input": None,
+        "system": None,
+        "num_sequences": 3,
+        "steps": 40,
+        "transient": 5,
+        "num_exponents": None,
+        "seed": 0,
+    }
+    return Lyapunov(**chosen | settings)
+
+
+def fading(tmp_path: Path, *words: str) -> Experiment:
+    """An Elman network that hears nothing, and keeps half and a quarter of its two units."""
+    experiment = build(tmp_path, *tiny(tmp_path), "model.cell.hidden_size=2", *words)
+    (cell,) = experiment.model.cell.layers
+    with torch.no_grad():
+        cell.input_weight.zero_()
+        cell.bias.zero_()
+        cell.recurrent_weight.copy_(torch.tensor([[0.5, 0.0], [0.0, 0.25]]))
+    return experiment
+
+
+@pytest.mark.parametrize("drive", ["sequences", "constant"])
+def test_a_net_that_keeps_half_halves_differences_each_step(drive: str, tmp_path: Path) -> None:
+    found = lyapunov(drive=drive, transient=20).look(fading(tmp_path))
+    assert found.numbers["exponents"].tolist() == pytest.approx(np.log([0.5, 0.25]).tolist())
+    reads = "test sequences" if drive == "sequences" else "input _"
+    assert found.lines[0] == f"reading {reads}: differences halve every 1 steps"
+    assert found.numbers["kaplan_yorke_dimension"] == 0
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in CELLS if n != "jordan"]
+)  # which copies: no determinant
+def test_driven_exponents_add_up_to_the_mean_log_determinant_along_the_sequences(
+    name: str, tmp_path: Path
+) -> None:
+    """Each sequence begins with its own first state, so the last one's must not be there."""
+    experiment = build(tmp_path, *COPY, *CELLS[name], "task.length=4", "task.delay=3")
+    model = in_double(experiment.model)
+    (system,) = systems(model).values()
+    total, steps = 0.0, 0
+    for index in range(2):
+        batch = batch_in_double(experiment.task.sample("test", index, 3))
+        (drive,) = watch(model, batch).values()
+        before = torch.cat([drive.start[:, None], system.run(drive.inputs, drive.start)], dim=1)
+        made = system.jacobian(drive.inputs.flatten(0, 1), before[:, :-1].flatten(0, 1))
+        total += float(torch.linalg.slogdet(made)[1].sum()) / 3
+        steps += batch.input.shape[1]
+    found = lyapunov(steps=steps, transient=0).look(experiment).numbers["exponents"]
+    assert float(found.sum()) == pytest.approx(total / steps, rel=1e-6)
+
+
+def test_two_taps_of_a_sine_keep_every_difference(tmp_path: Path) -> None:
+    experiment = build(tmp_path, "model=ar", "model.cell.taps=2", "task.curve=sine", *OSCILLATION)
+    with torch.no_grad():
+        experiment.model.readout.weight.copy_(torch.tensor([[2 * np.cos(2 * np.pi / 25), -1.0]]))
+    found = lyapunov(steps=2000).look(experiment)
+    assert found.lines[0] == "reading its own answers: a difference neither grows nor fades"
+    assert found.numbers["exponents"].tolist() == pytest.approx([0, 0], abs=2e-3)
+
+
+def test_directions_that_are_lost_are_told_apart_from_those_that_fade(tmp_path: Path) -> None:
+    experiment = fading(tmp_path)
+    with torch.no_grad():
+        experiment.model.cell.layers[0].recurrent_weight[1, 1] = 0.0
+    found = lyapunov(transient=20).look(experiment)
+    assert found.lines[2] == "  1 of 2 directions are lost at once"
+
+
+def test_a_text_is_read_on_from_window_to_window(tmp_path: Path) -> None:
+    experiment = build(tmp_path, *tiny_text(tmp_path / "text"), "model.cell.hidden_size=4")
+    found = lyapunov(num_sequences=2, steps=100).look(experiment)
+    assert found.numbers["exponents_of_each_trajectory"].shape == (2, 4)
+
+
+@pytest.mark.parametrize("system", [None, "decoder"])
+def test_an_encoder_and_a_decoder_can_be_driven(system: str | None, tmp_path: Path) -> None:
+    words = ["model=seq2seq", "task=copy", "task.length=3", "model.attention=dot", *SMALL]
+    words += ["model.encoder.cell.hidden_size=4", "model.decoder.cell.hidden_size=4"]
+    found = lyapunov(system=system, num_exponents=3).look(build(tmp_path, *words))
+    assert len(found.tables[""]) == 4
+    assert len(found.tables["convergence"]) == 41
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"drive": "own", "input": "a"}, "input must be null with drive=own, got 'a'"),
+        ({"drive": "constant", "input": "each"}, "input must be one that stays, got 'each'"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(settings, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        lyapunov(**settings)
+
+
+def test_a_delay_line_is_refused_unless_it_reads_its_answers(tmp_path: Path) -> None:
+    line = build(tmp_path, *COPY, "model=ar")
+    assert "ends after its taps" in lyapunov().refusal(line.model, line.task)
+    rhythm = build(tmp_path, "model=ar", *OSCILLATION)
+    assert lyapunov().refusal(rhythm.model, rhythm.task) is None
+
+
+def test_it_is_drawn_with_and_without_lost_directions(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    experiment = fading(tmp_path)
+    for weight in (0.25, 0.0):
+        with torch.no_grad():
+            experiment.model.cell.layers[0].recurrent_weight.fill_(weight)
+        (picture,) = lyapunov().look(experiment).pictures.values()
+        assert len(picture.draw().axes) == 2
