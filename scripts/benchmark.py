@@ -223,11 +223,13 @@ def _first_update(command: list[str]) -> float:
         return time.perf_counter() - began
 
 
-def sweep(threads: int) -> None:
+def sweep(threads: int, jobs: str) -> None:
     print("\nsweep: seconds of a whole command for 64 seeds; ratios are of basic on one thread\n")
     heads = "".join(f"{name:>12}" for name in LAUNCHERS)
     print(f"{'jobs':28}{'updates':>9}{'threads':>9}{heads}{'ratios':>14}")
     for name, words in SWEEPS.items():
+        if jobs not in name:
+            continue
         budget = ["trainer.max_steps=300", "data.val_size=128", "data.test_size=256"]
         updates = next(w for w in [*words, *budget] if w.startswith("trainer.max_steps"))
         one = 0.0
@@ -264,8 +266,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmark", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help="what to measure")
     parser.add_argument("--threads", type=int, default=1, help="a row more of sweep, with so many")
+    parser.add_argument("--jobs", default="", help="part of the name of the sweep's rows")
     wanted = parser.parse_args()
-    known = PARTS | {"sweep": partial(sweep, wanted.threads)}
+    known = PARTS | {"sweep": partial(sweep, wanted.threads, wanted.jobs)}
     for part in wanted.parts:
         if part not in known:
             parser.error(f"{part!r} is no part: it takes {', '.join(known)}")

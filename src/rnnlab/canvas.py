@@ -45,9 +45,7 @@ class Canvas:
             tuple(round(edge * _SCALE) for edge in box), fill=fill, outline=outline, width=_SCALE
         )
 
-    def mosaic(
-        self, corner: tuple[float, float], colours: NDArray[np.uint8], size: float
-    ) -> None:
+    def mosaic(self, corner: tuple[float, float], colours: NDArray[np.uint8], size: float) -> None:
         """Lay squares of colours `(R, C, 3)` side by side, from the left top corner on."""
         rows, columns = colours.shape[:2]
         edge = round(size * _SCALE)

@@ -7,7 +7,7 @@ from pathlib import Path
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rnnlab.cli.exits import command
@@ -78,7 +78,8 @@ def _main() -> None:
     def run(cfg: DictConfig) -> str | None:
         chosen = HydraConfig.get()
         try:
-            job, own = job_of(cfg, chosen.overrides.task, chosen.runtime.choices, sweep)
+            said: Any = OmegaConf.to_container(chosen.overrides.task, resolve=False)
+            job, own = job_of(cfg, said, chosen.runtime.choices, sweep)
             if chosen.mode == RunMode.MULTIRUN:
                 label = spell(job.words, [key for key in job.words if key not in fixed])
                 number = f"trial {job.trial.number}" if job.trial else chosen.job.num + 1
