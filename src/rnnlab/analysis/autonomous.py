@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from rnnlab.analysis.free_run import FreeRun
-from rnnlab.analysis.system import System, systems, watch
+from rnnlab.analysis.system import System, choose, systems, watch
 from rnnlab.analysis.tangents import Map
 from rnnlab.errors import ConfigError
 from rnnlab.models.base import Model
@@ -56,18 +56,6 @@ def forgets(model: Model) -> bool:
     return not any(system.recurrent for system in systems(model).values())
 
 
-def choose_system(model: Model, name: str | None) -> str:
-    """Name the system that a setting means; by default the network, or the encoder.
-
-    Raises:
-        ConfigError: there is none of this name.
-    """
-    known = list(systems(model))
-    if name is not None and name not in known:
-        raise ConfigError(f"analysis.system must be null or one of {', '.join(known)}, got {name}")
-    return name or known[0]
-
-
 def reads_own(choice: Choice, task: Task, name: str | None) -> bool:
     """Tell whether a choice, `own` or `auto`, means the model's own answers.
 
@@ -98,7 +86,7 @@ def autonomous(
     Raises:
         ConfigError: the choice doesn't suit it.
     """
-    system = choose_system(model, name)
+    system = choose(systems(model), name)
     if reads_own(choice, task, name):
         return _on_own_answers(model, batch)
     return _at_constant_inputs(model, task, batch, choice, system)

@@ -26,7 +26,7 @@ from rnnlab.analysis.gradients import (
     top_part,
 )
 from rnnlab.analysis.style import COLORS, SEQUENTIAL, panels
-from rnnlab.analysis.system import Drive, System, systems, watch
+from rnnlab.analysis.system import Drive, System, stateful, watch
 from rnnlab.checks import PositiveInt
 from rnnlab.experiment import Experiment
 from rnnlab.models.base import Model
@@ -78,7 +78,7 @@ class GradientFlow(Analysis):
 
     def refusal(self, model: Model, task: Task) -> str | None:  # noqa: ARG002
         """Refuse models without any state."""
-        return None if _stateful(model) else "this model carries nothing from step to step"
+        return None if stateful(model) else "this model carries nothing from step to step"
 
     def look(self, experiment: Experiment) -> Findings:
         """Follow the gradient of each answer back, and take Jacobians on the way."""
@@ -88,7 +88,7 @@ class GradientFlow(Analysis):
             lambda part: part.double() if part.is_floating_point() else part,
             draw_batch(experiment, self.num_sequences, length),
         )
-        found, drives = _stateful(model), watch(model, batch)
+        found, drives = stateful(model), watch(model, batch)
         flows = {
             name: parts
             for name, parts in flow(model, task, batch, self.num_answers).items()
@@ -139,10 +139,6 @@ class GradientFlow(Analysis):
         ]
         where = torch.tensor(places)
         return where[:, 0], where[:, 1], spectra(system, drive, where[:, 0], where[:, 1])
-
-
-def _stateful(model: Model) -> dict[str, System]:
-    return {name: system for name, system in systems(model).items() if system.size}
 
 
 def _measure(curve: Decay) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from rnnlab.analysis.autonomous import (
     Choice,
     autonomous,
     batch_in_double,
-    choose_system,
     feeds_numbers,
     forgets,
     in_double,
@@ -22,7 +21,7 @@ from rnnlab.analysis.base import Analysis, Findings, Picture, Rows, draw_batch
 from rnnlab.analysis.exponents import Spectrum, Steps, kaplan_yorke, lyapunov_spectrum
 from rnnlab.analysis.free_run import FreeRun
 from rnnlab.analysis.style import COLORS, panels
-from rnnlab.analysis.system import systems, watch
+from rnnlab.analysis.system import choose, systems, watch
 from rnnlab.checks import Count, PositiveInt, Seed
 from rnnlab.errors import ConfigError
 from rnnlab.experiment import Experiment
@@ -139,7 +138,7 @@ class Lyapunov(Analysis):
 
     def _way(self, experiment: Experiment) -> Way:
         task = experiment.task
-        name = choose_system(experiment.model, self.system)
+        name = choose(systems(experiment.model), self.system)
         model = in_double(experiment.model)
         batch = batch_in_double(draw_batch(experiment, self.num_sequences, None))
         if self.drive in ("auto", "own") and reads_own(self.drive, task, self.system):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from rnnlab.analysis.base import draw_batch
-from rnnlab.analysis.system import Drive, Part, System, systems, watch
+from rnnlab.analysis.system import Drive, Part, System, choose, stateful, watch
 from rnnlab.errors import ConfigError
 from rnnlab.experiment import Experiment
 from rnnlab.models.base import Model
@@ -58,10 +58,8 @@ def read(
         ConfigError: there is no system of that name, or the task can't make such sequences.
     """
     model, task = experiment.model, experiment.task
-    found = with_state(model)
-    name = next(iter(found)) if name is None else name
-    if name not in found:
-        raise ConfigError(f"analysis.system must be null or one of {', '.join(found)}, got {name}")
+    found = stateful(model)
+    name = choose(found, name)
     batch = draw_batch(experiment, num_sequences, length)
     drive = watch(model, batch)[name]
     ids, real = _read_by(model, name, batch, drive)
@@ -74,11 +72,6 @@ def read(
         _symbols(task, ids),
         None if "encoder" in name else task.phases(batch),
     )
-
-
-def with_state(model: Model) -> dict[str, System]:
-    """Give the systems that carry anything at all from step to step."""
-    return {name: system for name, system in systems(model).items() if system.size}
 
 
 def layer_parts(system: System, layer: int | None) -> list[Part]:

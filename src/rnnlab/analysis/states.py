@@ -17,8 +17,9 @@ from rnnlab.analysis.cloud import (
     group_names,
 )
 from rnnlab.analysis.pca import Numbers, components
-from rnnlab.analysis.reading import Reading, layer_parts, read, with_state
+from rnnlab.analysis.reading import Reading, layer_parts, read
 from rnnlab.analysis.style import COLORS
+from rnnlab.analysis.system import stateful
 from rnnlab.analysis.tree import grow
 from rnnlab.checks import Count, PositiveInt
 from rnnlab.errors import ConfigError
@@ -71,7 +72,7 @@ class States(Analysis):
 
     def refusal(self, model: Model, task: Task) -> str | None:  # noqa: ARG002
         """Refuse models without any state."""
-        return None if with_state(model) else "this model carries nothing from step to step"
+        return None if stateful(model) else "this model carries nothing from step to step"
 
     def look(self, experiment: Experiment) -> Findings:
         """Find the components of each vector that the cell carries."""

@@ -1,6 +1,6 @@
 """The recurrent part of a model as a map over flat states, and what runs through it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.func import jacrev, vmap
 
 from rnnlab.cells import Stack, Taps, TapsMLP, readable
+from rnnlab.errors import ConfigError
 from rnnlab.models.base import Model
 from rnnlab.models.seq2seq import Seq2Seq
 from rnnlab.models.stream import Stream
@@ -108,6 +109,22 @@ def systems(model: Model) -> dict[str, System]:
         "decoder": model.decoder,
     }
     return {name: System(stream) for name, stream in named.items() if stream is not None}
+
+
+def stateful(model: Model) -> dict[str, System]:
+    """Give the systems that carry anything at all from step to step."""
+    return {name: system for name, system in systems(model).items() if system.size}
+
+
+def choose(found: Mapping[str, System], name: str | None) -> str:
+    """Name the system that a setting means; by default the first: the network, or the encoder.
+
+    Raises:
+        ConfigError: there is none of this name.
+    """
+    if name is not None and name not in found:
+        raise ConfigError(f"analysis.system must be null or one of {', '.join(found)}, got {name}")
+    return name or next(iter(found))
 
 
 @torch.no_grad()

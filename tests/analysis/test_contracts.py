@@ -1,0 +1,86 @@
+"""Every analysis looks inside every model, or says in a clause why there is nothing to see."""
+
+from functools import cache
+from importlib.util import find_spec
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from rnnlab.analysis.looking import make
+from rnnlab.analysis.writing import write
+from rnnlab.catalogue import describe
+from rnnlab.experiment import Experiment
+from rnnlab.run import Run
+from tests.runs import SMALL, assemble
+
+CAN_DRAW = find_spec("matplotlib") is not None and find_spec("scipy") is not None
+MODELS = {
+    "ar": ["model.cell.taps=3"],
+    "ar_ffn": ["model.cell.taps=3", "model.cell.hidden_sizes=[6]"],
+    "elman": ["model.cell.hidden_size=6"],
+    "gru": ["model.cell.hidden_size=6", "model.num_layers=2"],
+    "jordan": ["model.cell.hidden_sizes=[6]"],
+    "lstm": ["model.cell.hidden_size=6"],
+    "seq2seq": ["model.encoder.cell.hidden_size=6", "model.decoder.cell.hidden_size=6"],
+}
+TASKS = {
+    "addition_binary": ["task.length=4"],
+    "copy": ["task.length=3", "task.delay=2"],
+    "oscillation": ["task.length=20", "task.eval_periods=2"],
+}
+LESS = {
+    "attractors": ["num_starts=6", "max_steps=64"],
+    "automaton": ["num_sequences=16", "max_clusters=4"],
+    "fixed_points": ["num_starts=6", "descent_steps=20"],
+    "gradient_flow": ["num_answers=6", "num_jacobians=8"],
+    "lengths": ["num_lengths=2", "num_sequences=4", "factor=2"],
+    "lyapunov": ["steps=20", "transient=5", "num_sequences=2"],
+    "spectrum": ["num_sequences=2", "periods=12", "steps=20"],
+}
+# What makes sense: everything does, but these.
+WITHOUT = {
+    "ar": {"attractors", "automaton", "bptt", "gates", "attention"},
+    "ar_ffn": {"attractors", "automaton", "bptt", "gates", "attention"},
+    "elman": {"gates", "attention"},
+    "gru": {"attention"},
+    "jordan": {"gates", "attention"},
+    "lstm": {"attention"},
+    "seq2seq": {"attention", "automaton"},
+}
+
+
+@cache
+def build(model: str, task: str) -> Experiment:
+    experiment = assemble([f"model={model}", f"task={task}", *MODELS[model], *TASKS[task], *SMALL])
+    experiment.model.eval()
+    return experiment
+
+
+EACH = [
+    pytest.param(*each, id="-".join(each)) for each in product(describe("analysis"), MODELS, TASKS)
+]
+
+
+@pytest.mark.parametrize(("name", "model", "task"), EACH)
+def test_it_looks_or_says_why_not(name: str, model: str, task: str, tmp_path: Path) -> None:
+    experiment = build(model, task)
+    analysis = make(name, [f"analysis.{word}" for word in LESS.get(name, [])])
+    reason = analysis.refusal(experiment.model, experiment.task)
+    if reason is not None:
+        assert reason == reason.strip(" .")
+        assert "\n" not in reason
+        expected = name in WITHOUT[model] or name in ("spectrum", "automaton")
+        taps = model.startswith("ar") and name in ("fixed_points", "lyapunov")
+        assert expected or taps, reason
+        return
+    if name == "states" and not CAN_DRAW:
+        return  # its tree needs scipy
+    findings = analysis.look(experiment)
+    assert all(line.strip() for line in findings.lines)
+    assert findings.lines
+    assert findings.pictures
+    if CAN_DRAW:
+        (tmp_path / "config.yaml").touch()
+        written = write(Run(tmp_path), name, findings, 1)
+        assert all(path.stat().st_size > 0 for path in written)
