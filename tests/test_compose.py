@@ -230,3 +230,9 @@ def test_every_root_setting_has_a_comment():
     keys = [key for key in yaml.safe_load("\n".join(lines)) if key not in ("defaults", "data")]
     for key in keys:
         assert any(line.startswith(f"{key}:") and "#" in line for line in lines), key
+
+
+def test_a_run_of_an_earlier_version_can_be_opened(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("seed: 3\nwatch: full\n")
+    assert read_config(path) == {"seed": 3, "watch": "full", "watch_every": 250}

@@ -32,6 +32,9 @@ _OWN: dict[str, Any] = {
     "trial": Any,
 }
 
+# Settings that runs of earlier versions don't have, as it was then.
+_LATER: dict[str, Any] = {"watch": "none", "watch_every": 250}
+
 VERSION_BASE: str | None = "1.3" if hydra.__version__ < "1.4" else None
 """Must be given to Hydra below 1.4; from 1.4 on there is one behaviour only."""
 
@@ -146,6 +149,8 @@ def read_config(path: Path) -> DictConfig:
         cfg = OmegaConf.load(io.StringIO(text))
         if not isinstance(cfg, DictConfig) or "${" in repr(OmegaConf.to_container(cfg)):
             raise ValueError("it must hold a mapping of plain values, without ${...}")
+        for key in _LATER.keys() - cfg.keys():
+            cfg[key] = _LATER[key]
     except Exception as error:
         # OmegaConf lets its yaml parser's and decoder's errors through as they are.
         raise ConfigError(f"{path} can't be read: {_first_line(error)}") from error
