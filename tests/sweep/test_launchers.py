@@ -305,7 +305,7 @@ class Look:
 def test_each_worker_has_its_device_and_its_threads(tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
     launcher = JoblibLauncher(n_jobs=2)
-    launcher.perform([Look(str(number), tmp_path) for number in range(6)])
+    launcher.hand_out([Look(str(number), tmp_path) for number in range(6)])
     seen = [path.read_text().split() for path in tmp_path.iterdir()]
     assert len(seen) == 6
     assert len({(worker, device) for worker, device, _ in seen}) == 2

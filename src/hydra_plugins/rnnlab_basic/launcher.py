@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn, JobStatus
@@ -9,9 +10,21 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+if TYPE_CHECKING:
+    from rnnlab.sweep.orders import Order
+
 
 class BasicLauncher(Launcher):
-    """As Hydra's own, which composes each job anew; that takes a tenth of a second."""
+    """Does one job after another.
+
+    Hydra's own composes each anew, which takes a tenth of a second. The other launchers of rnnlab
+    are made from this one.
+
+    Attributes:
+        elsewhere: whether jobs may be done in another working directory.
+    """
+
+    elsewhere: ClassVar[bool] = False
 
     def setup(
         self,
@@ -29,14 +42,27 @@ class BasicLauncher(Launcher):
         """Do the jobs, and give their directories."""
         from rnnlab.sweep.orders import orders_of
 
-        loader = self.context.config_loader
-        orders = orders_of(loader, self.config, job_overrides, initial_job_idx)
-        for order, dry_run in orders:
-            order.here(dry_run=dry_run)
+        orders = orders_of(
+            self.context.config_loader,
+            self.config,
+            job_overrides,
+            initial_job_idx,
+            elsewhere=self.elsewhere,
+        )
+        self.perform([order for order, _ in orders], dry_run=any(dry for _, dry in orders))
         return [
             JobReturn(_return_value=str(order.job.path), status=JobStatus.COMPLETED)
             for order, _ in orders
         ]
+
+    def perform(self, orders: "Sequence[Order]", *, dry_run: bool) -> None:
+        """Do the jobs, or in a dry run say what would be done.
+
+        Raises:
+            Interrupted: it was told to stop; no process is left that does a job.
+        """
+        for order in orders:
+            order.here(dry_run=dry_run)
 
 
 @dataclass

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from hydra.core.utils import JobReturn, JobStatus
-from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
+
+from hydra_plugins.rnnlab_basic.launcher import BasicLauncher
 
 if TYPE_CHECKING:
     from rnnlab.sweep.orders import Order
 
 
-class ParallelLauncher(Launcher):
+class ParallelLauncher(BasicLauncher):
     """Gives the jobs that are to be done to other processes.
 
     Attributes:
@@ -24,13 +24,10 @@ class ParallelLauncher(Launcher):
     """
 
     package: ClassVar[str]
+    elsewhere = True
 
     def setup(
-        self,
-        *,
-        hydra_context: HydraContext,
-        task_function: TaskFunction,  # noqa: ARG002
-        config: DictConfig,
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
         """Keep what Hydra gives.
 
@@ -39,7 +36,7 @@ class ParallelLauncher(Launcher):
         """
         from rnnlab.errors import ConfigError
 
-        self.context, self.config = hydra_context, config
+        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
         if find_spec(self.package) is None:
             raise ConfigError(
                 f"hydra/launcher={config.hydra.runtime.choices['hydra/launcher']} needs a package "
@@ -51,16 +48,10 @@ class ParallelLauncher(Launcher):
     def check(self) -> None:
         """Refuse settings that can't be."""
 
-    def launch(
-        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
-    ) -> Sequence[JobReturn]:
-        """Do the jobs, and give their directories."""
-        from rnnlab.sweep.orders import orders_of
-
-        loader = self.context.config_loader
-        orders = orders_of(loader, self.config, job_overrides, initial_job_idx, anywhere=True)
+    def perform(self, orders: "Sequence[Order]", *, dry_run: bool) -> None:
+        """Hand out each job once; those that are done are told of here."""
         given: dict[str, Order] = {}
-        for order, dry_run in orders:
+        for order in orders:
             _refuse_devices(order.job.cfg.trainer.devices)
             if dry_run or order.job.plan == "skip":
                 order.here(dry_run=dry_run)
@@ -70,15 +61,11 @@ class ParallelLauncher(Launcher):
             else:
                 given[order.job.name] = order
         if given:
-            self.perform(list(given.values()))
-        return [
-            JobReturn(_return_value=str(order.job.path), status=JobStatus.COMPLETED)
-            for order, _ in orders
-        ]
+            self.hand_out(list(given.values()))
 
     @abstractmethod
-    def perform(self, orders: "list[Order]") -> None:
-        """Have the jobs done.
+    def hand_out(self, orders: "list[Order]") -> None:
+        """Have the jobs done by other processes.
 
         Raises:
             Interrupted: it was told to stop; no process is left that does a job.

@@ -41,7 +41,7 @@ class JoblibLauncher(ParallelLauncher):
                 f"hydra.launcher.n_jobs must be auto or 1 or more, got {self.n_jobs!r}"
             )
 
-    def perform(self, orders: "list[Order]") -> None:
+    def hand_out(self, orders: "list[Order]") -> None:
         """Have the jobs done; one whose worker was killed has failed, and the others go on."""
         import joblib
 

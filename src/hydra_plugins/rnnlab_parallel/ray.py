@@ -31,7 +31,7 @@ class RayLauncher(ParallelLauncher):
     def check(self) -> None:
         """Leave the rest to Ray."""
 
-    def perform(self, orders: "list[Order]") -> None:
+    def hand_out(self, orders: "list[Order]") -> None:
         """Have the jobs done; one whose process is lost has failed."""
         import ray
 

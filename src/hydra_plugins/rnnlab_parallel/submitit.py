@@ -90,7 +90,7 @@ class SubmititLauncher(ParallelLauncher):
                 f"got {self.signal_delay_s}"
             )
 
-    def perform(self, orders: "list[Order]") -> None:
+    def hand_out(self, orders: "list[Order]") -> None:
         """Have the jobs done; one that ends without a word has failed."""
         from rnnlab.sweep.jobs import fail
         from rnnlab.sweep.orders import stoppable

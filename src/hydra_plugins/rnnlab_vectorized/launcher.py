@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.config_store import ConfigStore
-from hydra.core.utils import JobReturn, JobStatus
-from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+
+from hydra_plugins.rnnlab_basic.launcher import BasicLauncher
+
+if TYPE_CHECKING:
+    from rnnlab.sweep.orders import Order
 
 
-class VectorizedLauncher(Launcher):
+class VectorizedLauncher(BasicLauncher):
     """Trains jobs that differ only in seeds, rates and the like as one batched model.
 
     Args:
@@ -21,36 +22,15 @@ class VectorizedLauncher(Launcher):
     def __init__(self, members: str | int) -> None:
         self.members = members
 
-    def setup(
-        self,
-        *,
-        hydra_context: HydraContext,
-        task_function: TaskFunction,  # noqa: ARG002
-        config: DictConfig,
-    ) -> None:
-        """Keep what Hydra gives."""
-        self.context, self.config = hydra_context, config
-
-    def launch(
-        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
-    ) -> Sequence[JobReturn]:
-        """Do the jobs, groups first, and give their directories."""
+    def perform(self, orders: "Sequence[Order]", *, dry_run: bool) -> None:
+        """Do the jobs, groups first."""
         from rnnlab.sweep.grouped import do_groups
-        from rnnlab.sweep.orders import orders_of
 
-        loader = self.context.config_loader
-        orders = orders_of(loader, self.config, job_overrides, initial_job_idx)
-        done = []
-        if not any(dry_run for _, dry_run in orders):
-            jobs = {place: order.job for place, (order, _) in enumerate(orders)}
-            done = do_groups(jobs, self.members)
-        for place, (order, dry_run) in enumerate(orders):
-            if place not in done:
-                order.here(dry_run=dry_run)
-        return [
-            JobReturn(_return_value=str(order.job.path), status=JobStatus.COMPLETED)
-            for order, _ in orders
-        ]
+        jobs = {place: order.job for place, order in enumerate(orders)}
+        done = set() if dry_run else set(do_groups(jobs, self.members))
+        super().perform(
+            [order for place, order in enumerate(orders) if place not in done], dry_run=dry_run
+        )
 
 
 @dataclass

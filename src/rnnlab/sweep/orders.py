@@ -95,7 +95,7 @@ def orders_of(
     sweep: Sequence[Sequence[str]],
     first: int,
     *,
-    anywhere: bool = False,
+    elsewhere: bool,
 ) -> list[tuple[Order, bool]]:
     """Compose the jobs of a sweep; with each goes whether it is a dry run.
 
@@ -104,10 +104,10 @@ def orders_of(
         master: the config of the sweep.
         sweep: the words of each job.
         first: the number of the first one, from 0.
-        anywhere: whether they may be done in another working directory.
+        elsewhere: whether they may be done in another working directory.
     """
     directory = Path(master.hydra.sweep.dir) / master.hydra.sweep.subdir
-    directory = directory.absolute() if anywhere else directory
+    directory = directory.absolute() if elsewhere else directory
     fixed, compose = sweeps.fixed(sys.argv[1:]), Composer(loader, master)
     found = []
     for number, words in enumerate(sweep, first + 1):
