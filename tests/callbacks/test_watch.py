@@ -74,6 +74,27 @@ def test_every_kind_of_model_can_be_looked_at(words: list[str]) -> None:
     assert seen.scalars["horizon" if len(systems) == 1 else "horizon/encoder"] >= 0
 
 
+def test_nothing_is_seen_in_a_net_that_has_diverged_or_is_not_asked() -> None:
+    experiment = assemble(["model=lstm", *COPY])
+    batch = experiment.data.train(0)
+    nothing = ({}, None, None, {})
+    silent = batch._replace(mask=torch.zeros_like(batch.mask))
+    assert glance(experiment.model, experiment.task, silent, full=True) == nothing
+    with torch.no_grad():
+        experiment.model.readout.bias[0] = torch.inf
+    assert glance(experiment.model, experiment.task, batch, full=True) == nothing
+
+
+def test_states_that_overflow_are_not_drawn() -> None:
+    experiment = assemble(["model=elman", *COPY, "model.cell.activation=relu"])
+    (cell,) = experiment.model.cell.layers
+    with torch.no_grad():
+        cell.recurrent_weight.fill_(1e30)
+        cell.bias.fill_(1.0)
+    seen = glance(experiment.model, experiment.task, experiment.data.train(0), full=True)
+    assert seen.planes == {}
+
+
 def test_a_linear_memory_has_the_spectral_radius_of_its_weights() -> None:
     experiment = assemble(["model=elman", *COPY, "model.cell.hidden_size=3"])
     (cell,) = experiment.model.cell.layers

@@ -50,9 +50,13 @@ class Glance(NamedTuple):
 
 
 def glance(model: Model, task: Task, batch: Batch, *, full: bool) -> Glance:
-    """Look at a few sequences, and leave the model as it was; planes are drawn up if `full`."""
+    """Look at a few sequences, and leave the model as it was; planes are drawn up if `full`.
+
+    There is nothing to see where nothing is recurrent or answered, or training has just diverged.
+    """
     found = {name: system for name, system in systems(model).items() if system.recurrent}
-    if not found:
+    weights = torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+    if not (found and batch.mask.any() and weights.isfinite().all()):
         return Glance({}, None, None, {})
     reader = next(iter(found))
     with undisturbed(model):
@@ -70,7 +74,7 @@ def glance(model: Model, task: Task, batch: Batch, *, full: bool) -> Glance:
                     for key, value in _measure(system, drives[name], states).items()
                 }
                 scalars[f"horizon{end}"] = effective_horizon(faded)
-                if full:
+                if full and states.isfinite().all():
                     planes[name] = _plane(states, drives[name].mask)
     read = flows[reader][top_part(found[reader])]
     return Glance(scalars, _by_distance(decay(read)), read, planes)
