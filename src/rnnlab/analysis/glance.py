@@ -80,7 +80,9 @@ def glance(model: Model, task: Task, batch: Batch, *, full: bool) -> Glance:
     return Glance(scalars, _by_distance(decay(read)), read, planes)
 
 
-def _by_distance(faded: Decay) -> Tensor:
+def _by_distance(faded: Decay) -> Tensor | None:
+    if not len(faded.distances):
+        return None  # its norms are not finite
     shares = faded.shares.new_full((int(faded.distances.max()) + 1,), torch.nan)
     shares[faded.distances] = faded.shares
     return shares
