@@ -175,6 +175,7 @@ def test_tensorboard_has_few_and_clean_tags(run):
     }
     hidden = {tag for tag in tags["tensors"] if tag.startswith("_hparams_")}
     assert set(tags["tensors"]) - hidden == {
+        "custom_scalars__config__",  # which charts belong together
         "val/samples/text_summary",
         "test/samples/text_summary",
     }
