@@ -1,9 +1,9 @@
 """Speed, as ratios measured side by side on one thread: `python scripts/benchmark.py [PART ...]`.
 
-Parts: cells, trainer, data, watch, startup; all of these when none is named. Every row is a median over
-rounds in which the things compared take turns, for machines are shared and noisy. And sweep, which
-takes half an hour: whole commands, once each, on one thread and two workers; `--threads 2` adds a
-row on two threads.
+Parts: cells, trainer, data, watch, startup; all of these when none is named. Every row is a median
+over rounds in which the things compared take turns, for machines are shared and noisy. And sweep,
+which takes half an hour: whole commands, once each, on one thread and two workers; `--threads 2`
+adds a row on two threads, `--jobs TEXT` takes some rows alone.
 """
 
 import argparse
