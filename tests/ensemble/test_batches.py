@@ -9,6 +9,7 @@ from rnnlab.ensemble.batches import Batches, stack
 from rnnlab.ensemble.streams import SplitError, Streams, UnlikeError
 from rnnlab.experiment import Experiment
 from rnnlab.spec import Batch
+from rnnlab.tasks.lengths import Lengths
 from tests.runs import assemble
 
 TASKS = [task for task in describe("task") if task != "next_char"]  # goes alone: it carries state
@@ -55,6 +56,17 @@ def test_so_it_is_for_every_kind_of_training_set(words: list[str]) -> None:
     for index in range(4):
         alone = stack([m.data.train(0 if overfit else index) for m in experiments])
         assert_same(batches.train(index), alone)
+
+
+def test_members_that_draw_two_numbers_of_their_own_are_drawn_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    draw = Lengths.draw
+    monkeypatch.setattr(Lengths, "draw", lambda self, rng: max(draw(self, rng), draw(self, rng)))
+    experiments = members("model=elman", "task=copy", "task.min_length=2", seeds=tuple(range(8)))
+    batches = Batches(experiments)
+    for index in range(2):
+        assert_same(batches.train(index), stack([m.data.train(index) for m in experiments]))
 
 
 def test_one_seed_is_drawn_once() -> None:

@@ -11,7 +11,7 @@ class UnlikeError(Exception):
     """Members' draws can't stand side by side; each is to be made alone."""
 
 
-class SplitError(Exception):
+class SplitError(UnlikeError):
     """Members drew different values for their whole batches, such as lengths.
 
     Attributes:
