@@ -187,13 +187,11 @@ def look_and_draw(experiment: Experiment, full: bool) -> list[float]:
     watching._looks = [(step, seen.decay) for step in range(8)]
     with tempfile.TemporaryDirectory() as directory:
         events = Events(Path(directory), 0)
-        taken = medians(
+        return medians(
             ROUNDS,
             lambda: glance(model, task, few, full=full),
             lambda: watching._show(events, model, seen, 1),
         )
-        events.experiment.close()
-    return taken
 
 
 def startup() -> None:

@@ -15,7 +15,7 @@ def test_metrics_of_one_step_share_a_row_and_new_ones_widen_the_table(tmp_path):
     log.save()
     log.log_metrics({"val/loss": torch.tensor(1.25)}, step=2)
     log.log_metrics({"train/loss": 1.0, "train/accuracy": 0.0}, step=3)
-    log.finalize("success")
+    log.save()
     assert (tmp_path / "metrics.csv").read_text().splitlines() == [
         "step,train/loss,val/loss,train/accuracy",
         "1,2.0,,",

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import rnnlab
-from rnnlab import training
+from rnnlab import preparing, training
 from rnnlab.compose import compose
 from rnnlab.errors import ConfigError
 from rnnlab.evaluation import evaluate
@@ -245,7 +245,7 @@ def test_a_run_repeats_whatever_ran_before_and_the_seed_changes_it(tmp_path, wor
 
 def test_training_draws_the_same_numbers_however_many_came_before(tmp_path, monkeypatch):
     first = rnnlab.train(tiny(tmp_path, "model.dropout=0.2"))
-    monkeypatch.setattr(training, "_check_monitor", lambda _: torch.rand(7))
+    monkeypatch.setattr(preparing, "_check_monitor", lambda _: torch.rand(7))
     again = rnnlab.train(tiny(tmp_path, "model.dropout=0.2"))
     assert (again.path / "metrics.csv").read_bytes() == (first.path / "metrics.csv").read_bytes()
 

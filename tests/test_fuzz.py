@@ -26,8 +26,8 @@ from rnnlab.cli.sample import main as sample
 from rnnlab.cli.train import main as train
 from rnnlab.compose import compose, config_directory
 from rnnlab.errors import ConfigError
+from rnnlab.preparing import prepare
 from rnnlab.tasks import NextChar, Translation
-from rnnlab.training import prepare
 from tests.calls import call, check_lines, listing, refusal
 from tests.runs import tiny, tiny_text
 

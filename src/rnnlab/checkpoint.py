@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.fabric.plugins import CheckpointIO
 
 from rnnlab.errors import ConfigError
 from rnnlab.files import write_whole
@@ -59,31 +58,6 @@ def read(path: Path) -> dict[str, Any]:
     if not _is_checkpoint(loaded):
         raise Damaged(f"{path} can't be read as a checkpoint: it holds something else")
     return loaded
-
-
-class CheckedIO(CheckpointIO):
-    """Makes Lightning write and read checkpoints so."""
-
-    def save_checkpoint(
-        self,
-        checkpoint: dict[str, Any],
-        path: Any,
-        storage_options: Any = None,  # noqa: ARG002
-    ) -> None:
-        """Write, keeping the one before."""
-        write(Path(path), checkpoint, keep=Path(path).with_name(PREVIOUS))
-
-    def load_checkpoint(
-        self,
-        path: Any,
-        map_location: Any = None,  # noqa: ARG002
-        weights_only: bool | None = None,  # noqa: ARG002
-    ) -> dict[str, Any]:
-        """Read."""
-        return read(Path(path))
-
-    def remove_checkpoint(self, path: Any) -> None:
-        """Do nothing: old ones are replaced."""
 
 
 def _is_checkpoint(content: Any) -> bool:

@@ -1,17 +1,13 @@
 """Writes the curve of training to `metrics.csv`."""
 
-from argparse import Namespace
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-from lightning.fabric.loggers.logger import rank_zero_experiment
-from lightning.pytorch.loggers.logger import Logger
-from lightning.pytorch.utilities import rank_zero_only
 
 from rnnlab.curve import read_curve, write_curve
+from rnnlab.rank import is_helper
 
 
-class CSVLog(Logger):
+class CSVLog:
     """Writes every logged scalar to one file with the columns `step`, then metrics.
 
     Rows stay in memory and the file is written whole at each save, which comes with validations
@@ -24,7 +20,6 @@ class CSVLog(Logger):
     """
 
     def __init__(self, path: Path, step: int) -> None:
-        super().__init__()
         self.path = path
         self._columns: list[str] = ["step"]
         self._rows: list[dict[str, float]] = []
@@ -33,45 +28,17 @@ class CSVLog(Logger):
                 if row["step"] <= step:
                     self.log_metrics(row, int(row["step"]))
 
-    @property
-    def name(self) -> str:
-        """Give the file's name."""
-        return self.path.name
-
-    @property
-    def version(self) -> str:
-        """Give nothing: a run directory has one file."""
-        return ""
-
-    @property
-    @rank_zero_experiment
-    def experiment(self) -> "CSVLog":
-        """Give itself."""
-        return self
-
-    @rank_zero_only
-    def log_hyperparams(
-        self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any
-    ) -> None:
-        """Do nothing: `config.yaml` holds them."""
-
-    @rank_zero_only
-    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """Keep a row; metrics of the same step share it."""
         values = {k: float(v) for k, v in metrics.items() if not k.startswith("time/")}
-        row = {**values, "step": step or 0}
+        row = {**values, "step": step}
         if self._rows and self._rows[-1]["step"] == row["step"]:
             self._rows[-1].update(row)
         else:
             self._rows.append(row)
         self._columns += [name for name in row if name not in self._columns]
 
-    @rank_zero_only
     def save(self) -> None:
         """Bring the file up to date."""
-        write_curve(self.path, self._columns, self._rows)
-
-    @rank_zero_only
-    def finalize(self, status: str) -> None:  # noqa: ARG002
-        """Save."""
-        self.save()
+        if not is_helper():
+            write_curve(self.path, self._columns, self._rows)

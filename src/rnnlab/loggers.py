@@ -1,25 +1,29 @@
 """Where scalars go beside `metrics.csv`: TensorBoard events in the run, and a service if asked."""
 
 import io
+import itertools
+import os
+import socket
+import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
-from lightning.pytorch.loggers.logger import Logger
-from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
-from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
-from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog, SourceMetadata
 from tensorboard.compat.proto.summary_pb2 import Summary
-from tensorboard.summary.writer.record_writer import RecordWriter
-from torch.utils.tensorboard.summary import hparams
+from torch import Tensor
+from torch.utils.tensorboard import summary
 
 from rnnlab.config import build
 from rnnlab.errors import ConfigError
 from rnnlab.files import flush_to_disk, write_whole
 from rnnlab.rank import is_helper
+from rnnlab.records import framed
+
+if TYPE_CHECKING:
+    from lightning.pytorch.loggers.logger import Logger
 
 # What TensorBoard's page of custom scalars draws into one chart; tags are regular expressions.
 _CHARTS = {
@@ -40,12 +44,16 @@ _CHARTS = {
 }
 _LAYOUT = "custom_scalars__config__"  # TensorBoard's name for it
 _EVENTS = "events.out.tfevents.*[0-9]"  # and no `.part` that was left of one
+_VERSION = "brain.Event:2"
+_PATIENCE = 120.0  # seconds until what waits is written, for a TensorBoard that is open
+_numbers = itertools.count()  # of this process's files
 
 
-class Events(TensorBoardLogger):
+class Events:
     """TensorBoard events: straight in the run directory, and no config beside ours.
 
-    Each process that trains a run writes a file of its own.
+    Each process that trains a run writes a file of its own. Records wait until they are saved,
+    and are framed all at once: TensorBoard's own writer takes a thread, and ten times as long.
 
     Args:
         path: the run directory.
@@ -53,47 +61,36 @@ class Events(TensorBoardLogger):
     """
 
     def __init__(self, path: Path, step: int) -> None:
-        # A TensorBoard that is open forgets later steps when it meets `purge_step`.
+        self._waiting: list[bytes] = []
+        self._written_at = time.monotonic()
         kept = _cut_events(path, step)
-        purge: dict[str, Any] = {} if kept is None else {"purge_step": step + 1}
-        super().__init__(path, name="", version="", default_hp_metric=False, **purge)
-        self._path = path
+        name = f"{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.{next(_numbers)}"
+        self._path = path / f"events.out.tfevents.{name}"
+        writer = SourceMetadata(writer="tensorboard.summary.writer.event_file_writer")
+        self._add(Event(file_version=_VERSION, source_metadata=writer))
+        if kept is not None:  # a TensorBoard that is open forgets later steps
+            self._add(Event(file_version=_VERSION, step=step + 1))
+            self._add(Event(session_log=SessionLog(status=SessionLog.START), step=step + 1))
         if kept is None or _LAYOUT not in kept:
-            self._lay_out()
-
-    @rank_zero_only
-    def _lay_out(self) -> None:
-        """Say which scalars share a chart."""
-        self.experiment.add_custom_scalars(
-            {
+            layout = {
                 category: {title: ["Multiline", tags] for title, tags in charts.items()}
                 for category, charts in _CHARTS.items()
             }
-        )
+            self._add(Event(summary=summary.custom_scalars(layout)))
+        self.write()
 
-    @rank_zero_only
-    def save(self) -> None:
-        """Write out what waits, to the disk."""
-        self.experiment.flush()
-        for path in self._path.glob(_EVENTS):
-            flush_to_disk(path)
-
-    @rank_zero_only
-    def finalize(self, status: str) -> None:  # noqa: ARG002
-        """Write out what waits, and stay open: final scores and samples follow training."""
-        self.save()
-
-    @rank_zero_only
-    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """Write scalars, without the count of epochs, which here are only validations."""
-        super().log_metrics({k: v for k, v in metrics.items() if k != "epoch"}, step)
+        for name, value in metrics.items():
+            if name != "epoch":
+                scalar = Summary.Value(tag=name, simple_value=float(value))
+                self._add(Event(summary=Summary(value=[scalar]), step=step))
 
-    @rank_zero_only
     def show(self, name: str, thing: str | Image.Image, step: int) -> None:
         """Write a text, in a fixed-width block, or a picture."""
         if isinstance(thing, str):
             block = "\n".join("    " + line for line in thing.splitlines())
-            self.experiment.add_text(name, block, step)
+            shown = summary.text(name, block)
         else:
             png = io.BytesIO()
             thing.convert("RGB").save(png, "PNG", compress_level=1)  # five times as fast as 6
@@ -103,13 +100,38 @@ class Events(TensorBoardLogger):
                 colorspace=3,
                 encoded_image_string=png.getvalue(),
             )
-            summary = Summary(value=[Summary.Value(tag=name, image=image)])
-            self.experiment._get_file_writer().add_summary(summary, step)
+            shown = Summary(value=[Summary.Value(tag=name, image=image)])
+        self._add(Event(summary=shown, step=step))
+
+    def show_histogram(self, name: str, values: Tensor, step: int) -> None:
+        """Write how values are spread."""
+        spread = summary.histogram(name, values.detach(), _bins())
+        self._add(Event(summary=spread, step=step))
 
     def log_settings(self, cfg: DictConfig, scores: Mapping[str, float]) -> None:
         """Write settings and final scores for TensorBoard's page of them."""
-        for summary in hparams(flat_settings(cfg), dict(scores)):
-            self.experiment._get_file_writer().add_summary(summary)
+        for part in summary.hparams(flat_settings(cfg), dict(scores)):
+            self._add(Event(summary=part))
+
+    def _add(self, event: Event) -> None:
+        event.wall_time = time.time()
+        self._waiting.append(event.SerializeToString())
+        if time.monotonic() - self._written_at > _PATIENCE:
+            self.write()
+
+    def write(self) -> None:
+        """Bring the file up to date."""
+        if self._waiting and not is_helper():
+            with self._path.open("ab") as file:
+                file.write(framed(self._waiting))
+        self._waiting.clear()
+        self._written_at = time.monotonic()
+
+    def save(self) -> None:
+        """Bring the file up to date, on the disk too."""
+        self.write()
+        if not is_helper():
+            flush_to_disk(self._path)
 
 
 def flat_settings(cfg: DictConfig) -> dict[str, bool | int | float | str]:
@@ -126,7 +148,7 @@ def flat_settings(cfg: DictConfig) -> dict[str, bool | int | float | str]:
     return named | settings
 
 
-def service(cfg: DictConfig) -> Logger | None:
+def service(cfg: DictConfig) -> "Logger | None":
     """Build the logger of `logger=NAME`, if one was chosen.
 
     Raises:
@@ -134,6 +156,8 @@ def service(cfg: DictConfig) -> Logger | None:
     """
     if not cfg.get("logger"):
         return None
+    from lightning.pytorch.loggers.logger import Logger
+
     name = cfg.choices.get("logger")
     try:
         logger = build("logger", cfg.logger)
@@ -150,11 +174,11 @@ def service(cfg: DictConfig) -> Logger | None:
     return logger
 
 
-def close(logger: Logger) -> None:
-    """End what a logger wrote of this run, so that the next one of a grid is another."""
-    if isinstance(logger, Events):
-        logger.experiment.close()
-    elif isinstance(logger, WandbLogger):
+def close(logger: "Logger") -> None:
+    """End what a service was told of this run, so that the next one of a grid is another."""
+    from lightning.pytorch.loggers import WandbLogger
+
+    if isinstance(logger, WandbLogger):
         logger.experiment.finish()
 
 
@@ -164,19 +188,31 @@ def _cut_events(path: Path, step: int) -> set[str] | None:
     Gives the tags of what is left, `None` if there were no files.
     """
     files = [] if is_helper() else list(path.glob(_EVENTS))
+    if not files:
+        return None
+    from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
+
     left: set[str] = set()
     for file in files:
-        kept = io.BytesIO()
-        writer = RecordWriter(kept)
+        kept = []
         for record in RawEventFileLoader(str(file)).Load():
             event = Event.FromString(record)
             tags = [value.tag for value in event.summary.value]
             final = any(tag.startswith(("test/", "_hparams_/")) for tag in tags)
             if event.HasField("file_version") or (event.step <= step and not final):
-                writer.write(record)
+                kept.append(record)
                 left.update(tags)
-        write_whole(file, kept.getvalue())
-    return left if files else None
+        write_whole(file, framed(kept))
+    return left
+
+
+def _bins() -> list[float]:
+    """Give the edges that TensorBoard has for histograms: a tenth more from each to the next."""
+    edges, edge = [], 1e-12
+    while edge < 1e20:
+        edges.append(edge)
+        edge *= 1.1
+    return [*(-edge for edge in reversed(edges)), 0.0, *edges]
 
 
 def flat(tree: Any, path: str = "") -> dict[str, Any]:

@@ -7,16 +7,15 @@ import lightning.pytorch as L
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from rnnlab.evaluation import Evaluator, resume
 from rnnlab.models.base import Model
 from rnnlab.processes import of_each, random_states, restore_random_states
+from rnnlab.schedulers import MakeScheduler
 from rnnlab.spec import Batch
 from rnnlab.state import State, detach, leaves, like
 from rnnlab.tasks.base import Task
-
-MakeScheduler = Callable[[Optimizer, int, str], LRScheduler | ReduceLROnPlateau]
 
 
 class SequenceModule(L.LightningModule):

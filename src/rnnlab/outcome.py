@@ -1,12 +1,9 @@
 """What a finished run writes down: final scores, samples, settings beside them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from lightning.pytorch.loggers.logger import Logger
-
 from rnnlab import checkpoint
-from rnnlab.csv_log import CSVLog
 from rnnlab.evaluation import evaluate
 from rnnlab.exhibits import exhibits
 from rnnlab.experiment import Experiment
@@ -32,7 +29,7 @@ def final_scores(experiment: Experiment) -> Scores:
 
 
 def write_outcome(
-    run: Run, experiment: Experiment, scores: Scores, steps: int, loggers: Iterable[Logger]
+    run: Run, experiment: Experiment, scores: Scores, steps: int, events: Events
 ) -> None:
     """Write down what training came to.
 
@@ -41,7 +38,7 @@ def write_outcome(
         experiment: with the best weights.
         scores: theirs.
         steps: updates done.
-        loggers: what else is told of it.
+        events: shows it too.
     """
     results = {
         "task": experiment.cfg.choices["task"],
@@ -57,13 +54,15 @@ def write_outcome(
         "sequences": steps * experiment.cfg.data.batch_size * experiment.training.accumulate,
     }
     run.write_json("results.json", results)
-    on_test = {f"test/{name}": value for name, value in scores.test.items()}
-    for logger in loggers:
-        if isinstance(logger, Events):
-            _write_samples(run, experiment, logger, steps)
-            logger.log_settings(experiment.cfg, on_test)
-        if not isinstance(logger, CSVLog):  # a curve of training
-            logger.log_metrics(on_test, step=steps)
+    _write_samples(run, experiment, events, steps)
+    events.log_settings(experiment.cfg, on_test(scores))
+    events.log_metrics(on_test(scores), steps)
+    events.write()
+
+
+def on_test(scores: Scores) -> dict[str, float]:
+    """Give the scores on test data by the names that loggers know."""
+    return {f"test/{name}": value for name, value in scores.test.items()}
 
 
 def _write_samples(run: Run, experiment: Experiment, events: Events, step: int) -> None:

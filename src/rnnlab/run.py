@@ -101,7 +101,7 @@ class Run:
         """
         path = self.path / name
         try:
-            inside = path.resolve().is_relative_to(self.path.resolve())
+            inside = self._has_no_link(name) or path.resolve().is_relative_to(self.path.resolve())
             odd = path.exists() and not (path.is_file() or path.is_dir())
         except (OSError, RuntimeError) as error:  # links in a circle
             raise ConfigError(f"{path} can't be followed: {error}") from error
@@ -110,6 +110,13 @@ class Run:
         if odd:
             raise ConfigError(f"{path} is neither a file nor a directory")
         return path
+
+    def _has_no_link(self, name: str) -> bool:
+        """Tell whether a name can't lead out; this looks at fewer places than following it does."""
+        below = Path(name)
+        steps = [self.path / part for part in (below, *below.parents[:-1])]
+        plain = not below.is_absolute() and ".." not in below.parts
+        return plain and not any(step.is_symlink() for step in steps)
 
     def figure(self, name: str) -> Path:
         """Give the path of a picture, in a directory that is there."""
@@ -150,6 +157,11 @@ class Run:
     def card(self) -> dict[str, Any]:
         """What is known of the run: command, versions, git state, device, status."""
         return self._read("run.json")
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether training came to its end."""
+        return self.file("run.json").is_file() and self.card.get("status") == "finished"
 
     @property
     def results(self) -> dict[str, Any]:

@@ -5,12 +5,15 @@ whether the monitored metric is better at its `min` or `max`), keyword-only ones
 """
 
 import math
+from collections.abc import Callable
 from typing import Literal
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 
 from rnnlab.checks import Count, Probability, Share
+
+MakeScheduler = Callable[[Optimizer, int, str], LRScheduler | ReduceLROnPlateau]
 
 
 def constant(

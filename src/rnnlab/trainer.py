@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import lightning.pytorch as L
 import torch
-from lightning.pytorch.loggers.logger import Logger
 
-from rnnlab.checkpoint import CheckedIO
 from rnnlab.checks import Minutes, Positive, PositiveInt
 from rnnlab.errors import ConfigError
+
+if TYPE_CHECKING:
+    import lightning.pytorch as L
+    from lightning.pytorch.loggers.logger import Logger
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,9 +90,13 @@ class Training:
             )
 
     def build(
-        self, batch_size: int, callbacks: list[L.Callback], loggers: list[Logger]
-    ) -> L.Trainer:
+        self, batch_size: int, callbacks: "list[L.Callback]", loggers: "list[Logger]"
+    ) -> "L.Trainer":
         """Make Lightning's trainer."""
+        import lightning.pytorch as L  # takes a second, and evaluation does without
+
+        from rnnlab.checked_io import CheckedIO
+
         return L.Trainer(
             accelerator=self.accelerator,
             devices=self.devices,

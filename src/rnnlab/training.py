@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import threading
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -10,10 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
 from types import MappingProxyType
-from typing import Any
 
 import lightning.pytorch as L
-import torch
 from lightning.pytorch.loggers.logger import Logger
 from omegaconf import DictConfig
 
@@ -21,18 +18,14 @@ from rnnlab import checkpoint, resuming
 from rnnlab.callbacks import (
     Checkpoints,
     Finite,
-    Judge,
+    Listening,
     Progress,
-    Pruned,
     Pruning,
     Showcase,
-    Signals,
-    Stopped,
     Telemetry,
     Watch,
 )
 from rnnlab.compose import anchored
-from rnnlab.config import build
 from rnnlab.csv_log import CSVLog
 from rnnlab.data import TrainLoader
 from rnnlab.errors import (
@@ -43,16 +36,16 @@ from rnnlab.errors import (
     Interrupted,
     RunLost,
 )
-from rnnlab.evaluation import evaluate
 from rnnlab.experiment import Experiment
-from rnnlab.loggers import Events, close, flat_settings, service
-from rnnlab.memory import fitting
-from rnnlab.models.reach import check_taps
+from rnnlab.file_logger import FileLogger
+from rnnlab.loggers import Events, close, flat_settings
 from rnnlab.module import SequenceModule
-from rnnlab.outcome import final_scores, write_outcome
+from rnnlab.outcome import final_scores, on_test, write_outcome
+from rnnlab.preparing import Prepared, facts, prepare
 from rnnlab.randomness import seed_globals
 from rnnlab.rank import is_helper
 from rnnlab.run import Run
+from rnnlab.stopping import Judge, Pruned, Signals, Stopped
 from rnnlab.timings import timings
 
 
@@ -77,10 +70,10 @@ def train(
         RunLost: the run directory can't be written any more.
     """
     cfg = anchored(cfg)
-    experiment, module, extra = prepare(cfg)
+    prepared = prepare(cfg)
     run = Run.create(cfg, place, words)
     with run.locked():
-        _train(run, experiment, module, extra, resuming.BEGINNING, judge)
+        _train(run, prepared, resuming.BEGINNING, judge)
     return run
 
 
@@ -102,83 +95,60 @@ def resume(run: Run, words: list[str], judge: Judge | None = None) -> Run:
         cfg = anchored(resuming.settings(run, words))
         at = resuming.point(run)
         resuming.check_changes(cfg, at)
-        if cfg == run.config and is_finished(run):
+        if cfg == run.config and run.is_finished:
             return run
-        experiment, module, extra = prepare(cfg, at)
-        run.check_fingerprint(experiment.task)
-        total = experiment.training.total_steps(cfg.data.batch_size)
+        prepared = prepare(cfg, at)
+        run.check_fingerprint(prepared.experiment.task)
+        total = prepared.experiment.training.total_steps(cfg.data.batch_size)
         if total < at.step:
             raise ConfigError(
                 f"trainer.max_steps must be {at.step} or more, the updates done, got {total}"
             )
         run.reopen(cfg)
-        _train(run, experiment, module, extra, at, judge)
+        _train(run, prepared, at, judge)
     return Run(run.path)  # not with what was read of it before
 
 
-def is_finished(run: Run) -> bool:
-    """Tell whether a run came to its end."""
-    return run.file("run.json").is_file() and run.card.get("status") == "finished"
-
-
-def prepare(
-    cfg: DictConfig, at: resuming.Point = resuming.BEGINNING
-) -> tuple[Experiment, SequenceModule, Logger | None]:
-    """Build all that trains, and refuse what can't be."""
-    experiment = Experiment.assemble(cfg)
-    experiment.training.check(cfg.data.batch_size)
-    module = SequenceModule(
-        experiment.model,
-        experiment.task,
-        make_optimizer=build("optimizer", cfg.optimizer),
-        make_scheduler=build("scheduler", cfg.scheduler),
-        monitor=cfg.monitor,
-        mode=cfg.mode,
-    )
-    trial = module.make_optimizer([torch.nn.Parameter(torch.zeros(1))])  # refuses bad settings now
-    module.make_scheduler(trial, experiment.training.max_steps, cfg.mode)
-    _try_data(experiment)
-    _check_monitor(experiment)
-    if cfg.init_from is not None and at.file is None:
-        _take_weights(experiment, cfg.init_from)
-    return experiment, module, service(cfg)
-
-
-def _train(
-    run: Run,
-    experiment: Experiment,
-    module: SequenceModule,
-    extra: Logger | None,
-    at: resuming.Point,
-    judge: Judge | None,
-) -> None:
+def _train(run: Run, prepared: Prepared, at: resuming.Point, judge: Judge | None) -> None:
     for name in ("lightning.pytorch", "lightning.fabric"):  # they say what nobody asked
         logging.getLogger(name).setLevel(logging.WARNING)
+    experiment, extra = prepared.experiment, prepared.service
     cfg, began = experiment.cfg, time.perf_counter()
     signals, finite = Signals(), Finite(experiment.training.log_every)
     checkpoints = Checkpoints(run.path / "checkpoints", cfg, experiment.training, finite, signals)
     loggers: list[Logger] = [extra] if extra else []
     with _written_down(run, checkpoints, signals, loggers):
-        loggers += [Events(run.path, at.step), CSVLog(run.file("metrics.csv"), at.step)]
+        events, curve = Events(run.path, at.step), CSVLog(run.file("metrics.csv"), at.step)
+        loggers += [FileLogger(events), FileLogger(curve)]
         callbacks = [finite, Telemetry(experiment.training), Progress(cfg.monitor)]
         if cfg.watch != "none":
             callbacks += [Showcase(), Watch(cfg.watch_every, full=cfg.watch == "full")]
         pruning = [Pruning(judge, run.path.name)] if judge else []
         trainer = experiment.training.build(
-            cfg.data.batch_size, [*callbacks, checkpoints, signals, *pruning], loggers
+            cfg.data.batch_size, [*callbacks, checkpoints, Listening(signals), *pruning], loggers
         )
         if trainer.is_global_zero:
             run.begin(at.step, facts(experiment, str(trainer.strategy.root_device)))
             if extra:
                 extra.log_hyperparams(flat_settings(cfg))
         seed_globals(cfg.seed, "training", trainer.global_rank)
+        module = SequenceModule(
+            experiment.model,
+            experiment.task,
+            make_optimizer=prepared.make_optimizer,
+            make_scheduler=prepared.make_scheduler,
+            monitor=cfg.monitor,
+            mode=cfg.mode,
+        )
         _fit(trainer, module, experiment, at)
         if pruning and pruning[0].pruned:
             raise Pruned
         if trainer.is_global_zero:
             experiment.load_weights(run.file(f"checkpoints/{checkpoint.BEST}"))
             scores = final_scores(experiment)
-            write_outcome(run, experiment, scores, trainer.global_step, trainer.loggers)
+            write_outcome(run, experiment, scores, trainer.global_step, events)
+            if extra:
+                extra.log_metrics(on_test(scores), step=trainer.global_step)
             if experiment.training.profile:
                 durations = trainer.profiler.recorded_durations  # type: ignore[attr-defined]
                 lines = timings(durations, time.perf_counter() - began)
@@ -219,9 +189,7 @@ def _written_down(
     run: Run, checkpoints: Checkpoints, signals: Signals, loggers: list[Logger]
 ) -> Iterator[None]:
     """Say how training ended: in the run card, and in the error."""
-    status, reason, excepthook = "failed", "", threading.excepthook
-    # TensorBoard's thread gives us what went wrong, and need not print it too.
-    threading.excepthook = lambda it: None if issubclass(it.exc_type, OSError) else excepthook(it)
+    status, reason = "failed", ""
     try:
         yield
         status = "finished"
@@ -242,7 +210,6 @@ def _written_down(
             raise RunLost(f"the run directory {run.path} is gone: training stopped") from error
         raise RunLost(f"{error}: training stopped, {_how_to_go_on(run, checkpoints)}") from error
     finally:
-        threading.excepthook = excepthook
         if not is_helper():
             # Of a directory that is lost the error has told.
             with contextlib.suppress(OSError, ConfigError):
@@ -258,55 +225,3 @@ def _how_to_go_on(run: Run, checkpoints: Checkpoints) -> str:
 def _saved(checkpoints: Checkpoints) -> str:
     step = checkpoints.saved_step
     return f"saved at update {step}" if step else "nothing saved yet"
-
-
-def facts(experiment: Experiment, device: str) -> dict[str, Any]:
-    """Give what the run card says of this training."""
-    return {
-        "seed": experiment.cfg.seed,
-        "threads": experiment.cfg.threads,
-        "device": device,
-        "determinism": experiment.training.determinism,
-        "fingerprint": experiment.task.fingerprint(),
-        "parameters": experiment.num_parameters,
-    }
-
-
-def _take_weights(experiment: Experiment, path: str) -> None:
-    """Begin with the best weights of another run."""
-    other = Run.load(path, "init_from")
-    try:
-        experiment.load_weights(other.file(f"checkpoints/{checkpoint.BEST}"))
-    except ConfigError as error:
-        raise ConfigError(f"init_from: {error}") from error
-    experiment.model.train()
-
-
-def _try_data(experiment: Experiment) -> None:
-    """Refuse batches that can't be made, at any length that training comes to."""
-    curriculum = experiment.data.curriculum
-    longest = None if curriculum is None else max(curriculum.start, curriculum.end)
-    with fitting("data and task"):
-        experiment.data.train(0)
-        experiment.task.sample("train", 0, experiment.cfg.data.batch_size, length=longest)
-        if curriculum is not None:
-            experiment.task.sample("train", 0, 1, length=min(curriculum.start, curriculum.end))
-    check_taps(experiment.model, experiment.task, longest)
-
-
-def validation_metrics(experiment: Experiment) -> list[str]:
-    """Name what validation will log; a tiny batch tells."""
-    size, task = min(2, experiment.cfg.data.batch_size), experiment.task
-    if task.num_batches("val", experiment.cfg.data.batch_size) is not None:
-        size = experiment.cfg.data.batch_size
-    scores = evaluate(experiment.model, task, [task.sample("val", 0, size)]).compute()
-    return [f"val/{name}" for name in scores]
-
-
-def _check_monitor(experiment: Experiment) -> None:
-    """Refuse to monitor what validation won't log."""
-    names = validation_metrics(experiment)
-    if experiment.cfg.monitor not in names:
-        raise ConfigError(
-            f"monitor must be one of {', '.join(names)}, got {experiment.cfg.monitor}"
-        )

@@ -65,6 +65,6 @@ def test_what_is_shown_of_an_answering_model_is_its_free_run():
 def test_a_picture_is_written_as_it_is(tmp_path):
     logger = Events(tmp_path, 0)
     logger.show("p", Image.new("P", (5, 3)), 3)
-    logger.experiment.close()
+    logger.write()
     (event,) = EventAccumulator(str(tmp_path)).Reload().Images("p")
     assert (event.step, event.width, event.height) == (3, 5, 3)

@@ -114,3 +114,25 @@ def test_members_that_draw_different_numbers_go_on_apart() -> None:
         assert streams.integers(7, 7, endpoint=True) == 7
         assert streams.integers(100) == numbers[place]
         np.testing.assert_array_equal(streams.random(4), alone[place].random(4))
+
+
+def test_where_shorter_members_are_padded_the_longest_length_is_that_of_all() -> None:
+    padded = Streams(generators(), 4, pads=True)
+    alone = generators()
+    lengths = [own.integers(1, 9) for own in alone]
+    assert padded.integers(1, 9) == max(lengths)
+    assert padded.lengths == lengths
+    assert len(set(lengths)) > 1
+    drawn = padded.random((12, max(lengths), 2)).reshape(3, 4, -1, 2)
+    for own, length, rows in zip(alone, lengths, drawn, strict=True):
+        np.testing.assert_array_equal(rows[:, :length], own.random((4, length, 2)))
+        assert not rows[:, length:].any()
+    with pytest.raises(UnlikeError, match="not one column a step"):
+        padded.random(12)
+
+
+def test_only_one_number_of_theirs_can_be_a_length() -> None:
+    padded = Streams(generators(), 4, pads=True)
+    padded.integers(1, 9)
+    with pytest.raises(UnlikeError, match="after rows or lengths"):
+        padded.integers(1, 9)

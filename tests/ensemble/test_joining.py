@@ -82,7 +82,14 @@ def test_carried_streams_are_for_lone_runs(tmp_path: Path) -> None:
     assert joinable(cfgs) == [Group([0], reason), Group([1], reason)]
 
 
-def test_what_is_faster_alone_stays_alone(tmp_path: Path) -> None:
-    words = ["model=lstm", "task=copy", "model.cell.hidden_size=33", f"output_dir={tmp_path}"]
-    reason = "LSTM of hidden_size=33 is faster alone, above 32"
-    assert joinable([compose(words)]) == [Group([0], reason)]
+@pytest.mark.parametrize("kernels", [True, False])
+def test_what_is_faster_alone_stays_alone(
+    kernels: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rnnlab.ensemble.joining.library", lambda: object() if kernels else None)
+    largest = 128 if kernels else 32
+    lstm = ["model=lstm", "task=copy", f"output_dir={tmp_path}"]
+    one, two = (compose([*lstm, f"model.cell.hidden_size={largest + n}"]) for n in (0, 1))
+    reason = f"LSTM of hidden_size={largest + 1} is faster alone, above {largest}"
+    assert joinable([two]) == [Group([0], reason)]
+    assert joinable([one, one])[0].reason is None

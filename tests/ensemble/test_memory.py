@@ -17,7 +17,7 @@ def test_states_of_all_steps_are_counted(tmp_path: Path) -> None:
 
     rows, hidden, steps = 4, 8, 10  # more: of the states alone, four bytes a number
     assert count(f"task.delay={1 + steps}") - count() >= 4 * rows * hidden * steps
-    assert count("data.batch_size=400") > 40 * count()
+    assert count("data.batch_size=4000") > 40 * count()
 
 
 def test_as_many_members_fit_as_memory_holds(

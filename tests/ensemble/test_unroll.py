@@ -1,6 +1,10 @@
-"""Members unrolled at once are the members one by one, gradients and all."""
+"""Members unrolled at once are the members one by one, gradients and all.
+
+In double precision this tries the plain way, in single precision that of the kernels.
+"""
 
 from copy import deepcopy
+from functools import partial
 
 import pytest
 import torch
@@ -9,7 +13,7 @@ from rnnlab.ensemble.batches import answered_steps, pick, stack
 from rnnlab.ensemble.stacking import Stacked, row
 from rnnlab.ensemble.unroll import answers_steps
 from rnnlab.models import Model
-from rnnlab.spec import Batch
+from rnnlab.spec import Batch, map_batch
 from tests.cells.zoo import scatter
 from tests.models.zoo import CELLS, SOURCE_SPECS, SPECS, WAYS, draw_batch, make_seq2seq, make_stream
 
@@ -29,12 +33,23 @@ ACTIVATIONS = ("tanh", "relu", "sigmoid")
 
 
 def assert_members_alike(model: Model, batches: list[Batch]) -> None:
+    for dtype, tolerance in (
+        (torch.float64, {"rtol": 1e-7, "atol": 1e-7}),
+        (torch.float32, {"rtol": 1e-4, "atol": 1e-5}),
+    ):
+        assert_alike(model, batches, dtype, tolerance)
+
+
+def assert_alike(
+    model: Model, batches: list[Batch], dtype: torch.dtype, tolerance: dict[str, float]
+) -> None:
     members = [deepcopy(model) for _ in batches]
     for member in members:
         scatter(member)
-    stacked = Stacked(members)
+    stacked = Stacked([deepcopy(member).to(dtype) for member in members])
+    assert_close = partial(torch.testing.assert_close, check_dtype=False, **tolerance)
     flat = stacked.flat.requires_grad_()
-    both = stack(batches)
+    both = cast(stack(batches), dtype)
     for steps in (None, answered_steps(both)) if answers_steps(model) else (None,):
         wanted = pick(both, steps)
         output = stacked(_output, flat, wanted, shared=False, steps=steps)
@@ -43,10 +58,14 @@ def assert_members_alike(model: Model, batches: list[Batch]) -> None:
             own = member(batch)[0]
             length = own.shape[1]
             own_steps = [t for t in steps or range(length) if t < length]
-            torch.testing.assert_close(output[n, :, : len(own_steps)], own[:, own_steps])
+            assert_close(output[n, :, : len(own_steps)], own[:, own_steps])
             loss = (own.sin() * batch.mask[..., None]).sum()
             parts = torch.autograd.grad(loss, list(member.parameters()), materialize_grads=True)
-            torch.testing.assert_close(grad[n], torch.cat([part.flatten() for part in parts]))
+            assert_close(grad[n], torch.cat([part.flatten() for part in parts]))
+
+
+def cast(batch: Batch, dtype: torch.dtype) -> Batch:
+    return map_batch(lambda part: part.to(dtype) if part.is_floating_point() else part, batch)
 
 
 def _output(model: Model, batch: Batch) -> torch.Tensor:

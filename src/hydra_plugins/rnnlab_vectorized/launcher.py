@@ -24,7 +24,10 @@ class VectorizedLauncher(BasicLauncher):
 
     def perform(self, orders: "Sequence[Order]", *, dry_run: bool) -> None:
         """Do the jobs, groups first."""
-        from rnnlab.sweep.grouped import do_groups
+        from rnnlab.loading import loading
+
+        with loading():
+            from rnnlab.sweep.grouped import do_groups
 
         jobs = {place: order.job for place, order in enumerate(orders)}
         done = set() if dry_run else set(do_groups(jobs, self.members))

@@ -3,22 +3,19 @@
 from rnnlab.callbacks.checkpoints import Checkpoints
 from rnnlab.callbacks.finite import Finite
 from rnnlab.callbacks.progress import Progress
-from rnnlab.callbacks.pruning import Judge, Pruned, Pruning
+from rnnlab.callbacks.pruning import Pruning
 from rnnlab.callbacks.showcase import Showcase
-from rnnlab.callbacks.signals import Signals, Stopped
+from rnnlab.callbacks.signals import Listening
 from rnnlab.callbacks.telemetry import Telemetry
 from rnnlab.callbacks.watch import Watch
 
 __all__ = [
     "Checkpoints",
     "Finite",
-    "Judge",
+    "Listening",
     "Progress",
-    "Pruned",
     "Pruning",
     "Showcase",
-    "Signals",
-    "Stopped",
     "Telemetry",
     "Watch",
 ]

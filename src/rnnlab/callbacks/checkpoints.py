@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from rnnlab import checkpoint
 from rnnlab.callbacks.finite import Finite
-from rnnlab.callbacks.signals import Signals, Stopped
+from rnnlab.stopping import Signals, Stopped
 from rnnlab.trainer import Training
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from rnnlab.errors import Diverged
 from rnnlab.module import SequenceModule
+from rnnlab.stopping import divergence
 
 _LOSS = "the training loss"
 
@@ -85,38 +86,3 @@ class Finite(L.Callback):
 def _is_quick(device: torch.device) -> bool:
     """Tell whether looking at a number makes nobody wait."""
     return device.type == "cpu"
-
-
-def divergence(
-    quantity: str,
-    value: float,
-    step: int,
-    last_loss: float,
-    *,
-    rate: float,
-    clip_norm: float | None,
-    precision: str,
-) -> str:
-    """Say what is not finite, and since when, and what to try.
-
-    Args:
-        quantity: what it is.
-        value: of it.
-        step: the update.
-        last_loss: the training loss before it.
-        rate: the learning rate now.
-        clip_norm: the largest norm of the gradient, or `None`.
-        precision: of the arithmetic.
-    """
-    clipping = (
-        "trainer.clip_norm=1.0 (now null)"
-        if clip_norm is None
-        else f"a lower trainer.clip_norm (now {clip_norm:g})"
-    )
-    ways = [f"a lower optimizer.lr (now {rate:g})", clipping]
-    if precision != "32-true":
-        ways.append(f"trainer.precision=32-true (now {precision})")
-    return (
-        f"{quantity} is {value} at update {step} (the training loss before it: {last_loss:.4g}); "
-        f"try {', '.join(ways[:-1])} or {ways[-1]}"
-    )

@@ -1,15 +1,8 @@
 """Stops a run that has no prospect."""
 
-from collections.abc import Callable, Mapping
-
 import lightning.pytorch as L
 
-Judge = Callable[[int, Mapping[str, Mapping[str, float]]], set[str]]
-"""Of updates done, and the validation scores of runs by their names, makes the names to stop."""
-
-
-class Pruned(Exception):
-    """Training was stopped, for others are better; it is saved, and can go on by hand."""
+from rnnlab.stopping import Judge
 
 
 class Pruning(L.Callback):

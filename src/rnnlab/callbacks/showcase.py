@@ -5,7 +5,7 @@ from typing import Any
 import lightning.pytorch as L
 
 from rnnlab.exhibits import exhibits
-from rnnlab.loggers import Events
+from rnnlab.file_logger import events_of
 from rnnlab.module import SequenceModule
 from rnnlab.spec import Batch
 
@@ -34,7 +34,6 @@ class Showcase(L.Callback):
         assert isinstance(pl_module, SequenceModule)
         if self._batch is None or not trainer.is_global_zero:
             return
-        for logger in trainer.loggers:
-            if isinstance(logger, Events):
-                for name, thing in exhibits(pl_module.model, pl_module.task, self._batch).items():
-                    logger.show(f"val/{name}", thing, trainer.global_step)
+        for events in events_of(trainer):
+            for name, thing in exhibits(pl_module.model, pl_module.task, self._batch).items():
+                events.show(f"val/{name}", thing, trainer.global_step)

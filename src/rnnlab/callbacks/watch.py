@@ -11,6 +11,7 @@ from torch import Tensor
 from rnnlab.analysis.glance import Glance, glance
 from rnnlab.analysis.gradients import Flow
 from rnnlab.draw import heat_map, scatter_paths
+from rnnlab.file_logger import events_of
 from rnnlab.loggers import Events
 from rnnlab.models.base import Model
 from rnnlab.module import SequenceModule
@@ -92,8 +93,8 @@ class Watch(L.Callback):
             self._looks = self._looks[1::2]
         self._last = seen
         row = {f"watch/{name}": value for name, value in scalars.items()}
-        for logger in _events(trainer):
-            logger.log_metrics(row, trainer.global_step)
+        for events in events_of(trainer):
+            events.log_metrics(row, trainer.global_step)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Draw what was seen since the last one."""
@@ -101,8 +102,8 @@ class Watch(L.Callback):
         step = trainer.global_step
         due = self.full or step >= _SELDOMER * self._drawn or step == trainer.max_steps
         if self._last is not None and due:
-            for logger in _events(trainer):
-                self._show(logger, pl_module.model, self._last, step)
+            for events in events_of(trainer):
+                self._show(events, pl_module.model, self._last, step)
             self._last, self._drawn = None, step
 
     def _show(self, events: Events, model: Model, seen: Glance, step: int) -> None:
@@ -116,11 +117,7 @@ class Watch(L.Callback):
             title = f"states of the {name}: first step light"
             events.show(f"watch/states_{name}", scatter_paths(points, title=title), step)
         for name, parameter in model.named_parameters():
-            events.experiment.add_histogram(f"watch/{name}", parameter, step)
-
-
-def _events(trainer: L.Trainer) -> list[Events]:
-    return [logger for logger in trainer.loggers if isinstance(logger, Events)]
+            events.show_histogram(f"watch/{name}", parameter, step)
 
 
 def _over_training(looks: Sequence[tuple[int, Tensor]]) -> Image.Image:

@@ -116,6 +116,7 @@ class TapsMLP(Taps):
         if not hidden_sizes:
             raise ConfigError("hidden_sizes must name at least one layer, got []: or take model=ar")
         self.output_size = hidden_sizes[-1]
+        self.activation = activation
         self.hidden = mlp(taps * input_size, hidden_sizes, activation, input_init)
 
     def transform(self, windows: Tensor) -> Tensor:

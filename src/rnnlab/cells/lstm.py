@@ -11,7 +11,7 @@ from rnnlab.checks import Positive, PositiveInt, Real
 from rnnlab.errors import ConfigError
 from rnnlab.init import InputInit, RecurrentInit, init_input, init_recurrent
 
-_SHUT = 1e4  # sigmoid(-1e4) is exactly 0 and sigmoid(1e4) exactly 1, in half precision too
+SHUT = 1e4  # sigmoid(-1e4) is exactly 0 and sigmoid(1e4) exactly 1, in half precision too
 
 
 class LSTMState(NamedTuple):
@@ -131,9 +131,14 @@ class LSTM(Cell):
         gates["output"] = torch.sigmoid(read)
         return gates, cell
 
-    def has_fast_twin(self, inputs: Tensor) -> bool:  # noqa: ARG002
-        """Torch's fused LSTM has a forget gate and no peepholes; 1.4 to 3 times as fast."""
+    @property
+    def is_common(self) -> bool:
+        """Whether it is the LSTM of torch, with a forget gate and without peepholes."""
         return self.forget_gate and self.peepholes is None
+
+    def has_fast_twin(self, inputs: Tensor) -> bool:  # noqa: ARG002
+        """Torch's own is 1.4 to 3 times as fast."""
+        return self.is_common
 
     def unroll_fast(
         self, inputs: Tensor, state: LSTMState, mask: Tensor | None
@@ -146,7 +151,7 @@ class LSTM(Cell):
         """
         input_weight: Tensor = self.input_weight
         if mask is not None:
-            block = self.bias.new_full((self.output_size, 1), _SHUT)
+            block = self.bias.new_full((self.output_size, 1), SHUT)
             nothing = torch.zeros_like(block)
             hold = torch.cat([-block, block, nothing, nothing])
             input_weight = torch.cat([input_weight, hold], dim=1)

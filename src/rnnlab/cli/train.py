@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rnnlab.cli.exits import command
 from rnnlab.errors import ConfigError, Diverged, RunLost
+from rnnlab.loading import loading
 from rnnlab.rank import is_helper
 
 if TYPE_CHECKING:
@@ -41,9 +42,10 @@ def _resume() -> None:
 
     run = Run.load(directories[0].partition("=")[2], "resume")
 
-    from rnnlab.training import is_finished, resume  # loads torch, which a mistake needn't wait for
+    with loading():  # torch, which a mistake needn't wait for
+        from rnnlab.training import resume
 
-    before = is_finished(run) and run.card["ended"]
+    before = run.is_finished and run.card["ended"]
     _tell(lambda: resume(run, words))
     if before and run.card["ended"] == before and not is_helper():
         print(
@@ -131,12 +133,15 @@ def _overrides(words: list[str]) -> list[str]:
 
 
 def _train(cfg: DictConfig, words: Mapping[str, str], *, dry_run: bool) -> None:
-    from rnnlab.training import prepare, train
-
     if dry_run:
+        from rnnlab.preparing import prepare
+
         prepare(cfg)
         print("nothing is wrong with these settings, and nothing was done")
         return
+    with loading():
+        from rnnlab.training import train
+
     _tell(lambda: train(cfg, words=words))
 
 

@@ -4,13 +4,14 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from rnnlab.data import Data
 from rnnlab.ensemble.streams import SplitError, Streams, UnlikeError
 from rnnlab.experiment import Experiment
+from rnnlab.randomness import generators
 from rnnlab.spec import Batch, Split, map_batch
 
 
@@ -33,6 +34,8 @@ class Batches:
         self._places = [places[experiment.task.seed] for experiment in experiments]
         self._makers = list(by_seed.values())
         self._lead = self._makers[0]
+        self._data = copy(self._lead.data)  # the same but for where its numbers come from
+        self._data.task = copy(self._data.task)
         self.shared = len(places) == 1
         # Rows of a finite set are picked by a seed of its own; some tasks are made by theirs.
         unlike = len({experiment.task.fingerprint() for experiment in self._makers}) > 1
@@ -73,46 +76,62 @@ class Batches:
             try:
                 return self._make_from(None, rows, make)
             except SplitError as split:
-                made = [self._make_from(streams, rows, make) for _, streams in split.parts]
-                places = [place for some, _ in split.parts for place in some]
+                parts = split.parts
+            made = [self._make_from(streams, rows, make) for _, streams in parts]
         except UnlikeError:
             self._alone = True
             return None
-        back = torch.tensor(places).argsort()
-        return map_batch(lambda part: part[back], _side_by_side(made))
+        return _side_by_side(made, [places for places, _ in parts])
 
     def _make_from(
         self, given: Streams | None, rows: int, make: Callable[[Data, int], Batch]
     ) -> Batch:
         """Make the batches `(n, B, ...)` of the members whose streams are given; `None` of all."""
+        streams = given
+
+        def begin(split: Split, index: int) -> Any:
+            nonlocal streams
+            if given is None:
+                drawn = generators([maker.task.seed for maker in self._makers], split, index)
+                streams = Streams(drawn, rows, pads=data.task.causal)
+            return streams
+
         members = len(self._makers) if given is None else len(given)
-
-        def streams(split: Split, index: int) -> Any:
-            if given is not None:
-                return given
-            return Streams([m.task.rng(split, index) for m in self._makers], rows)
-
-        data = copy(self._lead.data)
+        data = self._data
         data.batch_size = members * rows
-        data.task = copy(data.task)
-        data.task.rng = streams  # type: ignore[method-assign]
+        data.task.rng = begin  # type: ignore[method-assign]
         made = make(data, data.batch_size)
-        return map_batch(lambda part: part.unflatten(0, (members, rows)), made)
+        made = map_batch(lambda part: part.unflatten(0, (members, rows)), made)
+        lengths = None if streams is None else streams.lengths
+        return made if lengths is None else _cut(made, lengths)
 
 
 def stack(batches: Sequence[Batch]) -> Batch:
     """Put batches side by side, `(N, B, ...)`; shorter ones are padded and masked out."""
-    return _side_by_side([map_batch(lambda part: part[None], batch) for batch in batches])
+    groups = [map_batch(lambda part: part[None], batch) for batch in batches]
+    return _side_by_side(groups, [[place] for place in range(len(groups))])
 
 
-def _side_by_side(groups: Sequence[Batch]) -> Batch:
-    """Join batches of several members `(n, B, ...)`, as `stack` those of one each."""
+def _side_by_side(groups: Sequence[Batch], places: Sequence[list[int]]) -> Batch:
+    """Join batches of several members `(n, B, ...)`, whose places are given, as `stack` does."""
     if groups[0].source is not None and groups[0].source_mask is None:
         groups = [
             b._replace(source_mask=torch.ones(b.source.shape[:3], dtype=torch.bool))  # type: ignore[union-attr]
             for b in groups
         ]
-    return Batch._make(_join(parts) for parts in zip(*groups, strict=True))
+    return Batch._make(_join(parts, places) for parts in zip(*groups, strict=True))
+
+
+def _cut(batch: Batch, lengths: Sequence[int]) -> Batch:
+    """Mask what was laid out for the longest in the batches of others."""
+    own = np.array(lengths) + (batch.mask.shape[2] - max(lengths))
+    there = np.arange(batch.mask.shape[2]) < own[:, None, None]
+    return batch._replace(mask=torch.from_numpy(batch.mask.numpy() & there))
+
+
+def batched(batch: Batch, *, shared: bool) -> Batch:
+    """Give the `in_dims` of a batch for `vmap`."""
+    return Batch._make(None if shared or part is None else 0 for part in batch)
 
 
 def member(batch: Batch, n: int, *, shared: bool) -> Batch:
@@ -122,8 +141,8 @@ def member(batch: Batch, n: int, *, shared: bool) -> Batch:
 
 def answered_steps(batch: Batch) -> list[int] | None:
     """Give the steps at which any sequence of any member is answered; `None` if at all."""
-    steps = batch.mask.flatten(0, -2).any(dim=0)
-    return None if steps.all() else steps.nonzero().flatten().tolist()
+    steps = batch.mask.flatten(0, -2).numpy().any(axis=0)  # torch is slow along this axis
+    return None if steps.all() else np.flatnonzero(steps).tolist()
 
 
 def pick(batch: Batch, steps: Sequence[int] | None) -> Batch:
@@ -131,29 +150,28 @@ def pick(batch: Batch, steps: Sequence[int] | None) -> Batch:
     if steps is None:
         return batch
     dim = batch.mask.dim() - 1
-    index = torch.tensor(steps)
+    length = len(steps)
+    run = length > 0 and steps[-1] - steps[0] == length - 1
 
-    def at_steps(part: Tensor | None) -> Tensor | None:
-        return None if part is None else part.index_select(dim, index)
+    def at_steps(part: Tensor) -> Tensor:
+        if run:
+            return part.narrow(dim, steps[0], length)
+        return part.index_select(dim, torch.tensor(steps, dtype=torch.int64))
 
+    target_mask = None if batch.target_mask is None else at_steps(batch.target_mask)
     return batch._replace(
-        target=batch.target.index_select(dim, index),
-        mask=batch.mask.index_select(dim, index),
-        target_mask=at_steps(batch.target_mask),
+        target=at_steps(batch.target), mask=at_steps(batch.mask), target_mask=target_mask
     )
 
 
-def _join(parts: Sequence[Tensor | None]) -> Tensor | None:
+def _join(parts: Sequence[Tensor | None], places: Sequence[list[int]]) -> Tensor | None:
     """Join `(n, B, T, ...)` along the first axis, the shorter ones padded at the end."""
-    there = [part for part in parts if part is not None]
+    there = [part.numpy() for part in parts if part is not None]
     if not there:
         return None
-    if there[0].dim() > 2:
-        longest = max(part.shape[2] for part in there)
-        there = [
-            part
-            if part.shape[2] == longest
-            else F.pad(part, (0, 0) * (part.dim() - 3) + (0, longest - part.shape[2]))
-            for part in there
-        ]
-    return torch.cat(there)
+    longest = max((part.shape for part in there), key=lambda shape: shape[2:3])
+    joined = np.zeros((sum(map(len, places)), *longest[1:]), dtype=there[0].dtype)
+    for part, rows in zip(there, places, strict=True):
+        region: Any = (rows, *map(slice, part.shape[1:]))
+        joined[region] = part
+    return torch.from_numpy(joined)

@@ -8,6 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from rnnlab.config import target
 from rnnlab.ensemble.optimizers import STACKED
+from rnnlab.kernels import library
 from rnnlab.loggers import flat
 
 _STACKS = {
@@ -34,14 +35,16 @@ _BEGINNINGS = {
 _IGNORED = {"output_dir"}
 
 # An update of 64 runs one by one, against one of their group (64 sequences of `copy`, 40 steps, one
-# thread; Lightning's own milliseconds a run are not counted):
-#   hidden size     8    16    32    64   128
-#   Elman         9.1         5.1   2.7   1.6
-#   GRU           6.7         3.5   1.9   1.1
-#   LSTM          2.6   2.1   1.4   0.9
-#   Jordan        7.4         6.1   4.4   3.3
-_LARGEST: Mapping[str, int] = {"Elman": 128, "GRU": 128, "LSTM": 32}
+# thread; Lightning's own milliseconds a run are not counted), with the kernels and without:
+#   hidden size         8         16         32         64        128       256
+#   Elman        29.5  9.1            10.6  5.1   4.8  2.7   2.3  1.6  1.2
+#   GRU          39.0  6.7            10.0  3.5   4.5  1.9   2.2  1.1  1.3
+#   LSTM         14.9  2.6   7.1  2.1  3.9  1.4   2.2  0.9   1.4       0.9
+#   Jordan       51.9  7.4            25.4  6.1        4.4   9.2  3.3
+#   AR-FFN       21.4                 12.6                   6.5
+_LARGEST: Mapping[str, int] = {"Elman": 256, "GRU": 256, "LSTM": 128}
 """Cell -> the largest hidden size at which a group is faster; others are at all that were tried."""
+_LARGEST_WITHOUT_KERNELS: Mapping[str, int] = {"Elman": 128, "GRU": 128, "LSTM": 32}
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,7 @@ def _refusals(cfg: DictConfig) -> Iterator[str]:
 
 
 def _refusals_of_model(settings: Mapping[str, Any]) -> Iterator[str]:
+    largest = _LARGEST_WITHOUT_KERNELS if library() is None else _LARGEST
     for name, value in settings.items():
         if not name.startswith("model."):
             continue
@@ -136,8 +140,8 @@ def _refusals_of_model(settings: Mapping[str, Any]) -> Iterator[str]:
         if name.endswith("._target_") and value.rpartition(".")[2] in _LARGEST:
             cell = value.rpartition(".")[2]
             size = settings[name.replace("_target_", "hidden_size")]
-            if size > _LARGEST[cell]:
-                yield f"{cell} of hidden_size={size} is faster alone, above {_LARGEST[cell]}"
+            if size > largest[cell]:
+                yield f"{cell} of hidden_size={size} is faster alone, above {largest[cell]}"
 
 
 def _difference(own: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> str:

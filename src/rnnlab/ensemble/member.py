@@ -1,7 +1,6 @@
 """One member of a group: its run directory, its curve, its best weights and its checkpoints."""
 
 import math
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,8 @@ from torch import Tensor
 
 from rnnlab import checkpoint
 from rnnlab.csv_log import CSVLog
-from rnnlab.experiment import Experiment
-from rnnlab.loggers import Events, close
-from rnnlab.module import SequenceModule
+from rnnlab.loggers import Events
+from rnnlab.preparing import Prepared, without_compiler
 from rnnlab.resuming import Point
 from rnnlab.run import Run
 
@@ -24,12 +22,12 @@ class Member:
 
     Args:
         run: its directory.
-        experiment: what it trains.
-        module: that a run alone would train with; it knows how to make optimizer and schedule.
+        prepared: what a run alone would train with.
         at: where it goes on.
 
     Attributes:
         param_group: the settings of its own optimizer, as torch has them.
+        events: its file for TensorBoard.
         saved: what its checkpoint held, or `None` at the very beginning.
         best_score: the best value of the monitored metric.
         best_weights: the weights that scored it, and the updates before it.
@@ -40,14 +38,15 @@ class Member:
         saved_step: updates in its newest checkpoint.
     """
 
-    def __init__(self, run: Run, experiment: Experiment, module: SequenceModule, at: Point) -> None:
+    def __init__(self, run: Run, prepared: Prepared, at: Point) -> None:
         self.run = run
-        self.experiment = experiment
-        self.module = module
+        self.experiment = experiment = prepared.experiment
+        self.make_scheduler = prepared.make_scheduler
         cfg, total = experiment.cfg, experiment.training.total_steps(experiment.cfg.data.batch_size)
-        optimizer = module.make_optimizer(experiment.model.parameters())
-        module.make_scheduler(optimizer, total, cfg.mode)
-        self.param_group = optimizer.state_dict()["param_groups"][0]
+        with without_compiler():
+            optimizer = prepared.make_optimizer(experiment.model.parameters())
+            prepared.make_scheduler(optimizer, total, cfg.mode)
+            self.param_group = optimizer.state_dict()["param_groups"][0]
         self.optimizer_class = type(optimizer)
         self.total_steps = total
         self.best_score: float | None = None
@@ -66,13 +65,7 @@ class Member:
             self.spent = self.costs
             self.saved_step = at.step
         self._csv = CSVLog(run.file("metrics.csv"), at.step)
-        self._rows: list[tuple[int, float, dict[str, float]]] = []
-        self._events = Events(run.path, at.step)
-
-    @property
-    def loggers(self) -> list[Any]:
-        """Where scalars go."""
-        return [self._events, self._csv]
+        self.events = Events(run.path, at.step)
 
     @property
     def out_of_patience(self) -> bool:
@@ -82,8 +75,8 @@ class Member:
 
     def log(self, row: Mapping[str, float], step: int) -> None:
         """Keep a row of scalars; `write` brings it to the files."""
-        self._csv.log_metrics(dict(row), step)
-        self._rows.append((step, time.time(), dict(row)))
+        self._csv.log_metrics(row, step)
+        self.events.log_metrics(row, step)
 
     def validated(self, score: float, weights: Weights, step: int) -> None:
         """Keep the weights if they are the best so far."""
@@ -102,18 +95,10 @@ class Member:
 
     def write(self) -> None:
         """Bring curve, events and best weights up to date."""
-        for step, wall_time, row in self._rows:
-            for name, value in row.items():
-                self._events.experiment.add_scalar(name, value, step, wall_time)
-        self._rows.clear()
-        for logger in self.loggers:
-            logger.save()
+        self._csv.save()
+        self.events.save()
         if self.best_weights is not None:
             checkpoint.write(self.run.path / "checkpoints" / checkpoint.BEST, self.best_weights)
-
-    def close(self) -> None:
-        """Let go of the files."""
-        close(self._events)
 
     def _is_best(self, score: float) -> bool:
         """Compare; a score that is no number is better than none, and worse than any."""

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable, Sequence
+from math import isfinite
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from rnnlab.callbacks.finite import divergence
 from rnnlab.ensemble.batches import Batches, answered_steps, member, pick
+from rnnlab.ensemble.losses import losses_at_once
 from rnnlab.ensemble.member import Member
 from rnnlab.ensemble.optimizers import STACKED
 from rnnlab.ensemble.rates import Rates
@@ -18,6 +19,7 @@ from rnnlab.ensemble.stacking import Stacked
 from rnnlab.ensemble.unroll import answers_steps
 from rnnlab.models.base import Model
 from rnnlab.spec import Batch
+from rnnlab.stopping import divergence
 
 
 class Trouble(NamedTuple):
@@ -48,7 +50,7 @@ class Members:
         self.stacked = Stacked([m.experiment.model for m in members])
         self.optimizer = STACKED[lead.optimizer_class]([m.param_group for m in members])
         self.rates = Rates(
-            lead.module.make_scheduler,
+            lead.make_scheduler,
             [m.experiment.cfg.optimizer.lr for m in members],
             self.total,
             lead.experiment.cfg.mode,
@@ -69,11 +71,17 @@ class Members:
         steps = answered_steps(batch) if self._picks and not logged else None
         wanted = pick(batch, steps)
         flat = self.stacked.flat.requires_grad_()
-        losses, output = self.stacked(
-            self._answer_and_loss, flat, wanted, shared=shared, steps=steps
-        )
+        losses = output = None
+        if not logged:
+            losses = losses_at_once(
+                self.stacked, flat, self.task, wanted, shared=shared, steps=steps
+            )
+        if losses is None:
+            losses, output = self.stacked(
+                self._answer_and_loss, flat, wanted, shared=shared, steps=steps
+            )
         (grad,) = torch.autograd.grad(losses.sum(), flat)
-        losses, output = losses.detach(), output.detach()
+        losses = losses.detach()
         flat.requires_grad_(False)
         norms = grad.norm(dim=1)
         grad.mul_((self._limits / (norms + 1e-6)).clamp_(max=1.0)[:, None])
@@ -87,7 +95,8 @@ class Members:
         self._losses_added += 1
         self._last_loss = losses
         if logged:
-            self._log(output, batch, norms)
+            assert output is not None
+            self._log(output.detach(), batch, norms)
         return trouble
 
     def validate(self) -> list[Trouble]:
@@ -146,8 +155,8 @@ class Members:
 
     def _not_finite(self, quantities: dict[str, Tensor]) -> list[Trouble]:
         """Say of each member whether a number is none, as `Finite` does."""
-        if all(bool(torch.isfinite(values).all()) for values in quantities.values()):
-            return []
+        if isfinite(sum(float(values.sum()) for values in quantities.values())):
+            return []  # one that is not finite makes the sum so
         found: dict[int, str] = {}
         for name, values in quantities.items():
             for n in (~torch.isfinite(values)).nonzero().flatten().tolist():

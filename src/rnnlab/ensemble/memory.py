@@ -37,13 +37,11 @@ def bytes_of_member(cfg: DictConfig) -> int:
 
     flat = stacked.flat.requires_grad_()
     with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-        loss, output = stacked(
-            lambda model, own: (experiment.task.loss(model(own)[0], own), model(own)[0]),
-            flat,
-            batch,
-            shared=False,
+        output, gradients = stacked(  # as large as what they are of
+            lambda model, own: (model(own)[0], model(own)[0]), flat, batch, shared=False
         )
-    del loss, output
+        loss = experiment.task.loss(output[0], experiment.data.train(0))
+    del loss, output, gradients
     return sum(kept.values()) + _COPIES * flat.numel() * flat.element_size()
 
 

@@ -9,11 +9,13 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import Any, ClassVar, Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, optim
 
 Settings = Mapping[str, Any]
-Number = float | Tensor
+Numbers = float | NDArray[np.float64]
 """One for all members, or `(N, 1)`."""
 
 
@@ -37,6 +39,7 @@ class StackedOptimizer(ABC):
         self.settings = list(settings)
         self.states: dict[str, Tensor] = {}
         self.step = 0
+        self._known: dict[tuple[str, int | None], Numbers] = {}
 
     @torch.no_grad()
     def update(self, flat: Tensor, grad: Tensor, rates: Sequence[float]) -> None:
@@ -50,10 +53,10 @@ class StackedOptimizer(ABC):
         if not self.states:
             self.states = {name: torch.zeros_like(flat) for name in self.names}
         self.step += 1
-        self._update(flat, grad, list(rates))
+        self._update(flat, grad, _numbers(rates))
 
     @abstractmethod
-    def _update(self, flat: Tensor, grad: Tensor, rates: list[float]) -> None: ...
+    def _update(self, flat: Tensor, grad: Tensor, rates: Numbers) -> None: ...
 
     def copy(self) -> Self:
         """Give another that stays as this one is now."""
@@ -64,6 +67,7 @@ class StackedOptimizer(ABC):
     def keep(self, members: Sequence[int]) -> None:
         """Go on with some of the members alone."""
         self.settings = [self.settings[n] for n in members]
+        self._known = {}
         self.states = {name: value[list(members)] for name, value in self.states.items()}
 
     def state_of(self, n: int) -> dict[str, Tensor]:
@@ -84,20 +88,25 @@ class StackedOptimizer(ABC):
             name: torch.stack([state.get(name, nothing) for state in states]) for name in self.names
         }
 
-    def _each(self, name: str) -> Number:
-        return self._spread([member[name] for member in self.settings])
+    def _each(self, name: str, place: int | None = None) -> Numbers:
+        """Give a setting, or what stands at a place of it, of all members."""
+        if (name, place) not in self._known:
+            values = [member[name] for member in self.settings]
+            self._known[name, place] = _numbers(
+                values if place is None else [value[place] for value in values]
+            )
+        return self._known[name, place]
 
-    def _spread(self, values: Sequence[float]) -> Number:
-        """Give the one value that all members have, or each its own."""
-        if all(value == values[0] for value in values):
-            return float(values[0])
-        dtype = self.states[self.names[0]].dtype
-        return torch.tensor([float(value) for value in values], dtype=dtype)[:, None]
+    def _fit(self, numbers: Numbers) -> float | Tensor:
+        """Give numbers as the states can be multiplied by."""
+        if isinstance(numbers, float):
+            return numbers
+        return torch.as_tensor(numbers, dtype=self.states[self.names[0]].dtype)
 
     def _decayed(self, flat: Tensor, grad: Tensor) -> Tensor:
         """Add the gradient of weight decay."""
         decay = self._each("weight_decay")
-        return grad if isinstance(decay, float) and decay == 0 else grad + decay * flat
+        return grad if isinstance(decay, float) and decay == 0 else grad + self._fit(decay) * flat
 
 
 class Adam(StackedOptimizer):
@@ -105,22 +114,21 @@ class Adam(StackedOptimizer):
 
     names = ("exp_avg", "exp_avg_sq")
 
-    def _update(self, flat: Tensor, grad: Tensor, rates: list[float]) -> None:
+    def _update(self, flat: Tensor, grad: Tensor, rates: Numbers) -> None:
         mean, square = self.states["exp_avg"], self.states["exp_avg_sq"]
-        betas = [[float(beta) for beta in member["betas"]] for member in self.settings]
-        first, second = (self._spread([pair[i] for pair in betas]) for i in (0, 1))
+        first, second = self._each("betas", 0), self._each("betas", 1)
         if self.settings[0]["decoupled_weight_decay"]:
-            decays = [m["weight_decay"] for m in self.settings]
-            flat *= self._spread([1 - r * d for r, d in zip(rates, decays, strict=True)])
+            flat *= self._fit(1 - rates * self._each("weight_decay"))
         else:
             grad = self._decayed(flat, grad)
-        mean.lerp_(grad, 1 - first)
-        square.mul_(second).add_(grad.square().mul_(1 - second))
-        roots = self._spread([(1 - pair[1] ** self.step) ** 0.5 for pair in betas])
-        sizes = self._spread(
-            [r / (1 - p[0] ** self.step) for r, p in zip(rates, betas, strict=True)]
+        mean.lerp_(grad, self._fit(1 - first))
+        square.lerp_(grad.square(), self._fit(1 - second))
+        # Both corrections of bias are in the step's size, so that each costs no pass of its own.
+        root = (1 - second**self.step) ** 0.5
+        step = square.sqrt().add_(self._fit(self._each("eps") * root))
+        flat -= torch.div(mean, step, out=step).mul_(
+            self._fit(rates * root / (1 - first**self.step))
         )
-        flat -= sizes * mean / (square.sqrt().div_(roots).add_(self._each("eps")))
 
 
 class SGD(StackedOptimizer):
@@ -129,12 +137,12 @@ class SGD(StackedOptimizer):
     names = ("momentum_buffer",)
     counts_updates = False
 
-    def _update(self, flat: Tensor, grad: Tensor, rates: list[float]) -> None:
+    def _update(self, flat: Tensor, grad: Tensor, rates: Numbers) -> None:
         grad = self._decayed(flat, grad)
-        momentum, buffer = self._each("momentum"), self.states["momentum_buffer"]
+        momentum, buffer = self._fit(self._each("momentum")), self.states["momentum_buffer"]
         buffer.mul_(momentum).add_(grad)
         ahead = grad + momentum * buffer if self.settings[0]["nesterov"] else buffer
-        flat -= self._spread(rates) * ahead
+        flat -= self._fit(rates) * ahead
 
     def _has(self, name: str, n: int) -> bool:  # noqa: ARG002
         return bool(self.settings[n]["momentum"])
@@ -145,16 +153,23 @@ class RMSprop(StackedOptimizer):
 
     names = ("square_avg", "momentum_buffer")
 
-    def _update(self, flat: Tensor, grad: Tensor, rates: list[float]) -> None:
+    def _update(self, flat: Tensor, grad: Tensor, rates: Numbers) -> None:
         grad = self._decayed(flat, grad)
-        alpha, square = self._each("alpha"), self.states["square_avg"]
-        square.mul_(alpha).add_(grad.square().mul_(1 - alpha))
-        buffer = self.states["momentum_buffer"]
-        buffer.mul_(self._each("momentum")).add_(grad / square.sqrt().add_(self._each("eps")))
-        flat -= self._spread(rates) * buffer
+        square, buffer = self.states["square_avg"], self.states["momentum_buffer"]
+        square.lerp_(grad.square(), self._fit(1 - self._each("alpha")))
+        step = square.sqrt().add_(self._fit(self._each("eps")))
+        buffer.mul_(self._fit(self._each("momentum"))).add_(torch.div(grad, step, out=step))
+        flat -= self._fit(rates) * buffer
 
     def _has(self, name: str, n: int) -> bool:
         return name != "momentum_buffer" or bool(self.settings[n]["momentum"])
+
+
+def _numbers(values: Sequence[float]) -> Numbers:
+    """Give the one value that all members have, or each its own."""
+    if values.count(values[0]) == len(values):
+        return float(values[0])
+    return np.array(values, dtype=np.float64)[:, None]
 
 
 STACKED: dict[type[optim.Optimizer], type[StackedOptimizer]] = {

@@ -1,13 +1,14 @@
 """The learning rate of each member over its run."""
 
 from collections.abc import Sequence
+from inspect import unwrap
 from typing import Any
 
 import torch
-from torch.optim import SGD
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
-from rnnlab.module import MakeScheduler
+from rnnlab.schedulers import MakeScheduler
 
 
 class Rates:
@@ -27,10 +28,10 @@ class Rates:
         self, make: MakeScheduler, initial: Sequence[float], total_steps: int, mode: str
     ) -> None:
         self._initial = [float(rate) for rate in initial]
-        self._lead = make(_nothing(1.0), total_steps, mode)
+        self._lead = make(_Nothing(1.0), total_steps, mode)
         self.per_validation = isinstance(self._lead, ReduceLROnPlateau)
         self._own = (
-            [make(_nothing(rate), total_steps, mode) for rate in self._initial]
+            [make(_Nothing(rate), total_steps, mode) for rate in self._initial]
             if self.per_validation
             else []
         )
@@ -82,8 +83,20 @@ class Rates:
         self._lead.optimizer.param_groups[0]["lr"] = factor
 
 
-def _nothing(rate: float) -> SGD:
-    return SGD([torch.nn.Parameter(torch.zeros(0))], lr=rate)
+class _Nothing(Optimizer):
+    """An optimizer of nothing, whose rate a schedule sets.
+
+    Args:
+        rate: at the beginning.
+    """
+
+    add_param_group = unwrap(Optimizer.add_param_group)  # see `without_compiler`
+
+    def __init__(self, rate: float) -> None:
+        super().__init__([torch.nn.Parameter(torch.zeros(0))], {"lr": rate})
+
+    def step(self, closure: Any = None) -> Any:
+        """Do nothing: schedules ask that it is done."""
 
 
 def _rate(schedule: Any) -> float:

@@ -23,10 +23,12 @@ class Kind(ABC):
     """What a cell does with the sums that reach it; every tensor is `(N, B, H)`.
 
     Attributes:
+        name: what the kernels call it.
         recurs: which of the sums read the hidden state.
         keeps: how many tensors of a step `back` needs beside the states.
     """
 
+    name: str
     recurs: ClassVar[tuple[int, ...]]
     keeps: ClassVar[int]
 
@@ -70,7 +72,7 @@ class Plain(Kind):
     keeps = 0
 
     def __init__(self, activation: str) -> None:
-        self.activation = activation
+        self.name = self.activation = activation
 
     def step(self, sums: Parts, before: Parts, after: Parts, kept: Parts) -> None:  # noqa: ARG002
         """Squash."""
@@ -95,6 +97,7 @@ class Gated(Kind):
     The sums are a_r, a_z, u_n and x_n.
     """
 
+    name = "gated"
     recurs = (0, 1, 2)
     keeps = 4
 
@@ -128,6 +131,7 @@ class Gated(Kind):
 class LongShort(Kind):
     """i, f, g, o = sigmoid, sigmoid, tanh, sigmoid of a; c = f c + i g; h = o tanh(c): an LSTM."""
 
+    name = "long_short"
     recurs = (0, 1, 2, 3)
     keeps = 5
 

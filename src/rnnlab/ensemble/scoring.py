@@ -1,14 +1,17 @@
 """Scores of N members over a split, all in one pass."""
 
 from collections.abc import Sequence
+from copy import copy
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rnnlab.ensemble.batches import Batches, member
+from rnnlab.ensemble.batches import Batches, answered_steps, batched, member, pick
 from rnnlab.ensemble.stacking import Stacked
+from rnnlab.ensemble.unroll import answers_steps
 from rnnlab.experiment import Experiment
 from rnnlab.generate import free_run, reads_answers
 from rnnlab.models.base import Model
@@ -44,13 +47,17 @@ def score(
     batches, tasks = Batches(experiments), [experiment.task for experiment in experiments]
     free = tasks[0].scores_free_run and reads_answers(stacked.model)
     scorers = {"": _Scorers(tasks)} | ({"free_": _Scorers(tasks)} if free else {})
+    picks = tasks[0].stepwise and answers_steps(stacked.model)
     stacked.model.eval()
     for index, size in batches.held_out(split):
         batch = batches.sample(split, index, size)
-        for prefix, answer in (("", forward), ("free_", free_run)):
-            if prefix in scorers:
-                output = stacked(answer, flat, batch, shared=batches.shared)
-                scorers[prefix].update(output, batch, shared=batches.shared)
+        if free:
+            output = stacked(free_run, flat, batch, shared=batches.shared)
+            scorers["free_"].update(output, batch, shared=batches.shared)
+        steps = answered_steps(batch) if picks else None
+        wanted = pick(batch, steps)
+        output = stacked(forward, flat, wanted, shared=batches.shared, steps=steps)
+        scorers[""].update(output, wanted, shared=batches.shared)
     stacked.model.train()
     found = {prefix: scorer.compute() for prefix, scorer in scorers.items()}
     honest = scorers["free_" if free else ""].breakdowns()
@@ -137,18 +144,14 @@ def metrics(task: Task, output: Tensor, batch: Batch, *, shared: bool) -> dict[s
 
     `None` where the task's way of scoring has no stacked form: it picks by a mask, say.
     """
-    names = [name for name, part in zip(Batch._fields, batch, strict=True) if part is not None]
-    nothing = dict.fromkeys(Batch._fields)
 
-    def one(output: Tensor, *parts: Tensor) -> Any:
-        own = Batch(**{**nothing, **dict(zip(names, parts, strict=True))})  # type: ignore[arg-type]
-        return {name: tuple(mean) for name, mean in task.metrics(output, own).items()}
+    def one(output: Tensor, batch: Batch) -> Any:
+        return {name: tuple(mean) for name, mean in fast.metrics(output, batch).items()}
 
-    parts = [part for part in batch if part is not None]
+    fast = copy(task)
+    fast.loss = partial(loss, task)  # type: ignore[method-assign]
     try:
-        found = torch.func.vmap(one, in_dims=(0, *(None if shared else 0,) * len(parts)))(
-            output, *parts
-        )
+        found = torch.func.vmap(one, in_dims=(0, batched(batch, shared=shared)))(output, batch)
     except RuntimeError:
         return None
     return {name: Mean(value, weight) for name, (value, weight) in found.items()}

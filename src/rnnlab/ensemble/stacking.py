@@ -1,13 +1,15 @@
 """N models of one shape as one: their parameters stacked along N, one call for all of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, vmap
+from torch.func import vmap
 
+from rnnlab.ensemble.batches import batched
 from rnnlab.ensemble.unroll import unrolling_members
 from rnnlab.models.base import Model
 from rnnlab.spec import Batch
@@ -24,18 +26,18 @@ class Stacked:
 
     Attributes:
         flat: `(N, P)`, all parameters of each member side by side.
+        model: a model of their shape; its own values mean nothing.
     """
 
     def __init__(self, models: Sequence[Model]) -> None:
-        self._within = _Within(deepcopy(models[0]))
+        self.model = deepcopy(models[0])
         self._shapes = {name: p.shape for name, p in models[0].named_parameters()}
+        self._places: list[tuple[dict[str, Any], str]] = [
+            (self.model.get_submodule(module)._parameters, parameter)
+            for module, _, parameter in (name.rpartition(".") for name in self._shapes)
+        ]
         self._sizes = [shape.numel() for shape in self._shapes.values()]
         self.flat = torch.stack([row(model) for model in models])
-
-    @property
-    def model(self) -> Model:
-        """A model of their shape; its own values mean nothing."""
-        return self._within.model
 
     def __call__(
         self,
@@ -55,18 +57,15 @@ class Stacked:
             shared: whether it is.
             steps: the only steps whose outputs are wanted; `None` for all.
         """
-        names = [name for name, part in zip(Batch._fields, batch, strict=True) if part is not None]
-        nothing = dict.fromkeys(Batch._fields)
 
-        def one(parameters: dict[str, Tensor], *parts: Tensor) -> Any:
-            own = Batch(**{**nothing, **dict(zip(names, parts, strict=True))})  # type: ignore[arg-type]
-            return functional_call(self._within, parameters, (function, own))
+        def one(batch: Batch, *parameters: Tensor) -> Any:
+            with self._lent(parameters):
+                return function(self.model, batch)
 
-        parts = [part for part in batch if part is not None]
-        in_dims = (0, *(None if shared else 0,) * len(parts))
-        parameters = {f"model.{name}": value for name, value in self.split(flat).items()}
+        parameters = self.split(flat).values()
+        in_dims = (batched(batch, shared=shared), *(0 for _ in parameters))
         with unrolling_members(self.model, steps):
-            return vmap(one, in_dims=in_dims)(parameters, *parts)
+            return vmap(one, in_dims=in_dims)(batch, *parameters)
 
     def split(self, flat: Tensor) -> dict[str, Tensor]:
         """Cut `(..., P)` into the parameters by name, each `(..., *shape)`."""
@@ -76,18 +75,19 @@ class Stacked:
             for part, (name, shape) in zip(parts, self._shapes.items(), strict=True)
         }
 
+    @contextmanager
+    def _lent(self, parameters: Sequence[Tensor]) -> Iterator[None]:
+        """Put tensors in the place of the model's parameters, as `functional_call` slowly does."""
+        own = [holder[name] for holder, name in self._places]
+        try:
+            for (holder, name), value in zip(self._places, parameters, strict=True):
+                holder[name] = value
+            yield
+        finally:
+            for (holder, name), value in zip(self._places, own, strict=True):
+                holder[name] = value
+
 
 def row(model: nn.Module) -> Tensor:
     """Give all parameters of a model side by side, `(P,)`."""
     return torch.cat([p.detach().flatten() for p in model.parameters()])
-
-
-class _Within(nn.Module):
-    """Lets `functional_call` call any function of a model, not only its forward."""
-
-    def __init__(self, model: Model) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, function: Callable[[Model, Batch], Any], batch: Batch) -> Any:
-        return function(self.model, batch)

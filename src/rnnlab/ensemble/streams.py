@@ -1,10 +1,13 @@
 """The random streams of N members side by side: a task lays out all their batches at once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+Draw = Callable[..., NDArray[Any]]
 
 
 class UnlikeError(Exception):
@@ -26,12 +29,18 @@ class Streams:
     """N generators in the place of one, for a batch of N times as many rows.
 
     A draw whose first axis is these rows takes each member's share from its own generator, as it
-    would be taken alone. A single number must come out the same for all members.
+    would be taken alone. A single number must come out the same for all members, but one may be
+    the length of their sequences where shorter ones can be padded: the longest is given then, and
+    draws of as many columns have zeros after a member's own.
 
     Args:
         generators: one a member.
         rows: of each member's batch.
         told: numbers that were drawn from them before, and are to be given first.
+        pads: whether the first single number is such a length.
+
+    Attributes:
+        lengths: of each member, where they differ.
 
     Raises:
         SplitError: at a number that doesn't.
@@ -39,11 +48,18 @@ class Streams:
     """
 
     def __init__(
-        self, generators: Sequence[np.random.Generator], rows: int, told: Sequence[Any] = ()
+        self,
+        generators: Sequence[np.random.Generator],
+        rows: int,
+        told: Sequence[Any] = (),
+        *,
+        pads: bool = False,
     ) -> None:
+        self.lengths: list[int] | None = None
         self._generators = generators
         self._rows = rows
         self._told = list(told)
+        self._pads = pads
         self._numbers: list[Any] | None = []  # so far; `None` once rows were drawn
 
     def __len__(self) -> int:
@@ -82,21 +98,38 @@ class Streams:
         ways = [getattr(generator, name) for generator in self._generators]
         if shape and shape[0] == len(ways) * self._rows:
             self._numbers = None
-            own = (self._rows, *shape[1:])
-            return np.concatenate([way(*bounds, size=own, **options) for way in ways])
+            return self._rows_of([partial(way, *bounds, **options) for way in ways], shape[1:])
         if shape:
             raise UnlikeError(f"a draw of {shape} has not one part a row")
         told = [self._told.pop(0)] if self._told else None
         values = told or [way(*bounds, **options) for way in ways]
         if len(set(values)) > 1:
-            self._split(values)
+            if not (self._pads and self._numbers == []):
+                self._split(values)
+            self.lengths = values
+            values = [max(values)]
         if self._numbers is not None:
             self._numbers.append(values[0])
         return values[0]
 
+    def _rows_of(self, ways: Sequence[Draw], shape: tuple[int, ...]) -> NDArray[Any]:
+        """Draw rows of that shape, and of each member's own length where it is one of them."""
+        if self.lengths is None:
+            return np.concatenate([way(size=(self._rows, *shape)) for way in ways])
+        if shape[:1] != (max(self.lengths),):
+            raise UnlikeError("rows that have not one column a step")
+        parts = [
+            way(size=(self._rows, length, *shape[1:]))
+            for way, length in zip(ways, self.lengths, strict=True)
+        ]
+        drawn = np.zeros((len(parts), self._rows, *shape), dtype=parts[0].dtype)
+        for place, part in zip(drawn, parts, strict=True):
+            place[:, : part.shape[1]] = part
+        return drawn.reshape(-1, *shape)
+
     def _split(self, values: Sequence[Any]) -> None:
-        if self._numbers is None:
-            raise UnlikeError("members drew different numbers after rows")
+        if self._numbers is None or self.lengths is not None:
+            raise UnlikeError("members drew different numbers after rows or lengths")
         parts: dict[Any, list[int]] = {}
         for place, value in enumerate(values):
             parts.setdefault(value, []).append(place)

@@ -3,12 +3,11 @@
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from omegaconf import DictConfig
 
 from rnnlab import checkpoint, resuming
-from rnnlab.callbacks import Judge, Signals, Stopped
 from rnnlab.ensemble.member import Member
 from rnnlab.ensemble.members import Members, Trouble
 from rnnlab.ensemble.memory import keep_freed_blocks, members_that_fit
@@ -17,8 +16,9 @@ from rnnlab.ensemble.snapshot import Snapshot
 from rnnlab.ensemble.stacking import Stacked
 from rnnlab.errors import INTERRUPTED, TERMINATED, Interrupted
 from rnnlab.outcome import Scores, write_outcome
+from rnnlab.preparing import facts, prepare
 from rnnlab.run import Run
-from rnnlab.training import facts, is_finished, prepare
+from rnnlab.stopping import Judge, Signals, Stopped
 
 
 class Ended(NamedTuple):
@@ -57,7 +57,7 @@ def train_group(
             locks.enter_context(run.locked())
         at_step: dict[int, list[int]] = {}
         for n, run in enumerate(runs):
-            if is_finished(run):
+            if run.is_finished:
                 ended[n] = Ended("finished", None)
             else:
                 at_step.setdefault(resuming.point(run).step, []).append(n)
@@ -73,11 +73,11 @@ def train_group(
 def _open(run: Run, cfg: DictConfig) -> Member:
     at = resuming.point(run)
     resuming.check_changes(cfg, at)
-    experiment, module, _ = prepare(cfg, at)
+    prepared = prepare(cfg, at)
     if at.file is not None:
-        run.check_fingerprint(experiment.task)
+        run.check_fingerprint(prepared.experiment.task)
         run.reopen(cfg)
-    return Member(run, experiment, module, at)
+    return Member(run, prepared, at)
 
 
 class _Session:
@@ -103,10 +103,9 @@ class _Session:
         Raises:
             Interrupted: training was told to stop.
         """
-        nobody: Any = None
         for m in self.members:
             m.run.begin(self.group.step, {**facts(m.experiment, "cpu"), "group": len(self.members)})
-        self.signals.on_train_start(nobody, nobody)
+        self.signals.listen()
         status = "failed"
         try:
             self._fit()
@@ -125,11 +124,10 @@ class _Session:
                 TERMINATED if terminated else INTERRUPTED,
             ) from error
         finally:
-            self.signals.on_train_end(nobody, nobody)
+            self.signals.leave()
             for m in self.members:
                 if id(m) not in self.ended:
                     self._end(m, status, None)
-                m.close()
         return [self.ended[id(m)] for m in self.members]
 
     def _fit(self) -> None:
@@ -218,7 +216,7 @@ class _Session:
         val, test = (score(models, models.flat, experiments, s) for s in ("val", "test"))
         for m, on_val, on_test in zip(self.trained, val, test, strict=True):
             scores = Scores(on_val.values, on_test.values, on_test.breakdown)
-            write_outcome(m.run, m.experiment, scores, m.saved_step, m.loggers)
+            write_outcome(m.run, m.experiment, scores, m.saved_step, m.events)
             self._end(m, "finished", None)
 
     def _end(self, m: Member, status: str, error: str | None) -> None:

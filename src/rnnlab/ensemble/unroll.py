@@ -1,23 +1,22 @@
 """How a cell unrolls N members at once: the one place to put a faster way.
 
 Under `vmap` the loop over steps would be one small operation after another, with the overhead of
-`vmap` and of autograd on each. Where `UNROLLS` has a way for a kind of cell, that one is taken
-instead: a function that is called with one member's view of things, as `Cell.unroll` is, and that
-does the work for all in operations with a vmap rule of their own (`scans`).
+`vmap` and of autograd on each. Cells that `nets` knows, and those in `UNROLLS`, go another way: it
+is called with one member's view of things, as `Cell.unroll` is, and does the work for all in
+operations with a vmap rule of their own (`fused`, or `scans` where there are no kernels).
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
 
 from rnnlab.cells import (
-    GRU,
     LSTM,
     Cell,
-    Elman,
     Jordan,
     JordanState,
     LSTMState,
@@ -28,13 +27,14 @@ from rnnlab.cells import (
     unroll_loop,
 )
 from rnnlab.cells.base import last_real
-from rnnlab.cells.lstm import _SHUT
+from rnnlab.ensemble.fused import FusedScan, Net, has_kernels
 from rnnlab.ensemble.jordan import JordanScan, Settings
-from rnnlab.ensemble.scans import Gated, Kind, LongShort, Plain, Scan
+from rnnlab.ensemble.nets import kind_of, net_of, way_of
+from rnnlab.ensemble.scans import Kind, Scan
 from rnnlab.models.base import Model
-from rnnlab.models.stream import Stream
+from rnnlab.models.stream import Embed, Stream
 from rnnlab.spec import Tokens
-from rnnlab.state import State
+from rnnlab.state import State, leaves
 
 Unroll = Callable[
     [Cell, Tensor, State, Tensor | None, Sequence[int] | None], tuple[Tensor, State] | None
@@ -53,24 +53,25 @@ def unrolling_members(model: Model, steps: Sequence[int] | None) -> Iterator[Non
         steps: the steps whose outputs are wanted, of a model for which `answers_steps` is true.
     """
     cells = [c for c in model.modules() if isinstance(c, Cell) and not isinstance(c, Stack)]
-    layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
     top = model.cell.layers[-1] if isinstance(model, Stream) else None
+    # An instance's own attribute stands before its class's method.
+    own: list[tuple[nn.Module, str, Any]] = [
+        *((c, "unroll", partial(_unroll, c, steps if c is top else None)) for c in cells),
+        *((m, "forward", partial(_forward, m)) for m in model.modules() if type(m) is nn.Linear),
+    ]
+    if answers_steps(model) and model.embed.one_hot:
+        own.append((model.embed, "forward", partial(_ids_over_time, model.embed)))
     with readable(model):
-        # An instance's own attribute stands before its class's method.
-        for cell in cells:
-            cell.unroll = partial(_unroll, cell, steps if cell is top else None)  # type: ignore[method-assign]
-        for layer in layers:
-            layer.forward = partial(_forward, layer)  # type: ignore[method-assign]
+        for module, name, function in own:
+            setattr(module, name, function)
         try:
             yield
         finally:
-            for cell in cells:
-                del cell.unroll
-            for layer in layers:
-                del layer.forward
+            for module, name, _ in own:
+                delattr(module, name)
 
 
-def answers_steps(model: Model) -> bool:
+def answers_steps(model: Model) -> TypeGuard[Stream]:
     """Tell whether outputs at some steps alone can be had: the readout is then spared the rest."""
     return isinstance(model, Stream) and model.horizon is None and not model.taught
 
@@ -82,12 +83,53 @@ def _unroll(
     state: State,
     mask: Tensor | None = None,
 ) -> tuple[Tensor, State]:
-    way = UNROLLS.get(type(cell))
-    found = way(cell, inputs, state, mask, steps) if way else None
+    found = _scan(cell, inputs, state, mask, steps)
+    if found is None:
+        inputs = _vectors(inputs, cell.input_size, leaves(state)[0])
+        way = UNROLLS.get(type(cell))
+        found = way(cell, inputs, state, mask, steps) if way else None
     if found is None:
         outputs, state = unroll_loop(cell, inputs, state, mask)
         return (outputs if steps is None else outputs[:, list(steps)]), state
     return found
+
+
+def _ids_over_time(embed: Embed, inputs: Tensor) -> Tensor:
+    """Leave tokens as they are, where one-hot vectors would be read; single steps are turned."""
+    return inputs if inputs.dim() == 2 else Embed.forward(embed, inputs)
+
+
+def _vectors(inputs: Tensor, size: int, like: Tensor) -> Tensor:
+    """Give one-hot vectors `(B, T, I)` in place of ids `(B, T)`."""
+    if inputs.is_floating_point():
+        return inputs
+    return (inputs[..., None] == torch.arange(size)).to(like.dtype)
+
+
+def _scan(
+    cell: Cell, inputs: Tensor, state: State, mask: Tensor | None, steps: Sequence[int] | None
+) -> tuple[Tensor, State] | None:
+    kind, way = kind_of(cell), way_of(cell)
+    if kind is None:
+        return None
+    net = net_of(cell, inputs, state, mask)
+    wanted = range(inputs.shape[1]) if steps is None else steps
+    if has_kernels(net):
+        outputs, memory = FusedScan.apply(way, wanted, *net)
+    else:
+        outputs, memory, *_ = Scan.apply(kind, steps, *_plain(kind, net))
+        outputs = outputs.transpose(0, 1)
+    hidden = last_real(outputs, mask, net.hidden)
+    return outputs, LSTMState(hidden, memory) if isinstance(cell, LSTM) else hidden
+
+
+def _plain(kind: Kind, net: Net) -> tuple[Tensor, ...]:
+    """Give what `Scan` takes."""
+    size = net.hidden.shape[1]
+    recur, read = net.weight[list(kind.recurs), :, :size], net.weight[:, :, size:]
+    vectors = _by_step(_vectors(net.inputs, read.shape[2], read))
+    read = torch.cat([read, net.bias[..., None]], dim=2)
+    return read.transpose(1, 2), recur.transpose(1, 2), net.hidden, net.cell, vectors
 
 
 def _taps(
@@ -107,51 +149,6 @@ def _taps(
         return outputs, padded[:, padded.shape[1] - taps + 1 :].flip(1)
     held = last_real(windows[:, :, : taps - 1].flatten(2), mask, state.flatten(1))
     return outputs, held.view_as(state)
-
-
-def _elman(
-    cell: Cell, inputs: Tensor, state: Tensor, mask: Tensor | None, steps: Sequence[int] | None
-) -> tuple[Tensor, Tensor]:
-    assert isinstance(cell, Elman)
-    read = torch.cat([cell.input_weight, cell.bias[:, None]], dim=1)
-    recurrent = cell.recurrent_weight
-    outputs, _ = _scan(
-        Plain(cell.activation), inputs, state, state[:, :0], [read], [recurrent], steps
-    )
-    return outputs, last_real(outputs, mask, state)
-
-
-def _gru(
-    cell: Cell, inputs: Tensor, state: Tensor, mask: Tensor | None, steps: Sequence[int] | None
-) -> tuple[Tensor, Tensor]:
-    assert isinstance(cell, GRU)
-    read = torch.cat([cell.input_weight, cell.bias[:, None]], dim=1)
-    reset, update, candidate = read.chunk(3)
-    inner = torch.cat([torch.zeros_like(candidate[:, 1:]), cell.candidate_bias[:, None]], dim=1)
-    reads = [reset, update, inner, candidate]
-    recurrent = cell.recurrent_weight.chunk(3)
-    outputs, _ = _scan(Gated(), inputs, state, state[:, :0], reads, recurrent, steps)
-    return outputs, last_real(outputs, mask, state)
-
-
-def _lstm(
-    cell: Cell, inputs: Tensor, state: State, mask: Tensor | None, steps: Sequence[int] | None
-) -> tuple[Tensor, LSTMState] | None:
-    """As `LSTM.unroll_fast`, whose way to hold the memory cell on padding it shares."""
-    assert isinstance(cell, LSTM)
-    if not cell.has_fast_twin(inputs):
-        return None
-    read: Tensor = cell.input_weight
-    if mask is not None:
-        block = torch.full_like(read[: cell.output_size, :1], _SHUT)
-        nothing = torch.zeros_like(block)
-        read = torch.cat([read, torch.cat([-block, block, nothing, nothing])], dim=1)
-        inputs = torch.cat([inputs, (~mask)[..., None].to(inputs.dtype)], dim=2)
-    reads = torch.cat([read, cell.bias[:, None]], dim=1).chunk(4)
-    recurrent = cell.recurrent_weight.chunk(4)
-    hidden, memory = state.hidden, state.cell
-    outputs, memory = _scan(LongShort(), inputs, hidden, memory, reads, recurrent, steps)
-    return outputs, LSTMState(last_real(outputs, mask, state.hidden), memory)
 
 
 def _jordan(
@@ -179,31 +176,6 @@ def _jordan(
     return answers.transpose(0, 1), JordanState(context, output)
 
 
-def _scan(
-    kind: Kind,
-    inputs: Tensor,
-    hidden: Tensor,
-    cell: Tensor,
-    reads: Sequence[Tensor],
-    recurrent: Sequence[Tensor],
-    steps: Sequence[int] | None,
-) -> tuple[Tensor, Tensor]:
-    """Unroll: `(B, T, I)` -> `(B, S, H)`, and the last memory cell.
-
-    Args:
-        kind: what a step does.
-        inputs: `(B, T, I)`.
-        hidden: `(B, H)`.
-        cell: `(B, H)`, or `(B, 0)`.
-        reads: `(H, I + 1)`, the weights of the inputs and the bias, of each sum.
-        recurrent: `(H, H)`, the weights of the hidden state, of each sum that reads it.
-        steps: those wanted.
-    """
-    read, recur = (torch.stack([part.t() for part in parts]) for parts in (reads, recurrent))
-    outputs, memory, *_ = Scan.apply(kind, steps, read, recur, hidden, cell, _by_step(inputs))
-    return outputs.transpose(0, 1), memory
-
-
 def _by_step(inputs: Tensor) -> Tensor:
     """Put time first, and the 1 of the bias at the end: `(B, T, I)` -> `(T, B, I + 1)`."""
     by_step = inputs.transpose(0, 1)
@@ -221,10 +193,7 @@ def _linear(features: Tensor, weight: Tensor) -> Tensor:
 
 
 UNROLLS: dict[type[Cell], Unroll] = {
-    Elman: _elman,
-    GRU: _gru,
     Jordan: _jordan,
-    LSTM: _lstm,
     Taps: _taps,
     TapsMLP: _taps,
 }

@@ -156,11 +156,16 @@ class Embed(nn.Module):
     Args:
         port: tokens or reals.
         embedding_size: size of a token's learned vector; `None` is one-hot. Reals have none.
+
+    Attributes:
+        size: of what it gives.
+        one_hot: whether that is a 1 at the token's place.
     """
 
     def __init__(self, port: Tokens | Reals, embedding_size: int | None) -> None:
         super().__init__()
         self.tokens = isinstance(port, Tokens)
+        self.one_hot = self.tokens and not embedding_size
         if embedding_size and not self.tokens:
             raise ConfigError(
                 f"embedding_size must be null where inputs are numbers, got {embedding_size}"
@@ -168,7 +173,7 @@ class Embed(nn.Module):
         self.size = embedding_size if self.tokens and embedding_size else port.size
         if self.tokens and embedding_size:
             self.weight = nn.Parameter(torch.randn(port.size, embedding_size))
-        elif self.tokens:
+        elif self.one_hot:
             self.register_buffer("weight", torch.eye(port.size), persistent=False)
 
     def forward(self, inputs: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """Configs of a sweep's many jobs: what they choose alike is composed once."""
 
+import pickle
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
@@ -39,7 +40,7 @@ class Composer:
 
     def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
         self._loader, self._master = loader, master
-        self._found: dict[tuple[str, ...], Composed] = {}
+        self._found: dict[tuple[str, ...], _Found] = {}
         self._is_group: dict[str, bool] = {}
         self._parse = cache(parse)  # of grid's words most are the same from job to job
 
@@ -54,7 +55,7 @@ class Composer:
         if choosing not in self._found:
             self._found[choosing] = self._compose(choosing)
         found = self._found[choosing]
-        cfg = found.cfg.copy()
+        cfg = pickle.loads(found.pickled)
         values = [override for word, override in overrides.items() if word not in choosing]
         ConfigLoaderImpl._apply_overrides_to_config(values, cfg)
         said = [word for word, o in overrides.items() if not o.is_hydra_override()]
@@ -68,9 +69,16 @@ class Composer:
             self._is_group[key] = bool(self._loader.get_group_options(key))
         return self._is_group[key]
 
-    def _compose(self, words: Sequence[str]) -> Composed:
+    def _compose(self, words: Sequence[str]) -> "_Found":
         cfg = self._loader.load_sweep_config(self._master, list(words))
         choices = dict(cfg.hydra.runtime.choices)
         with open_dict(cfg):
             del cfg["hydra"]
-        return Composed(cfg, [], choices)
+        return _Found(pickle.dumps(cfg), choices)
+
+
+class _Found(NamedTuple):
+    """What choices make; a pickle is copied eight times as fast as a config copies itself."""
+
+    pickled: bytes
+    choices: Mapping[str, Any]

@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from rnnlab.compose import anchored, take_own, with_choices
 from rnnlab.errors import Busy, ConfigError, Diverged, RunLost
 from rnnlab.files import write_whole
+from rnnlab.loading import loading
 from rnnlab.run import Run
 from rnnlab.sweep.trials import Judge, Trial, judge
 
@@ -93,12 +94,16 @@ def run(job: Job) -> Run | None:
 
     A failure is no exception here, for it should not end the sweep; an interrupt is.
     """
-    from rnnlab.training import resume, train
-
     try:
         if job.plan == "train":
+            with loading():  # torch, which those done needn't wait for
+                from rnnlab.training import train
+
             made = train(job.cfg, job.path, job.words, judges(job))
         elif job.plan == "resume":
+            with loading():
+                from rnnlab.training import resume
+
             made = resume(Run.load(job.path), [], judges(job))
         else:
             made = Run.load(job.path)

@@ -126,7 +126,7 @@ def make_plan(settings: Settings, space: Space, compose: Composer, sweep: Path) 
         ConfigError: something is.
     """
     from rnnlab.experiment import Experiment
-    from rnnlab.training import validation_metrics
+    from rnnlab.preparing import validation_metrics
 
     cfg, experiment = _first_of(
         space, lambda words: (cfg := job_of(words, compose, sweep).cfg, Experiment.assemble(cfg))

@@ -136,6 +136,7 @@ class AdditionBinary(Task):
         super().__init__(layout, seed)
         self.lengths = Lengths.between(min_length, length)
         decodes = layout == "encoder_decoder"
+        self.causal = not decodes  # where a decoder reads the last sum bit, it is 0 after the end
         self.spec = TaskSpec(
             input=Tokens(3) if decodes else Reals(2),
             target=Tokens(2),
@@ -151,12 +152,11 @@ class AdditionBinary(Task):
         rng = self.rng(split, index)
         if length is None:
             length = self.lengths.draw(rng)
-        bits = np.zeros((batch_size, length + 1, 2), dtype=np.int64)
-        bits[:, :length] = rng.integers(2, size=(batch_size, length, 2))
-        total = digits.add(bits[:, :-1, 0], bits[:, :-1, 1], base=2)
-        columns = torch.from_numpy(bits.astype(np.float32))
-        target = torch.from_numpy(total)
-        mask = torch.ones(total.shape, dtype=torch.bool)
+        bits = rng.integers(2, size=(batch_size, length, 2))
+        columns = torch.zeros((batch_size, length + 1, 2))
+        columns[:, :length] = torch.from_numpy(bits)
+        target = torch.from_numpy(digits.add(bits[:, :, 0], bits[:, :, 1], base=2))
+        mask = torch.ones(target.shape, dtype=torch.bool)
         if self.layout == "stream":
             return Batch(columns, target, mask)
         start = torch.full((batch_size, 1), 2)
@@ -214,6 +214,7 @@ class AdditionMarked(Task):
     """
 
     lengths: Lengths
+    stepwise = True
     tolerance = 0.04
 
     def __init__(

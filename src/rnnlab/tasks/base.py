@@ -41,6 +41,11 @@ class Task(ABC):
             are fed back and have one right continuation).
         end: the token after which an answer is over, or `None`.
         lengths: what `length` and `min_length` say, where a task draws its own lengths.
+        causal: whether a batch draws its length and then numbers for each step, `(B, T, ...)`, of
+            which no step reads later ones: it is the beginning of the longer one that has the same
+            numbers, and 0 after them.
+        stepwise: whether its scores look at nothing but the answered steps, and not at where they
+            stand, so that these can be given alone.
     """
 
     spec: TaskSpec
@@ -48,6 +53,8 @@ class Task(ABC):
     scores_free_run: bool = True
     end: int | None = None
     lengths: Lengths | None = None
+    causal: bool = False
+    stepwise: bool = False
 
     def __init__(self, layout: Layout, seed: int) -> None:
         self.layout = layout

@@ -47,6 +47,7 @@ class Copy(Task):
     """
 
     lengths: Lengths
+    stepwise = True
 
     def __init__(
         self,
@@ -92,8 +93,10 @@ class Copy(Task):
             length = self.lengths.draw(rng)
         symbols = rng.integers(self.num_symbols, size=(batch_size, length))
         recalled = self.recall(symbols)
-        shown = np.concatenate([symbols, np.full((batch_size, self.delay), self.blank)], axis=1)
+        before = length + self.delay
         if self.layout == "encoder_decoder":
+            shown = np.full((batch_size, before), self.blank)
+            shown[:, :length] = symbols
             cue = np.full((batch_size, 1), self.cue)
             return Batch(
                 input=torch.from_numpy(np.concatenate([cue, recalled[:, :-1]], axis=1)),
@@ -102,9 +105,8 @@ class Copy(Task):
                 source=torch.from_numpy(shown),
                 source_mask=torch.ones(shown.shape, dtype=torch.bool),
             )
-        before, after = shown.shape[1], recalled.shape[1]
-        inputs = np.full((batch_size, before + after), self.blank)
-        inputs[:, :before] = shown
+        inputs = np.full((batch_size, before + recalled.shape[1]), self.blank)
+        inputs[:, :length] = symbols
         inputs[:, before] = self.cue
         target = np.full_like(inputs, self.blank)
         target[:, before:] = recalled

@@ -1,5 +1,7 @@
 """Numbers of any length as rows of digits, least significant first, zeros above."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from rnnlab.tasks.splits import mix
@@ -23,12 +25,14 @@ def keys(digits: np.ndarray) -> np.ndarray:
 
 def add(left: np.ndarray, right: np.ndarray, base: int = 10) -> np.ndarray:
     """Add digits `(B, D)`, least significant first -> `(B, D + 1)`."""
-    total = np.zeros((left.shape[0], left.shape[1] + 1), dtype=np.int64)
-    total[:, :-1] = left + right
-    for place in range(left.shape[1]):
-        total[:, place + 1] += total[:, place] // base
-        total[:, place] %= base
-    return total
+    sums = np.empty((left.shape[1] + 1, left.shape[0]), dtype=np.int64)  # a place's lie together
+    np.add(left.T, right.T, out=sums[:-1])
+    sums[-1] = 0
+    for place, above in pairwise(sums):
+        carry = place >= base
+        above += carry
+        place -= base * carry
+    return np.ascontiguousarray(sums.T)
 
 
 def count(digits: np.ndarray) -> np.ndarray:

@@ -1,0 +1,203 @@
+// Arithmetic on panels: matrices whose rows hold one number of every sequence of a batch.
+//
+// A batch is cut into strips of one, two or four vectors, and a strip's width is a constant of the
+// code, so that a tile of a product lives in registers. Rows are what a net's units are, whose
+// number may be any; what is left of a vector beyond the last sequence weighs nothing.
+
+#pragma once
+
+#include <cstring>
+#include <memory>
+#include <new>
+
+#include "vectors.h"
+
+constexpr int MOST_VECTORS = 4;  // in a strip
+
+// Memory of a thread, which it keeps from call to call.
+class Room {
+  public:
+    explicit Room(Size floats) {
+        if (floats > held) {
+            memory.reset();
+            memory.reset(static_cast<float*>(::operator new[](floats * sizeof(float), LINE)));
+            held = floats;
+        }
+        next = memory.get();
+    }
+    // Every part is to be a whole number of vectors.
+    float* take(Size floats) {
+        float* part = next;
+        next += floats;
+        return part;
+    }
+
+  private:
+    static constexpr std::align_val_t LINE{64};
+    struct Free {
+        void operator()(float* at) const { ::operator delete[](at, LINE); }
+    };
+    static inline thread_local std::unique_ptr<float[], Free> memory;
+    static inline thread_local Size held = 0;
+    float* next;
+};
+
+inline Size whole_vectors(Size count) { return (count + WIDTH - 1) / WIDTH * WIDTH; }
+
+// A strip of V vectors: sequences first to first + count of a batch.
+template <int V> struct Strip {
+    static constexpr Size lanes = V * WIDTH;
+    Size first, count;
+
+    // to[i] = what rows of (batch, size) hold at i; `step` lies between two sequences.
+    void read(const float* rows, Size step, Size size, float* to) const {
+        for (Size b = 0; b < count; ++b) {
+            const float* row = rows + (first + b) * step;
+            for (Size i = 0; i < size; ++i) to[i * lanes + b] = row[i];
+        }
+        if (count < lanes)
+            for (Size i = 0; i < size; ++i)
+                for (Size b = count; b < lanes; ++b) to[i * lanes + b] = 0;
+    }
+
+    // The same of ids in place of rows that are 0 but for a 1 there.
+    void read(const int64_t* ids, Size step, Size size, float* to) const {
+        for (int v = 0; v < V; ++v) {
+            Bits id;
+            for (int lane = 0; lane < WIDTH; ++lane) {
+                const Size b = v * WIDTH + lane;
+                id[lane] = b < count ? static_cast<int32_t>(ids[(first + b) * step]) : -1;
+            }
+            for (Size i = 0; i < size; ++i) {
+                const Bits same = id == static_cast<int32_t>(i);
+                store(to + i * lanes + v * WIDTH, (Vec)(same & (Bits)all(1.0f)));
+            }
+        }
+    }
+
+    void write(const float* from, Size size, float* rows, Size step) const {
+        for (Size b = 0; b < count; ++b) {
+            float* row = rows + (first + b) * step;
+            for (Size i = 0; i < size; ++i) row[i] = from[i * lanes + b];
+        }
+    }
+};
+
+// out = start + weight panel, R rows of it; `bias` is the start, or out itself where it is null.
+template <int V, int R>
+inline void product_rows(const float* weight, Size step, const float* panel, Size size,
+                         const float* bias, float* out) {
+    constexpr Size lanes = V * WIDTH;
+    Vec total[R][V];
+    for (int r = 0; r < R; ++r)
+        for (int v = 0; v < V; ++v)
+            total[r][v] = bias ? all(bias[r]) : load(out + r * lanes + v * WIDTH);
+    for (Size k = 0; k < size; ++k) {
+        Vec x[V];
+        for (int v = 0; v < V; ++v) x[v] = load(panel + k * lanes + v * WIDTH);
+        for (int r = 0; r < R; ++r) {
+            const Vec w = all(weight[r * step + k]);
+            for (int v = 0; v < V; ++v) total[r][v] += w * x[v];
+        }
+    }
+    for (int r = 0; r < R; ++r)
+        for (int v = 0; v < V; ++v) store(out + r * lanes + v * WIDTH, total[r][v]);
+}
+
+template <int V, int R>
+inline void product_tail(const float* weight, Size step, const float* panel, Size size,
+                         const float* bias, float* out, Size rows) {
+    for (; rows >= R; rows -= R) {
+        product_rows<V, R>(weight, step, panel, size, bias, out);
+        weight += R * step;
+        out += R * V * WIDTH;
+        if (bias) bias += R;
+    }
+    if constexpr (R > 1)
+        if (rows) product_tail<V, R / 2>(weight, step, panel, size, bias, out, rows);
+}
+
+// out (rows) = bias, or out, + weight (rows, size) panel (size); `step` is between rows of weight.
+template <int V>
+void product(const float* weight, Size step, const float* panel, Size size, const float* bias,
+             float* out, Size rows) {
+    constexpr int most = V == 1 ? 16 : V == 2 ? 8 : 4;
+    product_tail<V, most>(weight, step, panel, size, bias, out, rows);
+}
+
+// A panel at every one of some steps, `step` numbers apart.
+struct Panels {
+    const float* at;
+    Size step;
+    Panels row(Size r, Size lanes) const { return {at + r * lanes, step}; }
+};
+
+template <int V, int R, int C>
+inline void outer_tile(Panels left, Panels right, Size steps, float* grad, Size grad_step) {
+    constexpr Size lanes = V * WIDTH;
+    Vec total[R][C] = {};
+    const float *a = left.at, *z = right.at;
+    for (Size t = 0; t < steps; ++t, a += left.step, z += right.step)
+        for (int v = 0; v < V; ++v) {
+            Vec x[R];
+            for (int r = 0; r < R; ++r) x[r] = load(a + r * lanes + v * WIDTH);
+            for (int c = 0; c < C; ++c) {
+                const Vec y = load(z + c * lanes + v * WIDTH);
+                for (int r = 0; r < R; ++r) total[r][c] += x[r] * y;
+            }
+        }
+    for (int r = 0; r < R; ++r)
+        for (int c = 0; c < C; ++c) grad[r * grad_step + c] += sum(total[r][c]);
+}
+
+template <int V, int R, int C>
+inline void outer_row(Panels left, Panels right, Size steps, float* grad, Size grad_step,
+                      Size columns) {
+    for (; columns >= C; columns -= C) {
+        outer_tile<V, R, C>(left, right, steps, grad, grad_step);
+        right = right.row(C, V * WIDTH);
+        grad += C;
+    }
+    if constexpr (C > 1)
+        if (columns) outer_row<V, R, C / 2>(left, right, steps, grad, grad_step, columns);
+}
+
+// grad (rows, columns) += left right^T over all steps and sequences.
+template <int V, int R = 4>
+void outer(Panels left, Panels right, Size steps, float* grad, Size grad_step, Size rows,
+           Size columns) {
+    for (; rows >= R; rows -= R) {
+        outer_row<V, R, 6>(left, right, steps, grad, grad_step, columns);
+        left = left.row(R, V * WIDTH);
+        grad += R * grad_step;
+    }
+    if constexpr (R > 1)
+        if (rows) outer<V, R / 2>(left, right, steps, grad, grad_step, rows, columns);
+}
+
+// grad (rows) += the sum of a panel over all steps and sequences.
+template <int V> void total(Panels panels, Size steps, float* grad, Size rows) {
+    for (Size r = 0; r < rows; ++r) {
+        Vec found{};
+        const float* at = panels.at + r * V * WIDTH;
+        for (Size t = 0; t < steps; ++t, at += panels.step)
+            for (int v = 0; v < V; ++v) found += load(at + v * WIDTH);
+        grad[r] += sum(found);
+    }
+}
+
+// to (columns, rows) = from (rows, columns).
+inline void transpose(const float* from, Size step, Size rows, Size columns, float* to) {
+    for (Size r = 0; r < rows; ++r)
+        for (Size c = 0; c < columns; ++c) to[c * rows + r] = from[r * step + c];
+}
+
+// Call `work` with each strip of a batch.
+template <class Work> void in_strips(Size batch, Work work) {
+    for (Size first = 0; first < batch; first += MOST_VECTORS * WIDTH) {
+        const Size count = batch - first;
+        if (count <= WIDTH) work(Strip<1>{first, count});
+        else if (count <= 2 * WIDTH) work(Strip<2>{first, count});
+        else work(Strip<4>{first, count < 4 * WIDTH ? count : 4 * WIDTH});
+    }
+}

@@ -1,0 +1,105 @@
+// Vectors as wide as the processor's, in the notation that GCC and Clang share, and the functions
+// of a net on them. They are exact to a few units in the last place, and NaN stays NaN.
+
+#pragma once
+
+#include <cstdint>
+
+#if defined(__AVX512F__)
+constexpr int WIDTH = 16;
+#elif defined(__AVX__)
+constexpr int WIDTH = 8;
+#else
+constexpr int WIDTH = 4;
+#endif
+
+using Size = int64_t;
+typedef float Vec __attribute__((vector_size(WIDTH * sizeof(float)), may_alias));
+typedef int32_t Bits __attribute__((vector_size(WIDTH * sizeof(float)), may_alias));
+
+inline Vec all(float value) { return value - Vec{}; }
+inline Vec load(const float* at) { return *reinterpret_cast<const Vec*>(at); }
+inline void store(float* at, Vec value) { *reinterpret_cast<Vec*>(at) = value; }
+
+inline float sum(Vec value) {
+    float total = 0;
+    for (int lane = 0; lane < WIDTH; ++lane) total += value[lane];
+    return total;
+}
+
+// Nearest integer n of x / ln 2, 2^n, and what is left: x = n ln 2 + rest. NaN stays in the rest.
+struct Power {
+    Vec scale, rest;
+    explicit Power(Vec x) {
+        const Vec magic = all(12582912.0f);  // 1.5 2^23: adding it rounds to an integer
+        const Vec shifted = x * 1.44269504f + magic;
+        const Vec n = shifted - magic;
+        rest = x - n * 0.693359375f + n * 2.12194440e-4f;  // ln 2 in two parts
+        const Bits exponent = (Bits)shifted - (Bits)magic + 127;
+        scale = (Vec)(exponent << 23);
+    }
+    // e^rest - 1 by its series; the first term left out is 1e-9 of it.
+    Vec minus_one() const {
+        Vec p = rest * (1.0f / 5040) + 1.0f / 720;
+        p = p * rest + 1.0f / 120;
+        p = p * rest + 1.0f / 24;
+        p = p * rest + 1.0f / 6;
+        p = p * rest + 0.5f;
+        return p * rest * rest + rest;
+    }
+};
+
+inline Vec exponential(Vec x) {
+    x = x > 89.0f ? all(89.0f) : x;  // infinite from there
+    x = x < -87.0f ? all(-87.0f) : x;
+    const Power power(x);
+    return (power.minus_one() + 1.0f) * power.scale;
+}
+
+// Of a positive number: its power of two, and the series of atanh for what is left of it.
+inline Vec logarithm(Vec x) {
+    const Bits half = 0x3f3504f3 - Bits{};  // sqrt(1/2): the rest lies between it and its double
+    const Bits power = ((Bits)x - half) >> 23;
+    const Vec rest = (Vec)((Bits)x - (power << 23));
+    const Vec s = (rest - 1.0f) / (rest + 1.0f), square = s * s;
+    Vec p = square * (1.0f / 9) + 1.0f / 7;
+    p = p * square + 1.0f / 5;
+    p = p * square + 1.0f / 3;
+    const Vec value = (p * square * s + s) * 2.0f + __builtin_convertvector(power, Vec) * 0.69314718f;
+    return x < __builtin_inff() ? value : x;
+}
+
+inline Vec sigmoid(Vec x) { return 1.0f / (1.0f + exponential(-x)); }
+
+// Through e^(-2|x|) - 1, which keeps small values exact to the last digits.
+inline Vec hyperbolic(Vec x) {
+    const Bits sign = (Bits)x & INT32_MIN;
+    Vec twice = (Vec)((Bits)x ^ sign) * -2.0f;
+    twice = twice < -40.0f ? all(-40.0f) : twice;
+    const Power power(twice);
+    const Vec less = power.minus_one() * power.scale + (power.scale - 1.0f);
+    return (Vec)((Bits)(-less / (less + 2.0f)) | sign);
+}
+
+enum Activation { TANH, SIGMOID, RELU };
+
+// to = f(from), over whole vectors.
+inline void activate(Activation f, const float* from, float* to, int64_t numbers) {
+    for (int64_t j = 0; j < numbers; j += WIDTH) {
+        const Vec x = load(from + j);
+        store(to + j, f == TANH ? hyperbolic(x) : f == SIGMOID ? sigmoid(x) : x < 0.0f ? Vec{} : x);
+    }
+}
+
+// The derivative of a function where its value is y.
+inline Vec slope(Activation f, Vec y) {
+    if (f == TANH) return 1.0f - y * y;
+    if (f == SIGMOID) return y * (1.0f - y);
+    return y > 0.0f ? all(1.0f) : Vec{};
+}
+
+// to = grad f', where the value was y.
+inline void through(Activation f, const float* grad, const float* y, float* to, int64_t numbers) {
+    for (int64_t j = 0; j < numbers; j += WIDTH)
+        store(to + j, load(grad + j) * slope(f, load(y + j)));
+}

@@ -1,0 +1,129 @@
+"""All that trains, built from a config; what can't be is refused before anything is written."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from inspect import unwrap
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from omegaconf import DictConfig
+from torch.optim import Optimizer
+
+from rnnlab import checkpoint, resuming
+from rnnlab.config import build
+from rnnlab.errors import ConfigError
+from rnnlab.evaluation import evaluate
+from rnnlab.experiment import Experiment
+from rnnlab.loggers import service
+from rnnlab.memory import fitting
+from rnnlab.models.reach import check_taps
+from rnnlab.run import Run
+from rnnlab.schedulers import MakeScheduler
+
+if TYPE_CHECKING:
+    from lightning.pytorch.loggers.logger import Logger
+
+
+class Prepared(NamedTuple):
+    """What trains.
+
+    Attributes:
+        experiment: model, task and data.
+        make_optimizer: of parameters.
+        make_scheduler: of the optimizer's rate.
+        service: what is told of scalars beside the run's own files.
+    """
+
+    experiment: Experiment
+    make_optimizer: Callable[[Any], Optimizer]
+    make_scheduler: MakeScheduler
+    service: "Logger | None"
+
+
+def prepare(cfg: DictConfig, at: resuming.Point = resuming.BEGINNING) -> Prepared:
+    """Build all that trains, and refuse what can't be.
+
+    Raises:
+        ConfigError: something can't.
+    """
+    experiment = Experiment.assemble(cfg)
+    experiment.training.check(cfg.data.batch_size)
+    make_optimizer = build("optimizer", cfg.optimizer)
+    make_scheduler = build("scheduler", cfg.scheduler)
+    with without_compiler():  # refuses bad settings now
+        trial = make_optimizer([torch.nn.Parameter(torch.zeros(1))])
+        make_scheduler(trial, experiment.training.max_steps, cfg.mode)
+    _try_data(experiment)
+    _check_monitor(experiment)
+    if cfg.init_from is not None and at.file is None:
+        _take_weights(experiment, cfg.init_from)
+    return Prepared(experiment, make_optimizer, make_scheduler, service(cfg))
+
+
+@contextmanager
+def without_compiler() -> Iterator[None]:
+    """Let optimizers be made that only tell their settings.
+
+    torch keeps its compiler off some methods of theirs, and loads it for that, which takes a
+    second and more.
+    """
+    kept = {name: getattr(Optimizer, name) for name in ("add_param_group", "state_dict")}
+    for name, method in kept.items():
+        setattr(Optimizer, name, unwrap(method))
+    try:
+        yield
+    finally:
+        for name, method in kept.items():
+            setattr(Optimizer, name, method)
+
+
+def facts(experiment: Experiment, device: str) -> dict[str, Any]:
+    """Give what the run card says of this training."""
+    return {
+        "seed": experiment.cfg.seed,
+        "threads": experiment.cfg.threads,
+        "device": device,
+        "determinism": experiment.training.determinism,
+        "fingerprint": experiment.task.fingerprint(),
+        "parameters": experiment.num_parameters,
+    }
+
+
+def _take_weights(experiment: Experiment, path: str) -> None:
+    """Begin with the best weights of another run."""
+    other = Run.load(path, "init_from")
+    try:
+        experiment.load_weights(other.file(f"checkpoints/{checkpoint.BEST}"))
+    except ConfigError as error:
+        raise ConfigError(f"init_from: {error}") from error
+    experiment.model.train()
+
+
+def _try_data(experiment: Experiment) -> None:
+    """Refuse batches that can't be made, at any length that training comes to."""
+    curriculum = experiment.data.curriculum
+    longest = None if curriculum is None else max(curriculum.start, curriculum.end)
+    with fitting("data and task"):
+        experiment.data.train(0)
+        experiment.task.sample("train", 0, experiment.cfg.data.batch_size, length=longest)
+        if curriculum is not None:
+            experiment.task.sample("train", 0, 1, length=min(curriculum.start, curriculum.end))
+    check_taps(experiment.model, experiment.task, longest)
+
+
+def validation_metrics(experiment: Experiment) -> list[str]:
+    """Name what validation will log; a tiny batch tells."""
+    size, task = min(2, experiment.cfg.data.batch_size), experiment.task
+    if task.num_batches("val", experiment.cfg.data.batch_size) is not None:
+        size = experiment.cfg.data.batch_size
+    scores = evaluate(experiment.model, task, [task.sample("val", 0, size)]).compute()
+    return [f"val/{name}" for name in scores]
+
+
+def _check_monitor(experiment: Experiment) -> None:
+    """Refuse to monitor what validation won't log."""
+    names = validation_metrics(experiment)
+    if experiment.cfg.monitor not in names:
+        raise ConfigError(
+            f"monitor must be one of {', '.join(names)}, got {experiment.cfg.monitor}"
+        )

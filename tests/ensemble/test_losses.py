@@ -1,0 +1,163 @@
+"""The loss that kernels find at once is the loss of each member alone, gradients and all."""
+
+from copy import deepcopy
+
+import pytest
+import torch
+
+from rnnlab.ensemble.batches import pick, stack
+from rnnlab.ensemble.losses import losses_at_once
+from rnnlab.ensemble.stacking import Stacked
+from rnnlab.kernels import library
+from rnnlab.models import Model
+from rnnlab.spec import Batch, TaskSpec, Tokens
+from rnnlab.tasks.copy import Copy
+from tests.cells.zoo import scatter
+from tests.models.zoo import SPECS, draw, make_stream
+
+pytestmark = pytest.mark.skipif(library() is None, reason="no C++ compiler here")
+
+SPEC = SPECS["tokens"]
+ACTIVATIONS = ("tanh", "sigmoid", "relu")
+CELLS = {
+    **{f"elman_{f}": ("elman", {"activation": f}) for f in ACTIVATIONS},
+    "gru": ("gru", {}),
+    "lstm": ("lstm", {}),
+    **{f"taps_{f}": ("taps_mlp", {"activation": f}) for f in ACTIVATIONS},
+    **{f"jordan_{f}": ("jordan", {"activation": f}) for f in ACTIVATIONS},
+    "jordan_taught": ("jordan", {"teacher_forcing": True}),
+}
+
+
+TASK = Copy(
+    "stream", 0, num_symbols=2, length=2, min_length=None, delay=1, answer="recall"
+)  # for its loss alone
+
+
+def draw_batch(rows: int, spec: TaskSpec = SPEC, length: int = 7) -> Batch:
+    mask = torch.rand(rows, length) < 0.6
+    mask[0, 2], mask[:, 1] = True, False
+    return Batch(
+        input=draw(spec.input, length, rows), target=draw(spec.target, length, rows), mask=mask
+    )
+
+
+def at_once(
+    members: list[Model], batches: list[Batch], steps: list[int] | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    stacked = Stacked([deepcopy(member).float() for member in members])
+    flat = stacked.flat.requires_grad_()
+    batch = pick(stack(batches), steps)
+    losses = losses_at_once(stacked, flat, TASK, batch, shared=False, steps=steps)
+    assert losses is not None
+    weights = torch.arange(1.0, len(members) + 1)  # one a member, lest gradients go astray
+    (grad,) = torch.autograd.grad(losses @ weights, flat)
+    return losses, grad / weights[:, None]
+
+
+def assert_alike(model: Model, batches: list[Batch], steps: list[int] | None = None) -> None:
+    members = [scatter(deepcopy(model)) for _ in batches]
+    losses, grads = at_once(members, batches, steps)
+    for n, (member, batch) in enumerate(zip(members, batches, strict=True)):
+        loss = TASK.loss(member(batch)[0], batch)
+        parts = torch.autograd.grad(loss, list(member.parameters()), materialize_grads=True)
+        grad = torch.cat([part.flatten() for part in parts])
+        close = {"check_dtype": False, "rtol": 1e-4, "atol": 1e-6}
+        torch.testing.assert_close(losses[n], loss, **close)
+        torch.testing.assert_close(grads[n], grad, **close)
+
+
+@pytest.mark.parametrize("rows", [1, 16, 20, 47, 64, 131])
+@pytest.mark.parametrize("name", CELLS)
+def test_loss_and_gradients(name: str, rows: int) -> None:
+    cell, settings = CELLS[name]
+    model = make_stream(SPEC, cell, cell_settings=settings)
+    assert_alike(model, [draw_batch(rows) for _ in range(3)])
+
+
+@pytest.mark.parametrize("name", ["elman_tanh", "gru", "lstm", "taps_tanh", "jordan_tanh"])
+def test_some_steps_alone(name: str) -> None:
+    cell, settings = CELLS[name]
+    model = make_stream(SPEC, cell, cell_settings=settings)
+    steps = [0, 2, 3, 6]
+    batches = [draw_batch(18) for _ in range(2)]
+    for batch in batches:
+        batch.mask[:, [1, 4, 5]] = False
+    assert_alike(model, batches, steps)
+
+
+@pytest.mark.parametrize("settings", [{"embedding_size": 3}, {"initial_state": "learned"}])
+@pytest.mark.parametrize("name", CELLS)
+def test_what_stands_before_the_cell_learns_too(name: str, settings) -> None:
+    cell, of_cell = CELLS[name]
+    model = make_stream(SPEC, cell, cell_settings=of_cell, **settings)
+    assert_alike(model, [draw_batch(18) for _ in range(2)])
+
+
+@pytest.mark.parametrize("settings", [{"hidden_size": 1}, {"hidden_size": 5}, {"hidden_size": 33}])
+@pytest.mark.parametrize("cell", ["elman", "gru", "lstm"])
+def test_sizes_that_no_tile_divides(cell: str, settings) -> None:
+    spec = TaskSpec(input=Tokens(11), target=Tokens(13))
+    model = make_stream(spec, cell, cell_settings=settings)
+    assert_alike(model, [draw_batch(35, spec) for _ in range(2)])
+
+
+def test_threads_share_the_members_and_change_nothing() -> None:
+    model = make_stream(SPEC, "gru")
+    members = [scatter(deepcopy(model)) for _ in range(5)]
+    batches = [draw_batch(20) for _ in members]
+    before = torch.get_num_threads()
+    found = []
+    try:
+        for threads in (1, 2, 8):
+            torch.set_num_threads(threads)
+            found.append(at_once(members, batches, None))
+    finally:
+        torch.set_num_threads(before)
+    for losses, grads in found[1:]:
+        assert torch.equal(losses, found[0][0])
+        assert torch.equal(grads, found[0][1])
+
+
+def test_a_batch_without_answers_has_no_loss() -> None:
+    model = make_stream(SPEC, "elman")
+    batch = draw_batch(4)
+    batch.mask[:] = False
+    losses, _ = at_once([model], [batch], None)
+    assert losses.isnan().all()
+
+
+def test_a_net_that_has_diverged_says_so() -> None:
+    model = make_stream(SPEC, "elman")
+    scatter(model)
+    for name, value in (("recurrent_weight", torch.nan), ("bias", torch.inf)):
+        broken = deepcopy(model)
+        getattr(broken.cell.layers[0], name).data[0] = value
+        losses, _ = at_once([model, broken], [draw_batch(4), draw_batch(4)], None)
+        assert losses[0].isfinite()
+        if name == "recurrent_weight":
+            assert losses[1].isnan()
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        make_stream(SPEC, "taps"),
+        make_stream(SPEC, "elman", num_layers=2),
+        make_stream(SPEC, "elman", horizon=2),
+        make_stream(SPEC, "lstm_peepholes"),
+        make_stream(SPEC, "jordan", cell_settings={"hidden_sizes": [4, 3]}),
+    ],
+)
+def test_others_have_no_such_way(model: Model) -> None:
+    stacked = Stacked([model.float()])
+    batch = stack([draw_batch(4)])
+    assert losses_at_once(stacked, stacked.flat, TASK, batch, shared=False, steps=None) is None
+
+
+def test_one_batch_for_all_is_the_same_batch_for_each() -> None:
+    members = [scatter(deepcopy(make_stream(SPEC, "lstm"))).float() for _ in range(3)]
+    stacked, batch = Stacked(members), draw_batch(5)
+    shared = losses_at_once(stacked, stacked.flat, TASK, batch, shared=True, steps=None)
+    each = losses_at_once(stacked, stacked.flat, TASK, stack([batch] * 3), shared=False, steps=None)
+    assert torch.equal(shared, each)

@@ -1,0 +1,77 @@
+"""Members are scored at once as the task scores each, and their losses have its gradients."""
+
+from functools import partial
+
+import pytest
+import torch
+from torch import Tensor
+from torch.func import vmap
+
+from rnnlab.catalogue import describe
+from rnnlab.ensemble.batches import Batches, batched, member
+from rnnlab.ensemble.scoring import loss, score
+from rnnlab.ensemble.stacking import Stacked
+from rnnlab.spec import Batch, Tokens
+from rnnlab.tasks import Copy, Task
+from tests.runs import assemble
+
+TASKS = [task for task in describe("task") if task != "next_char"]  # has no text by itself
+
+
+def assert_same(task: Task, batch: Batch, *, shared: bool) -> None:
+    torch.manual_seed(0)
+    rows = batch.mask.shape[-2:]
+    assert task.spec.target is not None
+    output = torch.randn(3, *rows, task.spec.target.size, requires_grad=True)
+    in_dims = (0, batched(batch, shared=shared))
+    found = vmap(partial(loss, task), in_dims=in_dims)(output, batch)
+    alone = torch.stack([task.loss(output[n], member(batch, n, shared=shared)) for n in range(3)])
+    torch.testing.assert_close(found, alone)
+    weights = torch.tensor([1.0, 0.5, -2.0])  # as nothing in training would have them
+    wanted, given = (torch.autograd.grad(some, output, weights)[0] for some in (alone, found))
+    torch.testing.assert_close(given, wanted)
+
+
+@pytest.mark.parametrize("seeds", [(1, 2, 3), (1, 1, 1)])
+@pytest.mark.parametrize("model", ["elman", "seq2seq"])
+@pytest.mark.parametrize("task", TASKS)
+def test_losses_of_every_task(task: str, model: str, seeds: tuple[int, ...]) -> None:
+    words = [f"model={model}", f"task={task}", "data.batch_size=4"]
+    members = [assemble([*words, f"seed={seed}"]) for seed in seeds]
+    batches = Batches(members)
+    assert_same(members[0].task, batches.train(0), shared=batches.shared)
+
+
+@pytest.mark.parametrize("model", ["elman", "seq2seq"])
+@pytest.mark.parametrize("task", TASKS)
+def test_scores_of_every_task(task: str, model: str) -> None:
+    words = [f"model={model}", f"task={task}", "data.batch_size=4", "data.val_size=6"]
+    members = [assemble([*words, f"seed={seed}"]) for seed in (1, 2)]
+    stacked = Stacked([one.model for one in members])
+    for one, found in zip(members, score(stacked, stacked.flat, members, "val"), strict=True):
+        one.model.eval()
+        scorer = one.task.scorer()
+        with torch.no_grad():
+            for index, size in one.data.held_out("val"):
+                batch = one.task.sample("val", index, size)
+                scorer.update(one.model(batch)[0], batch)
+        alone = scorer.compute()
+        assert {name for name in found.values if not name.startswith("free_")} == alone.keys()
+        for name, value in alone.items():
+            assert found.values[name] == pytest.approx(value, rel=1e-5, abs=1e-6), name
+
+
+def test_what_is_right_is_not_read_where_nothing_is_answered() -> None:
+    task = assemble(["model=elman", "task=copy"]).task
+    assert isinstance(task.spec.target, Tokens)
+    target = torch.tensor([[[0, -1, 2], [77, 1, 1]]]).expand(3, 2, 3)
+    assert_same(task, Batch(target, target, (target >= 0) & (target < 3)), shared=False)
+
+
+def test_a_task_with_a_loss_of_its_own_is_asked_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def other(self: Task, output: Tensor, batch: Batch) -> Tensor:  # noqa: ARG001
+        return output.square().mean()
+
+    monkeypatch.setattr(Copy, "loss", other, raising=False)
+    task = assemble(["model=elman", "task=copy"]).task
+    assert_same(task, task.sample("train", 0, 2), shared=True)

@@ -1,0 +1,95 @@
+"""The kernels are compiled once where they can be, and where they can't it is said why."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from rnnlab.ensemble.fused import FusedScan, Net, Way
+from rnnlab.kernels import library
+
+ACTIVATIONS = {"tanh": torch.tanh, "sigmoid": torch.sigmoid, "relu": torch.relu}
+ASK = "from rnnlab.kernels import library, why_none; print(library() is not None, why_none())"
+
+compiled = pytest.mark.skipif(library() is None, reason="no C++ compiler here")
+
+
+def ask(**environment: str) -> tuple[str, str]:
+    """Ask a new process, as few paths as can be in what it inherits."""
+    told = {"PYTHONPATH": os.pathsep.join(sys.path), **environment}
+    done = subprocess.run(
+        [sys.executable, "-c", ASK], env=os.environ | told, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip(), done.stderr
+
+
+@compiled
+def test_they_are_compiled_once(tmp_path) -> None:
+    cache = {"XDG_CACHE_HOME": str(tmp_path)}
+    told, said = ask(**cache)
+    assert told == "True None"
+    assert "compiling" in said
+    (file,) = (tmp_path / "rnnlab" / "kernels").glob("*.so")
+    before = file.stat().st_mtime_ns
+    told, said = ask(**cache)
+    assert (told, said) == ("True None", "")
+    assert file.stat().st_mtime_ns == before
+    assert sorted(p.name for p in file.parent.iterdir()) == sorted([file.name, "lock"])
+
+
+def test_they_can_be_turned_off() -> None:
+    assert ask(RNNLAB_KERNELS="off")[0] == "False RNNLAB_KERNELS=off"
+
+
+def test_a_machine_without_a_compiler_has_none(tmp_path) -> None:
+    told, said = ask(PATH=str(tmp_path), CXX="")
+    assert told == "False there is no C++ compiler"
+    assert said == ""
+
+
+def test_a_compiler_that_fails_is_named(tmp_path) -> None:
+    compiler = tmp_path / "broken"
+    compiler.write_text("#!/bin/sh\necho 'no such flag' >&2\nexit 1\n")
+    compiler.chmod(0o755)
+    told, _ = ask(CXX=str(compiler), XDG_CACHE_HOME=str(tmp_path / "cache"))
+    assert told == f"False {compiler} failed: no such flag"
+    assert not list(tmp_path.glob("cache/**/*.so"))
+
+
+@compiled
+def test_a_cache_that_nobody_may_write_is_no_disaster(tmp_path) -> None:
+    (tmp_path / "file").touch()
+    told, _ = ask(XDG_CACHE_HOME=str(tmp_path / "file"))
+    assert told.startswith("False")
+    assert "file" in told
+
+
+def squashed(name: str, numbers: torch.Tensor) -> torch.Tensor:
+    """Run the numbers through an Elman unit of weight 1 for one step."""
+    weight = torch.tensor([[[[0.0, 1.0]]]])
+    rows = numbers.view(1, -1, 1, 1)
+    nothing = torch.zeros(1, len(numbers), 1)
+    net = Net(weight, torch.zeros(1, 1, 1), nothing, nothing[:, :, :0].clone(), rows)
+    way = Way("rnnlab_scan", list(ACTIVATIONS).index(name))
+    return FusedScan.forward(way, [0], *net)[0].flatten()
+
+
+@compiled
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations_are_exact_to_the_last_digits(name: str) -> None:
+    sizes = torch.logspace(-8, 2, 20_001)
+    numbers = torch.cat([-sizes, sizes, torch.tensor([0.0, 88.5, -88.5, 1e30, -1e30])])
+    exact = ACTIVATIONS[name](numbers.double())
+    error = (squashed(name, numbers) - exact).abs()
+    assert (error <= 4e-7 * exact.abs() + 1e-37).all()
+
+
+@compiled
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_what_is_no_number_stays_none(name: str) -> None:
+    numbers = torch.tensor([torch.nan, 1.0, torch.inf, -torch.inf])
+    found = squashed(name, numbers)
+    torch.testing.assert_close(found, ACTIVATIONS[name](numbers), equal_nan=True)
