@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from math import isfinite
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -66,20 +66,13 @@ class Members:
 
     def update(self) -> list[Trouble]:
         """Take one step of training; gives the members whose loss or gradient is not finite."""
-        batch, shared = self._batches.train(self.step), self._batches.shared
+        batch = self._batches.train(self.step)
         logged = (self.step + 1) % self.training.log_every == 0 or self.step + 1 == self.total
-        steps = answered_steps(batch) if self._picks and not logged else None
+        picks = self._picks and (self.task.stepwise or not logged)
+        steps = answered_steps(batch) if picks else None
         wanted = pick(batch, steps)
         flat = self.stacked.flat.requires_grad_()
-        losses = output = None
-        if not logged:
-            losses = losses_at_once(
-                self.stacked, flat, self.task, wanted, shared=shared, steps=steps
-            )
-        if losses is None:
-            losses, output = self.stacked(
-                self._answer_and_loss, flat, wanted, shared=shared, steps=steps
-            )
+        losses, output = self._answer(flat, wanted, steps, shown=logged)
         (grad,) = torch.autograd.grad(losses.sum(), flat)
         losses = losses.detach()
         flat.requires_grad_(False)
@@ -96,7 +89,7 @@ class Members:
         self._last_loss = losses
         if logged:
             assert output is not None
-            self._log(output.detach(), batch, norms)
+            self._log(output.detach(), wanted, norms)
         return trouble
 
     def validate(self) -> list[Trouble]:
@@ -149,8 +142,22 @@ class Members:
         self._limits = torch.tensor([torch.inf if c is None else c for c in limits])
         self._picks = answers_steps(self.stacked.model)
 
-    def _answer_and_loss(self, model: Model, batch: Batch) -> tuple[Tensor, Tensor]:
-        output, _ = model.forward_training(batch, None, self.step)
+    def _answer(
+        self, flat: Tensor, batch: Batch, steps: Sequence[int] | None, *, shown: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Give the losses, and the outputs if they are to be shown."""
+        given: dict[str, Any] = {"shared": self._batches.shared, "steps": steps}
+        losses = losses_at_once(self.stacked, flat, self.task, batch, **given)
+        if losses is None:
+            return self.stacked(self._loss_and_output, flat, batch, **given)
+        with torch.no_grad():
+            return losses, self.stacked(self._output, flat, batch, **given) if shown else None
+
+    def _output(self, model: Model, batch: Batch) -> Tensor:
+        return model.forward_training(batch, None, self.step)[0]
+
+    def _loss_and_output(self, model: Model, batch: Batch) -> tuple[Tensor, Tensor]:
+        output = self._output(model, batch)
         return loss(self.task, output, batch), output
 
     def _not_finite(self, quantities: dict[str, Tensor]) -> list[Trouble]:

@@ -84,6 +84,7 @@ void learn_jordan(Activation f, const Unrolling& net, const Answer& answer, Size
 
 extern "C" void rnnlab_jordan(int activation, int, const Unrolling* net, const Answer* answer,
                               Size first, Size last) {
+    const NoDenormals quick;
     for (Size member = first; member < last; ++member)
         in_strips(net->batch, [&](auto strip) {
             learn_jordan(static_cast<Activation>(activation), *net, *answer, member, strip);

@@ -246,6 +246,7 @@ void run(Activation f, Task task, const Unrolling& scan, const Answer* answer, S
 extern "C" void rnnlab_scan(int kind, int task, const Unrolling* scan, const Answer* answer,
                             Size first, Size last) {
     const auto way = kind <= RELU ? run<Plain> : kind == RELU + 1 ? run<Gated> : run<LongShort>;
+    const NoDenormals quick;
     for (Size member = first; member < last; ++member)
         way(static_cast<Activation>(kind), static_cast<Task>(task), *scan, answer, member);
 }

@@ -60,6 +60,7 @@ void learn_taps(Activation f, const Unrolling& net, const Answer& answer, Size m
 
 extern "C" void rnnlab_taps(int activation, int, const Unrolling* net, const Answer* answer,
                             Size first, Size last) {
+    const NoDenormals quick;
     for (Size member = first; member < last; ++member)
         in_strips(net->batch, [&](auto strip) {
             learn_taps(static_cast<Activation>(activation), *net, *answer, member, strip);
