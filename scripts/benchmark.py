@@ -42,10 +42,13 @@ CELLS = {
     "lstm": ("rnnlab.cells.lstm.LSTM", torch.nn.LSTM),
 }
 SWEEPS = {  # of 64 seeds
-    "elman 32, copy": ["model=elman", "model.cell.hidden_size=32", "task=copy"],
+    "elman 32, copy": [
+        *("model=elman", "model.cell.hidden_size=32", "task=copy"),
+        "trainer.max_steps=1000",
+    ],
     "elman 8, addition_binary": [
         *("model=elman", "model.cell.hidden_size=8", "task=addition_binary"),
-        "trainer.max_steps=1000",
+        "trainer.max_steps=2000",  # as many as are the default
     ],
     "jordan 32, copy": ["model=jordan", "model.cell.hidden_sizes=[32]", "task=copy"],
     "ar_ffn 32, copy": ["model=ar_ffn", "model.cell.hidden_sizes=[32]", "task=copy"],
@@ -53,7 +56,7 @@ SWEEPS = {  # of 64 seeds
     "lstm 16, copy": ["model=lstm", "model.cell.hidden_size=16", "task=copy"],
     "elman 32, copy, batch 16": [
         *("model=elman", "model.cell.hidden_size=32", "task=copy"),
-        *("data.batch_size=16", "trainer.max_steps=1000"),
+        "data.batch_size=16",
     ],
     "elman 8, binary, batch 16": [
         *("model=elman", "model.cell.hidden_size=8", "task=addition_binary"),
@@ -228,7 +231,7 @@ def sweep(threads: int, jobs: str) -> None:
     for name, words in SWEEPS.items():
         if jobs not in name:
             continue
-        budget = ["trainer.max_steps=300", "data.val_size=128", "data.test_size=256"]
+        budget = ["trainer.max_steps=500", "data.val_size=128", "data.test_size=256"]
         updates = next(w for w in [*words, *budget] if w.startswith("trainer.max_steps"))
         one = 0.0
         for number in sorted({1, threads}):

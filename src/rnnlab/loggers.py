@@ -90,17 +90,15 @@ class Events:
         """Write a text, in a fixed-width block, or a picture."""
         if isinstance(thing, str):
             block = "\n".join("    " + line for line in thing.splitlines())
-            shown = summary.text(name, block)
+            self._add(Event(summary=summary.text(name, block), step=step))
         else:
-            png = io.BytesIO()
-            thing.convert("RGB").save(png, "PNG", compress_level=1)  # five times as fast as 6
-            image = Summary.Image(
-                height=thing.height,
-                width=thing.width,
-                colorspace=3,
-                encoded_image_string=png.getvalue(),
-            )
-            shown = Summary(value=[Summary.Value(tag=name, image=image)])
+            self.show_picture(name, png(thing), thing.size, step)
+
+    def show_picture(self, name: str, data: bytes, size: tuple[int, int], step: int) -> None:
+        """Write a picture that is a PNG already, of that width and height."""
+        width, height = size
+        image = Summary.Image(width=width, height=height, colorspace=3, encoded_image_string=data)
+        shown = Summary(value=[Summary.Value(tag=name, image=image)])
         self._add(Event(summary=shown, step=step))
 
     def show_histogram(self, name: str, values: Tensor, step: int) -> None:
@@ -132,6 +130,13 @@ class Events:
         self.write()
         if not is_helper():
             flush_to_disk(self._path)
+
+
+def png(picture: Image.Image) -> bytes:
+    """Give the bytes of a PNG file."""
+    data = io.BytesIO()
+    picture.convert("RGB").save(data, "PNG", compress_level=1)  # five times as fast as 6
+    return data.getvalue()
 
 
 def flat_settings(cfg: DictConfig) -> dict[str, bool | int | float | str]:

@@ -7,7 +7,7 @@ from rnnlab import checkpoint
 from rnnlab.evaluation import evaluate
 from rnnlab.exhibits import exhibits
 from rnnlab.experiment import Experiment
-from rnnlab.loggers import Events
+from rnnlab.loggers import Events, png
 from rnnlab.run import Run
 
 
@@ -70,11 +70,13 @@ def _write_samples(run: Run, experiment: Experiment, events: Events, step: int) 
     batch = next(iter(experiment.batches("test")))
     texts = []
     for name, thing in exhibits(experiment.model, experiment.task, batch).items():
-        events.show(f"test/{name}", thing, step)
         if isinstance(thing, str):
+            events.show(f"test/{name}", thing, step)
             texts.append(f"## {name}\n\n```\n{thing}\n```\n")
         else:
-            thing.save(run.figure(f"{name}.png"))
+            data = png(thing)
+            events.show_picture(f"test/{name}", data, thing.size, step)
+            run.figure(f"{name}.png").write_bytes(data)
             texts.append(f"## {name}\n\n![{name}](figures/{name}.png)\n")
     run.file("samples.md").write_text("\n".join(texts), encoding="utf-8")
 
