@@ -49,7 +49,8 @@ def files_below(folder: Path, pattern: str) -> set[str]:
 
 
 def test_the_wheel_holds_all_code_and_all_configs(unpacked):
-    assert files_below(unpacked, "*.py") == files_below(ROOT / "src", "*.py")
+    for pattern in ("*.py", "*.cpp", "*.h"):
+        assert files_below(unpacked, pattern) == files_below(ROOT / "src", pattern) != set()
     configs = files_below(ROOT / "configs", "*.yaml")
     assert configs
     assert files_below(unpacked / "rnnlab" / "configs", "*.yaml") == configs

@@ -145,6 +145,7 @@ def test_a_net_that_has_diverged_says_so() -> None:
         make_stream(SPEC, "taps"),
         make_stream(SPEC, "elman", num_layers=2),
         make_stream(SPEC, "elman", horizon=2),
+        make_stream(SPEC, "elman", dropout=0.5),
         make_stream(SPEC, "lstm_peepholes"),
         make_stream(SPEC, "jordan", cell_settings={"hidden_sizes": [4, 3]}),
     ],

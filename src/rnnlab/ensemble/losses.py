@@ -35,16 +35,14 @@ def losses_at_once(
     """
     model = stacked.model
     plain = type(task).loss is Task.loss and isinstance(task.spec.target, Tokens)
-    if not (plain and isinstance(model, Stream) and model.horizon is None):
+    if not (plain and isinstance(model, Stream) and has_kernels([flat])):
         return None
     cell, *others = model.cell.layers
     way = way_of(cell)
-    if others or way is None:
+    if way is None or others or model.horizon is not None or model.dropout.p:
         return None
     net, readout = stacked(_net_and_readout, flat, batch, shared=shared)
-    if not has_kernels(net):
-        return None
-    wanted = range(batch.input.shape[-1 if model.embed.tokens else -2]) if steps is None else steps
+    wanted = range(readout.mask.shape[-1]) if steps is None else steps
     losses: Tensor = FusedLoss.apply(way, wanted, *packed((*net, *readout)))[0]
     return losses
 

@@ -82,11 +82,11 @@ void learn_jordan(Activation f, const Unrolling& net, const Answer& answer, Size
     total<V>({of_sums, H * lanes}, T, net.of_bias + member * H, H);
 }
 
-extern "C" void rnnlab_jordan(int activation, int, const Unrolling* net, const Answer* answer,
+extern "C" bool rnnlab_jordan(int activation, int, const Unrolling* net, const Answer* answer,
                               Size first, Size last) {
-    const NoDenormals quick;
-    for (Size member = first; member < last; ++member)
+    return for_members(first, last, [&](Size member) {
         in_strips(net->batch, [&](auto strip) {
             learn_jordan(static_cast<Activation>(activation), *net, *answer, member, strip);
         });
+    });
 }

@@ -24,7 +24,8 @@ from filelock import FileLock
 from torch import Tensor
 
 _SOURCES = Path(__file__).parent
-_FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC")
+_FLAGS = ("-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fPIC")
+_NATIVE = ("-march=native", "-mcpu=native")  # this very processor, as compilers call it
 _COMPILERS = ("c++", "g++", "clang++")
 
 
@@ -81,13 +82,25 @@ def _compiled(compiler: str) -> Path:
 
 
 def _compile(compiler: str, sources: Sequence[Path], file: Path) -> Path:
+    """Make the library, its parts side by side.
+
+    Raises:
+        CalledProcessError: the compiler can't.
+    """
+
     def run(*words: str | Path) -> None:
         command = [compiler, *_FLAGS, *words]
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
 
+    def make(native: str) -> None:
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda s, o: run(native, "-c", s, "-o", o), sources, objects))
+
     objects = [file.with_name(f"{source.stem}.o") for source in sources]
-    with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda source, made: run("-c", source, "-o", made), sources, objects))
+    try:
+        make(_NATIVE[0])
+    except subprocess.CalledProcessError:
+        make(_NATIVE[1])
     run("-shared", *objects, "-o", file)
     return file
 
@@ -132,20 +145,23 @@ def call(name: str, codes: Sequence[int], given: Sequence[Arguments | None], mem
         codes: which of its ways to take.
         given: its arguments.
         members: N.
+
+    Raises:
+        MemoryError: there is too little.
     """
     kernel = getattr(library(), name)
+    kernel.restype = ctypes.c_bool
     threads = min(torch.get_num_threads(), members)
     fixed: list[Any] = [ctypes.c_int(code) for code in codes]
     fixed += [None if arguments is None else ctypes.byref(arguments) for arguments in given]
 
-    def share(n: int) -> None:
+    def share(n: int) -> bool:
         first, last = n * members // threads, (n + 1) * members // threads
-        kernel(*fixed, ctypes.c_int64(first), ctypes.c_int64(last))
+        return bool(kernel(*fixed, ctypes.c_int64(first), ctypes.c_int64(last)))
 
-    if threads == 1:
-        share(0)
-    else:
-        list(_pool(threads).map(share, range(threads)))
+    shares = range(threads)
+    if not all(map(share, shares) if threads == 1 else _pool(threads).map(share, shares)):
+        raise MemoryError("nets too large, or sequences too long, for the memory of this machine")
 
 
 @cache

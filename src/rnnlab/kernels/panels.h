@@ -213,3 +213,14 @@ template <class Work> void in_strips(Size batch, Work work) {
         else work(Strip<4>{first, count < 4 * WIDTH ? count : 4 * WIDTH});
     }
 }
+
+// Do a kernel's work for each of some members; false where memory doesn't suffice.
+template <class Work> bool for_members(Size first, Size last, Work work) {
+    const NoDenormals quick;
+    try {
+        for (Size member = first; member < last; ++member) work(member);
+    } catch (const std::bad_alloc&) {
+        return false;
+    }
+    return true;
+}

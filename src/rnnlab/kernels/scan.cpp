@@ -243,10 +243,10 @@ void run(Activation f, Task task, const Unrolling& scan, const Answer* answer, S
 }  // namespace
 
 // The kinds are the activations of an Elman network, the GRU and the LSTM.
-extern "C" void rnnlab_scan(int kind, int task, const Unrolling* scan, const Answer* answer,
+extern "C" bool rnnlab_scan(int kind, int task, const Unrolling* scan, const Answer* answer,
                             Size first, Size last) {
     const auto way = kind <= RELU ? run<Plain> : kind == RELU + 1 ? run<Gated> : run<LongShort>;
-    const NoDenormals quick;
-    for (Size member = first; member < last; ++member)
+    return for_members(first, last, [&](Size member) {
         way(static_cast<Activation>(kind), static_cast<Task>(task), *scan, answer, member);
+    });
 }

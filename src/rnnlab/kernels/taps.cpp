@@ -58,11 +58,11 @@ void learn_taps(Activation f, const Unrolling& net, const Answer& answer, Size m
     }
 }
 
-extern "C" void rnnlab_taps(int activation, int, const Unrolling* net, const Answer* answer,
+extern "C" bool rnnlab_taps(int activation, int, const Unrolling* net, const Answer* answer,
                             Size first, Size last) {
-    const NoDenormals quick;
-    for (Size member = first; member < last; ++member)
+    return for_members(first, last, [&](Size member) {
         in_strips(net->batch, [&](auto strip) {
             learn_taps(static_cast<Activation>(activation), *net, *answer, member, strip);
         });
+    });
 }
