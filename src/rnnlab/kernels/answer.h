@@ -25,8 +25,8 @@ template <int V> class Answering {
     Answering(const Answer& answer, Size member, Strip<V> strip, Size batch, Size wanted,
               Size features)
         : weight(answer.weight + member * answer.classes * features),
-          bias(answer.bias + member * answer.classes), answer(answer), member(member),
-          strip(strip), classes(answer.classes), wanted(wanted), features(features),
+          bias(answer.bias + member * answer.classes), answer(answer), member(member), strip(strip),
+          classes(answer.classes), wanted(wanted), features(features),
           target(answer.target + member * batch * wanted),
           mask(answer.mask + member * batch * wanted) {
         for (Size i = 0; i < batch * wanted; ++i) counted += mask[i];
@@ -81,8 +81,7 @@ template <int V> class Answering {
     // The probabilities alone.
     void squash(float* y, float* p) const {
         Vec told;
-        for (int v = 0; v < V; ++v)
-            probabilities(y + v * WIDTH, p + v * WIDTH, Bits{} - 1, told);
+        for (int v = 0; v < V; ++v) probabilities(y + v * WIDTH, p + v * WIDTH, Bits{} - 1, told);
     }
 
     // Add the gradients of V and d, whose sums' gradients and features are given step by step.

@@ -9,7 +9,8 @@
 #include "unrolling.h"
 
 template <int V>
-void learn_jordan(Activation f, const Unrolling& net, const Answer& answer, Size member, Strip<V> strip) {
+void learn_jordan(Activation f, const Unrolling& net, const Answer& answer, Size member,
+                  Strip<V> strip) {
     constexpr Size lanes = Strip<V>::lanes;
     const Size H = net.size, I = net.inputs, T = net.length, O = answer.classes, K = O + I,
                from = member * net.batch;
@@ -57,7 +58,8 @@ void learn_jordan(Activation f, const Unrolling& net, const Answer& answer, Size
         if (net.taught && t + 1 < T) answering.forget(t, of_fed);
         for (int v = 0; v < V; ++v) {
             Vec mean{};
-            for (Size j = v * WIDTH; j < O * lanes; j += lanes) mean += load(p + j) * load(of_fed + j);
+            for (Size j = v * WIDTH; j < O * lanes; j += lanes)
+                mean += load(p + j) * load(of_fed + j);
             for (Size j = v * WIDTH; j < O * lanes; j += lanes)
                 store(y + j, load(y + j) + load(p + j) * (load(of_fed + j) - mean));
         }

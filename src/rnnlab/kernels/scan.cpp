@@ -19,11 +19,12 @@ struct Plain {
     static constexpr int sums = 1, recurring = 1;
     static constexpr bool remembers = false;
 
-    static void step(Activation f, Size numbers, float* sums, const float*, float* hidden, const float*, float*) {
+    static void step(Activation f, Size numbers, float* sums, const float*, float* hidden,
+                     const float*, float*) {
         activate(f, sums, hidden, numbers);
     }
-    static void back(Activation f, Size numbers, float* sums, const float*, const float* hidden, const float*,
-                     const float*, float* of_hidden, float*) {
+    static void back(Activation f, Size numbers, float* sums, const float*, const float* hidden,
+                     const float*, const float*, float* of_hidden, float*) {
         through(f, of_hidden, hidden, sums, numbers);
         std::memset(of_hidden, 0, numbers * sizeof(float));
     }
@@ -34,8 +35,8 @@ struct Gated {
     static constexpr int sums = 4, recurring = 3;
     static constexpr bool remembers = false;
 
-    static void step(Activation, Size numbers, float* sums, const float* before, float* hidden, const float*,
-                     float*) {
+    static void step(Activation, Size numbers, float* sums, const float* before, float* hidden,
+                     const float*, float*) {
         float *resets = sums, *updates = resets + numbers, *inners = updates + numbers,
               *candidates = inners + numbers;
         for (Size j = 0; j < numbers; j += WIDTH) {
@@ -47,8 +48,8 @@ struct Gated {
             store(hidden + j, n + z * (load(before + j) - n));
         }
     }
-    static void back(Activation, Size numbers, float* sums, const float* before, const float*, const float*,
-                     const float*, float* of_hidden, float*) {
+    static void back(Activation, Size numbers, float* sums, const float* before, const float*,
+                     const float*, const float*, float* of_hidden, float*) {
         float *resets = sums, *updates = resets + numbers, *inners = updates + numbers,
               *candidates = inners + numbers;
         for (Size j = 0; j < numbers; j += WIDTH) {
@@ -69,8 +70,8 @@ struct LongShort {
     static constexpr int sums = 4, recurring = 4;
     static constexpr bool remembers = true;
 
-    static void step(Activation, Size numbers, float* sums, const float*, float* hidden, const float* cell,
-                     float* after) {
+    static void step(Activation, Size numbers, float* sums, const float*, float* hidden,
+                     const float* cell, float* after) {
         float *writes = sums, *keeps = writes + numbers, *candidates = keeps + numbers,
               *reads = candidates + numbers;
         for (Size j = 0; j < numbers; j += WIDTH) {
@@ -85,8 +86,8 @@ struct LongShort {
             store(hidden + j, o * hyperbolic(c));
         }
     }
-    static void back(Activation, Size numbers, float* sums, const float*, const float*, const float* cell,
-                     const float* after, float* of_hidden, float* of_cell) {
+    static void back(Activation, Size numbers, float* sums, const float*, const float*,
+                     const float* cell, const float* after, float* of_hidden, float* of_cell) {
         float *writes = sums, *keeps = writes + numbers, *candidates = keeps + numbers,
               *reads = candidates + numbers;
         for (Size j = 0; j < numbers; j += WIDTH) {
@@ -167,8 +168,8 @@ template <class Kind, int V> class Pass {
         }
         answering.give();
         scan.in_runs([&](Size s, Size count) {
-            answering.learn({answers + s * O * lanes, O * lanes},
-                            {after(scan.steps[s]), K * lanes}, count);
+            answering.learn({answers + s * O * lanes, O * lanes}, {after(scan.steps[s]), K * lanes},
+                            count);
         });
         transpose(answering.weight, H, O, H, turned);
         back_from([&](Size s, float* of_hidden) {
@@ -201,8 +202,7 @@ template <class Kind, int V> class Pass {
         const Size from = member * scan.batch;
         transpose(weight, K, sums * H, K, turned);
         std::memset(of_hidden, 0, H * lanes * sizeof(float));
-        if (Kind::remembers && scan.of_memory)
-            strip.read(scan.of_memory + from * H, H, H, of_cell);
+        if (Kind::remembers && scan.of_memory) strip.read(scan.of_memory + from * H, H, H, of_cell);
         else std::memset(of_cell, 0, H * lanes * sizeof(float));
         Size s = scan.wanted - 1;
         for (Size t = T - 1; t >= 0; --t) {

@@ -9,7 +9,8 @@
 #include "unrolling.h"
 
 template <int V>
-void learn_taps(Activation f, const Unrolling& net, const Answer& answer, Size member, Strip<V> strip) {
+void learn_taps(Activation f, const Unrolling& net, const Answer& answer, Size member,
+                Strip<V> strip) {
     constexpr Size lanes = Strip<V>::lanes;
     const Size H = net.size, I = net.inputs, T = net.length, S = net.wanted, O = answer.classes,
                before = net.fed, K = before + I;
@@ -17,9 +18,10 @@ void learn_taps(Activation f, const Unrolling& net, const Answer& answer, Size m
     Answering<V> answering(answer, member, strip, net.batch, S, H);
     Room room((2 * (before + T * I) + S * (2 * H + O)) * lanes + whole_vectors(O * H)
               + whole_vectors(K * H));
-    float *inputs = room.take((before + T * I) * lanes), *of_inputs = room.take((before + T * I) * lanes),
-          *hidden = room.take(S * H * lanes), *of_sums = room.take(S * H * lanes),
-          *of_answers = room.take(S * O * lanes), *speak_back = room.take(whole_vectors(O * H)),
+    float *inputs = room.take((before + T * I) * lanes),
+          *of_inputs = room.take((before + T * I) * lanes), *hidden = room.take(S * H * lanes),
+          *of_sums = room.take(S * H * lanes), *of_answers = room.take(S * O * lanes),
+          *speak_back = room.take(whole_vectors(O * H)),
           *read_back = room.take(whole_vectors(K * H));
 
     strip.read(net.hidden + member * net.batch * before, before, before, inputs);

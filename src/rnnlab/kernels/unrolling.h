@@ -9,17 +9,17 @@ enum Task { FORWARD, BACKWARD, LEARN };  // as in ensemble/fused.py
 struct Unrolling {
     Size batch, length, inputs, fed, size, wanted, taught;
     double decay;
-    const Size* steps;     // (wanted), for all members: those that are answered, in order
-    const float* weight;   // (sums, size, fed + inputs)
-    const float* bias;     // (sums, size)
+    const Size* steps;           // (wanted), for all members: those that are answered, in order
+    const float* weight;         // (sums, size, fed + inputs)
+    const float* bias;           // (sums, size)
     const float *hidden, *cell;  // (batch, fed): the first state
-    const float* numbers;  // (batch, length, inputs), or
-    const int64_t* ids;    // (batch, length): where the one input is that is 1
-    float* states;         // (batch, wanted, size)
-    float* memory;         // (batch, size)
+    const float* numbers;        // (batch, length, inputs), or
+    const int64_t* ids;          // (batch, length): where the one input is that is 1
+    float* states;               // (batch, wanted, size)
+    float* memory;               // (batch, size)
     const float *of_states, *of_memory;
-    float *of_weight, *of_bias;                // zero to begin with
-    float *of_hidden, *of_cell, *of_inputs;    // null where nobody asks
+    float *of_weight, *of_bias;              // zero to begin with
+    float *of_hidden, *of_cell, *of_inputs;  // null where nobody asks
 
     // Step t of a strip of a member's inputs.
     template <int V> void read(Strip<V> strip, Size member, Size t, float* to) const {

@@ -65,7 +65,8 @@ inline Vec logarithm(Vec x) {
     Vec p = square * (1.0f / 9) + 1.0f / 7;
     p = p * square + 1.0f / 5;
     p = p * square + 1.0f / 3;
-    const Vec value = (p * square * s + s) * 2.0f + __builtin_convertvector(power, Vec) * 0.69314718f;
+    const Vec value =
+        (p * square * s + s) * 2.0f + __builtin_convertvector(power, Vec) * 0.69314718f;
     return x < __builtin_inff() ? value : x;
 }
 
