@@ -24,7 +24,7 @@ from filelock import FileLock
 from torch import Tensor
 
 _SOURCES = Path(__file__).parent
-_FLAGS = ("-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fPIC")
+_FLAGS = ("-std=c++17", "-O3", "-DNDEBUG", "-fno-math-errno", "-fno-trapping-math", "-fPIC")
 _NATIVE = ("-march=native", "-mcpu=native")  # this very processor, as compilers call it
 _COMPILERS = ("c++", "g++", "clang++")
 

@@ -6,6 +6,7 @@
 
 #pragma once
 
+#include <cassert>
 #include <cstring>
 #include <memory>
 #include <new>
@@ -36,11 +37,13 @@ class Room {
             held = floats;
         }
         next = memory.get();
+        end = next + floats;
     }
     // Every part is to be a whole number of vectors.
     float* take(Size floats) {
         float* part = next;
         next += floats;
+        assert(next <= end);
         return part;
     }
 
@@ -51,7 +54,7 @@ class Room {
     };
     static inline thread_local std::unique_ptr<float[], Free> memory;
     static inline thread_local Size held = 0;
-    float* next;
+    float *next, *end;
 };
 
 inline Size whole_vectors(Size count) { return (count + WIDTH - 1) / WIDTH * WIDTH; }

@@ -2,7 +2,7 @@
 
 #include "panels.h"
 
-enum Task { FORWARD, BACKWARD, LEARN };  // as in ensemble/fused.py
+enum Task : int { FORWARD, BACKWARD, LEARN };  // as in ensemble/fused.py
 
 // What a kernel is given: `Unrolling` in ensemble/fused.py. Each tensor has the members first, then
 // what is said here.

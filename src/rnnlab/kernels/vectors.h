@@ -82,7 +82,7 @@ inline Vec hyperbolic(Vec x) {
     return (Vec)((Bits)(-less / (less + 2.0f)) | sign);
 }
 
-enum Activation { TANH, SIGMOID, RELU };
+enum Activation : int { TANH, SIGMOID, RELU };
 
 // to = f(from), over whole vectors.
 inline void activate(Activation f, const float* from, float* to, int64_t numbers) {
