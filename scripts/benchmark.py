@@ -235,15 +235,15 @@ def sweep(threads: int, jobs: str) -> None:
         updates = next(w for w in [*words, *budget] if w.startswith("trainer.max_steps"))
         one = 0.0
         for number in sorted({1, threads}):
-            # Workers that have all processors can't have more threads than that.
-            launchers = [key for key in LAUNCHERS if number == 1 or key != "joblib x2"]
+            launchers = [*LAUNCHERS] if number == 1 else ["vectorized"]
             taken = {
                 key: _seconds([*budget, *words, f"threads={number}", *LAUNCHERS[key]])
                 for key in launchers
             }
-            one = one or taken["basic"]
+            one = taken.get("basic", one)
             cells = "".join(f"{taken[k]:12.1f}" if k in taken else f"{'-':>12}" for k in LAUNCHERS)
-            ratios = "".join(f"{one / seconds:7.1f}" for seconds in list(taken.values())[1:])
+            others = [seconds for key, seconds in taken.items() if key != "basic"]
+            ratios = "".join(f"{one / seconds:7.1f}" for seconds in others)
             row = f"{name:28}{updates.partition('=')[2]:>9}{number:9}{cells}{ratios:>14}"
             print(row, flush=True)
 
