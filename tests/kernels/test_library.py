@@ -97,8 +97,10 @@ def test_what_is_no_number_stays_none(name: str) -> None:
 
 @compiled
 def test_what_no_memory_holds_is_an_error_and_no_crash() -> None:
+    before = squashed("tanh", torch.ones(3))
     weight, state = torch.zeros(1, 1, 1, 2), torch.zeros(1, 1, 1)
     endless = torch.zeros(1, 1, 1, dtype=torch.int64).expand(1, 1, 2**40)
     net = Net(weight, torch.zeros(1, 1, 1), state, state[:, :, :0].clone(), endless)
     with pytest.raises(MemoryError, match="too large"):
         FusedScan.forward(Way("rnnlab_scan", 0), [0], *net)
+    assert torch.equal(squashed("tanh", torch.ones(3)), before)

@@ -33,6 +33,7 @@ class Room {
     explicit Room(Size floats) {
         if (floats > held) {
             memory.reset();
+            held = 0;  // should there be no room
             memory.reset(static_cast<float*>(::operator new[](floats * sizeof(float), LINE)));
             held = floats;
         }
