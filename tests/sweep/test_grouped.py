@@ -82,3 +82,11 @@ def test_groups_may_be_kept_small(sweep, tmp_path):
     status, _, err = sweep("seed=0,1", "hydra.launcher.members=0", GROUPED)
     assert status == 2
     assert "hydra.launcher.members must be auto or 1 or more, got 0" in err
+
+
+def test_many_jobs_in_a_row_are_named_by_the_first_and_the_last(sweep):
+    words = ["seed=range(6)", "model.dropout=0.3,0", "model.num_layers=2"]
+    _, _, err = sweep(*words, "trainer.max_steps=1", GROUPED)
+    assert "6 jobs as one model: 2, 4, 6, 8, 10, 12" in err
+    _, _, err = sweep("seed=range(7)", "trainer.max_steps=1", GROUPED)
+    assert "7 jobs as one model: 1 to 7" in err

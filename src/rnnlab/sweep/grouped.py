@@ -1,7 +1,7 @@
 """Jobs of a sweep done as groups, each one batched model; who is alone, and why, is said."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rnnlab.config import check
 from rnnlab.ensemble import joinable, train_group
@@ -41,7 +41,7 @@ def do_groups(jobs: Mapping[int, Job], members: str | int) -> list[int]:
             continue
         if not _can_be_built(open_jobs[chosen[0]]):
             continue  # they differ in nothing that matters here: each will be told alone
-        _say(f"{len(chosen)} jobs as one model: {', '.join(str(place + 1) for place in chosen)}")
+        _say(f"{len(chosen)} jobs as one model: {_numbers(chosen)}")
         if not done and (why := why_none()):
             _say(f"without compiled kernels groups are 2 to 5 times slower: {why}")
         _train([open_jobs[place] for place in chosen], members)
@@ -84,6 +84,19 @@ def _train(jobs: list[Job], members: str | int) -> None:
     for job, end in zip(jobs, ended, strict=True):
         if end.error is not None:
             fail(job, Diverged(end.error) if end.status == "diverged" else ConfigError(end.error))
+
+
+def _numbers(places: Sequence[int]) -> str:
+    """Name jobs by their numbers, five and more in a row by the first and the last."""
+    runs: list[list[int]] = []
+    for number in (place + 1 for place in places):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(
+        f"{run[0]} to {run[-1]}" if len(run) > 4 else ", ".join(map(str, run)) for run in runs
+    )
 
 
 def _say(line: str) -> None:
