@@ -5,11 +5,12 @@ from copy import deepcopy
 import pytest
 import torch
 
+from rnnlab.cells import Elman
 from rnnlab.ensemble.batches import pick, stack
 from rnnlab.ensemble.losses import losses_at_once
 from rnnlab.ensemble.stacking import Stacked
 from rnnlab.kernels import library
-from rnnlab.models import Model
+from rnnlab.models import Model, Stream
 from rnnlab.spec import Batch, TaskSpec, Tokens
 from rnnlab.tasks.copy import Copy
 from tests.cells.zoo import scatter
@@ -139,6 +140,33 @@ def test_a_net_that_has_diverged_says_so() -> None:
             assert losses[1].isnan()
 
 
+class Halved(Elman):
+    """A cell of somebody's own, made from another."""
+
+    def forward(self, input, state):
+        hidden, _ = super().forward(input, state)
+        return hidden / 2, hidden / 2
+
+    def has_fast_twin(self, inputs):  # noqa: ARG002
+        return False
+
+
+def own_cell() -> Stream:
+    model = make_stream(SPEC, "elman")
+    model.cell.layers[0].__class__ = Halved
+    return model
+
+
+def test_a_cell_made_from_another_is_not_taken_for_it() -> None:
+    members = [scatter(own_cell()) for _ in range(2)]
+    stacked = Stacked([deepcopy(member).float() for member in members])
+    batches = [draw_batch(5) for _ in members]
+    output = stacked(lambda model, own: model(own)[0], stacked.flat, stack(batches), shared=False)
+    for n, (member, batch) in enumerate(zip(members, batches, strict=True)):
+        close = {"check_dtype": False, "rtol": 1e-4, "atol": 1e-6}
+        torch.testing.assert_close(output[n], member(batch)[0].detach(), **close)
+
+
 @pytest.mark.parametrize(
     "model",
     [
@@ -148,6 +176,7 @@ def test_a_net_that_has_diverged_says_so() -> None:
         make_stream(SPEC, "elman", dropout=0.5),
         make_stream(SPEC, "lstm_peepholes"),
         make_stream(SPEC, "jordan", cell_settings={"hidden_sizes": [4, 3]}),
+        own_cell(),
     ],
 )
 def test_others_have_no_such_way(model: Model) -> None:

@@ -127,7 +127,6 @@ def _refusals(cfg: DictConfig) -> Iterator[str]:
 
 
 def _refusals_of_model(settings: Mapping[str, Any]) -> Iterator[str]:
-    largest = _LARGEST_WITHOUT_KERNELS if library() is None else _LARGEST
     for name, value in settings.items():
         if not name.startswith("model."):
             continue
@@ -140,8 +139,11 @@ def _refusals_of_model(settings: Mapping[str, Any]) -> Iterator[str]:
         if name.endswith("._target_") and value.rpartition(".")[2] in _LARGEST:
             cell = value.rpartition(".")[2]
             size = settings[name.replace("_target_", "hidden_size")]
-            if size > largest[cell]:
-                yield f"{cell} of hidden_size={size} is faster alone, above {largest[cell]}"
+            largest = _LARGEST_WITHOUT_KERNELS[cell]
+            if size > largest and library() is not None:
+                largest = _LARGEST[cell]
+            if size > largest:
+                yield f"{cell} of hidden_size={size} is faster alone, above {largest}"
 
 
 def _difference(own: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> str:

@@ -14,12 +14,15 @@ _KINDS = (*_ACTIVATIONS, "gated", "long_short")  # in the order of scan.cpp
 
 
 def kind_of(cell: Cell) -> Kind | None:
-    """Say what a step of a cell does; `None` of those that are no `Kind`."""
-    if isinstance(cell, Elman):
+    """Say what a step of a cell does; `None` of those that are no `Kind`.
+
+    A subclass is another cell: its step may be its own.
+    """
+    if type(cell) is Elman:
         return Plain(cell.activation)
-    if isinstance(cell, GRU):
+    if type(cell) is GRU:
         return Gated()
-    if isinstance(cell, LSTM) and cell.is_common:
+    if type(cell) is LSTM and cell.is_common:
         return LongShort()
     return None
 
@@ -29,9 +32,9 @@ def way_of(cell: Cell) -> Way | None:
     kind = kind_of(cell)
     if kind is not None:
         return Way("rnnlab_scan", _KINDS.index(kind.name))
-    if isinstance(cell, TapsMLP) and len(cell.hidden) == 2:  # one layer and its activation
+    if type(cell) is TapsMLP and len(cell.hidden) == 2:  # one layer and its activation
         return Way("rnnlab_taps", _ACTIVATIONS.index(cell.activation))
-    if isinstance(cell, Jordan) and len(cell.hidden) == 2:
+    if type(cell) is Jordan and len(cell.hidden) == 2:
         code = _ACTIVATIONS.index(cell.activation)
         return Way("rnnlab_jordan", code, cell.decay, cell.teacher_forcing)
     return None
@@ -46,15 +49,15 @@ def net_of(cell: Cell, inputs: Tensor, state: State, mask: Tensor | None = None)
         state: before the first step.
         mask: `(B, T)`; a hidden state may run on after the real steps, a memory cell is held.
     """
-    if isinstance(cell, Elman):
+    if type(cell) is Elman:
         return _elman(cell, inputs, state)
-    if isinstance(cell, GRU):
+    if type(cell) is GRU:
         return _gru(cell, inputs, state)
-    if isinstance(cell, LSTM):
+    if type(cell) is LSTM:
         return _lstm(cell, inputs, state, mask)
-    if isinstance(cell, Jordan):
+    if type(cell) is Jordan:
         return _jordan(cell, inputs, state)
-    assert isinstance(cell, TapsMLP)
+    assert type(cell) is TapsMLP
     return _taps(cell, inputs, state)
 
 
