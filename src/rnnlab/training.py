@@ -14,7 +14,7 @@ import lightning.pytorch as L
 from lightning.pytorch.loggers.logger import Logger
 from omegaconf import DictConfig
 
-from rnnlab import checkpoint, resuming
+from rnnlab import checkpoint, output, resuming
 from rnnlab.callbacks import (
     Checkpoints,
     Finite,
@@ -72,7 +72,7 @@ def train(
     cfg = anchored(cfg)
     prepared = prepare(cfg)
     run = Run.create(cfg, place, words)
-    with run.locked():
+    with output.guarded(), run.locked():
         _train(run, prepared, resuming.BEGINNING, judge)
     return run
 
@@ -91,7 +91,7 @@ def resume(run: Run, words: list[str], judge: Judge | None = None) -> Run:
         ConfigError: the run can't go on so; nothing was changed.
         Interrupted: as for `train`, and so are the others.
     """
-    with run.locked():
+    with output.guarded(), run.locked():
         cfg = anchored(resuming.settings(run, words))
         at = resuming.point(run)
         resuming.check_changes(cfg, at)

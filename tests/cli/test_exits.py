@@ -64,10 +64,12 @@ def test_a_bug_is_not_hidden():
 def test_a_reader_that_leaves_early_is_no_error():
     code = "from rnnlab.cli.exits import command; command('x', lambda: print('line\\n' * 100000))"
     done = subprocess.run(
-        ["sh", "-c", f'"{sys.executable}" -c "{code}" | head -1'], capture_output=True, text=True
+        ["sh", "-c", f'("{sys.executable}" -c "{code}"; echo $? >&2) | head -1'],
+        capture_output=True,
+        text=True,
     )
     assert done.stdout == "line\n"
-    assert done.stderr == ""
+    assert done.stderr == "0\n"
 
 
 def test_ctrl_c_in_training_is_status_130_and_the_card_says_so(tmp_path):

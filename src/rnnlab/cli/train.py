@@ -25,7 +25,8 @@ _WITH_VALUES = ("--cfg", "-c", "--package", "-p", "--config-dir", "-cd", "--conf
 
 def main() -> None:
     """Compose the config from the command line, and train."""
-    command("rnnlab-train", _resume if any(w.startswith("resume=") for w in sys.argv) else _main)
+    resumes = any(word.startswith("resume=") for word in sys.argv)
+    command("rnnlab-train", _resume if resumes else _main, trains=True)
 
 
 def _resume() -> None:

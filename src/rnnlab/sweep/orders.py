@@ -19,6 +19,7 @@ from omegaconf import DictConfig
 
 from rnnlab.cli import sweeps
 from rnnlab.errors import INTERRUPTED, TERMINATED, Interrupted
+from rnnlab.output import guarded
 from rnnlab.run import Run
 from rnnlab.sweep.composing import Composer
 from rnnlab.sweep.jobs import Job, failures, job_of, spell, status
@@ -50,6 +51,7 @@ class Order:
         label = f"{self.number}  {self.words}"
         sweeps.do(self.job, label, on_error=self.on_error, dry_run=dry_run)
 
+    @guarded()
     def __call__(self) -> bool:
         """Do it in a process of its own.
 
@@ -251,6 +253,7 @@ _LOCKS: list[Any] = []  # a lock goes when nobody holds the object
 def labelled(label: str) -> Iterator[None]:
     """Begin each line that is printed with a label: jobs side by side share a terminal."""
     with (
+        guarded(),
         redirect_stdout(_Labelled(sys.stdout, label)),
         redirect_stderr(_Labelled(sys.stderr, label)),
     ):
