@@ -12,16 +12,12 @@ from typing import Any
 
 import torch
 
-from rnnlab.errors import ConfigError
+from rnnlab.errors import ConfigError, Damaged
 from rnnlab.files import write_whole
 
 LAST, BEST, PREVIOUS = "last.ckpt", "best.ckpt", "previous.ckpt"
 _MARK = b"sha256:"
 _COMMENT = len(_MARK) + hashlib.sha256().digest_size * 2
-
-
-class Damaged(ConfigError):
-    """A checkpoint isn't what was written."""
 
 
 def write(path: Path, content: dict[str, Any], *, keep: Path | None = None) -> None:

@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 
 from omegaconf import OmegaConf
 
+from rnnlab.foreign import RunCard
 from rnnlab.run import Run
 
 _WIDTH = 100
 _ABSENT: Any = object()  # not None, which a setting may be
+_UNKNOWN: RunCard = {"status": ""}
 _FACTS = ("git", "platform", "processor", "device", "threads", "determinism")
 _BESIDE = ("task", "model")  # in results.json, but names
 _SPLITS = ("train/", "val/", "test/")
@@ -104,7 +106,7 @@ def _config(run: Run) -> dict[str, Any]:
     return {str(key): value for key, value in config.items() if key != "output_dir"}
 
 
-def _card(run: Run) -> dict[str, Any] | None:
+def _card(run: Run) -> RunCard | None:
     return run.card if run.file("run.json").is_file() else None
 
 
@@ -112,16 +114,17 @@ def _versions(run: Run) -> dict[str, Any] | None:
     card = _card(run)
     if card is None:
         return None
-    facts = {name: card[name] for name in _FACTS if name in card}
+    facts = {name: value for name, value in card.items() if name in _FACTS}
     return {"python": card.get("python"), **card.get("versions", {}), **facts}
 
 
 def _fingerprint(run: Run) -> str | None:
-    return (_card(run) or {}).get("fingerprint")
+    card = _card(run)
+    return card.get("fingerprint") if card else None
 
 
 def _results(run: Run) -> dict[str, Any] | None:
-    return run.results if run.file("results.json").is_file() else None
+    return {**run.results} if run.file("results.json").is_file() else None
 
 
 def _curve(run: Run) -> dict[int, dict[str, float]] | None:
@@ -276,7 +279,7 @@ def _heading(first: Run, second: Run) -> str:
     """Name the two runs, with what may differ between runs that are the same."""
     runs = {"first": first, "second": second}
     lines = _aligned([(name, str(run.path), _circumstances(run)) for name, run in runs.items()])
-    one, other = ((_card(run) or {}).get("command", []) for run in runs.values())
+    one, other = ((_card(run) or _UNKNOWN).get("command", []) for run in runs.values())
     for name, words, others in (("first", one, other), ("second", other, one)):
         if own := join(word for word in words if word not in others):
             lines.append(shorten(f"only the {name} command has {own}", _WIDTH, placeholder=" …"))
@@ -284,14 +287,14 @@ def _heading(first: Run, second: Run) -> str:
 
 
 def _circumstances(run: Run) -> str:
-    card = _card(run) or {}
+    card = _card(run) or _UNKNOWN
     seconds = card.get("seconds")
     sessions = len(card.get("sessions", []))
     facts = [
-        card.get("status"),
+        card["status"],
         card.get("started", "")[:19].replace("T", " "),
-        seconds is not None and f"{seconds:,.1f} s",
-        sessions > 1 and f"{sessions} sessions",
+        f"{seconds:,.1f} s" if seconds is not None else "",
+        f"{sessions} sessions" if sessions > 1 else "",
     ]
     return ", ".join(filter(None, facts))
 

@@ -8,6 +8,10 @@ class ConfigError(ValueError):
     """A setting is wrong; the message names the key, what it got and what it takes."""
 
 
+class Damaged(ConfigError):
+    """A file isn't what was written; the message says which, and why."""
+
+
 class Busy(ConfigError):
     """Another process trains the run."""
 

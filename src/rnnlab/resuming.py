@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from rnnlab import checkpoint
 from rnnlab.compose import apply_overrides
-from rnnlab.errors import ConfigError
+from rnnlab.errors import ConfigError, Damaged
 from rnnlab.loggers import flat
 from rnnlab.run import Run
 
@@ -64,7 +64,7 @@ def point(run: Run) -> Point:
         try:
             content = checkpoint.read(path)
             found = Point(str(last), int(content["global_step"]), dict(content["config"]))
-        except (checkpoint.Damaged, KeyError, TypeError, ValueError) as error:
+        except (Damaged, KeyError, TypeError, ValueError) as error:
             problems.append(str(error))
             continue
         for problem in problems:

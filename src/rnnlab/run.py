@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
@@ -24,11 +24,14 @@ from rnnlab.curve import read_curve
 from rnnlab.environment import environment
 from rnnlab.errors import Busy, ConfigError
 from rnnlab.files import flush_to_disk, write_whole
+from rnnlab.foreign import Results, RunCard, Session, read_json
 
 if TYPE_CHECKING:
     from rnnlab.experiment import Experiment
     from rnnlab.models.base import Model
     from rnnlab.tasks.base import Task
+
+_Kind = TypeVar("_Kind")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,19 +157,24 @@ class Run:
         return read_config(self.file("config.yaml"))
 
     @property
-    def card(self) -> dict[str, Any]:
+    def card(self) -> RunCard:
         """What is known of the run: command, versions, git state, device, status."""
-        return self._read("run.json")
+        return self._read("run.json", RunCard)
+
+    @property
+    def status(self) -> str:
+        """How the run stands: `begun` until its training wrote something else."""
+        return self.card["status"] if self.file("run.json").is_file() else "begun"
 
     @property
     def is_finished(self) -> bool:
         """Whether training came to its end."""
-        return self.file("run.json").is_file() and self.card.get("status") == "finished"
+        return self.status == "finished"
 
     @property
-    def results(self) -> dict[str, Any]:
+    def results(self) -> Results:
         """The final metrics, floors and costs."""
-        return self._read("results.json")
+        return self._read("results.json", Results)
 
     @property
     def curve(self) -> list[dict[str, float]]:
@@ -229,7 +237,7 @@ class Run:
 
     def begin(self, step: int, facts: dict[str, Any]) -> None:
         """Write down that training begins, or goes on after `step` updates, and with what."""
-        card = self.card if self.file("run.json").exists() else {}
+        card: RunCard = self.card if self.file("run.json").exists() else {"status": "begun"}
         now = _now().isoformat(timespec="seconds")
         command = [Path(sys.argv[0]).name, *sys.argv[1:]]
         session = {"command": command, "started": now, "first_step": step, "status": "running"}
@@ -277,17 +285,11 @@ class Run:
         except OSError as error:
             raise ConfigError(f"{path} can't be written: {error.strerror}") from error
 
-    def _read(self, name: str) -> dict[str, Any]:
+    def _read(self, name: str, kind: type[_Kind]) -> _Kind:
         path = self.file(name)
-        if not path.is_file():
+        if not path.exists():
             raise ConfigError(f"{path} is missing: the run didn't get so far")
-        try:
-            loaded = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
-            raise ConfigError(f"{path} is damaged: {error}") from error
-        if not isinstance(loaded, dict):
-            raise ConfigError(f"{path} is damaged: it must hold a mapping")
-        return loaded
+        return read_json(path, kind)
 
 
 def _make_directory(parent: Path, name: str, files: Mapping[str, bytes], numbered: bool) -> Path:
@@ -316,7 +318,7 @@ def _make_directory(parent: Path, name: str, files: Mapping[str, bytes], numbere
     raise ConfigError(f"output_dir holds ten thousand runs of one second: {parent / name}")
 
 
-def _killed(session: dict[str, Any]) -> dict[str, Any]:
+def _killed(session: Session) -> Session:
     """Say of a session that didn't write down how it ended what must have happened."""
     return {**session, "status": "killed"} if session.get("status") == "running" else session
 

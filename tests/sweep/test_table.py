@@ -130,7 +130,9 @@ def test_damaged_runs_are_failures_and_the_others_are_read(tmp_path):
     assert records["run1"].settings == {"seed": 1}
     assert "run.json is damaged" in records["run2"].failure
     assert records["run3"].failure is None
-    assert records["failures/x.json"].failure == "x.json is damaged: KeyError"
+    assert records["failures/x.json"].failure == (
+        f"{tmp_path}/failures/x.json is damaged: overrides is missing"
+    )
     assert not records["failures/x.json"].placed
 
 

@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from rnnlab.compose import anchored, take_own, with_choices
 from rnnlab.errors import Busy, ConfigError, Diverged, RunLost
 from rnnlab.files import write_whole
+from rnnlab.foreign import Failure, read_json
 from rnnlab.loading import loading
 from rnnlab.run import Run
 from rnnlab.sweep.trials import Judge, Trial, judge
@@ -62,7 +63,7 @@ class Job:
             return "train"
         # Only a search stops runs for others are better, and only it leaves them so.
         ends = ("finished", "diverged", "pruned") if self.trial else ("finished", "diverged")
-        return "skip" if status(Run.load(self.path)) in ends else "resume"
+        return "skip" if Run.load(self.path).status in ends else "resume"
 
 
 def job_of(
@@ -107,7 +108,7 @@ def run(job: Job) -> Run | None:
             made = resume(Run.load(job.path), [], judges(job))
         else:
             made = Run.load(job.path)
-            if status(made) == "diverged":
+            if made.status == "diverged":
                 raise Diverged(made.card.get("reason", "it diverged"))
     except Busy:
         return None
@@ -126,11 +127,6 @@ def judges(*jobs: Job) -> Judge | None:
     return judge({job.name: job.trial for job in jobs}, jobs[0].cfg.trainer.val_every)
 
 
-def status(run: Run) -> str:
-    """Give how a run stands."""
-    return str(run.card.get("status")) if run.file("run.json").is_file() else "begun"
-
-
 def fail(job: Job, error: Exception) -> None:
     """Write down that a job failed."""
     kinds = {ConfigError: "refused", Diverged: "diverged", RunLost: "lost"}
@@ -146,12 +142,17 @@ def keep_failure(sweep: Path, name: str, entry: Mapping[str, Any]) -> None:
     write_whole(_failures(sweep) / f"{name}.json", (json.dumps(entry) + "\n").encode())
 
 
-def failures(sweep: Path) -> dict[str, dict[str, Any]]:
+def failures(sweep: Path) -> dict[str, Failure]:
     """Give the failed jobs of a sweep by their names."""
-    return {
-        path.stem: json.loads(path.read_text(encoding="utf-8"))
-        for path in sorted(_failures(sweep).glob("*.json"))
-    }
+    return {path.stem: read_failure(path) for path in sorted(_failures(sweep).glob("*.json"))}
+
+
+def read_failure(path: Path) -> Failure:
+    """Read why a job failed; a file that is damaged is a failure that says so."""
+    try:
+        return read_json(path, Failure)
+    except ConfigError as error:
+        return {"overrides": {}, "status": "failed", "error": str(error)}
 
 
 def forget_failures(sweep: Path) -> None:
@@ -164,13 +165,13 @@ def overview(sweep: Path) -> list[str]:
     """Lay out how a sweep stands: how many jobs of each status, and each failure."""
     runs = [Run.load(path.parent) for path in sorted(sweep.glob("[!.]*/config.yaml"))]
     failed = failures(sweep)
-    statuses = Counter(status(run) for run in runs)
+    statuses = Counter(run.status for run in runs)
     # A job that was refused has no directory.
     statuses.update(entry["status"] for entry in failed.values() if entry["status"] == "refused")
     said = ", ".join(f"{count} {name}" for name, count in statuses.items())
     lines = [f"{statuses.total()} jobs: {said or 'none'}"]
     if failed:
-        known = [run.card.get("overrides", {}) for run in runs if status(run) != "begun"]
+        known = [run.card.get("overrides", {}) for run in runs if run.status != "begun"]
         known += [entry["overrides"] for entry in failed.values()]
         keys = [
             key

@@ -22,7 +22,7 @@ from rnnlab.errors import INTERRUPTED, TERMINATED, Interrupted
 from rnnlab.output import guarded
 from rnnlab.run import Run
 from rnnlab.sweep.composing import Composer
-from rnnlab.sweep.jobs import Job, failures, job_of, spell, status
+from rnnlab.sweep.jobs import Job, failures, job_of, spell
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _LOOK_SECONDS = 0.2
@@ -76,7 +76,7 @@ class Order:
         there = self.job.path / "config.yaml"
         how = f"{failure['status']}: {failure['error']}" if failure else "not begun"
         if not failure and there.is_file():
-            how = status(Run.load(self.job.path))
+            how = Run.load(self.job.path).status
         print(f"{self.job.name}  {self.number}  {self.words}: {how}", file=sys.stderr, flush=True)
 
     @property

@@ -118,7 +118,7 @@ class _Session:
         from optuna.trial import TrialState
 
         failure, run = jobs.failures(self.sweep).get(job.name), Run(job.path)
-        status = failure["status"] if failure else jobs.status(run)
+        status = failure["status"] if failure else run.status
         if status in ("refused", "diverged"):
             trial.set_user_attr("failure", failure)
             self.study.tell(trial, state=TrialState.FAIL)
@@ -137,8 +137,8 @@ class _Session:
 def _score(run: Run, metric: str) -> float:
     """Give an objective of a run; NaN where it has none, as when tasks are searched."""
     results = run.results
-    scores = {f"val/{name}": value for name, value in results["val"].items()}
-    return float(scores.get(metric, results.get(metric, float("nan"))))
+    scores: dict[str, Any] = {f"val/{name}": value for name, value in results["val"].items()}
+    return float({**results, **scores}.get(metric, float("nan")))
 
 
 @contextmanager

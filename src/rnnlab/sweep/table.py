@@ -1,6 +1,5 @@
 """What a directory of runs holds: a record of each, with the settings in which they differ."""
 
-import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from rnnlab.errors import ConfigError
+from rnnlab.foreign import Failure, Results, RunCard, read_json
 from rnnlab.run import Run
 
 Setting = bool | int | float | str | None
@@ -162,39 +162,40 @@ def _is_run(path: Path) -> bool:
 def _read_failure(path: Path) -> tuple[dict[str, str], str]:
     """Give the words of a job that failed, and why."""
     try:
-        entry = json.loads(path.read_text(encoding="utf-8"))
-        words = {str(key): str(value) for key, value in dict(entry["overrides"]).items()}
-        return words, f"{entry['status']}: {entry['error']}"
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        return {}, f"{path.name} is damaged: {type(error).__name__}"
+        entry = read_json(path, Failure)
+        return entry["overrides"], f"{entry['status']}: {entry['error']}"
+    except ConfigError as error:
+        return {}, str(error)
 
 
 def _read(run: Run, name: str, why: str) -> _Source:
     """Read a run; one that can't be read is a failure too."""
-    config, card, results, words = OmegaConf.create(), {}, {}, None
+    config, words = OmegaConf.create(), None
+    card: RunCard = {"status": "begun"}
+    results: Results | None = None
     failure: str | None
     try:
-        card = run.card if run.file("run.json").is_file() else {}
+        card = run.card if run.file("run.json").is_file() else card
         if "overrides" in card:
-            words = {str(key).lstrip("+~"): str(v) for key, v in dict(card["overrides"]).items()}
+            words = {key.lstrip("+~"): value for key, value in card["overrides"].items()}
         config = run.config
         failure = _failure(card, why)
-        results = run.results if failure is None else {}
-    except (ConfigError, AttributeError, LookupError, TypeError, ValueError) as error:
-        failure = (str(error) or type(error).__name__).splitlines()[0]
+        results = run.results if failure is None else None
+    except ConfigError as error:
+        failure = str(error).splitlines()[0]
     record = Record(
         name=name,
-        scores=_scores(results, card) if failure is None else {},
-        floor=_numbers(results.get("floor")),
+        scores=_scores(results, card) if results else {},
+        floor=_numbers(results["floor"]) if results else {},
         failure=failure,
         run=run,
     )
     return _Source(record, words, config, card)
 
 
-def _failure(card: Mapping[str, Any], why: str) -> str | None:
+def _failure(card: RunCard, why: str) -> str | None:
     """Say why a run has no results: by its status, and what the sweep wrote down of it."""
-    status = card.get("status", "begun")
+    status = card["status"]
     if status == "finished":
         return None
     if status in ("begun", "running"):
@@ -203,7 +204,7 @@ def _failure(card: Mapping[str, Any], why: str) -> str | None:
     return why or f"{status}: {card.get('reason') or f'at update {step}'}"
 
 
-def _scores(results: Mapping[str, Any], card: Mapping[str, Any]) -> dict[str, float]:
+def _scores(results: Results, card: RunCard) -> dict[str, float]:
     scores = {
         f"{split}/{name}": value
         for split in ("test", "val", "train")
