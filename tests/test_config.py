@@ -107,7 +107,7 @@ def test_all_problems_come_in_one_error():
         ("seed=null", "seed must be a whole number, got null"),
         ("seed=1.5", "seed must be a whole number, got 1.5"),
         ("seed=true", "seed must be a whole number, got True"),
-        ("mode=best", "mode must be one of min or max, got 'best'"),
+        ("watch=best", "watch must be one of none, light or full, got 'best'"),
         ("model.dropout=1", "model.dropout must be less than 1.0, got 1"),
         ("model.dropout=-0.1", "model.dropout must be 0.0 or more, got -0.1"),
         ("model.cell.forget_gate=1", "model.cell.forget_gate must be true or false, got 1"),
@@ -145,7 +145,7 @@ def test_all_problems_come_in_one_error():
         ("optimizer.lr={_target_:os.system}", "optimizer.lr must be a number, got {'_target_'"),
         ("task.answer={a:b}", "task.answer must be one of recall or everywhere, got {'a': 'b'}"),
         ("+task.foo={1:2}", "task.foo is not a setting: it takes num_symbols, length, min_length"),
-        (f"mode={'x' * 200}", f"mode must be one of min or max, got '{'x' * 96}..."),
+        (f"watch={'x' * 200}", f"watch must be one of none, light or full, got '{'x' * 96}..."),
     ],
 )
 def test_a_problem_is_one_line_that_names_key_value_and_range(word, said):

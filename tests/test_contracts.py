@@ -192,6 +192,12 @@ def test_a_batch_can_be_made_again_and_no_two_are_alike(any_model: Experiment) -
     assert len(set(texts)) == len(texts)
 
 
+@pytest.mark.parametrize(("model", "task"), PAIRS)
+def test_every_metric_has_a_direction(pair: Experiment) -> None:
+    for name in evaluate(pair.model, pair.task, [pair.task.sample("test", 0, 3)]).compute():
+        assert pair.task.mode(name) in ("min", "max")
+
+
 @pytest.mark.parametrize(("layout_of", "task"), LAYOUTS)
 def test_a_perfect_output_scores_one(layout_of: str, task: str, text_file: Path) -> None:
     perfect = _assemble(layout_of, task, text_file).task
@@ -199,7 +205,13 @@ def test_a_perfect_output_scores_one(layout_of: str, task: str, text_file: Path)
     output = batch.target
     if isinstance(perfect.spec.target, Tokens):
         output = 50.0 * F.one_hot(batch.target, perfect.spec.target.vocab_size)
-    scores = {name: float(mean.value) for name, mean in perfect.metrics(output, batch).items()}
+    scores, others = (
+        {name: float(mean.value) for name, mean in perfect.metrics(given, batch).items()}
+        for given in (output, torch.randn(output.shape))
+    )
+    for name in scores:
+        worse, better = sorted((scores[name], others[name]), reverse=perfect.mode(name) == "min")
+        assert (worse, better) == (others[name], scores[name]), name
     assert scores["loss"] == pytest.approx(0, abs=1e-6)
     assert scores.get("accuracy", 1.0) == 1
     assert scores.get("exact_match", 1.0) == 1

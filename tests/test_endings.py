@@ -97,7 +97,7 @@ def test_where_a_look_costs_time_all_are_looked_at_before_a_checkpoint(
 def test_a_validation_loss_that_is_not_finite_is_never_the_best(tmp_path, monkeypatch):
     compute = Evaluator.compute
     monkeypatch.setattr(Evaluator, "compute", lambda self: compute(self) | {"loss": -float("inf")})
-    monkeypatch.setattr("rnnlab.preparing._check_monitor", lambda _: None)
+    monkeypatch.setattr("rnnlab.preparing.check_metrics", lambda _: None)
     with pytest.raises(Diverged, match=r"^the validation loss is -inf at update 4"):
         rnnlab.train(tiny(tmp_path, *LONG))
     assert not (the_run(tmp_path).path / "checkpoints/best.ckpt").exists()

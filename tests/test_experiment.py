@@ -157,7 +157,7 @@ def test_best_and_last_are_the_weights_of_their_updates(tmp_path):
 
 
 def test_a_metric_that_is_better_at_its_highest_chooses_so(tmp_path):
-    words = ["monitor=val/accuracy", "mode=max", "optimizer.lr=0.5", "trainer.max_steps=12"]
+    words = ["monitor=val/accuracy", "optimizer.lr=0.5", "trainer.max_steps=12"]
     found = rnnlab.train(tiny(tmp_path, *words))
     values = [row["val/accuracy"] for row in found.curve if "val/accuracy" in row]
     assert len(set(values)) > 1
@@ -245,7 +245,7 @@ def test_a_run_repeats_whatever_ran_before_and_the_seed_changes_it(tmp_path, wor
 
 def test_training_draws_the_same_numbers_however_many_came_before(tmp_path, monkeypatch):
     first = rnnlab.train(tiny(tmp_path, "model.dropout=0.2"))
-    monkeypatch.setattr(preparing, "_check_monitor", lambda _: torch.rand(7))
+    monkeypatch.setattr(preparing, "check_metrics", lambda _: torch.rand(7))
     again = rnnlab.train(tiny(tmp_path, "model.dropout=0.2"))
     assert (again.path / "metrics.csv").read_bytes() == (first.path / "metrics.csv").read_bytes()
 

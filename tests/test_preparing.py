@@ -1,11 +1,17 @@
-"""What a group of runs loads before it trains."""
+"""What is refused before a run trains, and what a group of runs loads for that."""
 
 import subprocess
 import sys
 
+import pytest
 import torch
 
-from rnnlab.preparing import without_compiler
+from rnnlab.compose import compose
+from rnnlab.errors import ConfigError
+from rnnlab.preparing import prepare, without_compiler
+from rnnlab.tasks.base import Mean
+from rnnlab.tasks.copy import Copy
+from tests.runs import COPY, ELMAN
 
 _PREPARE = """
 import sys
@@ -38,3 +44,23 @@ def test_optimizers_made_without_the_compiler_say_the_same_of_themselves():
         told = settings()
     assert told == settings()
     assert torch.optim.Optimizer.add_param_group is method
+
+
+def test_a_metric_of_which_nobody_says_which_way_is_better_is_refused(monkeypatch):
+    def with_wit(self, output, batch, known=Copy.metrics):
+        return known(self, output, batch) | {"wit": Mean(torch.tensor(1.0), batch.mask.sum())}
+
+    monkeypatch.setattr(Copy, "metrics", with_wit)
+    with pytest.raises(ConfigError) as refused:
+        prepare(compose([*ELMAN, *COPY]))
+    assert str(refused.value) == (
+        "Copy.higher_is_better must say whether higher values of wit are better, it has loss, "
+        "accuracy, exact_match"
+    )
+
+
+def test_the_direction_is_the_metrics_own_and_no_setting():
+    with pytest.raises(ConfigError, match="mode is not a setting"):
+        prepare(compose([*ELMAN, *COPY, "mode=max"]))
+    for monitor, mode in (("val/loss", "min"), ("val/accuracy", "max")):
+        assert prepare(compose([*ELMAN, *COPY, f"monitor={monitor}"])).experiment.mode == mode

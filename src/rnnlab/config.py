@@ -72,7 +72,6 @@ _ROOT: dict[str, Any] = {
     "watch": Literal["none", "light", "full"],
     "watch_every": PositiveInt,
     "monitor": str,
-    "mode": Literal["min", "max"],
     "output_dir": Annotated[str, StringConstraints(pattern=r"^[^\x00]+$")],
     "init_from": str | None,
     "choices": dict[str, str | None],

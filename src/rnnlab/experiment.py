@@ -11,6 +11,7 @@ from rnnlab import checkpoint
 from rnnlab.config import build, check, target
 from rnnlab.data import Data, HeldOutLoader, OneBatch
 from rnnlab.errors import ConfigError
+from rnnlab.metric import Mode
 from rnnlab.models.base import Model
 from rnnlab.randomness import seed_globals
 from rnnlab.spec import Batch, Split
@@ -44,6 +45,11 @@ class Experiment:
         seed_globals(cfg.seed, "weights")
         model: Model = build("model", cfg.model, task.spec)
         return cls(cfg, task, model, data, training)
+
+    @property
+    def mode(self) -> Mode:
+        """Whether the monitored metric is best at its `min` or its `max`."""
+        return self.task.mode(self.cfg.monitor)
 
     @property
     def num_parameters(self) -> int:

@@ -208,6 +208,7 @@ class Results(TypedDict):
     val: dict[str, float]
     test: dict[str, float]
     floor: dict[str, float]
+    higher_is_better: NotRequired[dict[str, bool]]
     breakdown: dict[str, dict[str, float]]
     parameters: Count
     steps: Count

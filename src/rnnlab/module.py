@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from rnnlab.evaluation import Evaluator, resume
+from rnnlab.metric import Mode
 from rnnlab.models.base import Model
 from rnnlab.processes import of_each, random_states, restore_random_states
 from rnnlab.schedulers import MakeScheduler
@@ -37,7 +38,7 @@ class SequenceModule(L.LightningModule):
         make_optimizer: Callable[[Any], Optimizer],
         make_scheduler: MakeScheduler,
         monitor: str,
-        mode: str,
+        mode: Mode,
     ) -> None:
         super().__init__()
         self.model = model

@@ -47,6 +47,7 @@ def write_outcome(
         "val": scores.val,
         "test": scores.test,
         "floor": dict(experiment.task.floor),
+        "higher_is_better": dict(experiment.task.higher_is_better),
         "breakdown": scores.breakdown,
         "parameters": experiment.num_parameters,
         "steps": steps,

@@ -50,11 +50,11 @@ def prepare(cfg: DictConfig, at: resuming.Point = resuming.BEGINNING) -> Prepare
     experiment.training.check(cfg.data.batch_size)
     make_optimizer = build("optimizer", cfg.optimizer)
     make_scheduler = build("scheduler", cfg.scheduler)
+    _try_data(experiment)
+    check_metrics(experiment)
     with without_compiler():  # refuses bad settings now
         trial = make_optimizer([torch.nn.Parameter(torch.zeros(1))])
-        make_scheduler(trial, experiment.training.max_steps, cfg.mode)
-    _try_data(experiment)
-    _check_monitor(experiment)
+        make_scheduler(trial, experiment.training.max_steps, experiment.mode)
     if cfg.init_from is not None and at.file is None:
         _take_weights(experiment, cfg.init_from)
     return Prepared(experiment, make_optimizer, make_scheduler, service(cfg))
@@ -111,19 +111,22 @@ def _try_data(experiment: Experiment) -> None:
     check_taps(experiment.model, experiment.task, longest)
 
 
-def validation_metrics(experiment: Experiment) -> list[str]:
-    """Name what validation will log; a tiny batch tells."""
+def check_metrics(experiment: Experiment) -> list[str]:
+    """Name what validation will log, as a tiny batch tells.
+
+    Raises:
+        ConfigError: the monitored metric is not among it, or the task doesn't say which values of
+            a metric are better.
+    """
     size, task = min(2, experiment.cfg.data.batch_size), experiment.task
     if task.num_batches("val", experiment.cfg.data.batch_size) is not None:
         size = experiment.cfg.data.batch_size
     scores = evaluate(experiment.model, task, [task.sample("val", 0, size)]).compute()
-    return [f"val/{name}" for name in scores]
-
-
-def _check_monitor(experiment: Experiment) -> None:
-    """Refuse to monitor what validation won't log."""
-    names = validation_metrics(experiment)
+    names = [f"val/{name}" for name in scores]
+    for name in names:
+        task.mode(name)
     if experiment.cfg.monitor not in names:
         raise ConfigError(
             f"monitor must be one of {', '.join(names)}, got {experiment.cfg.monitor}"
         )
+    return names

@@ -6,20 +6,20 @@ whether the monitored metric is better at its `min` or `max`), keyword-only ones
 
 import math
 from collections.abc import Callable
-from typing import Literal
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 
 from rnnlab.checks import Count, Probability, Share
+from rnnlab.metric import Mode
 
-MakeScheduler = Callable[[Optimizer, int, str], LRScheduler | ReduceLROnPlateau]
+MakeScheduler = Callable[[Optimizer, int, Mode], LRScheduler | ReduceLROnPlateau]
 
 
 def constant(
     optimizer: Optimizer,
     total_steps: int,  # noqa: ARG001
-    mode: str,  # noqa: ARG001
+    mode: Mode,  # noqa: ARG001
 ) -> LRScheduler:
     """Leave the rate as it is."""
     return LambdaLR(optimizer, lambda _: 1.0)
@@ -28,7 +28,7 @@ def constant(
 def warmup(
     optimizer: Optimizer,
     total_steps: int,  # noqa: ARG001
-    mode: str,  # noqa: ARG001
+    mode: Mode,  # noqa: ARG001
     *,
     warmup_steps: Count,
 ) -> LRScheduler:
@@ -39,7 +39,7 @@ def warmup(
 def cosine(
     optimizer: Optimizer,
     total_steps: int,
-    mode: str,  # noqa: ARG001
+    mode: Mode,  # noqa: ARG001
     *,
     warmup_steps: Count,
     final_factor: Probability,
@@ -60,7 +60,7 @@ def cosine(
 def plateau(
     optimizer: Optimizer,
     total_steps: int,  # noqa: ARG001
-    mode: Literal["min", "max"],
+    mode: Mode,
     *,
     factor: Share,
     patience: Count,

@@ -115,7 +115,7 @@ def _train(run: Run, prepared: Prepared, at: resuming.Point, judge: Judge | None
     experiment, extra = prepared.experiment, prepared.service
     cfg, began = experiment.cfg, time.perf_counter()
     signals, finite = Signals(), Finite(experiment.training.log_every)
-    checkpoints = Checkpoints(run.path / "checkpoints", cfg, experiment.training, finite, signals)
+    checkpoints = Checkpoints(run.path / "checkpoints", experiment, finite, signals)
     loggers: list[Logger] = [extra] if extra else []
     with _written_down(run, checkpoints, signals, loggers):
         events, curve = Events(run.path, at.step), CSVLog(run.file("metrics.csv"), at.step)
@@ -138,7 +138,7 @@ def _train(run: Run, prepared: Prepared, at: resuming.Point, judge: Judge | None
             make_optimizer=prepared.make_optimizer,
             make_scheduler=prepared.make_scheduler,
             monitor=cfg.monitor,
-            mode=cfg.mode,
+            mode=experiment.mode,
         )
         _fit(trainer, module, experiment, at)
         if pruning and pruning[0].pruned:

@@ -80,7 +80,7 @@ def test_each_member_leaves_what_it_would_have_left_alone(name: str, tmp_path: P
     "settings",
     [
         ["optimizer=sgd", "scheduler=cosine", "scheduler.warmup_steps=2"],
-        ["optimizer=adamw", "scheduler=plateau", "scheduler.patience=0", "mode=max"],
+        ["optimizer=adamw", "scheduler=plateau", "scheduler.patience=0", "monitor=val/accuracy"],
         ["optimizer=rmsprop", "optimizer.momentum=0.5", "data.train_size=12"],
         ["optimizer=sgd", "optimizer.momentum=0.0", "trainer.overfit=true"],
         ["trainer.log_every=3", "trainer.max_steps=7", "trainer.val_every=3"],

@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 
 from rnnlab.curve import write_curve
 from rnnlab.run import Run
+from rnnlab.tasks.base import Task
 
 
 def fabricate(
@@ -20,6 +21,7 @@ def fabricate(
     *,
     status: str = "finished",
     floor: Mapping[str, float] | None = None,
+    higher: Mapping[str, bool] | None = None,
     curve: list[dict[str, float]] | None = None,
     knows_words: bool = True,
     name: str | None = None,
@@ -27,7 +29,7 @@ def fabricate(
 ) -> Run:
     """Write a run with these words; `scores` are of the test, with which it is finished."""
     config = OmegaConf.create(
-        {"seed": 0, "monitor": "val/loss", "mode": "min", "output_dir": str(sweep), "choices": {}}
+        {"seed": 0, "monitor": "val/loss", "output_dir": str(sweep), "choices": {}}
     )
     for key, value in words.items():
         choice = key in ("model", "task", "experiment")
@@ -56,6 +58,7 @@ def fabricate(
                 "val": dict(scores),
                 "test": dict(scores),
                 "floor": dict(floor or {}),
+                "higher_is_better": dict(Task.higher_is_better if higher is None else higher),
                 "breakdown": {},
                 "parameters": 97,
                 "steps": 400,

@@ -152,6 +152,19 @@ def test_keys_are_told_by_their_last_part_where_that_is_enough(tmp_path):
     }
 
 
+def test_which_values_are_better_is_what_the_runs_say(tmp_path):
+    for seed in (0, 1):
+        words, scores = {"seed": seed}, {"loss_of_weight": seed}
+        fabricate(tmp_path, words, scores, higher={"loss_of_weight": True})
+    assert not analysis(tmp_path, metric="test/loss_of_weight").lower
+    assert analysis(tmp_path, metric="seconds").lower
+    with pytest.raises(ConfigError, match=r"metric=train/loss can't be compared: .* they do of lo"):
+        analysis(tmp_path, metric="train/loss")
+    fabricate(tmp_path, {"seed": 2}, {"loss_of_weight": 2}, higher={"loss_of_weight": False})
+    with pytest.raises(ConfigError, match="don't declare, or not alike, whether higher values"):
+        analysis(tmp_path, metric="test/loss_of_weight")
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [

@@ -225,7 +225,7 @@ def test_a_search_may_stop_at_the_first_failure(search, tmp_path):
 
 
 def test_of_several_objectives_the_front_is_told(search, tmp_path):
-    goals = {"objective": "[val/loss,parameters]", "direction": "[minimize,minimize]"}
+    goals = {"objective": "[val/loss,parameters]"}
     words = ["model.cell.hidden_size=2,4,8", "optimizer.lr=1e-5,0.1"]
     status, out, _ = search(*words, sampler="grid", **goals)
     assert status == 0
@@ -242,7 +242,7 @@ def test_of_several_objectives_the_front_is_told(search, tmp_path):
 
 def test_larger_may_be_better(search, tmp_path):
     words = ["optimizer.lr=1e-5,0.1", "trainer.max_steps=40", "trainer.val_every=40"]
-    search(*words, "monitor=val/accuracy", "mode=max", sampler="grid")
+    search(*words, "monitor=val/accuracy", sampler="grid")
     best = study(tmp_path).best_trial
     assert best.params == {"optimizer.lr": "0.1"}
     assert best.user_attrs["run"] in (tmp_path / "sweeps/s/best.yaml").read_text()
@@ -313,10 +313,8 @@ def test_a_dry_run_says_what_would_be_searched_and_writes_nothing(search, tmp_pa
         (["trials=5"], "hydra.sweeper.trials can't be that"),
         (["objective=val/nothing"], "hydra.sweeper.objective must be of val/loss, "),
         (["objective=test/loss"], "hydra.sweeper.objective must be of val/loss, "),
-        (["objective=val/accuracy"], "direction must say minimize or maximize for each of val/acc"),
-        (["direction=up"], "direction must say minimize or maximize for each of val/loss, got up"),
-        (["objective=[val/loss,parameters]", "direction=minimize"], "for each of val/loss, param"),
-        (["objective=parameters", "direction=minimize", "pruner=asha"], "needs one objective of"),
+        (["objective=[val/loss,val/loss]"], "objective must be different ones, got val/loss, val"),
+        (["objective=parameters", "pruner=asha"], "needs one objective of"),
         (["sampler=grid"], "sampler=grid takes choices and ranges, got optimizer.lr=0.001 to 0.1"),
         (["sampler=cmaes"], "hydra.sweeper.sampler=cmaes takes two or more numbers, got 1"),
         (["storage=a.db"], "hydra.sweeper.storage must be an address such as sqlite:///search.db"),

@@ -22,7 +22,6 @@ class OptunaSweeper(Sweeper):
         n_jobs: Any,
         seed: Any,
         objective: Any,
-        direction: Any,
         storage: Any,
         params: Any,
     ) -> None:
@@ -34,7 +33,6 @@ class OptunaSweeper(Sweeper):
             "n_jobs": n_jobs,
             "seed": seed,
             "objective": objective,
-            "direction": direction,
             "storage": storage,
         }
 
@@ -76,7 +74,6 @@ class Settings:
     n_jobs: Any = 1  # trials that are chosen at once, and launched as one batch
     seed: Any = 0
     objective: Any = None  # a metric or a list of some; null: the config's `monitor`
-    direction: Any = None  # minimize | maximize, or a list as long; null: the config's `mode`
     storage: Any = None  # such as sqlite:///search.db; null: a journal in the sweep's directory
     params: Any = None  # words of a named sweep, key -> value; those typed count more
 

@@ -1,17 +1,17 @@
 """When to save, which weights are best, and when there has been no better for long enough."""
 
-import math
 import time
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as L
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from rnnlab import checkpoint
 from rnnlab.callbacks.finite import Finite
+from rnnlab.experiment import Experiment
+from rnnlab.metric import is_better
 from rnnlab.stopping import Signals, Stopped
-from rnnlab.trainer import Training
 
 
 class Checkpoints(L.Callback):
@@ -26,9 +26,8 @@ class Checkpoints(L.Callback):
 
     Args:
         directory: where they are.
-        cfg: the whole config; `monitor` and `mode` choose the best, and all of it goes into the
-            checkpoint, so that nobody goes on with another run.
-        training: how often to save, and the patience.
+        experiment: says which metric chooses the best, how often to save, and the patience. Its
+            config goes into the checkpoint, so that nobody goes on with another run.
         finite: refuses to save what has diverged.
         signals: ask training to stop.
 
@@ -39,14 +38,14 @@ class Checkpoints(L.Callback):
     def __init__(
         self,
         directory: Path,
-        cfg: DictConfig,
-        training: Training,
+        experiment: Experiment,
         finite: Finite,
         signals: Signals,
     ) -> None:
         self.directory = directory
-        self.cfg = cfg
-        self.training = training
+        self.cfg = experiment.cfg
+        self.mode = experiment.mode
+        self.training = experiment.training
         self.finite = finite
         self.signals = signals
         self.saved_step = 0
@@ -74,7 +73,7 @@ class Checkpoints(L.Callback):
         score = float(trainer.callback_metrics[self.cfg.monitor])
         self._due = True
         self._since_best += 1
-        if self._is_best(score):
+        if is_better(score, self.best_score, self.mode):
             self._since_best = 0
             self.best_score = score
             self.best_weights = {
@@ -154,12 +153,6 @@ class Checkpoints(L.Callback):
         self.saved_step = checkpoint["global_step"]
         self._write_best(trainer)
         self._stop_if_out_of_patience(trainer)
-
-    def _is_best(self, score: float) -> bool:
-        """Compare; a score that is no number is better than none, and worse than any."""
-        if self.best_score is None or math.isnan(self.best_score):
-            return self.best_score is None or not math.isnan(score)
-        return score < self.best_score if self.cfg.mode == "min" else score > self.best_score
 
     def _is_told_to_stop(self, trainer: L.Trainer) -> bool:
         # Processes save and stop together, though their clocks and signals differ.

@@ -1,6 +1,5 @@
 """One member of a group: its run directory, its curve, its best weights and its checkpoints."""
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from torch import Tensor
 from rnnlab import checkpoint
 from rnnlab.csv_log import CSVLog
 from rnnlab.loggers import Events
+from rnnlab.metric import is_better
 from rnnlab.preparing import Prepared, without_compiler
 from rnnlab.resuming import Point
 from rnnlab.run import Run
@@ -42,10 +42,10 @@ class Member:
         self.run = run
         self.experiment = experiment = prepared.experiment
         self.make_scheduler = prepared.make_scheduler
-        cfg, total = experiment.cfg, experiment.training.total_steps(experiment.cfg.data.batch_size)
+        total = experiment.training.total_steps(experiment.cfg.data.batch_size)
         with without_compiler():
             optimizer = prepared.make_optimizer(experiment.model.parameters())
-            prepared.make_scheduler(optimizer, total, cfg.mode)
+            prepared.make_scheduler(optimizer, total, experiment.mode)
             self.param_group = optimizer.state_dict()["param_groups"][0]
         self.optimizer_class = type(optimizer)
         self.total_steps = total
@@ -81,7 +81,7 @@ class Member:
     def validated(self, score: float, weights: Weights, step: int) -> None:
         """Keep the weights if they are the best so far."""
         self.since_best += 1
-        if self._is_best(score):
+        if is_better(score, self.best_score, self.experiment.mode):
             self.since_best, self.best_score = 0, score
             state = {f"model.{name}": value.clone() for name, value in weights.items()}
             self.best_weights = {"state_dict": state, "global_step": step}
@@ -99,10 +99,3 @@ class Member:
         self.events.save()
         if self.best_weights is not None:
             checkpoint.write(self.run.path / "checkpoints" / checkpoint.BEST, self.best_weights)
-
-    def _is_best(self, score: float) -> bool:
-        """Compare; a score that is no number is better than none, and worse than any."""
-        if self.best_score is None or math.isnan(self.best_score):
-            return self.best_score is None or not math.isnan(score)
-        better = self.experiment.cfg.mode == "min"
-        return score < self.best_score if better else score > self.best_score

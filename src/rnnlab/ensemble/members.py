@@ -53,7 +53,7 @@ class Members:
             lead.make_scheduler,
             [m.experiment.cfg.optimizer.lr for m in members],
             self.total,
-            lead.experiment.cfg.mode,
+            lead.experiment.mode,
         )
         self._loss: Tensor | None = None
         self._losses_added = 0

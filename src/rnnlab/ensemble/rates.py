@@ -8,6 +8,7 @@ import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
+from rnnlab.metric import Mode
 from rnnlab.schedulers import MakeScheduler
 
 
@@ -25,7 +26,7 @@ class Rates:
     """
 
     def __init__(
-        self, make: MakeScheduler, initial: Sequence[float], total_steps: int, mode: str
+        self, make: MakeScheduler, initial: Sequence[float], total_steps: int, mode: Mode
     ) -> None:
         self._initial = [float(rate) for rate in initial]
         self._lead = make(_Nothing(1.0), total_steps, mode)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rnnlab.metric import plain
 from rnnlab.sweep.curves import Curves
 from rnnlab.sweep.drawing import (
     GREY,
@@ -28,7 +29,7 @@ from rnnlab.sweep.drawing import (
     slide,
     spans_decades,
 )
-from rnnlab.sweep.groups import Analysis, is_numeric, plain, rank, spell, value_of
+from rnnlab.sweep.groups import Analysis, is_numeric, rank, spell, value_of
 from rnnlab.sweep.panels import (
     COLORS,
     MOST_PANELS,

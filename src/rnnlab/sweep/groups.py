@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from rnnlab.config import near
 from rnnlab.errors import ConfigError
+from rnnlab.metric import plain
 from rnnlab.sweep.statistics import (
     Interval,
     Signs,
@@ -21,7 +22,6 @@ from rnnlab.sweep.table import Record, Setting, Settings, Table
 
 T = TypeVar("T")
 
-_LOWER_IS_BETTER = re.compile(r"(loss|error|distance|perplexity|bits_per_char|norm)$")
 _COSTS = ("seconds", "cpu_seconds", "steps", "best_step", "sequences", "parameters")
 
 
@@ -220,11 +220,6 @@ def value_of(scores: Mapping[str, T], metric: str) -> T | None:
     return scores.get(metric, scores.get(metric.replace("/free_", "/")))
 
 
-def plain(metric: str) -> str:
-    """Give a metric's name without its split and way of running."""
-    return metric.rpartition("/")[2].removeprefix("free_")
-
-
 def spell(value: Setting) -> str:
     """Give a setting in a few letters: numbers in four digits, `-` for one that a run has not."""
     if value is None:
@@ -295,9 +290,21 @@ def _default_metric(table: Table) -> str:
 
 
 def _is_lower_better(metric: str, table: Table) -> bool:
-    if "/" in metric and plain(metric) == plain(table.monitor):
-        return table.mode == "min"
-    return metric in _COSTS or bool(_LOWER_IS_BETTER.search(metric))
+    """Tell which way a metric is better; a cost is better if lower.
+
+    Raises:
+        ConfigError: no run declares it, or some contradict each other.
+    """
+    if "/" not in metric or not table.metrics:
+        return True
+    name = plain(metric)
+    if name not in table.higher_is_better:
+        raise ConfigError(
+            f"metric={metric} can't be compared: the runs here don't declare, or not alike, "
+            "whether higher values are better; they do of "
+            f"{', '.join(table.higher_is_better) or 'none'}"
+        )
+    return not table.higher_is_better[name]
 
 
 def _unknown(word: str, key: str, known: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ from functools import cache
 from importlib.util import find_spec
 from math import prod
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
@@ -20,7 +20,10 @@ from rnnlab.sweep import jobs
 from rnnlab.sweep.composing import Composed, Composer
 from rnnlab.sweep.space import Choice, Space
 
-_SHARED = (*jobs.NOT_OF_A_RUN, "monitor", "mode")  # one value of them in a search
+if TYPE_CHECKING:
+    from rnnlab.experiment import Experiment
+
+_SHARED = (*jobs.NOT_OF_A_RUN, "monitor")  # one value of them in a search
 _COUNTS = ("parameters", "steps", "best_step")  # beside scores, what one may want small
 
 
@@ -37,7 +40,6 @@ class Settings:
     n_jobs: PositiveInt
     seed: Seed
     objective: str | list[str] | None
-    direction: str | list[str] | None
     storage: str | None
 
     @classmethod
@@ -126,20 +128,18 @@ def make_plan(settings: Settings, space: Space, compose: Composer, sweep: Path) 
         ConfigError: something is.
     """
     from rnnlab.experiment import Experiment
-    from rnnlab.preparing import validation_metrics
+    from rnnlab.preparing import check_metrics
 
-    cfg, experiment = _first_of(
-        space, lambda words: (cfg := job_of(words, compose, sweep).cfg, Experiment.assemble(cfg))
+    experiment = _first_of(
+        space, lambda words: Experiment.assemble(job_of(words, compose, sweep).cfg)
     )
     if experiment.training.devices > 1:
         raise ConfigError(
             f"hydra/sweeper=optuna trains a trial on one device, got "
             f"trainer.devices={experiment.training.devices}"
         )
-    metrics = validation_metrics(experiment)
-    if cfg.monitor not in metrics:
-        raise ConfigError(f"monitor must be one of {', '.join(metrics)}, got {cfg.monitor}")
-    objectives = _objectives(settings, cfg, metrics)
+    metrics = check_metrics(experiment)
+    objectives = _objectives(settings, experiment, metrics)
     _check_sampler(settings, space, objectives)
     most = None
     if settings.sampler == "grid":
@@ -175,30 +175,27 @@ def _composed(words: Sequence[str], compose: Composer) -> Composed:
         raise ConfigError(explain(error, list(words), grid=True)) from error
 
 
-def _objectives(settings: Settings, cfg: DictConfig, metrics: list[str]) -> dict[str, Direction]:
-    """Give each objective with its direction."""
+def _objectives(
+    settings: Settings, experiment: "Experiment", metrics: list[str]
+) -> dict[str, Direction]:
+    """Give each objective with its direction, which its task declares; a cost is minimized."""
     ways: dict[str, Direction] = {"min": "minimize", "max": "maximize"}
-    named, said = settings.objective, settings.direction
-    names = [named] if isinstance(named, str) else named or [cfg.monitor]
+    named = settings.objective
+    names = [named] if isinstance(named, str) else named or [experiment.cfg.monitor]
     for name in names:
         if name not in (*metrics, *_COUNTS):
             known = ", ".join((*metrics, *_COUNTS))
             raise ConfigError(f"hydra.sweeper.objective must be of {known}, got {name}")
-    if said is None and names == [cfg.monitor]:
-        said = ways[cfg.mode]
-    words = [said] if isinstance(said, str) else said or []
-    directions = [way for word in words for way in ways.values() if way == word]
-    if not len(directions) == len(words) == len(set(names)):
-        raise ConfigError(
-            "hydra.sweeper.direction must say minimize or maximize for each of "
-            f"{', '.join(names)}, got {'null' if said is None else said}"
-        )
+    if len(set(names)) < len(names):
+        raise ConfigError(f"hydra.sweeper.objective must be different ones, got {', '.join(names)}")
     if settings.pruner != "none" and (len(names) > 1 or names[0] not in metrics):
         raise ConfigError(
             f"hydra.sweeper.pruner={settings.pruner} needs one objective of validation, got "
             f"{', '.join(names)}: take pruner=none"
         )
-    return dict(zip(names, directions, strict=True))
+    return {
+        name: "minimize" if name in _COUNTS else ways[experiment.task.mode(name)] for name in names
+    }
 
 
 def _check_sampler(settings: Settings, space: Space, objectives: Mapping[str, str]) -> None:

@@ -30,6 +30,7 @@ class Record:
         settings: those that are swept; a setting that it has not is `None`.
         scores: `train/`, `val/` and `test/` metrics, and what the run cost.
         floor: what can be scored without memory or learning, by plain names of metrics.
+        higher_is_better: what its task declares of metrics, by plain names.
         failure: why there are no scores; `None` where there are.
         run: its directory, if it has one.
         placed: whether its settings are known; of a job that failed early they may not be.
@@ -39,6 +40,7 @@ class Record:
     settings: Settings = field(default_factory=dict)
     scores: Mapping[str, float] = field(default_factory=dict)
     floor: Mapping[str, float] = field(default_factory=dict)
+    higher_is_better: Mapping[str, bool] = field(default_factory=dict)
     failure: str | None = None
     run: Run | None = None
     placed: bool = True
@@ -54,7 +56,7 @@ class Table:
         shared: the words that all command lines had.
         records: of the runs, by name.
         monitor: the metric by which most of them chose their best weights.
-        mode: whether `min` or `max` of it is best.
+        higher_is_better: of the metrics that the tasks of the runs declare alike, by plain names.
         remarks: what a reader should know of how they came together.
     """
 
@@ -63,7 +65,7 @@ class Table:
     shared: Mapping[str, str]
     records: Sequence[Record]
     monitor: str
-    mode: str
+    higher_is_better: Mapping[str, bool]
     remarks: Sequence[str]
 
     @property
@@ -121,7 +123,7 @@ def read_table(directory: Path) -> Table:
         shared=_shared([source.words or {} for source in sources]),
         records=records,
         monitor=_most(str(source.config.get("monitor", "val/loss")) for source in known),
-        mode=_most(str(source.config.get("mode", "min")) for source in known),
+        higher_is_better=_alike(record.higher_is_better for record in records),
         remarks=[*remarks, *_mixtures([source.card for source in sources])],
     )
 
@@ -187,6 +189,7 @@ def _read(run: Run, name: str, why: str) -> _Source:
         name=name,
         scores=_scores(results, card) if results else {},
         floor=_numbers(results["floor"]) if results else {},
+        higher_is_better=results.get("higher_is_better", {}) if results else {},
         failure=failure,
         run=run,
     )
@@ -222,6 +225,15 @@ def _numbers(tree: Any) -> dict[str, float]:
         if isinstance(value, int | float) and not isinstance(value, bool)
         if not abs(value) > 1e300  # infinite, or whole and too large to reckon with; NaN stays
     }
+
+
+def _alike(declarations: Iterable[Mapping[str, bool]]) -> dict[str, bool]:
+    """Merge what runs declare, without what they contradict each other in."""
+    found: dict[str, set[bool]] = {}
+    for declared in declarations:
+        for name, value in declared.items():
+            found.setdefault(name, set()).add(value)
+    return {name: values.pop() for name, values in found.items() if len(values) == 1}
 
 
 # In what they differ.

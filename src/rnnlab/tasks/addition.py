@@ -1,7 +1,7 @@
 """Addition: spelled in digits, bit by bit, and of two marked numbers in a stream."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -215,6 +215,7 @@ class AdditionMarked(Task):
 
     lengths: Lengths
     stepwise = True
+    higher_is_better: ClassVar = {**Task.higher_is_better, "correct": True}
     tolerance = 0.04
 
     def __init__(

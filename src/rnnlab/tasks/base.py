@@ -3,7 +3,7 @@
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rnnlab.errors import ConfigError
+from rnnlab.metric import Mode, plain
 from rnnlab.randomness import generator
 from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
 from rnnlab.tasks.lengths import Lengths
@@ -37,6 +38,8 @@ class Task(ABC):
     Attributes:
         spec: what a model must know.
         floor: for each metric, what the best answer scores without memory or without learning.
+        higher_is_better: for each metric, whether higher values are better; a class with metrics of
+            its own adds them: `{**Task.higher_is_better, "bits_per_char": False}`.
         scores_free_run: whether running free of the targets is scored too (it is where answers
             are fed back and have one right continuation).
         end: the token after which an answer is over, or `None`.
@@ -50,6 +53,11 @@ class Task(ABC):
 
     spec: TaskSpec
     floor: Mapping[str, float]
+    higher_is_better: ClassVar[Mapping[str, bool]] = {
+        "loss": False,
+        "accuracy": True,
+        "exact_match": True,
+    }
     scores_free_run: bool = True
     end: int | None = None
     lengths: Lengths | None = None
@@ -123,6 +131,20 @@ class Task(ABC):
             scores["accuracy"] = Mean(answered.sum() / steps, steps)
             scores["exact_match"] = Mean(right.all(dim=1).float().mean(), rows)
         return scores
+
+    def mode(self, metric: str) -> Mode:
+        """Tell whether a metric is best at its `min` or `max`, of any split and free running too.
+
+        Raises:
+            ConfigError: the class doesn't say.
+        """
+        name = plain(metric)
+        if name not in self.higher_is_better:
+            raise ConfigError(
+                f"{type(self).__name__}.higher_is_better must say whether higher values of {name} "
+                f"are better, it has {', '.join(self.higher_is_better)}"
+            )
+        return "max" if self.higher_is_better[name] else "min"
 
     def fingerprint(self) -> str:
         """Tell what a model learns of the task from others: its sizes, and what its ids mean.

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -57,6 +58,7 @@ class NextChar(Task):
     """
 
     scores_free_run = False
+    higher_is_better: ClassVar = {**Task.higher_is_better, "bits_per_char": False}
 
     def __init__(
         self,

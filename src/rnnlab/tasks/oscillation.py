@@ -1,7 +1,7 @@
 """Keeping a rhythm: going round a closed curve without end, begun by a cue."""
 
 import math
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 import torch
@@ -62,6 +62,15 @@ class Oscillation(Task):
         input_noise: standard deviation of the noise on the points read in training.
         taught_outputs: numbers of the outputs that are taught and scored; `null` is all.
     """
+
+    higher_is_better: ClassVar = {
+        **Task.higher_is_better,
+        "distance": False,
+        "max_distance": False,
+        "amplitude_error": False,
+        "period_error": False,
+        "on_cycle": True,
+    }
 
     def __init__(
         self,

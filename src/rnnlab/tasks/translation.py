@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from torch import Tensor
@@ -43,6 +43,8 @@ class Translation(Transduction):
             a length, all sentences have that many. `null` with `path`.
         path: a file of pairs, UTF-8, or `null` for the grammar.
     """
+
+    higher_is_better: ClassVar = {**Transduction.higher_is_better, "bleu": True}
 
     def __init__(
         self,
