@@ -8,6 +8,7 @@ import faulthandler
 import itertools
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import sys
@@ -212,7 +213,7 @@ def _watch(root: str, diary: TextIO, last: int | None) -> list[str]:
             if path.startswith(root):
                 if len(touches) == last:
                     die()
-                touches.append(f"{event} {Path(path).name}")
+                touches.append(f"{event} {plain(Path(path).name)}")
 
     def fsync(descriptor: int) -> None:
         if len(touches) == last:
@@ -225,6 +226,11 @@ def _watch(root: str, diary: TextIO, last: int | None) -> list[str]:
     sys.addaudithook(watch)
     os.fsync = fsync
     return touches
+
+
+def plain(name: str) -> str:
+    """Leave out of a name what each writer makes up."""
+    return re.sub(r"\.[0-9a-f]{8}\.part$", ".part", name)
 
 
 class Campaign:

@@ -279,7 +279,7 @@ def test_a_link_out_of_a_run_is_not_followed(
     link(run, name, Path("../" * name.count("/")) / "../outside" / name if relative else target)
     said = COMMANDS[command](run)
     assert f"{name.partition('/')[0]}" in said
-    assert "leads out of the run directory" in said
+    assert "leads out of its directory" in said
     assert listing(outside) == before
 
 
@@ -287,13 +287,13 @@ def test_a_link_out_of_a_run_is_not_followed(
 def test_nothing_is_read_through_a_link(run: Path, outside: Path, name: str) -> None:
     link(run, name, outside / name)
     loaded = rnnlab.load(str(run))
-    with pytest.raises(ConfigError, match=rf"{name} leads out of the run directory"):
+    with pytest.raises(ConfigError, match=rf"{name} leads out of its directory"):
         _ = (loaded.curve, loaded.results, loaded.card)
 
 
 def test_a_link_to_a_file_that_is_not_there_makes_none(run: Path, tmp_path: Path) -> None:
     link(run, "evaluations.jsonl", tmp_path / "new")
-    assert "leads out of the run directory" in COMMANDS["evaluate"](run)
+    assert "leads out of its directory" in COMMANDS["evaluate"](run)
     assert not (tmp_path / "new").exists()
 
 
@@ -305,7 +305,7 @@ def test_a_picture_is_not_drawn_through_a_link(painted: Path, tmp_path: Path, na
     (outside / "sample.png").write_text("mine")
     link(run, name, outside / name.removeprefix("figures").removeprefix("/"))
     before = listing(outside)
-    assert "leads out of the run directory" in COMMANDS["sample"](run)
+    assert "leads out of its directory" in COMMANDS["sample"](run)
     assert listing(outside) == before
 
 

@@ -87,7 +87,7 @@ def test_nothing_in_a_run_leads_out_of_it(run, tmp_path, name):
     inside = run.path / Path(name).parts[0]
     inside.unlink(missing_ok=True)
     inside.symlink_to(tmp_path / "outside")
-    with pytest.raises(ConfigError, match="leads out of the run directory"):
+    with pytest.raises(ConfigError, match="leads out of its directory"):
         run.file(name)
 
 

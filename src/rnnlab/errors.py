@@ -8,6 +8,10 @@ class ConfigError(ValueError):
     """A setting is wrong; the message names the key, what it got and what it takes."""
 
 
+class Missing(ConfigError):
+    """A file isn't there; the message says which."""
+
+
 class Damaged(ConfigError):
     """A file isn't what was written; the message says which, and why."""
 

@@ -17,7 +17,7 @@ from pydantic import ConfigDict, FiniteFloat, TypeAdapter, ValidationError, with
 from typing_extensions import TypedDict
 
 from rnnlab.checks import Count
-from rnnlab.errors import ConfigError, Damaged
+from rnnlab.errors import Damaged, Missing
 
 LARGEST_TEXT = 2**30  # bytes of a corpus, a curve or a table
 LARGEST_JSON = 2**23  # bytes; the objects that it becomes take up to thirty times as many
@@ -58,7 +58,7 @@ def read_bytes(path: Path, *, largest: int) -> bytes:
 
     Raises:
         Damaged: it is no regular file, is larger, or can't be read.
-        ConfigError: it isn't there.
+        Missing: it isn't there.
     """
     try:
         with os.fdopen(os.open(path, _FLAGS), "rb") as file:
@@ -67,7 +67,7 @@ def read_bytes(path: Path, *, largest: int) -> bytes:
                 raise Damaged(f"{path} must be a regular file, which it is not")
             content = file.read(largest + 1) if kind.st_size <= largest else None
     except FileNotFoundError as error:
-        raise ConfigError(f"{path} is missing") from error
+        raise Missing(f"{path} is missing") from error
     except IsADirectoryError as error:
         raise Damaged(f"{path} must be a regular file, which it is not") from error
     except (OSError, ValueError) as error:  # a NUL in its name
@@ -82,7 +82,7 @@ def read_text(path: Path, *, largest: int = LARGEST_TEXT) -> str:
 
     Raises:
         Damaged: as for `read_bytes`, or it is not UTF-8.
-        ConfigError: it isn't there.
+        Missing: it isn't there.
     """
     try:
         return read_bytes(path, largest=largest).decode()
@@ -97,7 +97,7 @@ def read_json(path: Path, kind: type[_Kind], *, largest: int = LARGEST_JSON) -> 
 
     Raises:
         Damaged: as for `read_text`, it is no JSON, lacks a field or has one of another type.
-        ConfigError: it isn't there.
+        Missing: it isn't there.
     """
     return parse_json(read_text(path, largest=largest), kind, where=str(path))
 

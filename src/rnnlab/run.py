@@ -23,7 +23,7 @@ from rnnlab import rank
 from rnnlab.curve import read_curve
 from rnnlab.environment import environment
 from rnnlab.errors import Busy, ConfigError
-from rnnlab.files import flush_to_disk, write_whole
+from rnnlab.files import below, clear_parts, flush_to_disk, write_whole
 from rnnlab.foreign import Results, RunCard, Session, read_json
 
 if TYPE_CHECKING:
@@ -102,24 +102,7 @@ class Run:
         Raises:
             ConfigError: it leads out of the directory, through a link, or is a device or a pipe.
         """
-        path = self.path / name
-        try:
-            inside = self._has_no_link(name) or path.resolve().is_relative_to(self.path.resolve())
-            odd = path.exists() and not (path.is_file() or path.is_dir())
-        except (OSError, RuntimeError) as error:  # links in a circle
-            raise ConfigError(f"{path} can't be followed: {error}") from error
-        if not inside:
-            raise ConfigError(f"{path} leads out of the run directory: it won't be followed")
-        if odd:
-            raise ConfigError(f"{path} is neither a file nor a directory")
-        return path
-
-    def _has_no_link(self, name: str) -> bool:
-        """Tell whether a name can't lead out; this looks at fewer places than following it does."""
-        below = Path(name)
-        steps = [self.path / part for part in (below, *below.parents[:-1])]
-        plain = not below.is_absolute() and ".." not in below.parts
-        return plain and not any(step.is_symlink() for step in steps)
+        return below(self.path, name)
 
     def figure(self, name: str) -> Path:
         """Give the path of a picture, in a directory that is there."""
@@ -130,6 +113,8 @@ class Run:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other processes from training here; the lock goes when the process does.
+
+        What one that was killed left half written is removed.
 
         Raises:
             ConfigError: another one trains here, or the directory can't be written.
@@ -145,6 +130,9 @@ class Run:
         except OSError as error:
             raise ConfigError(f"{self.path} can't be written to: {error.strerror}") from error
         try:
+            for directory in (self.path, self.file("checkpoints")):
+                clear_parts(directory, alone=True)
+            clear_parts(self.file("figures"))
             yield
         finally:
             lock.release()

@@ -1,14 +1,18 @@
 """`rnnlab-train -m`: no job is done twice, none is lost, and one that fails stops no other."""
 
+import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rnnlab.cli import sweeps
 from rnnlab.cli.train import main
+from rnnlab.errors import ConfigError
 from rnnlab.module import SequenceModule
 from rnnlab.run import Run
+from rnnlab.sweep import jobs
 from tests.runs import tiny
 from tests.same import differing
 
@@ -114,6 +118,135 @@ def test_a_failure_that_is_mended_is_forgotten_and_one_that_stays_is_told_again(
     assert status == 3
     assert "is inf at update" in out
     assert [run.card["ended"] for run in runs(tmp_path).values()] == before
+
+
+LAUNCHERS = [
+    ["hydra/launcher=basic"],
+    ["hydra/launcher=vectorized"],
+    ["hydra/launcher=joblib", "hydra.launcher.n_jobs=1"],
+]
+
+
+@pytest.fixture
+def swept(sweep, tmp_path) -> Path:
+    """A sweep of one job that was finished."""
+    sweep("seed=1")
+    (run,) = runs(tmp_path).values()
+    return run.path
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("{", "run.json is damaged: "),
+        ('{"status": ["finished"]}', "run.json is damaged: status must be string"),
+        ('{"status": "finished", "overrides": [1]}', "overrides must be dictionary"),
+        (None, "run.json is neither a file nor a directory"),
+    ],
+)
+def test_a_damaged_run_card_stops_no_other_job(sweep, swept, launcher, content, why):
+    (swept / "run.json").unlink()
+    if content is None:
+        os.mkfifo(swept / "run.json")
+    else:
+        (swept / "run.json").write_text(content)
+    status, out, _ = sweep("seed=0,1,2", *launcher)
+    assert status == 2
+    counts, _, heading, failure, _ = out.splitlines()
+    assert sorted(counts.removeprefix("3 jobs: ").split(", ")) == ["1 damaged", "2 finished"]
+    assert heading == "failures"
+    assert failure.split()[:2] == [swept.name, "refused"]
+    assert why in failure
+
+
+def test_a_job_whose_config_is_gone_is_a_failure(sweep, swept):
+    (swept / "config.yaml").unlink()
+    status, out, _ = sweep("seed=0,1")
+    assert status == 2
+    assert "must be the directory of a run, with a config.yaml in it" in out
+    assert "1 refused" in out
+
+
+def test_a_job_that_leads_out_of_the_sweep_is_not_gone_on_with(sweep, swept, tmp_path):
+    moved = swept.rename(tmp_path / "moved")
+    swept.symlink_to(moved)
+    assert sweep("seed=0,1")[0] == 0
+    before = (moved / "run.json").read_text()
+    (moved / "run.json").write_text(before.replace("finished", "interrupted"))
+    status, out, _ = sweep("seed=0,1")
+    assert status == 2
+    assert "leads out of its directory" in out
+    assert (moved / "run.json").read_text() == before.replace("finished", "interrupted")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["nosuch=1"],
+        ["on_error=maybe"],
+        ["hydra/launcher=vectorized", "hydra.launcher.members=0"],
+        ["hydra/launcher=joblib", "trainer=ddp", "trainer.devices=2"],
+        ["hydra/launcher=joblib", "hydra.launcher.n_jobs=0"],
+    ],
+)
+def test_a_sweep_that_is_refused_forgets_no_failure(sweep, tmp_path, words):
+    sweep("model.cell.hidden_size=0")
+    before = snapshot(tmp_path)
+    assert any("failures" in name for name in before)
+    assert sweep("seed=0,1", *words)[0] == 2
+    assert snapshot(tmp_path) == before
+
+
+def test_what_no_sweep_wrote_stays_among_the_failures(sweep, tmp_path):
+    sweep("model.cell.hidden_size=0")
+    failures = tmp_path / "sweeps/s/failures"
+    (failures / "notes.json").write_text("mine")
+    (failures / "old").mkdir()
+    (failures / "0123456789ab.json").write_text("{")
+    os.mkfifo(failures / "ba9876543210.json")
+    assert sweep("seed=0")[0] == 0
+    assert sorted(path.name for path in failures.iterdir()) == ["notes.json", "old"]
+
+
+def test_failures_that_lead_out_of_the_sweep_are_left_alone(sweep, tmp_path):
+    sweep("seed=0")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/0123456789ab.json").write_text("mine")
+    (tmp_path / "sweeps/s/failures").symlink_to(tmp_path / "mine")
+    status, _, err = sweep("seed=0,1")
+    assert status == 2
+    assert "failures leads out of its directory" in err
+    assert (tmp_path / "mine/0123456789ab.json").read_text() == "mine"
+
+
+def test_damaged_failures_end_no_overview(tmp_path):
+    jobs.keep_failure(tmp_path, "0" * 12, {"overrides": {}, "status": "refused", "error": "wrong"})
+    (tmp_path / "failures" / f"{'1' * 12}.json").write_text('{"overrides": [1]}')
+    os.mkfifo(tmp_path / "failures" / f"{'2' * 12}.json")
+    (tmp_path / "failures" / f"{'3' * 12}.json").symlink_to("/dev/zero")
+    counts, _, _, *table = jobs.overview(tmp_path)
+    assert counts == "4 jobs: 1 refused, 3 failed"
+    assert len(table) == 4
+
+
+def test_a_failure_that_another_start_forgets_meanwhile_is_none(tmp_path, monkeypatch):
+    jobs.keep_failure(tmp_path, "0" * 12, {"overrides": {}, "status": "failed", "error": "x"})
+    read = jobs.read_json
+
+    def forgotten(path: Path, *given: Any) -> Any:
+        path.unlink()
+        return read(path, *given)
+
+    monkeypatch.setattr(jobs, "read_json", forgotten)
+    assert jobs.failures(tmp_path) == {}
+    jobs.forget_failures(tmp_path)
+
+
+def test_a_failure_is_written_nowhere_else(tmp_path):
+    with pytest.raises(ConfigError, match="not the name of a job"):
+        jobs.keep_failure(tmp_path, "../../x", {"overrides": {}, "status": "failed", "error": "x"})
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_sweep_may_stop_at_the_first_failure(sweep, tmp_path):

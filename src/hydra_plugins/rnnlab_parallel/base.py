@@ -36,24 +36,23 @@ class ParallelLauncher(BasicLauncher):
         """
         from rnnlab.errors import ConfigError
 
-        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
         if find_spec(self.package) is None:
             raise ConfigError(
                 f"hydra/launcher={config.hydra.runtime.choices['hydra/launcher']} needs a package "
                 f"that is not installed: pip install 'rnnlab[{self.package}]'"
             )
-        self.check()
+        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
-    @abstractmethod
-    def check(self) -> None:
-        """Refuse settings that can't be."""
+    def refuse(self, orders: "Sequence[Order]") -> None:
+        """Refuse jobs that would need the devices of several."""
+        for order in orders:
+            _refuse_devices(order.job.cfg.trainer.devices)
 
     def perform(self, orders: "Sequence[Order]", *, dry_run: bool) -> None:
         """Hand out each job once; those that are done are told of here."""
         given: dict[str, Order] = {}
         for order in orders:
-            _refuse_devices(order.job.cfg.trainer.devices)
-            if dry_run or order.job.plan == "skip":
+            if dry_run or not order.job.is_open:
                 order.here(dry_run=dry_run)
             elif order.job.name in given:
                 one = given[order.job.name].number

@@ -74,7 +74,7 @@ class JoblibLauncher(ParallelLauncher):
                 for order in orders:
                     if order.job.name in lost:
                         fail(order.job, RuntimeError(_KILLED))
-                orders = [o for o in orders if o.job.name not in lost and o.job.plan != "skip"]
+                orders = [o for o in orders if o.job.name not in lost and o.job.is_open]
 
     @cached_property
     def _directory(self) -> Path:

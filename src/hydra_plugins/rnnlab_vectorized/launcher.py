@@ -22,6 +22,15 @@ class VectorizedLauncher(BasicLauncher):
     def __init__(self, members: str | int) -> None:
         self.members = members
 
+    def check(self) -> None:
+        """Refuse another number of members than can be."""
+        from rnnlab.errors import ConfigError
+
+        if self.members != "auto" and not (type(self.members) is int and self.members > 0):
+            raise ConfigError(
+                f"hydra.launcher.members must be auto or 1 or more, got {self.members!r}"
+            )
+
     def perform(self, orders: "Sequence[Order]", *, dry_run: bool) -> None:
         """Do the jobs, groups first."""
         from rnnlab.loading import loading

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from rnnlab.compose import config_directory, parse, sweep_directory
+from rnnlab.compose import config_directory, parse
 from rnnlab.errors import ConfigError
 from rnnlab.rank import is_helper
 from rnnlab.sweep import jobs
@@ -52,18 +52,6 @@ def hydra_notes(words: Sequence[str], sweep: Path) -> Iterator[list[str]]:
         yield [f"hydra.sweep.dir={directory}", f"hydra.sweep.subdir='{sweep.absolute()}'"]
 
 
-def begin(words: Sequence[str]) -> Path:
-    """Find the sweep's directory, and forget why jobs failed before: they will say so again.
-
-    Raises:
-        ConfigError: the words don't make one.
-    """
-    sweep = sweep_directory(words)
-    if not _is_dry(words):
-        jobs.forget_failures(sweep)
-    return sweep
-
-
 def _is_dry(words: Sequence[str]) -> bool:
     return any(re.fullmatch(r"dry_run=(true|yes|on|1)", word, re.IGNORECASE) for word in words)
 
@@ -74,8 +62,7 @@ def do(job: jobs.Job, label: str, *, on_error: str, dry_run: bool) -> None:
     Raises:
         ConfigError: `on_error` is no such thing.
     """
-    if on_error not in ("continue", "stop"):
-        raise ConfigError(f"on_error must be continue or stop, got {on_error}")
+    check_on_error(on_error)
     if is_helper():
         jobs.run(job)
         return
@@ -91,10 +78,20 @@ def do(job: jobs.Job, label: str, *, on_error: str, dry_run: bool) -> None:
     else:
         print(f"\n{head}", file=sys.stderr, flush=True)
     made = jobs.run(job)
-    if failure := jobs.failures(job.sweep).get(job.name):
+    if failure := jobs.failure(job.sweep, job.name):
         print(f"{failure['status']}: {failure['error']}", file=sys.stderr, flush=True)
     elif made is None:
         print("left to another process, which is doing it", file=sys.stderr, flush=True)
+
+
+def check_on_error(value: str) -> None:
+    """Refuse an `on_error` that is no such thing.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    if value not in ("continue", "stop"):
+        raise ConfigError(f"on_error must be continue or stop, got {value}")
 
 
 def end(sweep: Path) -> None:

@@ -23,11 +23,8 @@ def do_groups(jobs: Mapping[int, Job], members: str | int) -> list[int]:
         The places of the jobs that are done, or have failed.
 
     Raises:
-        ConfigError: `members` is neither.
         Interrupted: training was told to stop.
     """
-    if members != "auto" and not (isinstance(members, int) and members > 0):
-        raise ConfigError(f"hydra.launcher.members must be auto or 1 or more, got {members!r}")
     # Of equal jobs the first is done; the others, left, are found to be done.
     first = {job.name: place for place, job in reversed([*jobs.items()])}
     open_jobs = {p: job for p, job in jobs.items() if first[job.name] == p and _can_train(job)}
@@ -55,7 +52,7 @@ def _can_train(job: Job) -> bool:
         check(job.cfg)
     except ConfigError:
         return False
-    return job.plan != "skip"
+    return job.is_open
 
 
 def _can_be_built(job: Job) -> bool:

@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import re
 import traceback
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,14 +16,15 @@ from typing import Any, Literal
 from omegaconf import DictConfig, OmegaConf
 
 from rnnlab.compose import anchored, take_own, with_choices
-from rnnlab.errors import Busy, ConfigError, Diverged, RunLost
-from rnnlab.files import write_whole
+from rnnlab.errors import Busy, ConfigError, Diverged, Missing, RunLost
+from rnnlab.files import below, clear_parts, write_whole
 from rnnlab.foreign import Failure, read_json
 from rnnlab.loading import loading
 from rnnlab.run import Run
 from rnnlab.sweep.trials import Judge, Trial, judge
 
-Plan = Literal["train", "resume", "skip"]
+Plan = Literal["train", "resume", "skip", "refuse"]
+_NAME = re.compile("[0-9a-f]{12}")
 _UNHASHED = ("choices", "output_dir")
 NOT_OF_A_RUN = ("sweep", "sweep_name", "on_error", "dry_run", "trial", "output_dir")
 """Keys of words that say nothing of what is trained."""
@@ -58,12 +61,37 @@ class Job:
 
     @property
     def plan(self) -> Plan:
-        """Say what is to be done: nothing for a job that came to an end, good or bad."""
-        if not (self.path / "config.yaml").is_file():
-            return "train"
+        """Say what is to be done: nothing for a job that came to an end, good or bad.
+
+        What can't be read is refused, by `run` with the reason.
+        """
+        try:
+            return self.checked_plan()
+        except ConfigError:
+            return "refuse"
+
+    def checked_plan(self) -> Plan:
+        """Say what is to be done.
+
+        Raises:
+            ConfigError: its directory can't be read, or leads out of the sweep.
+        """
+        try:
+            if not self.path.is_dir() or not any(self.path.iterdir()):
+                return "train"
+        except OSError as error:
+            raise ConfigError(f"{self.path} can't be read: {error.strerror}") from error
         # Only a search stops runs for others are better, and only it leaves them so.
         ends = ("finished", "diverged", "pruned") if self.trial else ("finished", "diverged")
-        return "skip" if Run.load(self.path).status in ends else "resume"
+        if Run.load(self.path).status in ends:
+            return "skip"
+        below(self.sweep, self.name)
+        return "resume"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is something to train."""
+        return self.plan in ("train", "resume")
 
 
 def job_of(
@@ -96,12 +124,13 @@ def run(job: Job) -> Run | None:
     A failure is no exception here, for it should not end the sweep; an interrupt is.
     """
     try:
-        if job.plan == "train":
+        plan = job.checked_plan()
+        if plan == "train":
             with loading():  # torch, which those done needn't wait for
                 from rnnlab.training import train
 
             made = train(job.cfg, job.path, job.words, judges(job))
-        elif job.plan == "resume":
+        elif plan == "resume":
             with loading():
                 from rnnlab.training import resume
 
@@ -136,43 +165,74 @@ def fail(job: Job, error: Exception) -> None:
     keep_failure(job.sweep, job.name, {"overrides": dict(job.words), "status": kind, "error": text})
 
 
-def keep_failure(sweep: Path, name: str, entry: Mapping[str, Any]) -> None:
-    """Put a job among the failures of a sweep."""
-    _failures(sweep).mkdir(parents=True, exist_ok=True)
-    write_whole(_failures(sweep) / f"{name}.json", (json.dumps(entry) + "\n").encode())
+def keep_failure(sweep: Path, name: str, entry: Failure) -> None:
+    """Put a job among the failures of a sweep.
+
+    Raises:
+        ConfigError: the name is none that a job has, or the place leads out of the sweep.
+    """
+    if not _NAME.fullmatch(name):
+        raise ConfigError(f"{name!r} is not the name of a job: it has 12 digits, 0 to f")
+    place = _failures(sweep)
+    place.mkdir(parents=True, exist_ok=True)
+    write_whole(place / f"{name}.json", (json.dumps(entry) + "\n").encode())
 
 
 def failures(sweep: Path) -> dict[str, Failure]:
     """Give the failed jobs of a sweep by their names."""
-    return {path.stem: read_failure(path) for path in sorted(_failures(sweep).glob("*.json"))}
+    found = ((name, failure(sweep, name)) for name in _failed(sweep))
+    return {name: entry for name, entry in found if entry is not None}
 
 
-def read_failure(path: Path) -> Failure:
-    """Read why a job failed; a file that is damaged is a failure that says so."""
+def failure(sweep: Path, name: str) -> Failure | None:
+    """Say why a job failed, if it did; a file that is damaged is a failure that says so."""
     try:
-        return read_json(path, Failure)
+        return read_json(_failures(sweep) / f"{name}.json", Failure)
+    except Missing:  # or another start of the sweep has just forgotten it
+        return None
     except ConfigError as error:
         return {"overrides": {}, "status": "failed", "error": str(error)}
 
 
 def forget_failures(sweep: Path) -> None:
     """Take away what an earlier start wrote: what fails again is written again."""
-    for path in _failures(sweep).glob("*"):
-        path.unlink()
+    place = _failures(sweep)
+    for name in _failed(sweep):
+        for kind in ("json", "txt"):
+            with suppress(OSError):  # it is not there, or somebody put a directory in its place
+                (place / f"{name}.{kind}").unlink()
+    clear_parts(place)
+
+
+def _failures(sweep: Path) -> Path:
+    return below(sweep, "failures")
+
+
+def _failed(sweep: Path) -> list[str]:
+    """Name the jobs that a start of the sweep wrote failures of; what else lies there stays."""
+    paths = sorted(_failures(sweep).glob("*.json"))
+    return [path.stem for path in paths if _NAME.fullmatch(path.stem)]
 
 
 def overview(sweep: Path) -> list[str]:
     """Lay out how a sweep stands: how many jobs of each status, and each failure."""
-    runs = [Run.load(path.parent) for path in sorted(sweep.glob("[!.]*/config.yaml"))]
     failed = failures(sweep)
-    statuses = Counter(run.status for run in runs)
+    statuses: Counter[str] = Counter()
+    known: list[Mapping[str, str]] = [entry["overrides"] for entry in failed.values()]
+    names = [path.parent.name for path in sorted(sweep.glob("[!.]*/config.yaml"))]
+    for name in names:
+        try:
+            run = Run.load(sweep / name)
+            statuses[run.status] += 1
+            known += [run.card.get("overrides", {})] if run.status != "begun" else []
+        except ConfigError as error:
+            statuses["damaged"] += 1
+            failed.setdefault(name, {"overrides": {}, "status": "damaged", "error": str(error)})
     # A job that was refused has no directory.
-    statuses.update(entry["status"] for entry in failed.values() if entry["status"] == "refused")
+    statuses.update(entry["status"] for name, entry in failed.items() if name not in names)
     said = ", ".join(f"{count} {name}" for name, count in statuses.items())
     lines = [f"{statuses.total()} jobs: {said or 'none'}"]
     if failed:
-        known = [run.card.get("overrides", {}) for run in runs if run.status != "begun"]
-        known += [entry["overrides"] for entry in failed.values()]
         keys = [
             key
             for key in dict.fromkeys(key for words in known for key in words)
@@ -182,8 +242,9 @@ def overview(sweep: Path) -> list[str]:
         width = max(len(words) for _, _, words in rows)
         lines += ["", "failures"]
         lines += [
-            f"  {name}  {entry['status']:8}  {words:{width}}  {shorten(entry['error'], 100)}"
+            f"  {name}  {entry['status']:8}  {words:{width}}  {shorten(why, 100)}"
             for name, entry, words in rows
+            for why in [entry["error"].replace(f"{sweep}/", "")]  # the reason, not the place
         ]
     return lines
 
@@ -201,7 +262,3 @@ def name_of(words: Iterable[str], swept: Iterable[str]) -> str:
     parts = [*(part for part in about if "," not in part), *varied]
     name = "_".join(parts) or "sweep"
     return "".join(letter if letter.isalnum() or letter in "_-" else "-" for letter in name)
-
-
-def _failures(sweep: Path) -> Path:
-    return sweep / "failures"

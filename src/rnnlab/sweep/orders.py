@@ -18,11 +18,11 @@ from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig
 
 from rnnlab.cli import sweeps
-from rnnlab.errors import INTERRUPTED, TERMINATED, Interrupted
+from rnnlab.errors import INTERRUPTED, TERMINATED, ConfigError, Interrupted
 from rnnlab.output import guarded
 from rnnlab.run import Run
 from rnnlab.sweep.composing import Composer
-from rnnlab.sweep.jobs import Job, failures, job_of, spell
+from rnnlab.sweep.jobs import Job, failure, job_of, spell
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _LOOK_SECONDS = 0.2
@@ -72,11 +72,13 @@ class Order:
 
     def tell(self) -> None:
         """Say what came of it, if the process that did it speaks to nobody."""
-        failure = failures(self.job.sweep).get(self.job.name)
-        there = self.job.path / "config.yaml"
-        how = f"{failure['status']}: {failure['error']}" if failure else "not begun"
-        if not failure and there.is_file():
-            how = Run.load(self.job.path).status
+        why = failure(self.job.sweep, self.job.name)
+        there = (self.job.path / "config.yaml").is_file()
+        try:
+            how = Run.load(self.job.path).status if there else "not begun"
+        except ConfigError as error:
+            how = str(error)
+        how = f"{why['status']}: {why['error']}" if why else how
         print(f"{self.job.name}  {self.number}  {self.words}: {how}", file=sys.stderr, flush=True)
 
     @property
@@ -107,6 +109,9 @@ def orders_of(
         sweep: the words of each job.
         first: the number of the first one, from 0.
         elsewhere: whether they may be done in another working directory.
+
+    Raises:
+        ConfigError: a job can't be composed.
     """
     directory = Path(master.hydra.sweep.dir) / master.hydra.sweep.subdir
     directory = directory.absolute() if elsewhere else directory
@@ -114,6 +119,7 @@ def orders_of(
     found = []
     for number, words in enumerate(sweep, first + 1):
         job, own = job_of(*compose(words), directory)
+        sweeps.check_on_error(own["on_error"])
         varied = spell(job.words, [key for key in job.words if key not in fixed])
         title = f"trial {job.trial.number}" if job.trial else str(number)
         order = Order(job, title, varied, own["on_error"], tuple(sys.argv))

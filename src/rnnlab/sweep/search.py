@@ -55,6 +55,7 @@ def search(
     place = settings.storage or str((sweep / "study.journal").absolute())
     with _study(plan, sweep, place) as study:
         like = Trial(-1, place, study.study_name, settings.pruner, next(iter(plan.objectives)))
+        jobs.forget_failures(sweep)
         session = _Session(study, plan, like, sweep, compose, launch)
         asking = Asking(study, plan)
         while batch := asking.batch():
@@ -90,7 +91,7 @@ class _Session:
 
     def do(self, batch: "Sequence[optuna.Trial]") -> None:
         """Launch trials together, and tell the study what came of them."""
-        asked = []
+        asked, refused = [], []
         launched: dict[str, list[str]] = {}  # of equal jobs one
         for trial in batch:
             words = self.plan.space.words(trial.params)
@@ -102,12 +103,14 @@ class _Session:
                 said = dict(word.partition("=")[::2] for word in words)
                 said = {key: said[key] for key in said if key not in jobs.NOT_OF_A_RUN}
                 job = jobs.Job(self.sweep, OmegaConf.create(said), said)  # it has no config
-                jobs.fail(job, error)
+                refused.append((job, error))
             trial.set_user_attr("run", job.name)
             asked.append(job)
         if launched:
             for end in self.launch([*launched.values()], initial_job_idx=batch[0].number):
                 _ = end.return_value  # raises what the launcher met
+        for job, why in refused:
+            jobs.fail(job, why)
         for trial, job in zip(batch, asked, strict=True):
             words = self.plan.space.chosen(trial.params)
             line = f"trial {trial.number}: {self._tell(trial, job)}  {' '.join(words)}"
@@ -117,7 +120,7 @@ class _Session:
         """Tell what came of a trial; one that broke stays open, for the next start to try again."""
         from optuna.trial import TrialState
 
-        failure, run = jobs.failures(self.sweep).get(job.name), Run(job.path)
+        failure, run = jobs.failure(self.sweep, job.name), Run(job.path)
         status = failure["status"] if failure else run.status
         if status in ("refused", "diverged"):
             trial.set_user_attr("failure", failure)
@@ -125,7 +128,13 @@ class _Session:
         elif status == "pruned":
             self.study.tell(trial, state=TrialState.PRUNED)
         elif status == "finished":
-            values = [_score(run, metric) for metric in self.plan.objectives]
+            try:
+                values = [_score(run, metric) for metric in self.plan.objectives]
+            except ConfigError as error:  # its results are damaged
+                jobs.fail(job, error)
+                trial.set_user_attr("failure", jobs.failure(self.sweep, job.name))
+                self.study.tell(trial, state=TrialState.FAIL)
+                return "refused"
             if all(map(isfinite, values)):
                 self.study.tell(trial, values)
             else:
