@@ -9,6 +9,7 @@ import pytest
 import rnnlab
 from rnnlab.cli.report import main
 from rnnlab.sweep import charts
+from tests.calls import listing, refusal
 from tests.runs import tiny
 from tests.sweep.fabricate import fabricate, fail
 
@@ -55,6 +56,43 @@ def test_everything_is_written_and_said(run_main, sweep):
     }
     if charts.can_draw():
         assert set(charts.PICTURES) - {"heatmap.png"} <= names
+
+
+@pytest.mark.parametrize("name", ["", "curves", "curves/x", "hparams", "report.md", "metric.png"])
+def test_a_report_follows_no_link(sweep, tmp_path, name):
+    victim = tmp_path / "victim"
+    (victim / "curves/group/mean").mkdir(parents=True)
+    for inner in (
+        "report.md",
+        "table.csv",
+        "curves/mine",
+        "curves/group/mean/events.out.tfevents.1",
+    ):
+        (victim / inner).write_text("mine")
+    link = sweep / "report" / name
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(victim / "report.md" if "." in name else victim)
+    before = listing(tmp_path)
+    assert "is a link" in refusal(main, "rnnlab-report", str(sweep))
+    assert listing(tmp_path) == before
+
+
+def test_a_report_removes_nothing_that_it_did_not_write(run_main, sweep):
+    run_main(main, "rnnlab-report", str(sweep))
+    written = set(listing(sweep / "report"))
+    mine = {"curves/mine.txt": "a", "notes.md": "b", "hparams/mine/thesis.tex": "c", "x.part": "d"}
+    for name, text in mine.items():
+        (sweep / "report" / name).parent.mkdir(exist_ok=True)
+        (sweep / "report" / name).write_text(text)
+    (sweep / "report/curves/gone/mean").mkdir(parents=True)
+    (sweep / "report/curves/gone/mean/events.out.tfevents.1").touch()
+    run_main(main, "rnnlab-report", str(sweep))
+    now = listing(sweep / "report")
+    assert {name: now[name].decode() for name in mine} == mine
+    assert not (sweep / "report/curves/gone").exists()
+    assert len([name for name in now if "tfevents" in name]) == len(
+        [name for name in written if "tfevents" in name]
+    )
 
 
 def test_the_table_has_a_row_a_group_with_all_digits(run_main, sweep):

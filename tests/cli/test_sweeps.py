@@ -209,15 +209,18 @@ def test_what_no_sweep_wrote_stays_among_the_failures(sweep, tmp_path):
     assert sorted(path.name for path in failures.iterdir()) == ["notes.json", "old"]
 
 
-def test_failures_that_lead_out_of_the_sweep_are_left_alone(sweep, tmp_path):
-    sweep("seed=0")
+@pytest.mark.parametrize("name", ["failures", "multirun.yaml", "best.yaml", "study.journal"])
+def test_a_sweep_writes_nothing_through_a_link(sweep, tmp_path, name):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/0123456789ab.json").write_text("mine")
-    (tmp_path / "sweeps/s/failures").symlink_to(tmp_path / "mine")
+    (tmp_path / "sweeps/s").mkdir(parents=True)
+    target = tmp_path / "mine" if name == "failures" else tmp_path / "mine/0123456789ab.json"
+    (tmp_path / "sweeps/s" / name).symlink_to(target)
+    before = snapshot(tmp_path)
     status, _, err = sweep("seed=0,1")
     assert status == 2
-    assert "failures leads out of its directory" in err
-    assert (tmp_path / "mine/0123456789ab.json").read_text() == "mine"
+    assert f"{name} leads out of its directory" in err
+    assert snapshot(tmp_path) == before
 
 
 def test_damaged_failures_end_no_overview(tmp_path):

@@ -7,10 +7,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from rnnlab.compose import config_directory, parse
+from rnnlab.compose import config_directory, parse, sweep_directory
 from rnnlab.errors import ConfigError
+from rnnlab.files import below
 from rnnlab.rank import is_helper
 from rnnlab.sweep import jobs
+
+_WRITTEN = (
+    *("multirun.yaml", "failures", "best.yaml", ".submitit"),
+    *(".search.lock", "study.journal", "study.journal.writing"),
+)
+"""What is written in a sweep's directory, beside its runs."""
 
 
 def fixed(words: Sequence[str]) -> list[str]:
@@ -50,6 +57,18 @@ def hydra_notes(words: Sequence[str], sweep: Path) -> Iterator[list[str]]:
         return
     with tempfile.TemporaryDirectory() as directory:
         yield [f"hydra.sweep.dir={directory}", f"hydra.sweep.subdir='{sweep.absolute()}'"]
+
+
+def place(words: Sequence[str]) -> Path:
+    """Find the sweep's directory, in which nothing leads elsewhere.
+
+    Raises:
+        ConfigError: the words don't make one, or what would be written in it is a link out of it.
+    """
+    sweep = sweep_directory(words)
+    for name in _WRITTEN:
+        below(sweep, name)
+    return sweep
 
 
 def _is_dry(words: Sequence[str]) -> bool:

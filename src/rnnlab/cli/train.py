@@ -62,7 +62,7 @@ def _main() -> None:
     from hydra.types import RunMode
 
     from rnnlab.cli import sweeps
-    from rnnlab.compose import VERSION_BASE, config_directory, explain, sweep_directory
+    from rnnlab.compose import VERSION_BASE, config_directory, explain
     from rnnlab.sweep.jobs import job_of, spell
 
     options: dict[str, Any] = {"config_path": str(config_directory()), "config_name": "train"}
@@ -98,7 +98,7 @@ def _main() -> None:
         if many:
             name = sweeps.named(overrides)
             sys.argv += name
-            sweep = sweep_directory([*overrides, *name])
+            sweep = sweeps.place([*overrides, *name])
         with sweeps.hydra_notes(overrides, sweep) as notes:
             sys.argv += notes
             run()

@@ -1,15 +1,16 @@
 """A sweep's report: tables for a terminal, for a page and for other programs."""
 
+import contextlib
 import csv
 import io
 import math
-import shutil
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rnnlab.errors import ConfigError
-from rnnlab.files import write_whole
+from rnnlab.files import below, clear_parts, write_whole
 from rnnlab.sweep import charts
 from rnnlab.sweep.curves import read_curves, write_curves, write_hparams
 from rnnlab.sweep.groups import Analysis, Comparison, Group, rank, spell
@@ -18,6 +19,7 @@ from rnnlab.sweep.table import Setting
 
 WIDTH = 100  # of a terminal
 _FILES = ("report.md", "table.csv", "runs.csv")
+_TREES = ("curves", "hparams")
 _SHOWN = 40  # rows of a table in a terminal
 
 
@@ -35,13 +37,10 @@ def write(analysis: Analysis, directory: Path, command: str) -> None:
     Raises:
         ConfigError: it can't be written there.
     """
+    refuse_links(directory, [*_FILES, *charts.PICTURES, *_TREES])
     try:
         directory.mkdir(exist_ok=True)
-        for name in (*_FILES, *charts.PICTURES):
-            (directory / name).unlink(missing_ok=True)
-        for name in ("curves", "hparams"):
-            if (directory / name).is_dir():
-                shutil.rmtree(directory / name)
+        _remove_earlier(directory)
         curves = [read_curves(group) for group in analysis.groups]
         pictures = charts.draw(analysis, curves, directory) if charts.can_draw() else []
         write_curves(analysis, curves, directory / "curves")
@@ -55,6 +54,38 @@ def write(analysis: Analysis, directory: Path, command: str) -> None:
             write_whole(directory / name, content.encode())
     except OSError as error:
         raise ConfigError(f"{directory} can't be written to: {error.strerror}") from error
+
+
+def refuse_links(directory: Path, names: Sequence[str]) -> None:
+    """Refuse a directory, or things in it, that are links: who follows them may write anywhere.
+
+    Raises:
+        ConfigError: one is a link, or neither a file nor a directory.
+    """
+    for path in (directory, *(directory / name for name in names)):
+        if path.is_symlink():
+            raise ConfigError(f"{path} is a link: it won't be followed")
+        below(path.parent, path.name)
+
+
+def _remove_earlier(directory: Path) -> None:
+    """Remove what an earlier report wrote, and nothing else that lies there.
+
+    Raises:
+        ConfigError: where curves are written there is a link.
+    """
+    for name in (*_FILES, *charts.PICTURES):
+        (directory / name).unlink(missing_ok=True)
+    for tree in _TREES:
+        for place, inner, names in os.walk(directory / tree, topdown=False):
+            for name in (*inner, *names):
+                refuse_links(Path(place) / name, [])
+            for name in names:
+                if name.startswith("events.out.tfevents."):
+                    (Path(place) / name).unlink()
+            with contextlib.suppress(OSError):  # something else lies there
+                Path(place).rmdir()
+    clear_parts(directory)
 
 
 def terminal(analysis: Analysis) -> str:
