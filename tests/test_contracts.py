@@ -1,5 +1,6 @@
 """What holds for every model on every task, found from `configs/`."""
 
+import pickle
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -14,6 +15,7 @@ from torch.nn import functional as F
 from rnnlab.catalogue import describe
 from rnnlab.cells import readable
 from rnnlab.compose import compose
+from rnnlab.data import share
 from rnnlab.evaluation import evaluate
 from rnnlab.experiment import Experiment
 from rnnlab.generate import beam_search, free_run, free_run_with_answers
@@ -196,6 +198,39 @@ def test_a_batch_can_be_made_again_and_no_two_are_alike(any_model: Experiment) -
 def test_every_metric_has_a_direction(pair: Experiment) -> None:
     for name in evaluate(pair.model, pair.task, [pair.task.sample("test", 0, 3)]).compute():
         assert pair.task.mode(name) in ("min", "max")
+
+
+@pytest.mark.parametrize("layout_of", ["elman", "seq2seq"])
+@pytest.mark.parametrize("task", TASKS)
+def test_processes_that_share_rows_score_what_one_would(
+    layout_of: str, task: str, text_file: Path
+) -> None:
+    experiment = _assemble(layout_of, task, text_file)
+    batches = [experiment.task.sample("val", index, 3) for index in range(2)]
+    whole = evaluate(experiment.model, experiment.task, batches).forced
+    together = experiment.task.scorer()
+    for rank in range(4):  # the last has no row
+        parts = [part for batch in batches if len((part := share(batch, rank, 4)).mask)]
+        scorer = evaluate(experiment.model, experiment.task, parts).forced
+        together.merge(pickle.loads(pickle.dumps(scorer.parts())))
+    assert together.compute() == pytest.approx(whole.compute(), rel=1e-4, abs=1e-6)
+    for name, groups in whole.breakdown().items():
+        assert together.breakdown()[name] == pytest.approx(groups, rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize(("layout_of", "task"), LAYOUTS)
+def test_the_loss_weighs_what_it_counts(layout_of: str, task: str, text_file: Path) -> None:
+    mine = _assemble(layout_of, task, text_file).task
+    batch = mine.sample("test", 0, 3)
+    port = mine.spec.target
+    output = torch.randn(*batch.mask.shape, port.size)
+    halves = [share(batch, rank, 2) for rank in range(2)]
+    parts = [
+        (mine.loss(output[rank::2], half), mine.counted(half)) for rank, half in enumerate(halves)
+    ]
+    mean = sum(loss * counted for loss, counted in parts) / sum(counted for _, counted in parts)
+    torch.testing.assert_close(mean, mine.loss(output, batch))
+    assert mine.metrics(output, batch)["loss"].weight == mine.counted(batch)
 
 
 @pytest.mark.parametrize(("layout_of", "task"), LAYOUTS)

@@ -5,9 +5,9 @@ import torch
 
 from rnnlab.data import Curriculum, Data, HeldOutLoader, OneBatch, TrainLoader, share
 from rnnlab.errors import ConfigError
-from rnnlab.spec import Batch
+from rnnlab.spec import Batch, map_batch
 from rnnlab.tasks import Copy, NextChar
-from tests.runs import TEXT
+from tests.runs import TEXT, assemble
 
 SETTINGS = {
     "batch_size": 4,
@@ -183,6 +183,43 @@ def test_shares_are_the_batch_cut_into_equal_parts(world_size):
     shares = [share(batch, rank, world_size) for rank in range(world_size)]
     assert {part.input.shape[0] for part in shares} == {4 // world_size}
     assert sorted(row for part in shares for row in rows(part)) == sorted(rows(batch))
+
+
+@pytest.mark.parametrize(("accumulate", "world_size"), [(3, 1), (1, 2), (2, 3), (2, 7)])
+@pytest.mark.parametrize("task", ["addition", "oscillation"])
+def test_an_update_is_weighed_by_what_is_answered(task, accumulate, world_size):
+    """The mean of the weighed gradients is that of the mean over all answers, in float64."""
+    words = [f"task={task}", "data.batch_size=5", "model=elman", "model.cell.hidden_size=4"]
+    experiment = assemble(words)
+    model, task, made = experiment.model.double(), experiment.task, experiment.data
+    batches = [made.train(index) for index in range(accumulate)]
+    total, counted = 0.0, 0
+    for batch in (map_batch(_double, batch) for batch in batches):
+        output, _ = model(batch)
+        total = total + task.loss(output, batch) * task.counted(batch)
+        counted += int(task.counted(batch))
+    right = torch.autograd.grad(total / counted, model.parameters())
+    steps = []
+    for rank in range(world_size):
+        loader = TrainLoader(
+            made,
+            start=0,
+            every=accumulate,
+            total=accumulate,
+            accumulate=accumulate,
+            rank=rank,
+            world_size=world_size,
+        )
+        for batch in (map_batch(_double, batch) for batch in loader):
+            loss = task.loss(model(batch)[0], batch) * batch.weight[0]
+            steps.append(torch.autograd.grad(loss, model.parameters()))
+    assert len(steps) == accumulate * world_size
+    for whole, *parts in zip(right, *steps, strict=True):
+        torch.testing.assert_close(torch.stack(parts).mean(0), whole)
+
+
+def _double(part: torch.Tensor) -> torch.Tensor:
+    return part.double() if part.is_floating_point() else part
 
 
 @pytest.mark.parametrize("kind", ["train", "val", "overfit"])

@@ -17,7 +17,7 @@ from rnnlab.errors import ConfigError
 from rnnlab.report import report
 from rnnlab.run import Run
 from rnnlab.timings import timings
-from tests.runs import SMALL, tiny, tiny_text
+from tests.runs import ELMAN, SMALL, tiny, tiny_text
 
 ROOT = Path(__file__).parents[1]
 SEQ2SEQ = ["model=seq2seq", "task=addition", "data.train_size=null"]
@@ -38,8 +38,10 @@ def runs(out: Path) -> list[Run]:
 
 
 def test_two_processes_train_as_one_and_write_one_run(tmp_path):
-    one = rnnlab.train(tiny(tmp_path / "one"))
-    words = tiny(tmp_path / "two", "trainer=ddp", "trainer.accelerator=cpu")
+    """Of five sequences to validate on the one takes three; sentences are of unlike lengths."""
+    task = [*ELMAN, *SMALL, "task=translation", "data.val_size=5", "trainer.accumulate=2"]
+    one = rnnlab.train([*task, f"output_dir={tmp_path}/one"])
+    words = [*task, f"output_dir={tmp_path}/two", "trainer=ddp", "trainer.accelerator=cpu"]
     done = subprocess.run(
         [sys.executable, str(ROOT / "scripts" / "train.py"), *words],
         capture_output=True,

@@ -1,6 +1,6 @@
 """From a task's batches to what a trainer reads: loaders, finite training sets, curricula."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 
@@ -120,6 +120,7 @@ class TrainLoader:
         start: the batch to begin with, so that a resumed run goes on with the one that was next.
         every: batches between validations.
         total: batches of the whole run; the last pass is shorter where it ends.
+        accumulate: batches an update; the three above are multiples of it.
         rank: which share of the rows is this process's.
         world_size: processes that share each batch.
         repeat: give batch 0 always, to see whether a model can learn it by heart.
@@ -132,6 +133,7 @@ class TrainLoader:
         start: int,
         every: int,
         total: int,
+        accumulate: int = 1,
         rank: int = 0,
         world_size: int = 1,
         repeat: bool = False,
@@ -139,6 +141,7 @@ class TrainLoader:
         self.data = data
         self.every = every
         self.total = total
+        self.accumulate = accumulate
         self.rank = rank
         self.world_size = world_size
         self.repeat = repeat
@@ -149,9 +152,12 @@ class TrainLoader:
         return min(self.every - into, max(self.total - self.position, 0))
 
     def __iter__(self) -> Iterator[Batch]:
-        for _ in range(len(self)):
-            index, self.position = self.position, self.position + 1
-            yield share(self.data.train(0 if self.repeat else index), self.rank, self.world_size)
+        for _ in range(len(self) // self.accumulate):
+            update = range(self.position, self.position + self.accumulate)
+            batches = [self.data.train(0 if self.repeat else index) for index in update]
+            for batch in shares(self.data.task, batches, self.rank, self.world_size):
+                self.position += 1
+                yield batch
 
 
 class HeldOutLoader:
@@ -199,6 +205,32 @@ class OneBatch:
 
     def __iter__(self) -> Iterator[Batch]:
         yield share(self.data.train(0), self.rank, self.world_size)
+
+
+def shares(task: Task, update: Sequence[Batch], rank: int, world_size: int) -> Iterator[Batch]:
+    """Give a process its share of an update's batches, weighed by what is answered in each.
+
+    The gradients of an update are averaged over its batches and over processes. Weighed so, their
+    average is the gradient of the mean over everything that is answered in the update.
+    """
+    if len(update) == world_size == 1:
+        yield update[0]
+        return
+    whole = sum(float(task.counted(batch)) for batch in update)
+    for batch in update:
+        own = share(batch, rank, world_size)
+        counted = float(task.counted(own)) if len(own.mask) else 0.0
+        if not counted and batch.first is None:
+            own = _answered_row(update)  # its loss is finite, and counts nothing
+        weight = counted * len(update) * world_size / max(whole, 1)
+        yield own._replace(weight=torch.full((len(own.mask),), weight, dtype=torch.float64))
+
+
+def _answered_row(update: Sequence[Batch]) -> Batch:
+    """Give a row of an update in which something is answered."""
+    batch = next((batch for batch in update if batch.mask.any()), update[0])
+    row = int(batch.mask.any(dim=1).int().argmax())
+    return map_batch(lambda part: part[row : row + 1], batch)
 
 
 def share(batch: Batch, rank: int, world_size: int) -> Batch:

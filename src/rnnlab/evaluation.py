@@ -7,9 +7,10 @@ from torch import Tensor
 
 from rnnlab.generate import free_run, reads_answers
 from rnnlab.models.base import Model
+from rnnlab.processes import of_each
 from rnnlab.spec import Batch, map_batch
 from rnnlab.state import State, detach, where
-from rnnlab.tasks.base import Task
+from rnnlab.tasks.base import Scorer, Task
 
 
 class Evaluator:
@@ -38,6 +39,18 @@ class Evaluator:
             self.free.update(output, batch)
         return output
 
+    def gather(self) -> None:
+        """Take in what all processes scored that share the batches; all must call it."""
+        own = [scorer.parts() for scorer in self._scorers()]
+        shares = of_each(own)
+        if len(shares) == 1:
+            return
+        # Each adds all up in one order, so that all choose the same weights by the same numbers.
+        self.forced, self.free = self.task.scorer(), self.free and self.task.scorer()
+        for share in shares:
+            for scorer, parts in zip(self._scorers(), share, strict=True):
+                scorer.merge(parts)
+
     def compute(self) -> dict[str, float]:
         """Give every metric over all that was scored."""
         scores = self.forced.compute()
@@ -48,6 +61,9 @@ class Evaluator:
     def breakdown(self) -> dict[str, dict[str, float]]:
         """Give scores by some property of the sequences, where the task has such; for results."""
         return (self.free or self.forced).breakdown()
+
+    def _scorers(self) -> list[Scorer]:
+        return [scorer for scorer in (self.forced, self.free) if scorer is not None]
 
 
 def resume(model: Model, batch: Batch, carried: State | None) -> State | None:

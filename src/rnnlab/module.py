@@ -66,12 +66,15 @@ class SequenceModule(L.LightningModule):
         self.started = True
 
     def training_step(self, batch: Batch, batch_index: int) -> dict[str, Tensor]:  # noqa: ARG002
-        """Give the loss, and the outputs for whoever scores them."""
+        """Give the loss as it counts in the update, its plain mean, and the outputs to score."""
         state = resume(self.model, batch, self.carried)
         output, state = self.model.forward_training(batch, state, self.global_step)
         # An optimizer may evaluate a step several times (L-BFGS): the state moves on at its end.
         self._next_carried = None if batch.first is None else detach(state)
-        return {"loss": self.task.loss(output, batch), "output": output.detach()}
+        loss = mean = self.task.loss(output, batch)
+        if batch.weight is not None:
+            loss = mean * batch.weight[0].to(mean.dtype)
+        return {"loss": loss, "mean": mean.detach(), "output": output.detach()}
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
         """Carry the state on."""
@@ -81,16 +84,19 @@ class SequenceModule(L.LightningModule):
         """Begin to score."""
         self.evaluator = Evaluator(self.model, self.task)
 
-    def validation_step(self, batch: Batch, batch_index: int) -> Tensor:  # noqa: ARG002
-        """Score one batch; gives the outputs to show."""
+    def validation_step(self, batch: Batch, batch_index: int) -> Tensor | None:  # noqa: ARG002
+        """Score one batch; gives the outputs to show, `None` of a share without rows."""
         assert self.evaluator is not None
-        return self.evaluator.update(batch)
+        return self.evaluator.update(batch) if len(batch.mask) else None
 
     def on_validation_epoch_end(self) -> None:
         """Give the scores to whoever stops, saves or logs by them."""
         assert self.evaluator is not None
+        self.evaluator.gather()
         scores = {f"val/{name}": value for name, value in self.evaluator.compute().items()}
-        self.log_dict(scores, logger=False, sync_dist=self.trainer.world_size > 1)
+        # All processes have the same numbers; of those the largest is exact, a mean is not.
+        shared = self.trainer.world_size > 1
+        self.log_dict(scores, logger=False, sync_dist=shared, reduce_fx="max" if shared else "mean")
 
     def configure_optimizers(self) -> Any:
         """Build the optimizer and its schedule over all updates of the run."""

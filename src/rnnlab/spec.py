@@ -72,6 +72,8 @@ class Batch(NamedTuple):
         target_mask: `(B, T, O)` bool, which outputs are taught; `None` means all.
         first: `(B,)` bool, True where a row begins a new sequence; `None` means that all do.
             Where it is False the row goes on from the state after the previous batch.
+        weight: `(B,)` float64, one number in all rows: what the mean loss of this batch counts
+            among those that are averaged for an update; `None` means 1.
     """
 
     input: Tensor
@@ -82,6 +84,7 @@ class Batch(NamedTuple):
     initial: Tensor | None = None
     target_mask: Tensor | None = None
     first: Tensor | None = None
+    weight: Tensor | None = None
 
 
 def map_batch(function: Callable[[Tensor], Tensor], batch: Batch) -> Batch:

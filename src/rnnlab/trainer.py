@@ -30,7 +30,7 @@ class Training:
         val_every: updates between validations.
         log_every: updates between rows of training scalars.
         clip_norm: largest norm of the gradient, or `null`.
-        accumulate: batches an update.
+        accumulate: batches an update, whose gradient is that of the mean over all their answers.
         save_every: updates between checkpoints, beside those after validations, or `null`.
         save_minutes: the longest time without a checkpoint, or `null`.
         patience: validations without a new best before training stops, or `null`.

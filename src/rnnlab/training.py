@@ -165,6 +165,7 @@ def _fit(
         start=at.step * training.accumulate,
         every=training.val_every * training.accumulate,
         total=trainer.max_steps * training.accumulate,
+        accumulate=training.accumulate,
         rank=rank,
         world_size=world_size,
         repeat=training.overfit,

@@ -8,6 +8,7 @@ import torch
 import rnnlab
 from rnnlab import training
 from rnnlab.callbacks import Telemetry
+from rnnlab.experiment import Experiment
 from tests.runs import tiny, tiny_text
 from tests.test_experiment import events
 
@@ -51,6 +52,22 @@ def test_the_loss_is_the_mean_over_all_batches_since_the_last_row(tmp_path, loss
         {3: float(updates[:3].mean()), 6: float(updates[3:6].mean()), 7: float(updates[6])},
         rel=1e-5,
     )
+
+
+def test_batches_of_an_update_count_by_what_is_answered_in_them(tmp_path):
+    words = ["trainer.accumulate=4", "trainer.clip_norm=null", "trainer.precision=64-true"]
+    task = ["task.length=9", "task.min_length=1", "trainer.max_steps=1", "trainer.val_every=1"]
+    run = rnnlab.train(tiny(tmp_path, *words, *task))
+    begun = Experiment.assemble(run.config)
+    model = begun.model.double()
+    batches = [begun.data.train(index) for index in range(4)]
+    answered = [int(batch.mask.sum()) for batch in batches]
+    assert len(set(answered)) > 1
+    losses = [begun.task.loss(model(batch)[0], batch) for batch in batches]
+    mean = sum(loss * n for loss, n in zip(losses, answered, strict=True)) / sum(answered)
+    gradient = torch.cat([g.flatten() for g in torch.autograd.grad(mean, [*model.parameters()])])
+    assert rows(run, "train/loss") == {1: pytest.approx(mean.item(), rel=1e-12)}
+    assert rows(run, "train/grad_norm") == {1: pytest.approx(float(gradient.norm()), rel=1e-12)}
 
 
 def test_the_speed_counts_symbols_and_updates_alike(tmp_path):

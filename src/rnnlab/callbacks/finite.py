@@ -42,7 +42,7 @@ class Finite(L.Callback):
         assert isinstance(pl_module, SequenceModule)
         whole = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
         step = trainer.global_step if whole else trainer.global_step + 1
-        self._seen.append((step, _LOSS, outputs["loss"].detach()))
+        self._seen.append((step, _LOSS, outputs["mean"]))
         # With float16 an overflowing gradient is met by a smaller scale, and no update.
         if whole and pl_module.grad_norm is not None and trainer.precision != "16-mixed":
             self._seen.append((step, "the gradient's norm", pl_module.grad_norm))
@@ -79,7 +79,7 @@ class Finite(L.Callback):
                 )
                 raise Diverged(text)
             if quantity == _LOSS:
-                self._last_loss = value * trainer.accumulate_grad_batches  # Lightning divided it
+                self._last_loss = value
         self._seen.clear()
 
 

@@ -66,7 +66,7 @@ class Progress(L.Callback):
         if not done or (now - self._shown < wait and not last):
             return
         self._shown = now
-        loss = float(outputs["loss"]) * trainer.accumulate_grad_batches
+        loss = float(outputs["mean"])
         then, steps, symbols = self._last
         speed = (trainer.global_step - steps) / max(now - then, 1e-9)
         symbol_speed = (self._symbols - symbols) / max(now - then, 1e-9)

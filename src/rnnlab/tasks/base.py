@@ -3,7 +3,7 @@
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -115,16 +115,23 @@ class Task(ABC):
         error = (output - batch.target).masked_fill(~taught, 0.0)
         return error.square().sum() / taught.sum()
 
+    def counted(self, batch: Batch) -> Tensor:
+        """Count what `loss` is the mean over: answered steps, or numbers that are taught there.
+
+        By it the losses of several batches are weighed where they make one update; a task whose
+        loss is another mean counts what that is taken over.
+        """
+        tokens = isinstance(self.spec.target, Tokens)
+        return batch.mask.sum() if tokens else _taught(batch).sum()
+
     def metrics(self, output: Tensor, batch: Batch) -> dict[str, Mean]:
         """Score outputs `(B, T, O)` where the mask is True; `loss` is always among them.
 
         Tokens add `accuracy` per answered step, and `exact_match` per sequence.
         """
-        steps = batch.mask.sum()
-        tokens = isinstance(self.spec.target, Tokens)
-        counted = steps if tokens else _taught(batch).sum()
-        scores = {"loss": Mean(self.loss(output, batch), counted)}
-        if tokens:
+        scores = {"loss": Mean(self.loss(output, batch), self.counted(batch))}
+        if isinstance(self.spec.target, Tokens):
+            steps = batch.mask.sum()
             right = (output.argmax(dim=2) == batch.target) | ~batch.mask
             answered = right & batch.mask
             rows = torch.tensor(batch.mask.shape[0], device=output.device)
@@ -237,19 +244,34 @@ class Scorer:
 
     def update(self, output: Tensor, batch: Batch) -> None:
         """Score one batch."""
-        for name, (value, weight) in self.task.metrics(output, batch).items():
-            total = self._totals.setdefault(
-                name, [torch.zeros_like(value), torch.zeros_like(weight)]
-            )
-            # A mean over nothing is nan; it weighs nothing here.
-            total[0] = total[0] + torch.where(weight > 0, value * weight, 0)
-            total[1] = total[1] + weight
+        self.add(self.task.metrics(output, batch))
+
+    def add(self, means: Mapping[str, Mean]) -> None:
+        """Add the means of one batch."""
+        for name, (value, weight) in means.items():
+            # A mean over nothing is NaN; it weighs nothing here.
+            self._add(name, torch.where(weight > 0, value * weight, 0), weight)
 
     def compute(self) -> dict[str, float]:
         """Give the mean of each metric over everything that was counted."""
         return {
             name: float(total / weight) for name, (total, weight) in self._totals.items() if weight
         }
+
+    def parts(self) -> Any:
+        """Give all that was added up, on the CPU, for `merge` in another process."""
+        return {name: [part.cpu() for part in total] for name, total in self._totals.items()}
+
+    def merge(self, parts: Any) -> None:
+        """Add what the `parts` of another scorer tell; a scorer that keeps more extends both."""
+        for name, (total, weight) in parts.items():
+            self._add(name, total, weight)
+
+    def _add(self, name: str, total: Tensor, weight: Tensor) -> None:
+        so_far = self._totals.get(name)
+        self._totals[name] = (
+            [total, weight] if so_far is None else [so_far[0] + total, so_far[1] + weight]
+        )
 
     def breakdown(self) -> dict[str, dict[str, float]]:
         """Give scores by something else, such as by length: name -> group -> value.

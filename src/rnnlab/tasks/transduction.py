@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -262,6 +262,15 @@ class TransductionScorer(Scorer):
         right = (output.argmax(dim=2) == batch.target) & batch.mask
         counts = (self.task.source_lengths(batch), right.sum(1), batch.mask.sum(1))
         self._rows.append(torch.stack(counts))
+
+    def parts(self) -> Any:
+        """Add what each row scored."""
+        return {"means": super().parts(), "rows": [rows.cpu() for rows in self._rows]}
+
+    def merge(self, parts: Any) -> None:
+        """Add rows too."""
+        super().merge(parts["means"])
+        self._rows += parts["rows"]
 
     def lengths(self) -> np.ndarray:
         """Give the source length of every row that was scored, in order."""

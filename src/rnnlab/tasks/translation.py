@@ -190,6 +190,16 @@ class TranslationScorer(TransductionScorer):
         super().update(output, batch)
         self._answers.append((output.argmax(dim=2), batch.target, batch.mask))
 
+    def parts(self) -> Any:
+        """Add what was answered."""
+        answers = [tuple(part.cpu() for part in answer) for answer in self._answers]
+        return {"scores": super().parts(), "answers": answers}
+
+    def merge(self, parts: Any) -> None:
+        """Add answers too."""
+        super().merge(parts["scores"])
+        self._answers += parts["answers"]
+
     def compute(self) -> dict[str, float]:
         """Add BLEU to the means."""
         scores = super().compute()
