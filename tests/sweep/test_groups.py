@@ -3,6 +3,7 @@
 import math
 
 import pytest
+from omegaconf import OmegaConf
 
 from rnnlab.errors import ConfigError
 from rnnlab.sweep.groups import analyze, value_of
@@ -76,6 +77,43 @@ def test_only_groups_of_the_same_x_are_compared(tmp_path):
         ("model=b delay=5", "model=a delay=5"),
         ("model=a delay=10", "model=b delay=10"),
     ]
+
+
+def test_only_groups_that_differ_in_one_setting_are_compared(tmp_path):
+    losses = {("a", 1, 8): 1, ("a", 2, 8): 2, ("b", 1, 8): 3, ("b", 2, 8): 4, ("b", 2, 16): 5}
+    for (model, layers, size), loss in losses.items():
+        for seed in (0, 1):
+            words = {"model": model, "model.num_layers": layers, "model.size": size, "seed": seed}
+            fabricate(tmp_path, words, {"loss": loss})
+    found = analysis(tmp_path)
+    assert found.x == "model.num_layers"
+    told = {found.label(pair.group): found.label(pair.best) for pair in found.comparisons}
+    assert told == {
+        "model=b num_layers=1 size=8": "model=a num_layers=1 size=8",
+        "model=b num_layers=2 size=8": "model=a num_layers=2 size=8",
+        "model=b num_layers=2 size=16": "model=b num_layers=2 size=8",
+    }
+
+
+@pytest.mark.parametrize("models", [("elman", "gru"), ("elman", "elman")])
+def test_runs_of_different_tasks_are_not_compared(tmp_path, models):
+    for model, task, loss in zip(models, ("copy", "addition_binary"), (2.0, 0.5), strict=True):
+        for seed in range(5):
+            fabricate(tmp_path, {"task": task, "model": model, "seed": seed}, {"loss": loss})
+    assert analysis(tmp_path).comparisons == []
+
+
+def test_experiments_are_compared_where_their_task_is_the_same(tmp_path):
+    tasks = {"copy_a": "copy", "copy_b": "copy", "addition_a": "addition"}
+    for loss, (experiment, task) in enumerate(tasks.items()):
+        for seed in (0, 1):
+            run = fabricate(tmp_path, {"experiment": experiment, "seed": seed}, {"loss": -loss})
+            config = run.config
+            config.choices.task = task
+            run.file("config.yaml").write_text(OmegaConf.to_yaml(config))
+    found = analysis(tmp_path)
+    told = [(found.label(pair.group), found.label(pair.best)) for pair in found.comparisons]
+    assert told == [("experiment=copy_a", "experiment=copy_b")]
 
 
 def test_where_x_is_all_that_is_swept_its_values_are_compared(tmp_path):

@@ -35,6 +35,7 @@ class Group:
         failures: the others, each with its reason.
         records: of those with values.
         reached: how many came to the target; `None` without one.
+        tasks: of all runs, by what is aggregated over, where they are known.
     """
 
     settings: Settings
@@ -42,6 +43,7 @@ class Group:
     failures: Mapping[tuple[Setting, ...], str]
     records: Sequence[Record]
     reached: int | None
+    tasks: Mapping[tuple[Setting, ...], str]
 
     @property
     def total(self) -> int:
@@ -66,11 +68,11 @@ class Group:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A group beside the best one, on the seeds that both have.
+    """A group beside the best of its neighbours, on the seeds that both have.
 
     Args:
         group: which.
-        best: the one with the best mean.
+        best: the one with the best mean of those that differ from it in one setting alone.
         difference: of the metric, over seeds on which both finished.
         signs: on how many seeds it is better or worse; failing is worse than any value.
     """
@@ -139,20 +141,38 @@ class Analysis:
 
     @cached_property
     def comparisons(self) -> list[Comparison]:
-        """Compare groups with the best of those with the same x, on shared seeds."""
-        beside = self.x if self.keys != [self.x] else None
-        blocks: dict[Setting, list[Group]] = {}
-        for group in self.groups:
-            blocks.setdefault(group.settings[beside] if beside else None, []).append(group)
-        return [found for block in blocks.values() for found in self._compare(block)]
+        """Compare each group with the best of those that differ from it in one setting alone.
 
-    def _compare(self, block: Sequence[Group]) -> list[Comparison]:
-        scored = [group for group in block if group.values]
+        That is never what `x` is, where others are swept too; and runs of different tasks are not
+        compared, whatever differs: their scores are of different things.
+        """
+        blocks: dict[tuple[str, tuple[Setting, ...]], list[int]] = {}
+        free = [key for key in self.keys if key != self.x] or self.keys
+        places = {
+            (n, key): (key, tuple(v for k, v in group.settings.items() if k != key))
+            for n, group in enumerate(self.groups)
+            for key in free
+        }
+        for (n, _), place in places.items():
+            blocks.setdefault(place, []).append(n)
+        found = []
+        along = [group.settings.get(self.x) if self.x else None for group in self.groups]
+        for n in sorted(range(len(along)), key=lambda n: along.index(along[n])):  # by x, if so
+            group = self.groups[n]
+            beside = sorted({other for key in free for other in blocks[places[n, key]]})
+            rivals = [self.groups[other] for other in beside if other != n]
+            found += self._compare(group, [other for other in rivals if _same_task(group, other)])
+        return found
+
+    def _compare(self, group: Group, others: Sequence[Group]) -> list[Comparison]:
+        scored = [other for other in (group, *others) if other.values]
         if not scored:
             return []
         best = (min if self.lower else max)(scored, key=lambda group: group.summary.mean)
-        found = (self._pair(group, best) for group in block if group is not best)
-        return [pair for pair in found if sum(pair.signs[:2]) > 1 or pair.difference.size > 1]
+        if best is group:
+            return []
+        pair = self._pair(group, best)
+        return [pair] if sum(pair.signs[:2]) > 1 or pair.difference.size > 1 else []
 
     def _pair(self, group: Group, best: Group) -> Comparison:
         both = [seed for seed in group.values if seed in best.values]
@@ -268,8 +288,14 @@ def _grouped(
         if target is not None:
             reached = sum(v <= target if lower else v >= target for v in values.values())
         settings = dict(zip(keys, combination, strict=True))
-        groups.append(Group(settings, values, failures, scored, reached))
+        tasks = {seed: record.task for seed, record in seeded if record.task is not None}
+        groups.append(Group(settings, values, failures, scored, reached, tasks))
     return groups
+
+
+def _same_task(group: Group, other: Group) -> bool:
+    shared = group.tasks.keys() & other.tasks.keys()
+    return all(group.tasks[seed] == other.tasks[seed] for seed in shared)
 
 
 def _fills_grid(groups: Sequence[Group], keys: Sequence[str]) -> bool:

@@ -247,10 +247,11 @@ def _notes(analysis: Analysis) -> list[str]:
             "failure did not reach it. Its interval is Wilson's."
         )
     if analysis.comparisons:
-        same = f" with the same {analysis.x}" if analysis.keys != [analysis.x] else ""
+        same = f", and not in {analysis.x}" if analysis.x and len(analysis.keys) > 1 else ""
         notes += [
-            f"Paired: each group against the one of the best mean{same if analysis.x else ''}, on "
-            "shared seeds. `difference` is over the seeds on which both finished.",
+            "Paired: each group against the one of the best mean among those that differ from it "
+            f"in one setting alone{same}, on shared seeds. `difference` is over the seeds on which "
+            "both finished.",
             "`better` counts the seeds on which the group is better, of those on which the two "
             "differ; a failure is worse than any value. `sign p` is the exact two-sided sign test: "
             "5 seeds can't go below 0.06. It knows nothing of how many groups are compared.",

@@ -33,6 +33,7 @@ class Record:
         higher_is_better: what its task declares of metrics, by plain names.
         failure: why there are no scores; `None` where there are.
         run: its directory, if it has one.
+        task: the option of the group `task`; `None` where it is not known.
         placed: whether its settings are known; of a job that failed early they may not be.
     """
 
@@ -43,6 +44,7 @@ class Record:
     higher_is_better: Mapping[str, bool] = field(default_factory=dict)
     failure: str | None = None
     run: Run | None = None
+    task: str | None = None
     placed: bool = True
 
 
@@ -287,10 +289,12 @@ def _is_elsewhere(key: str) -> bool:
 def _placed(source: _Source, keys: Sequence[str]) -> Record:
     """Tell a record what was swept, if that is known of it."""
     values = {key: source.value(key) for key in keys}
+    task = source.value("task")
+    record = replace(source.record, task=None if task is _ABSENT else str(task))
     if not source.config and (not source.words or _ABSENT in values.values()):
-        return replace(source.record, placed=False)
+        return replace(record, placed=False)
     settings = {key: None if value is _ABSENT else value for key, value in values.items()}
-    return replace(source.record, settings=settings)
+    return replace(record, settings=settings)
 
 
 def _newest(
