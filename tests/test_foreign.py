@@ -1,4 +1,4 @@
-"""What comes from files and command lines: nothing waits, nothing is trusted, all can be shown."""
+"""What comes from files: nothing waits, nothing is trusted."""
 
 import json
 import os
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rnnlab.errors import Damaged, Missing
-from rnnlab.foreign import Failure, Results, RunCard, printable, read_bytes, read_json
+from rnnlab.foreign import Failure, Results, RunCard, read_bytes, read_json
 
 RESULTS = {
     "task": "copy",
@@ -22,29 +22,6 @@ RESULTS = {
     "best_step": 2,
     "sequences": 8,
 }
-
-
-@pytest.mark.parametrize(
-    ("text", "spelt"),
-    [
-        ("a b", "a b"),
-        ("\x1b[31m\x07", r"\x1b[31m\x07"),
-        ("\x9b", r"\x9b"),
-        ("\u202eevil\u2066", r"\u202eevil\u2066"),
-        ("a\nb\tc\r", r"a\nb\tc\r"),
-        ("\u2028", r"\u2028"),
-        ("\ud800", r"\ud800"),
-        ("\U000e0041", r"\U000e0041"),
-        ("\u00a0\u3000\u202f", "\u00a0\u3000\u202f"),
-        ("नि\u200dल मी\u200cन 👩\u200d👧 ❤\ufe0f", "नि\u200dल मी\u200cन 👩\u200d👧 ❤\ufe0f"),
-    ],
-)
-def test_what_is_not_printable_is_spelt(text, spelt):
-    assert printable(text) == spelt
-
-
-def test_lines_and_tabs_stay_where_they_may():
-    assert printable("a\n\tb\r\x1b", lines=True) == "a\n\tb\\r\\x1b"
 
 
 def test_a_file_is_read(tmp_path):

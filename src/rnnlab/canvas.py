@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from rnnlab.spelling import printable
+
 INK = "#222222"
 _SCALE = 3
 _FONTS = ("DejaVuSans.ttf", "Arial.ttf", "LiberationSans-Regular.ttf", "NotoSans-Regular.ttf")
@@ -99,7 +101,7 @@ def _font(size: float) -> _Font:
 
 def _writable(text: str) -> str:
     """Spell out line breaks and the like; leave accents out where the font has none."""
-    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    text = printable(text)
     font = _font(12)
     if isinstance(font, ImageFont.FreeTypeFont) and font.getname()[0] != "Aileron":
         return text

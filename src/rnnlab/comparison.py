@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from shlex import join
-from textwrap import shorten, wrap
+from textwrap import wrap
 from typing import Any, NamedTuple
 
 from omegaconf import OmegaConf
 
 from rnnlab.foreign import RunCard
 from rnnlab.run import Run
+from rnnlab.spelling import brief, printable
 
 _WIDTH = 100
 _ABSENT: Any = object()  # not None, which a setting may be
@@ -282,7 +283,7 @@ def _heading(first: Run, second: Run) -> str:
     one, other = ((_card(run) or _UNKNOWN).get("command", []) for run in runs.values())
     for name, words, others in (("first", one, other), ("second", other, one)):
         if own := join(word for word in words if word not in others):
-            lines.append(shorten(f"only the {name} command has {own}", _WIDTH, placeholder=" …"))
+            lines.append(brief(printable(f"only the {name} command has {own}"), _WIDTH))
     return "\n".join(lines)
 
 
@@ -308,11 +309,13 @@ def _block(section: Section) -> str:
         cells = [(f"  {row.name}", *spell(row)) for row in section.rows]
         lines = _aligned([(section.name, *columns), *cells])
     fill = partial(wrap, width=_WIDTH, initial_indent="  ", subsequent_indent="    ")
-    return "\n".join([*lines, *chain(*map(fill, [*section.remarks, *section.caveats]))])
+    remarks = map(printable, [*section.remarks, *section.caveats])
+    return "\n".join([*lines, *chain(*map(fill, remarks))])
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Pad columns; a second cell too wide to leave room for the others begins a line below it."""
+    rows = [[printable(cell) for cell in row] for row in rows]
     name, _, *rest = (max(map(len, column)) for column in zip(*rows, strict=True))
     room = max(_WIDTH - name - sum(rest) - 2 * (len(rest) + 1), len("first"))
     inner = max((len(row[1]) for row in rows if len(row[1]) <= room), default=0)

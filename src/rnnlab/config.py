@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, 
 from rnnlab.checks import BelowOne, NonNegative, Positive, PositiveInt, Probability, Seed, Threads
 from rnnlab.errors import ConfigError
 from rnnlab.memory import fitting
+from rnnlab.spelling import brief, printable
 
 
 class _Kind(NamedTuple):
@@ -307,8 +308,7 @@ def _check_fields(
             near = difflib.get_close_matches(key, [*fields, *others], n=1)
             takes = f"it takes {', '.join(fields) or 'none'}"
             hint = f"did you mean {prefix}{near[0]}?" if near else takes
-            said = key if key.isprintable() else repr(key)
-            problems.append(f"{prefix}{said} is not a setting: {hint}")
+            problems.append(f"{prefix}{printable(key)} is not a setting: {hint}")
     model = _fields_model(tuple(fields.items()), loose)
     try:
         model.model_validate({_safe(key): value for key, value in values.items() if key in fields})
@@ -341,8 +341,7 @@ def _safe(key: str) -> str:
 
 def _say(value: Any) -> str:
     """Spell a value in a line."""
-    said = "null" if value is None else repr(value)
-    return said if len(said) <= 100 else f"{said[:97]}..."
+    return brief("null" if value is None else repr(value), 100)
 
 
 def _wants(problem: Any) -> str:

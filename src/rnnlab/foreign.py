@@ -8,7 +8,6 @@ a terminal or a page but through `printable`.
 import json
 import os
 import stat
-import unicodedata
 from functools import cache
 from pathlib import Path
 from typing import Any, NotRequired, TypeVar, cast
@@ -18,35 +17,15 @@ from typing_extensions import TypedDict
 
 from rnnlab.checks import Count
 from rnnlab.errors import Damaged, Missing
+from rnnlab.spelling import brief as brief
+from rnnlab.spelling import printable as printable
 
 LARGEST_TEXT = 2**30  # bytes of a corpus, a curve or a table
 LARGEST_JSON = 2**23  # bytes; the objects that it becomes take up to thirty times as many
-_JOINERS = "\u200c\u200d"  # they shape Persian, Indic scripts and emoji
 _FLAGS = os.O_RDONLY | sum(
     getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY")
 )
 _Kind = TypeVar("_Kind")
-
-
-def printable(text: str, *, lines: bool = False) -> str:
-    r"""Spell what is not printable as escapes: ESC becomes `\x1b`.
-
-    That is control, format (bidirectional too), private and unassigned characters, and lone
-    surrogates. Letters, marks, emoji, spaces of any kind and the two joiners stay.
-
-    Args:
-        text: from anywhere.
-        lines: whether newlines and tabs stay too.
-    """
-    if text.isprintable():
-        return text
-    kept = _JOINERS + ("\n\t" if lines else "")
-    return "".join(
-        c
-        if c.isprintable() or c in kept or unicodedata.category(c) == "Zs"
-        else c.encode("unicode_escape").decode()
-        for c in text
-    )
 
 
 def read_bytes(path: Path, *, largest: int) -> bytes:
@@ -136,7 +115,7 @@ def _first_problem(error: ValidationError) -> str:
     """Say what is wrong with the first field that is, without its value, which may be long."""
     problem: Any = error.errors(include_input=False, include_url=False)[0]
     path = ".".join(map(str, problem["loc"]))
-    shown = printable(path if len(path) <= 100 else f"{path[:97]}...")
+    shown = printable(brief(path, 100))
     wanted = problem["msg"].removeprefix("Input should be ").removeprefix("a valid ")
     if problem["type"] == "missing":
         return f"{shown} is missing"

@@ -21,6 +21,7 @@ from rnnlab.errors import ConfigError
 from rnnlab.files import flush_to_disk, write_whole
 from rnnlab.rank import is_helper
 from rnnlab.records import framed
+from rnnlab.spelling import printable
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers.logger import Logger
@@ -89,7 +90,8 @@ class Events:
     def show(self, name: str, thing: str | Image.Image, step: int) -> None:
         """Write a text, in a fixed-width block, or a picture."""
         if isinstance(thing, str):
-            block = "\n".join("    " + line for line in thing.splitlines())
+            text = printable(thing, lines=True)
+            block = "\n".join("    " + line for line in text.splitlines())
             self._add(Event(summary=summary.text(name, block), step=step))
         else:
             self.show_picture(name, png(thing), thing.size, step)

@@ -9,6 +9,7 @@ from rnnlab.exhibits import exhibits
 from rnnlab.experiment import Experiment
 from rnnlab.loggers import Events, png
 from rnnlab.run import Run
+from rnnlab.spelling import printable
 
 
 class Scores(NamedTuple):
@@ -73,7 +74,8 @@ def _write_samples(run: Run, experiment: Experiment, events: Events, step: int) 
     for name, thing in exhibits(experiment.model, experiment.task, batch).items():
         if isinstance(thing, str):
             events.show(f"test/{name}", thing, step)
-            texts.append(f"## {name}\n\n```\n{thing}\n```\n")
+            shown = printable(thing, lines=True)
+            texts.append(f"## {name}\n\n```\n{shown}\n```\n")
         else:
             data = png(thing)
             events.show_picture(f"test/{name}", data, thing.size, step)

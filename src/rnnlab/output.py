@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any, TextIO
 
+from rnnlab.spelling import printable
+
 _NAMES = ("stdout", "stderr")
 
 
@@ -68,6 +70,24 @@ class _Sink(io.BufferedIOBase):
     def name(self) -> Any:
         """Give the name of what is below."""
         return getattr(self._raw, "name", None)
+
+
+def say(text: object = "", *, end: str = "\n") -> None:
+    """Print on standard output, at once; what is not printable is spelt.
+
+    All that rnnlab prints goes through this function or the next, since any text may come from a
+    file or a command line.
+
+    Args:
+        text: of one line or several.
+        end: what comes after it.
+    """
+    print(printable(str(text), lines=True), end=end, flush=True)
+
+
+def note(text: object) -> None:
+    """Print on standard error, as `say` does."""
+    print(printable(str(text), lines=True), file=sys.stderr, flush=True)
 
 
 def guard() -> None:

@@ -1,6 +1,5 @@
 """Where and how a run goes on: its newest whole checkpoint, and what may be different."""
 
-import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +9,7 @@ from rnnlab import checkpoint
 from rnnlab.compose import apply_overrides
 from rnnlab.errors import ConfigError, Damaged
 from rnnlab.loggers import flat
+from rnnlab.output import note
 from rnnlab.run import Run
 
 MAY_CHANGE = (
@@ -68,7 +68,7 @@ def point(run: Run) -> Point:
             problems.append(str(error))
             continue
         for problem in problems:
-            print(f"{problem}: going on from update {found.step}", file=sys.stderr)
+            note(f"{problem}: going on from update {found.step}")
         if path is previous:
             previous.replace(last)  # or the next save would keep the damaged one
         return found

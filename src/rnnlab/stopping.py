@@ -8,6 +8,7 @@ from types import FrameType
 from typing import Any
 
 from rnnlab.errors import TERMINATED
+from rnnlab.output import note
 from rnnlab.rank import is_helper
 
 Judge = Callable[[int, Mapping[str, Mapping[str, float]]], set[str]]
@@ -51,7 +52,7 @@ class Signals:
             raise KeyboardInterrupt
         self.received = number
         if not is_helper():
-            print("\nstopping after this update; once more stops at once", file=sys.stderr)
+            note("\nstopping after this update; once more stops at once")
 
 
 def divergence(

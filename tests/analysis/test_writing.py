@@ -68,7 +68,7 @@ def test_the_projector_is_told_of_all_points_that_are_there(run: Run) -> None:
         assert len(run.figure(entry.tensor_path).read_text().splitlines()) == rows
     cell, hidden = (run.figure(entry.metadata_path).read_text() for entry in config.embeddings)
     assert cell == "symbol\tstep\na\t0\nb\t1\n"
-    assert hidden == "a b\n"
+    assert hidden == "a\\tb\n"
 
 
 def test_pictures_are_files_and_stand_in_tensorboard_once(run: Run) -> None:

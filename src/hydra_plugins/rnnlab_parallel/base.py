@@ -1,7 +1,6 @@
 """What launchers of processes have in common. Light to import, as all plugins of Hydra's are."""
 
 import os
-import sys
 from abc import abstractmethod
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -50,13 +49,15 @@ class ParallelLauncher(BasicLauncher):
 
     def perform(self, orders: "Sequence[Order]", *, dry_run: bool) -> None:
         """Hand out each job once; those that are done are told of here."""
+        from rnnlab.output import note
+
         given: dict[str, Order] = {}
         for order in orders:
             if dry_run or not order.job.is_open:
                 order.here(dry_run=dry_run)
             elif order.job.name in given:
                 one = given[order.job.name].number
-                print(f"\n{order.number}  {order.words}: the same job as {one}", file=sys.stderr)
+                note(f"\n{order.number}  {order.words}: the same job as {one}")
             else:
                 given[order.job.name] = order
         if given:

@@ -4,7 +4,6 @@ import _thread
 import os
 import shutil
 import signal
-import sys
 import threading
 import time
 from abc import abstractmethod
@@ -92,12 +91,13 @@ class SubmititLauncher(ParallelLauncher):
 
     def hand_out(self, orders: "list[Order]") -> None:
         """Have the jobs done; one that ends without a word has failed."""
+        from rnnlab.output import note
         from rnnlab.sweep.jobs import fail
         from rnnlab.sweep.orders import stoppable
 
         folder = orders[0].job.sweep / ".submitit"
         executor = self.executor(folder / "%j", orders)
-        print(f"\n{len(orders)} jobs; what they print is in {folder}", file=sys.stderr, flush=True)
+        note(f"\n{len(orders)} jobs; what they print is in {folder}")
         closed = folder / f"{os.getpid()}.closed"
         closed.unlink(missing_ok=True)
         wish = threading.Event()

@@ -88,9 +88,10 @@ class Drawn(NamedTuple):
 _LEFT, _BODY, _GAP, _CELL, _MAP = 2.5, 1.36, 0.84, 0.3, 1.0
 _NAMES = _LEFT - 0.85
 _FORWARD, _BACK, _DELTAS = COLORS[0], COLORS[1], "PuOr"
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _LEGEND = (
     ("forward: value of each unit", _FORWARD),
-    ("back: $\\delta$ = dL/d value", _BACK),
+    ("back: δ = dL/d value", _BACK),
     ("at arrows: norm handed back", _BACK),
     ("below: each step's change of", GREY),
     ("its own copy of the weights,", GREY),
@@ -141,7 +142,7 @@ class _Sheet:
     def head(self) -> None:
         """Write the title, the steps, what was right there, and how to read the rest."""
         self._text(0.15, 0.3, self.drawn.title, size=17, ha="left")
-        power = {0: "", -1: r" $\cdot 10$"}.get(self.exponent, rf" $\cdot 10^{{{-self.exponent}}}$")
+        power = {0: "", -1: " · 10"}.get(self.exponent, f" · {_power(-self.exponent)}")
         told = zip(self.drawn.columns, self.drawn.targets, self.drawn.losses, strict=True)
         for column, (name, target, loss) in enumerate(told):
             x = _x(column)
@@ -151,7 +152,7 @@ class _Sheet:
             if not math.isnan(loss):
                 self._text(x + _BODY / 2, 1.36, f"loss {short(loss)}", color=GREY)
             self._text(x + _BODY / 4, 1.75, "value", size=12, color=_FORWARD)
-            self._text(x + _BODY * 0.75, 1.75, f"$\\delta${power}", size=12, color=_BACK)
+            self._text(x + _BODY * 0.75, 1.75, f"δ{power}", size=12, color=_BACK)
         notes = [(note, GREY) for note in self.drawn.notes]
         for row, (text, color) in enumerate([*_LEGEND, *notes]):
             self._text(_x(column + 1) - 0.3, 1.75 + 0.33 * row, text, ha="left", color=color)
@@ -229,7 +230,7 @@ class _Sheet:
     def change(self, top: float, change: Change) -> None:
         """Draw the change of each step's copy of a matrix, their sum and their mean."""
         middle = top + _MAP / 2
-        self._text(_NAMES, middle, f"$\\Delta$ {change.name}", ha="right")
+        self._text(_NAMES, middle, f"Δ {change.name}", ha="right")
         there = [c for c, step in enumerate(change.steps) if not step.isnan().any()]
         mean = change.total / change.num_steps
         scales = [_largest(values) for values in (change.steps[there], change.total, mean)]
@@ -319,4 +320,9 @@ def short(value: float) -> str:
     if value == 0 or 0.01 <= value < 100:
         return f"{value:.2g}"
     digits, _, exponent = f"{value:.1e}".partition("e")
-    return f"{digits}$\\cdot 10^{{{int(exponent)}}}$"
+    return f"{digits} · {_power(int(exponent))}"
+
+
+def _power(exponent: int) -> str:
+    """Write a power of ten without mathtext, which would read dollars in labels too."""
+    return "10" + str(exponent).translate(_RAISED)

@@ -1,6 +1,5 @@
 """From the words of `rnnlab-analyze` to findings in the run directory."""
 
-import sys
 from collections.abc import Sequence
 
 from omegaconf import OmegaConf
@@ -12,6 +11,7 @@ from rnnlab.compose import apply_overrides, config_directory
 from rnnlab.config import build, check_node
 from rnnlab.errors import ConfigError
 from rnnlab.experiment import Experiment
+from rnnlab.output import note, say
 from rnnlab.run import Run
 
 
@@ -44,13 +44,13 @@ def look(
     step = int(checkpoints.read(run.file(f"checkpoints/{checkpoint}.ckpt"))["global_step"])
     for name, analysis in analyses.items():
         if len(analyses) > 1:
-            print(f"\n{name}", flush=True)
+            say(f"\n{name}")
         try:
             _look(run, name, analysis, experiment, step)
         except ConfigError as error:
             if not everything:
                 raise
-            print(f"not done: {error}", file=sys.stderr, flush=True)
+            note(f"not done: {error}")
 
 
 def make(name: str, words: list[str]) -> Analysis:
@@ -74,6 +74,6 @@ def _look(run: Run, name: str, analysis: Analysis, experiment: Experiment, step:
     if reason is not None:
         raise ConfigError(f"analysis={name} makes no sense here: {reason}")
     findings = analysis.look(experiment)
-    print("\n".join(findings.lines))
+    say("\n".join(findings.lines))
     for path in write(run, name, findings, step):
-        print(path, flush=True)
+        say(path)

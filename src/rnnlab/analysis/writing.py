@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -18,6 +19,7 @@ from rnnlab.analysis.base import Findings, Picture, Points
 from rnnlab.errors import ConfigError
 from rnnlab.files import write_whole
 from rnnlab.run import Run
+from rnnlab.spelling import printable
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -52,10 +54,12 @@ def write(run: Run, name: str, findings: Findings, step: int) -> list[Path]:
     written = [_put(run, f"{name}.json", text.encode())]
     for part, rows in findings.tables.items():
         table = io.StringIO()
-        csv.writer(table, lineterminator="\n").writerows(rows)
+        shown = [[_shown(cell) for cell in row] for row in rows]
+        csv.writer(table, lineterminator="\n").writerows(shown)
         written.append(_put(run, f"{_join(name, part)}.csv", table.getvalue().encode()))
     for ending, said in findings.texts.items():
-        written.append(_put(run, f"{name}.{ending}", said.encode()))
+        content = printable(said, lines=True).encode()
+        written.append(_put(run, f"{name}.{ending}", content))
     with _events(run, name) as events:
         for part, picture in findings.pictures.items():
             for suffix, content in _drawn(picture):
@@ -86,7 +90,8 @@ def _put_points(run: Run, name: str, points: Points) -> list[Path]:
         _put(run, f"{name}_{kind}.tsv", "".join(map(_line, rows)).encode())
         for kind, rows in (("points", points.values.tolist()), ("labels", labels))
     ]
-    names = [path.name[: -len("_points.tsv")] for path in run.figure("").glob("*_points.tsv")]
+    known = (re.fullmatch(r"(\w+)_points\.tsv", path.name) for path in run.figure("").iterdir())
+    names = [found[1] for found in known if found]
     entries = [
         f'embeddings {{\n  tensor_name: "{name}"\n  tensor_path: "{name}_points.tsv"\n'
         f'  metadata_path: "{name}_labels.tsv"\n}}\n'
@@ -97,7 +102,11 @@ def _put_points(run: Run, name: str, points: Points) -> list[Path]:
 
 
 def _line(row: Sequence[Any]) -> str:
-    return "\t".join(str(cell).replace("\t", " ").replace("\n", "\\n") for cell in row) + "\n"
+    return "\t".join(printable(str(cell)) for cell in row) + "\n"
+
+
+def _shown(cell: Any) -> Any:
+    return printable(cell) if isinstance(cell, str) else cell
 
 
 def _drawn(picture: Picture) -> Iterator[tuple[str, bytes]]:

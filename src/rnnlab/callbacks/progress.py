@@ -7,6 +7,7 @@ from typing import Any
 import lightning.pytorch as L
 from tqdm import tqdm
 
+from rnnlab.output import note
 from rnnlab.spec import Batch
 
 # The bar comes last: a narrow terminal cuts it, and not the loss.
@@ -78,11 +79,9 @@ class Progress(L.Callback):
             self._bar.update(trainer.global_step - self._bar.n)
             return
         left = (now - self._began) / done * (trainer.max_steps - trainer.global_step)
-        print(
+        note(
             f"step {trainer.global_step}/{trainer.max_steps}  loss {loss:.4g}  "
             f"{_rate(speed)} steps/s  {_rate(symbol_speed)} symbols/s  {_clock(left)} left",
-            file=sys.stderr,
-            flush=True,
         )
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
@@ -94,7 +93,7 @@ class Progress(L.Callback):
         if self._bar is not None:
             self._bar.write(line, file=sys.stderr)
         else:
-            print(line, file=sys.stderr, flush=True)
+            note(line)
         self._last = (time.perf_counter(), trainer.global_step, self._symbols)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

@@ -1,11 +1,12 @@
 """`rnnlab-diff`: in which settings, versions and results two runs differ."""
 
+import os
 import sys
-from pathlib import Path
 
 from rnnlab.cli.exits import command
 from rnnlab.config import near
 from rnnlab.errors import ConfigError
+from rnnlab.output import say
 
 _USAGE = """
 rnnlab-diff: say in which settings, versions and results two runs differ.
@@ -33,7 +34,7 @@ def main() -> None:
 def _main() -> None:
     words = sys.argv[1:]
     if {"--help", "-h"} & set(words):
-        print(_USAGE.strip())
+        say(_USAGE.strip())
         return
     from rnnlab.comparison import PARTS, compare, lay_out
     from rnnlab.run import Run
@@ -41,7 +42,7 @@ def _main() -> None:
     chosen, paths, problems = list(PARTS), [], []
     for word in words:
         key, equals, value = word.partition("=")
-        if not equals or Path(word).exists():
+        if not equals or os.path.exists(word):
             paths.append(word)
         elif key == "only":
             chosen = value.split(",")
@@ -63,6 +64,6 @@ def _main() -> None:
         raise ConfigError("\n".join(problems))
     first, second = runs
     sections = compare(first, second, [name for name in PARTS if name in chosen])
-    print(lay_out(first, second, sections), flush=True)
+    say(lay_out(first, second, sections))
     if any(section.differs for section in sections):
         sys.exit(1)

@@ -3,6 +3,7 @@
 from typing import Any, Literal
 
 from rnnlab.cli.exits import command
+from rnnlab.output import say
 
 _USAGE = """
 rnnlab-evaluate: score a trained model, from its run directory alone.
@@ -57,10 +58,10 @@ def _main() -> None:
     }
     run.append_line("evaluations.jsonl", found)
     columns = {own["split"]: found["metrics"], "floor": found["floor"]}
-    print("\n".join(score_lines(columns)))
+    say("\n".join(score_lines(columns)))
     for name, groups in found["breakdown"].items():
         if not groups:
             continue
-        print(f"\n{name}")
+        say(f"\n{name}")
         width = max(len(group) for group in groups)
-        print("\n".join(f"  {group:>{width}}  {value:.4g}" for group, value in groups.items()))
+        say("\n".join(f"  {group:>{width}}  {value:.4g}" for group, value in groups.items()))

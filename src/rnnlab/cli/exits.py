@@ -4,6 +4,7 @@
 130 interrupted, 143 terminated.
 """
 
+import errno
 import signal
 import sys
 from collections.abc import Callable
@@ -18,8 +19,11 @@ from rnnlab.errors import (
     Interrupted,
 )
 from rnnlab.memory import fitting
+from rnnlab.output import note, say
 from rnnlab.rank import is_helper
+from rnnlab.spelling import brief
 
+_LONGEST = 1000  # characters of a line that says what is wrong
 _STATUSES = {ConfigError: 2, Diverged: 3, OSError: 1, KeyboardInterrupt: INTERRUPTED}
 
 
@@ -38,19 +42,19 @@ def command(name: str, body: Callable[[], None], *, trains: bool = False) -> Non
             body()
     except (ConfigError, Diverged, OSError, KeyboardInterrupt) as error:
         if not is_helper():
-            for line in str(error).splitlines() or ["interrupted"]:
-                print(f"{name}: {line}", file=sys.stderr)
+            for line in _said(error).splitlines() or ["interrupted"]:
+                note(f"{name}: {brief(line, _LONGEST)}")
         sys.exit(status_of(error))
     except SystemExit as error:
         if error.code == TERMINATED:
-            print(f"{name}: terminated", file=sys.stderr)
+            note(f"{name}: terminated")
         if error.code:
             raise
     finally:
         signal.signal(signal.SIGTERM, before)
-        print(end="", flush=True)
+        say(end="")
     if (reason := output.lost()) is not None and not is_helper():
-        print(f"{name}: standard output can't be written: {reason}", file=sys.stderr)
+        note(f"{name}: standard output can't be written: {reason}")
         if not trains:
             sys.exit(1)
 
@@ -59,10 +63,18 @@ def status_of(error: BaseException) -> int:
     """Give the exit status that says what went wrong."""
     if isinstance(error, Interrupted):
         return error.status
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return 2  # only a setting can be so long
     for kind, status in _STATUSES.items():
         if isinstance(error, kind):
             return status
     return 1
+
+
+def _said(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return f"{brief(str(error.filename), 100)} is too long for the name of a file"
+    return str(error)
 
 
 def _terminate(*_: Any) -> None:

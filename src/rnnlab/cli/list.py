@@ -4,6 +4,7 @@ import sys
 
 from rnnlab.cli.exits import command
 from rnnlab.errors import ConfigError
+from rnnlab.output import say
 
 _USAGE = """
 rnnlab-list: models, tasks and experiments, each with its one-line description.
@@ -39,7 +40,7 @@ def main() -> None:
 def _main() -> None:
     words = sys.argv[1:]
     if {"--help", "-h"} & set(words):
-        print(_USAGE.strip())
+        say(_USAGE.strip())
         return
     from rnnlab.catalogue import describe, pairs
 
@@ -49,10 +50,10 @@ def _main() -> None:
             raise ConfigError(f"{word!r} is nothing to list: it takes {takes}")
     for word in words or ["models", "tasks", "experiments"]:
         if word == "pairs":
-            print(pairs())
+            say(pairs())
             continue
         entries = describe(_GROUPS[word])
         width = max((len(name) for name in entries), default=0)
-        print(f"{word}  ({_GROUPS[word]}=NAME)")
-        print("\n".join(f"  {name:{width}}  {text}" for name, text in entries.items()))
-        print()
+        say(f"{word}  ({_GROUPS[word]}=NAME)")
+        say("\n".join(f"  {name:{width}}  {text}" for name, text in entries.items()))
+        say()

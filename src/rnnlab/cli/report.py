@@ -1,6 +1,7 @@
 """`rnnlab-report`: what a sweep found, over its seeds: tables, pictures, TensorBoard."""
 
 import math
+import os
 import sys
 from pathlib import Path
 from shlex import join, quote
@@ -8,6 +9,7 @@ from shlex import join, quote
 from rnnlab.cli.exits import command
 from rnnlab.config import near
 from rnnlab.errors import ConfigError
+from rnnlab.output import say
 
 _USAGE = """
 rnnlab-report: aggregate the runs of a sweep over their seeds.
@@ -41,7 +43,7 @@ def main() -> None:
 def _main() -> None:
     words = sys.argv[1:]
     if {"--help", "-h"} & set(words):
-        print(_USAGE.strip())
+        say(_USAGE.strip())
         return
     directory, given, target = _parse(words)
 
@@ -59,12 +61,12 @@ def _main() -> None:
     )
     place = directory / "report"
     write(analysis, place, join(["rnnlab-report", *words]))
-    print(terminal(analysis))
-    print()
+    say(terminal(analysis))
+    say()
     if not can_draw():
-        print("no pictures       they need matplotlib: pip install 'rnnlab[report]'")
-    print(f"written to        {place}")
-    print(f"open TensorBoard  tensorboard --logdir {quote(str(place))}", flush=True)
+        say("no pictures       they need matplotlib: pip install 'rnnlab[report]'")
+    say(f"written to        {place}")
+    say(f"open TensorBoard  tensorboard --logdir {quote(str(place))}")
 
 
 def _parse(words: list[str]) -> tuple[Path, dict[str, str], float | None]:
@@ -76,7 +78,7 @@ def _parse(words: list[str]) -> tuple[Path, dict[str, str], float | None]:
     given, paths, problems = {}, [], []
     for word in words:
         key, equals, value = word.partition("=")
-        if not equals or Path(word).exists():
+        if not equals or os.path.exists(word):
             paths.append(word)
         elif key in _KEYS:
             given[key] = value

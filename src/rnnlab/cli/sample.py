@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from rnnlab.checks import Count, NonNegative, PositiveInt
 from rnnlab.cli.exits import command
+from rnnlab.output import say
 
 _USAGE = """
 rnnlab-sample: let a trained model write, answer or oscillate, from its run directory alone.
@@ -79,6 +80,6 @@ def _main() -> None:
         experiment.model, experiment.task, own["prompt"], own["num_samples"], own["length"], manner
     )
     if isinstance(spoken.shown, str):
-        print(spoken.shown)
+        say(spoken.shown)
     for path in spoken.save(run.figure):
-        print(path)
+        say(path)

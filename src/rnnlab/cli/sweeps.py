@@ -1,5 +1,6 @@
 """`rnnlab-train -m`: what is said of a sweep before, between and after its jobs."""
 
+import os
 import re
 import sys
 import tempfile
@@ -10,9 +11,11 @@ from pathlib import Path
 from rnnlab.compose import config_directory, parse, sweep_directory
 from rnnlab.errors import ConfigError
 from rnnlab.files import below
+from rnnlab.output import note, say
 from rnnlab.rank import is_helper
 from rnnlab.sweep import jobs
 
+_LONGEST_NAME = 255  # bytes, of most file systems
 _WRITTEN = (
     *("multirun.yaml", "failures", "best.yaml", ".submitit"),
     *(".search.lock", "study.journal", "study.journal.writing"),
@@ -66,6 +69,8 @@ def place(words: Sequence[str]) -> Path:
         ConfigError: the words don't make one, or what would be written in it is a link out of it.
     """
     sweep = sweep_directory(words)
+    if any(len(os.fsencode(part)) > _LONGEST_NAME for part in sweep.parts):
+        raise ConfigError(f"sweep_name is too long for the name of a directory: {sweep.name}")
     for name in _WRITTEN:
         below(sweep, name)
     return sweep
@@ -86,21 +91,21 @@ def do(job: jobs.Job, label: str, *, on_error: str, dry_run: bool) -> None:
         jobs.run(job)
         return
     if dry_run:
-        print(f"{job.plan:7} {job.name}  {label}", flush=True)
+        say(f"{job.plan:7} {job.name}  {label}")
         return
     head = f"{job.name}  {label}"
     if on_error == "stop" and jobs.failures(job.sweep):
-        print(f"\n{head}: left out, for another failed", file=sys.stderr, flush=True)
+        note(f"\n{head}: left out, for another failed")
         return
     if job.plan == "skip":
-        print(f"\n{head}: done before", file=sys.stderr, flush=True)
+        note(f"\n{head}: done before")
     else:
-        print(f"\n{head}", file=sys.stderr, flush=True)
+        note(f"\n{head}")
     made = jobs.run(job)
     if failure := jobs.failure(job.sweep, job.name):
-        print(f"{failure['status']}: {failure['error']}", file=sys.stderr, flush=True)
+        note(f"{failure['status']}: {failure['error']}")
     elif made is None:
-        print("left to another process, which is doing it", file=sys.stderr, flush=True)
+        note("left to another process, which is doing it")
 
 
 def check_on_error(value: str) -> None:
@@ -119,8 +124,8 @@ def end(sweep: Path) -> None:
     Raises:
         SystemExit: with the status of the worst failure, if there is one.
     """
-    print("\n".join(jobs.overview(sweep)))
-    print(sweep, flush=True)
+    say("\n".join(jobs.overview(sweep)))
+    say(sweep)
     statuses = {"diverged": 3, "refused": 2}
     failed = jobs.failures(sweep).values()
     if failed:

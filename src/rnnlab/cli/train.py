@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rnnlab.cli.exits import command
 from rnnlab.errors import ConfigError, Diverged, RunLost
 from rnnlab.loading import loading
+from rnnlab.output import note, say
 from rnnlab.rank import is_helper
 
 if TYPE_CHECKING:
@@ -49,9 +50,8 @@ def _resume() -> None:
     before = run.is_finished and run.card["ended"]
     _tell(lambda: resume(run, words))
     if before and run.card["ended"] == before and not is_helper():
-        print(
+        note(
             "it had finished before: a larger budget, such as trainer.max_steps, lets it go on",
-            file=sys.stderr,
         )
 
 
@@ -138,7 +138,7 @@ def _train(cfg: DictConfig, words: Mapping[str, str], *, dry_run: bool) -> None:
         from rnnlab.preparing import prepare
 
         prepare(cfg)
-        print("nothing is wrong with these settings, and nothing was done")
+        say("nothing is wrong with these settings, and nothing was done")
         return
     with loading():
         from rnnlab.training import train
@@ -152,5 +152,5 @@ def _tell(make: Callable[[], "Run"]) -> None:
 
     run = make()
     if not is_helper():
-        print(report(run))
-        print(run.path, flush=True)
+        say(report(run))
+        say(run.path)

@@ -6,6 +6,8 @@ from typing import Any
 
 from rnnlab.config import check_values, near
 from rnnlab.errors import ConfigError
+from rnnlab.output import say
+from rnnlab.spelling import printable
 
 _ROOT = ("threads",)  # root settings of a run that may be others when its model is used
 
@@ -25,7 +27,7 @@ def parse(
     """
     words = sys.argv[1:]
     if {"--help", "-h"} & set(words):
-        print(usage.strip())
+        say(usage.strip())
         sys.exit(0)
     own: dict[str, Any] = dict(defaults)
     rest = []
@@ -36,8 +38,7 @@ def parse(
         if key in fields:
             own[key] = _read(value, fields[key])
         elif "." not in key and key not in _ROOT:
-            said = key if key.isprintable() else repr(key)
-            raise ConfigError(f"{said} is not a setting{near(key, list(fields))}")
+            raise ConfigError(f"{printable(key)} is not a setting{near(key, list(fields))}")
         else:
             rest.append(word)
     if "run" not in own:

@@ -11,7 +11,6 @@ import os
 import platform
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,8 @@ from typing import Any
 import torch
 from filelock import FileLock
 from torch import Tensor
+
+from rnnlab.output import note
 
 _SOURCES = Path(__file__).parent
 _FLAGS = ("-std=c++17", "-O3", "-DNDEBUG", "-fno-math-errno", "-fno-trapping-math", "-fPIC")
@@ -75,7 +76,7 @@ def _compiled(compiler: str) -> Path:
         directory.mkdir(parents=True, exist_ok=True)
         with FileLock(directory / "lock"):
             if not file.is_file():
-                print("compiling the kernels for this machine, once", file=sys.stderr, flush=True)
+                note("compiling the kernels for this machine, once")
                 with tempfile.TemporaryDirectory(dir=directory) as scratch:
                     _compile(compiler, sources, Path(scratch) / file.name).replace(file)
     return file

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 GREY = "#666666"
 STYLE = {
     "font.size": 15,
+    "text.parse_math": False,  # a dollar in a setting is one
     "axes.titlesize": 15,
     "axes.titlelocation": "left",
     "axes.labelsize": 15,

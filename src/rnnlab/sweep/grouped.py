@@ -1,12 +1,12 @@
 """Jobs of a sweep done as groups, each one batched model; who is alone, and why, is said."""
 
-import sys
 from collections.abc import Mapping, Sequence
 
 from rnnlab.config import check
 from rnnlab.ensemble import joinable, train_group
 from rnnlab.errors import Busy, ConfigError, Diverged
 from rnnlab.kernels import why_none
+from rnnlab.output import note
 from rnnlab.preparing import prepare
 from rnnlab.run import Run
 from rnnlab.sweep.jobs import Job, fail, judges
@@ -97,4 +97,4 @@ def _numbers(places: Sequence[int]) -> str:
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    note(line)

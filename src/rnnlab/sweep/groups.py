@@ -10,6 +10,7 @@ from typing import TypeVar
 from rnnlab.config import near
 from rnnlab.errors import ConfigError
 from rnnlab.metric import plain
+from rnnlab.spelling import brief, printable
 from rnnlab.sweep.statistics import (
     Interval,
     Signs,
@@ -113,9 +114,10 @@ class Analysis:
     @cached_property
     def short(self) -> dict[str, str]:
         """Give the last part of each setting's name, where that is enough to tell it."""
-        last = {key: re.split("[./]", key)[-1] for key in self.table.keys}
+        last = {key: printable(re.split("[./]", key)[-1]) for key in self.table.keys}
         names = list(last.values())
-        return {key: name if names.count(name) == 1 else key for key, name in last.items()}
+        alone = {key for key, name in last.items() if names.count(name) == 1}
+        return {key: name if key in alone else printable(key) for key, name in last.items()}
 
     @property
     def is_grid(self) -> bool:
@@ -246,7 +248,7 @@ def spell(value: Setting) -> str:
         return "-"
     if isinstance(value, float):
         return f"{value:.4g}"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return str(value).lower() if isinstance(value, bool) else brief(printable(str(value)), 100)
 
 
 def rank(value: Setting) -> tuple[int, float, str]:

@@ -10,7 +10,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from textwrap import shorten
 from typing import Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
@@ -21,9 +20,11 @@ from rnnlab.files import below, clear_parts, write_whole
 from rnnlab.foreign import Failure, read_json
 from rnnlab.loading import loading
 from rnnlab.run import Run
+from rnnlab.spelling import brief, printable
 from rnnlab.sweep.trials import Judge, Trial, judge
 
 Plan = Literal["train", "resume", "skip", "refuse"]
+_WIDEST = 200  # characters of words in a line
 _NAME = re.compile("[0-9a-f]{12}")
 _UNHASHED = ("choices", "output_dir")
 NOT_OF_A_RUN = ("sweep", "sweep_name", "on_error", "dry_run", "trial", "output_dir")
@@ -230,7 +231,7 @@ def overview(sweep: Path) -> list[str]:
             failed.setdefault(name, {"overrides": {}, "status": "damaged", "error": str(error)})
     # A job that was refused has no directory.
     statuses.update(entry["status"] for name, entry in failed.items() if name not in names)
-    said = ", ".join(f"{count} {name}" for name, count in statuses.items())
+    said = printable(", ".join(f"{count} {name}" for name, count in statuses.items()))
     lines = [f"{statuses.total()} jobs: {said or 'none'}"]
     if failed:
         keys = [
@@ -242,7 +243,7 @@ def overview(sweep: Path) -> list[str]:
         width = max(len(words) for _, _, words in rows)
         lines += ["", "failures"]
         lines += [
-            f"  {name}  {entry['status']:8}  {words:{width}}  {shorten(why, 100)}"
+            printable(f"  {name}  {entry['status']:8}  {words:{width}}  {brief(why, 100)}")
             for name, entry, words in rows
             for why in [entry["error"].replace(f"{sweep}/", "")]  # the reason, not the place
         ]
@@ -250,8 +251,9 @@ def overview(sweep: Path) -> list[str]:
 
 
 def spell(words: Mapping[str, str], keys: Iterable[str]) -> str:
-    """Spell some of the words."""
-    return " ".join(f"{key}={words[key]}" for key in keys if key in words)
+    """Spell some of the words, in one line that a person can read."""
+    told = " ".join(f"{key}={words[key]}" for key in keys if key in words)
+    return brief(printable(told), _WIDEST)
 
 
 def name_of(words: Iterable[str], swept: Iterable[str]) -> str:

@@ -19,7 +19,7 @@ from omegaconf import DictConfig
 
 from rnnlab.cli import sweeps
 from rnnlab.errors import INTERRUPTED, TERMINATED, ConfigError, Interrupted
-from rnnlab.output import guarded
+from rnnlab.output import guarded, note
 from rnnlab.run import Run
 from rnnlab.sweep.composing import Composer
 from rnnlab.sweep.jobs import Job, failure, job_of, spell
@@ -64,7 +64,7 @@ class Order:
             self.here()
         except (KeyboardInterrupt, SystemExit) as error:
             text = str(error) if isinstance(error, Interrupted) else "stopped"
-            print(text, file=sys.stderr, flush=True)
+            note(text)
             return False
         finally:
             signal.signal(signal.SIGTERM, before)
@@ -79,7 +79,7 @@ class Order:
         except ConfigError as error:
             how = str(error)
         how = f"{why['status']}: {why['error']}" if why else how
-        print(f"{self.job.name}  {self.number}  {self.words}: {how}", file=sys.stderr, flush=True)
+        note(f"{self.job.name}  {self.number}  {self.words}: {how}")
 
     @property
     def threads(self) -> int:
@@ -140,7 +140,7 @@ def stoppable(wish: Callable[[], None]) -> Iterator[None]:
         if received:
             raise SystemExit(TERMINATED) if number == signal.SIGTERM else KeyboardInterrupt
         received.append(number)
-        print("\nstopping all jobs; once more stops at once", file=sys.stderr, flush=True)
+        note("\nstopping all jobs; once more stops at once")
         wish()
 
     before = {number: signal.signal(number, receive) for number in SIGNALS}

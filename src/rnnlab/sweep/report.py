@@ -2,15 +2,18 @@
 
 import contextlib
 import csv
+import html
 import io
 import math
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rnnlab.errors import ConfigError
 from rnnlab.files import below, clear_parts, write_whole
+from rnnlab.spelling import printable
 from rnnlab.sweep import charts
 from rnnlab.sweep.curves import read_curves, write_curves, write_hparams
 from rnnlab.sweep.groups import Analysis, Comparison, Group, rank, spell
@@ -98,27 +101,28 @@ def terminal(analysis: Analysis) -> str:
     heading, *rows = _comparison_table(analysis)
     if rows:
         blocks.append(_limited(_aligned([heading, *rows[:_SHOWN]]), len(rows) - _SHOWN))
-    failures = [f"{name}  {reason}" for name, reason in _failures(analysis)]
+    failures = [printable(f"{name}  {reason}") for name, reason in _failures(analysis)]
     if failures:
         lines = ["failures", *(f"  {line}" for line in failures[:_SHOWN])]
         blocks.append(_limited(lines, len(failures) - _SHOWN))
-    blocks += [f"note: {remark}" for remark in analysis.table.remarks]
+    blocks += [printable(f"note: {remark}") for remark in analysis.table.remarks]
     return "\n".join(_cut(line, WIDTH) for line in "\n\n".join(blocks).splitlines())
 
 
 def markdown(analysis: Analysis, command: str, pictures: Sequence[str]) -> str:
     """Write the report as a page: pictures, tables, failures, and how it was reckoned."""
     table = analysis.table
-    parts = [f"# {table.directory.resolve().name}", _title(analysis), f"    {command}"]
+    name = _plain(table.directory.resolve().name)
+    parts = [f"# {name}", _plain(_title(analysis)), f"    {printable(command)}"]
     if table.shared:
-        words = " ".join(f"`{key}={value}`" for key, value in table.shared.items())
+        words = " ".join(_code(f"{key}={value}") for key, value in table.shared.items())
         parts.append(f"All runs have {words}.")
     parts += [f"![{Path(name).stem}]({name})" for name in pictures]
     parts += ["## Groups", _page_table(_group_table(analysis))]
     heading, *rows = _comparison_table(analysis)
     if rows:
         parts += ["## Paired with the best", _page_table([heading, *rows])]
-    failures = [[f"`{name}`", reason] for name, reason in _failures(analysis)]
+    failures = [[name, reason] for name, reason in _failures(analysis)]
     if failures:
         parts += ["## Failures", _page_table([["job", "reason"], *failures])]
     parts += ["## How to read it", "\n".join(f"- {note}" for note in _notes(analysis))]
@@ -266,6 +270,7 @@ def _notes(analysis: Analysis) -> list[str]:
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Pad columns to their widths; texts too long for the line are cut, the longest first."""
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     while sum(widths) + 2 * (len(widths) - 1) > WIDTH and max(widths) > 5:
         widths[widths.index(max(widths))] -= 1
@@ -284,11 +289,24 @@ def _limited(lines: Sequence[str], more: int) -> str:
 
 
 def _page_table(rows: Sequence[Sequence[str]]) -> str:
-    heading, *others = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    heading, *others = [[_plain(cell) for cell in row] for row in rows]
     columns = range(len(heading))
     right = [all(_looks_numeric(row[i]) for row in others) for i in columns]
     rule = ["---:" if is_right else "---" for is_right in right]
     return "\n".join(f"| {' | '.join(row)} |" for row in [heading, rule, *others])
+
+
+def _plain(text: str) -> str:
+    """Spell a text for a page, on which it is neither HTML nor a link nor the end of a cell."""
+    escaped = html.escape(printable(text), quote=False)
+    return re.sub(r"[\\|`*]|!(?=\[)|\](?=\()", r"\\\g<0>", escaped)
+
+
+def _code(text: str) -> str:
+    """Spell a text in a fixed width, between more backticks than it has."""
+    text = printable(text)
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence} {text} {fence}" if len(fence) > 1 else f"`{text}`"
 
 
 def _looks_numeric(cell: str) -> bool:
@@ -300,13 +318,21 @@ def _cut(text: str, width: int) -> str:
 
 
 def _csv(rows: Sequence[dict[str, Any]]) -> str:
+    rows = [{printable(name): _cell(value) for name, value in row.items()} for row in rows]
     columns = dict.fromkeys(name for row in rows for name in row)
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, columns)
     writer.writeheader()
     for row in rows:
-        writer.writerow({name: "" if value != value else value for name, value in row.items()})
+        writer.writerow(row)
     return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """Give what stands in a cell for a value: nothing for NaN, and no text that can't be shown."""
+    if isinstance(value, str):
+        return printable(value)
+    return "" if value != value else value
 
 
 def _number(value: float) -> str:

@@ -5,7 +5,6 @@ numbers, their jobs find their run directories, and each choice depends on the s
 before it alone. So it ends as if it had not been killed.
 """
 
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
 from rnnlab.errors import Busy, ConfigError
+from rnnlab.output import note, say
 from rnnlab.run import Run
 from rnnlab.sweep import jobs
 from rnnlab.sweep.asking import Asking
@@ -50,7 +50,7 @@ def search(
     sweep = Path(master.hydra.sweep.dir)
     plan = make_plan(settings, read_space(words, compose), compose, sweep)
     if master.dry_run:
-        print("\n".join(plan.lines()), flush=True)
+        say("\n".join(plan.lines()))
         return
     place = settings.storage or str((sweep / "study.journal").absolute())
     with _study(plan, sweep, place) as study:
@@ -66,7 +66,7 @@ def search(
         for trial in study.get_trials(deepcopy=False):  # those of earlier starts too
             if "failure" in trial.user_attrs:
                 jobs.keep_failure(sweep, trial.user_attrs["run"], trial.user_attrs["failure"])
-        print("\n".join(best_lines(sweep, study, plan)), flush=True)
+        say("\n".join(best_lines(sweep, study, plan)))
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class _Session:
         for trial, job in zip(batch, asked, strict=True):
             words = self.plan.space.chosen(trial.params)
             line = f"trial {trial.number}: {self._tell(trial, job)}  {' '.join(words)}"
-            print(line, file=sys.stderr, flush=True)
+            note(line)
 
     def _tell(self, trial: "optuna.Trial", job: jobs.Job) -> str:
         """Tell what came of a trial; one that broke stays open, for the next start to try again."""

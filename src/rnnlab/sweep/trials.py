@@ -3,7 +3,6 @@
 Optuna is imported where it is used: nobody else waits for it.
 """
 
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from filelock import FileLock
 from hydra.core.override_parser.types import Quote, QuotedString
 
 from rnnlab.errors import ConfigError
+from rnnlab.output import note
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -131,7 +131,7 @@ def mend_journal(path: Path) -> None:
     if path.is_file() and not (content := path.read_bytes()).endswith(b"\n"):
         with path.open("r+b") as file:
             file.truncate(content.rfind(b"\n") + 1)
-        print(f"{path} ended within a line, which was taken away", file=sys.stderr)
+        note(f"{path} ended within a line, which was taken away")
 
 
 def _pruner(name: str, val_every: int) -> "BasePruner":
