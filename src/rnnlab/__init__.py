@@ -15,7 +15,8 @@ def train(overrides: list[str]) -> "Run":
     """Run an experiment as `rnnlab-train` does, from Python.
 
     `rnnlab.train(["model=lstm", "task=copy"])` gives a run with `results`, `model`, `task`
-    and `curve`.
+    and `curve`. Random numbers, threads and other settings of the process are afterwards as they
+    were. A process trains one run at a time: a second thread waits until the first has trained.
 
     Args:
         overrides: what would stand on the command line.

@@ -2,7 +2,9 @@
 
 import io
 import re
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,6 +37,8 @@ _OWN: dict[str, Any] = {
 # Settings that runs of earlier versions don't have, as it was then.
 _LATER: dict[str, Any] = {"watch": "none", "watch_every": 250}
 
+_HYDRA = threading.RLock()
+
 VERSION_BASE: str | None = "1.3" if hydra.__version__ < "1.4" else None
 """Must be given to Hydra below 1.4; from 1.4 on there is one behaviour only."""
 
@@ -45,15 +49,26 @@ def config_directory() -> Path:
     return inside if inside.is_dir() else Path(__file__).parents[2] / "configs"
 
 
+@contextmanager
+def own_hydra() -> Iterator[None]:
+    """Let Hydra be begun anew, beside one that a caller has begun; one thread at a time."""
+    with _HYDRA:
+        instance = GlobalHydra.instance()
+        callers, instance.hydra = instance.hydra, None
+        try:
+            yield
+        finally:
+            GlobalHydra.instance().hydra = callers
+
+
 def compose(overrides: list[str]) -> DictConfig:
     """Compose `train.yaml` with overrides, as the command line does.
 
     Raises:
         ConfigError: an override is no setting, or can't be read.
     """
-    GlobalHydra.instance().clear()
     try:
-        with initialize_config_dir(str(config_directory()), version_base=VERSION_BASE):
+        with own_hydra(), initialize_config_dir(str(config_directory()), version_base=VERSION_BASE):
             cfg = hydra_compose("train", overrides, return_hydra_config=True)
     except _REFUSALS as error:
         raise ConfigError(explain(error, overrides)) from error
@@ -88,9 +103,8 @@ def sweep_directory(words: Iterable[str]) -> Path:
     about = [
         word for word in words if re.match(r"(sweep|sweep_name|output_dir|hydra[./].*)=", word)
     ]
-    GlobalHydra.instance().clear()
     try:
-        with initialize_config_dir(str(config_directory()), version_base=VERSION_BASE):
+        with own_hydra(), initialize_config_dir(str(config_directory()), version_base=VERSION_BASE):
             cfg = hydra_compose("train", about, return_hydra_config=True)
         name, directory = Path(str(cfg.sweep_name)), Path(cfg.hydra.sweep.dir)
     except _REFUSALS as error:
@@ -310,9 +324,8 @@ def _options(group: str) -> list[str]:
 
 def _known(chosen: list[str]) -> list[str]:
     """Give every key there is with these choices; none if Hydra refuses them too."""
-    GlobalHydra.instance().clear()
     try:
-        with initialize_config_dir(str(config_directory()), version_base=VERSION_BASE):
+        with own_hydra(), initialize_config_dir(str(config_directory()), version_base=VERSION_BASE):
             return _keys(hydra_compose("train", chosen))
     except _REFUSALS:
         return []

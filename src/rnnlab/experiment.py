@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from omegaconf import DictConfig
 
 from rnnlab import checkpoint
+from rnnlab.borrowed import borrowed, threads
 from rnnlab.config import build, check, target
 from rnnlab.data import Data, HeldOutLoader, OneBatch
 from rnnlab.errors import ConfigError
@@ -38,12 +38,12 @@ class Experiment:
                 a constructor finds.
         """
         check(cfg)
-        torch.set_num_threads(cfg.threads)
         training: Training = build("trainer", cfg.trainer)
         task: Task = build("task", cfg.task, target(cfg.model).layout, cfg.seed)
         data: Data = build("data", cfg.data, task)
-        seed_globals(cfg.seed, "weights")
-        model: Model = build("model", cfg.model, task.spec)
+        with borrowed(), threads(cfg.threads):
+            seed_globals(cfg.seed, "weights")
+            model: Model = build("model", cfg.model, task.spec)
         return cls(cfg, task, model, data, training)
 
     @property

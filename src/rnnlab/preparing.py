@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from torch.optim import Optimizer
 
 from rnnlab import checkpoint, resuming
+from rnnlab.borrowed import threads
 from rnnlab.config import build
 from rnnlab.errors import ConfigError
 from rnnlab.evaluation import evaluate
@@ -50,8 +51,9 @@ def prepare(cfg: DictConfig, at: resuming.Point = resuming.BEGINNING) -> Prepare
     experiment.training.check(cfg.data.batch_size)
     make_optimizer = build("optimizer", cfg.optimizer)
     make_scheduler = build("scheduler", cfg.scheduler)
-    _try_data(experiment)
-    check_metrics(experiment)
+    with threads(cfg.threads):
+        _try_data(experiment)
+        check_metrics(experiment)
     with without_compiler():  # refuses bad settings now
         trial = make_optimizer([torch.nn.Parameter(torch.zeros(1))])
         make_scheduler(trial, experiment.training.max_steps, experiment.mode)

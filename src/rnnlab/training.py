@@ -1,7 +1,6 @@
 """Training, read top to bottom: assemble, refuse what can't be, fit, choose the best, write."""
 
 import contextlib
-import logging
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -11,10 +10,13 @@ from shlex import quote
 from types import MappingProxyType
 
 import lightning.pytorch as L
+import torch
 from lightning.pytorch.loggers.logger import Logger
 from omegaconf import DictConfig
+from torch import distributed
 
 from rnnlab import checkpoint, output, resuming
+from rnnlab.borrowed import borrowed
 from rnnlab.callbacks import (
     Checkpoints,
     Finite,
@@ -57,6 +59,9 @@ def train(
 ) -> Run:
     """Run a whole experiment, and give its directory.
 
+    A process trains one run at a time: another thread that calls this waits. What training changes
+    of the process is given back.
+
     Args:
         cfg: the whole config.
         place: the directory, if it is not to be named by task, model and time.
@@ -69,11 +74,12 @@ def train(
         Diverged: the loss or its gradient is no longer finite.
         RunLost: the run directory can't be written any more.
     """
-    cfg = anchored(cfg)
-    prepared = prepare(cfg)
-    run = Run.create(cfg, place, words)
-    with output.guarded(), run.locked():
-        _train(run, prepared, resuming.BEGINNING, judge)
+    with borrowed():
+        cfg = anchored(cfg)
+        prepared = prepare(cfg)
+        run = Run.create(cfg, place, words)
+        with output.guarded(), run.locked():
+            _train(run, prepared, resuming.BEGINNING, judge)
     return run
 
 
@@ -91,7 +97,7 @@ def resume(run: Run, words: list[str], judge: Judge | None = None) -> Run:
         ConfigError: the run can't go on so; nothing was changed.
         Interrupted: as for `train`, and so are the others.
     """
-    with output.guarded(), run.locked():
+    with borrowed(), output.guarded(), run.locked():
         cfg = anchored(resuming.settings(run, words))
         at = resuming.point(run)
         resuming.check_changes(cfg, at)
@@ -110,10 +116,9 @@ def resume(run: Run, words: list[str], judge: Judge | None = None) -> Run:
 
 
 def _train(run: Run, prepared: Prepared, at: resuming.Point, judge: Judge | None) -> None:
-    for name in ("lightning.pytorch", "lightning.fabric"):  # they say what nobody asked
-        logging.getLogger(name).setLevel(logging.WARNING)
     experiment, extra = prepared.experiment, prepared.service
     cfg, began = experiment.cfg, time.perf_counter()
+    torch.set_num_threads(cfg.threads)
     signals, finite = Signals(), Finite(experiment.training.log_every)
     checkpoints = Checkpoints(run.path / "checkpoints", experiment, finite, signals)
     loggers: list[Logger] = [extra] if extra else []
@@ -183,6 +188,8 @@ def _fit(
                 raise
             # Its checksum is right, so somebody made it so: any error may come of that.
             raise ConfigError(f"{at.file} holds something else: {error}") from error
+    if world_size > 1:
+        distributed.destroy_process_group()  # what follows is done alone
 
 
 @contextmanager

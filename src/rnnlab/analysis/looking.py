@@ -7,6 +7,7 @@ from omegaconf import OmegaConf
 from rnnlab import checkpoint as checkpoints
 from rnnlab.analysis.base import Analysis
 from rnnlab.analysis.writing import check_drawing, write
+from rnnlab.borrowed import threads
 from rnnlab.compose import apply_overrides, config_directory
 from rnnlab.config import build, check_node
 from rnnlab.errors import ConfigError
@@ -46,7 +47,8 @@ def look(
         if len(analyses) > 1:
             say(f"\n{name}")
         try:
-            _look(run, name, analysis, experiment, step)
+            with threads(experiment.cfg.threads):
+                _look(run, name, analysis, experiment, step)
         except ConfigError as error:
             if not everything:
                 raise

@@ -43,11 +43,13 @@ def _main() -> None:
 
     run = Run.load(own["run"])
 
-    from rnnlab.evaluation import evaluate  # loads torch, which a wrong run needn't wait for
+    from rnnlab.borrowed import threads  # loads torch, which a wrong run needn't wait for
+    from rnnlab.evaluation import evaluate
     from rnnlab.report import score_lines
 
     experiment = run.open(overrides, own["checkpoint"])
-    evaluator = evaluate(experiment.model, experiment.task, experiment.batches(own["split"]))
+    with threads(experiment.cfg.threads):
+        evaluator = evaluate(experiment.model, experiment.task, experiment.batches(own["split"]))
     found = {
         "split": own["split"],
         "checkpoint": own["checkpoint"],

@@ -72,13 +72,14 @@ def _main() -> None:
 
     run = Run.load(own["run"])
 
-    from rnnlab.sampling import Manner, speak  # loads torch, which a wrong run needn't wait for
+    from rnnlab.borrowed import threads  # loads torch, which a wrong run needn't wait for
+    from rnnlab.sampling import Manner, speak
 
     experiment = run.open(overrides, own["checkpoint"])
     manner = Manner(own["temperature"], own["top_k"], own["beam"], own["seed"])
-    spoken = speak(
-        experiment.model, experiment.task, own["prompt"], own["num_samples"], own["length"], manner
-    )
+    model, task = experiment.model, experiment.task
+    with threads(experiment.cfg.threads):
+        spoken = speak(model, task, own["prompt"], own["num_samples"], own["length"], manner)
     if isinstance(spoken.shown, str):
         say(spoken.shown)
     for path in spoken.save(run.figure):

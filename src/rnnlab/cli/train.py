@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
@@ -56,6 +57,31 @@ def _resume() -> None:
 
 
 def _main() -> None:
+    with _own_hydra():
+        _compose_and_train()
+
+
+@contextmanager
+def _own_hydra() -> Iterator[None]:
+    """Give back what Hydra's application changes in this process, where a caller has one too."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from rnnlab.compose import own_hydra
+
+    words, errors = [*sys.argv], os.environ.get("HYDRA_FULL_ERROR")
+    config = HydraConfig.instance().cfg
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # gives us its errors, for one clear line and status 2
+    try:
+        with own_hydra():
+            yield
+    finally:
+        sys.argv, HydraConfig.instance().cfg = words, config
+        del os.environ["HYDRA_FULL_ERROR"]
+        if errors is not None:
+            os.environ["HYDRA_FULL_ERROR"] = errors
+
+
+def _compose_and_train() -> None:
     import hydra
     from hydra.core.hydra_config import HydraConfig
     from hydra.errors import HydraException
@@ -93,7 +119,6 @@ def _main() -> None:
             problems.append(error)  # Hydra would add a line of its own
         return None
 
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # gives us its errors, for one clear line and status 2
     try:
         if many:
             name = sweeps.named(overrides)

@@ -5,9 +5,11 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from typing import NamedTuple
 
+import torch
 from omegaconf import DictConfig
 
 from rnnlab import checkpoint, resuming
+from rnnlab.borrowed import borrowed
 from rnnlab.ensemble.member import Member
 from rnnlab.ensemble.members import Members, Trouble
 from rnnlab.ensemble.memory import keep_freed_blocks, members_that_fit
@@ -52,7 +54,7 @@ def train_group(
     """
     keep_freed_blocks()
     ended: dict[int, Ended] = {}
-    with ExitStack() as locks:
+    with borrowed(), ExitStack() as locks:
         for run in runs:
             locks.enter_context(run.locked())
         at_step: dict[int, list[int]] = {}
@@ -105,6 +107,7 @@ class _Session:
         """
         for m in self.members:
             m.run.begin(self.group.step, {**facts(m.experiment, "cpu"), "group": len(self.members)})
+        torch.set_num_threads(self.members[0].experiment.cfg.threads)
         self.signals.listen()
         status = "failed"
         try:
