@@ -1,5 +1,6 @@
 """Budgets, devices and precisions; and what an update of the trainer is."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -166,3 +167,39 @@ def test_a_run_on_a_gpu_finishes_and_is_used_again_without_one(tmp_path, model, 
     assert run.card["device"].startswith("cuda")
     assert run.card["status"] == "finished"
     assert next(run.model.parameters()).device.type == "cpu"
+
+
+_JOBS = {
+    "slurm": {"SLURM_NTASKS": "4", "SLURM_JOB_NAME": "x", "SLURM_PROCID": "1"},
+    "lsf": {
+        "LSB_JOBID": "1",
+        "LSB_DJOB_RANKFILE": "/no/such/file",
+        "JSM_NAMESPACE_LOCAL_RANK": "1",
+        "JSM_NAMESPACE_SIZE": "4",
+    },
+    "torchrun": {"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "2", "RANK": "1", "GROUP_RANK": "0"},
+}
+
+
+@pytest.mark.parametrize("job", _JOBS)
+def test_one_device_is_alone_in_whatever_job_of_a_cluster(tmp_path, monkeypatch, job):
+    for name, value in _JOBS[job].items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "srun").write_text("#!/bin/sh\n")
+    (tmp_path / "bin" / "srun").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.chdir(tmp_path)
+    Path("hpc_ckpt_1.ckpt").write_text("of another training", encoding="utf-8")
+    run = rnnlab.train(tiny(tmp_path / "out"))
+    assert run.is_finished
+    assert [row["step"] for row in run.curve] == [1, 2, 3, 4]
+
+
+def test_several_devices_in_a_job_that_is_laid_out_for_others_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("SLURM_NTASKS", "4")
+    monkeypatch.setenv("SLURM_JOB_NAME", "x")
+    words = ["trainer=ddp", "trainer.accelerator=cpu"]
+    with pytest.raises(ConfigError, match=r"trainer.devices=2 doesn't go with .* `--ntasks=4`"):
+        rnnlab.train(tiny(tmp_path, *words))
+    assert list(tmp_path.iterdir()) == []

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -88,19 +89,54 @@ class Training:
                 f"data.batch_size must be a multiple of trainer.devices={self.devices}, "
                 f"got {batch_size}"
             )
+        if self.devices > 1:
+            self._check_cluster()
+
+    def _check_cluster(self) -> None:
+        """Refuse a cluster's job that isn't laid out for these devices."""
+        import lightning.pytorch as L
+        from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+        try:
+            L.Trainer(
+                accelerator=self.accelerator,
+                devices=self.devices,
+                strategy=self.strategy,
+                logger=False,
+                enable_checkpointing=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+            )
+        except (MisconfigurationException, RuntimeError, ValueError, LookupError, OSError) as error:
+            raise ConfigError(
+                f"trainer.devices={self.devices} doesn't go with this cluster's job: {error}"
+            ) from error
 
     def build(
-        self, batch_size: int, callbacks: "list[L.Callback]", loggers: "list[Logger]"
+        self,
+        directory: Path,
+        batch_size: int,
+        callbacks: "list[L.Callback]",
+        loggers: "list[Logger]",
     ) -> "L.Trainer":
-        """Make Lightning's trainer."""
+        """Make Lightning's trainer, that keeps what it keeps in a directory.
+
+        With one device it is alone, in whatever cluster's job it runs; with several Lightning looks
+        for a cluster (Slurm, torchrun, LSF, MPI) that has started the others.
+        """
         import lightning.pytorch as L  # takes a second, and evaluation does without
+        from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+        from lightning.pytorch.utilities import rank_zero_only
 
         from rnnlab.checked_io import CheckedIO
 
+        if self.devices == 1:  # or the rank of the job's step would silence what tells services
+            rank_zero_only.rank = 0  # type: ignore[attr-defined]
         return L.Trainer(
             accelerator=self.accelerator,
             devices=self.devices,
             strategy=self.strategy,
+            default_root_dir=directory,
             precision=self.precision,
             deterministic=self.deterministic,
             max_epochs=-1,
@@ -113,7 +149,7 @@ class Training:
             profiler="simple" if self.profile else None,
             callbacks=callbacks,
             logger=loggers,
-            plugins=[CheckedIO()],
+            plugins=[CheckedIO(), *([LightningEnvironment()] if self.devices == 1 else [])],
             enable_checkpointing=False,  # `Checkpoints` saves
             enable_progress_bar=False,
             enable_model_summary=False,

@@ -129,9 +129,8 @@ def _train(run: Run, prepared: Prepared, at: resuming.Point, judge: Judge | None
         if cfg.watch != "none":
             callbacks += [Showcase(), Watch(cfg.watch_every, full=cfg.watch == "full")]
         pruning = [Pruning(judge, run.path.name)] if judge else []
-        trainer = experiment.training.build(
-            cfg.data.batch_size, [*callbacks, checkpoints, Listening(signals), *pruning], loggers
-        )
+        callbacks += [checkpoints, Listening(signals), *pruning]
+        trainer = experiment.training.build(run.path, cfg.data.batch_size, callbacks, loggers)
         if trainer.is_global_zero:
             run.begin(at.step, facts(experiment, str(trainer.strategy.root_device)))
             if extra:
@@ -181,6 +180,8 @@ def _fit(
         warnings.filterwarnings("ignore", ".*LeafSpec.*is deprecated")
         # A run that was stopped after its last update has only its scores to write.
         warnings.filterwarnings("ignore", "Total length of .* across ranks is zero")
+        # Lightning advises `srun` wherever it is installed, also to one process.
+        warnings.filterwarnings("ignore", "The `srun` command is available")
         try:
             trainer.fit(module, loader, held_out, ckpt_path=at.file)
         except Exception as error:
