@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from rnnlab.cells import Stack
-from rnnlab.cells.base import last_real
+from rnnlab.cells import base as cells_base
+from rnnlab.cells.base import last_real, unroll_loop
 from rnnlab.errors import ConfigError
 from rnnlab.state import leaves
 from tests.cells.zoo import (
@@ -75,3 +76,47 @@ def test_dropout_of_one_layer_does_nothing() -> None:
     inputs, state = draw(stack), stack.initial_state(BATCH)
     outputs, last = stack.layers[0].unroll(inputs, state[0])
     same(stack.unroll(inputs, state), (outputs, (last,)))
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("name", ["lstm", "gru"])
+def test_weights_in_one_chunk_are_the_same_weights(name: str, masked: bool, monkeypatch) -> None:
+    """As cuDNN has them; here the CPU reads them, from where they lie."""
+    seen: list[list[torch.Tensor]] = []
+
+    def side_by_side(weights: list[torch.Tensor]) -> list[torch.Tensor]:
+        seen.append(cells_base._side_by_side(weights))
+        return seen[-1]
+
+    cell = make(name)
+    inputs, state = draw(cell), draw_state(cell)
+    mask = prefix_mask([inputs.shape[1]] * (BATCH - 1) + [1], inputs.shape[1]) if masked else None
+    apart = cell.unroll_fast(inputs, state, mask)
+    gradients = torch.autograd.grad(apart[0].sum(), [*cell.parameters()])
+    monkeypatch.setattr(f"rnnlab.cells.{name}.in_one_chunk", side_by_side)
+    together = cell.unroll_fast(inputs, state, mask)
+    same(together, apart, rtol=0, atol=0)
+    same(torch.autograd.grad(together[0].sum(), [*cell.parameters()]), gradients)
+    (weights,) = seen
+    offset = 0
+    for weight in weights:
+        assert weight.is_contiguous()
+        assert weight.storage_offset() == offset
+        assert weight.untyped_storage().data_ptr() == weights[0].data_ptr()
+        offset += weight.numel()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("name", ["elman", "lstm", "gru"])
+def test_cudnn_takes_the_weights_as_they_lie(name: str, masked: bool) -> None:
+    """It warns of others, and a warning is an error here."""
+    cell = make(name).cuda()
+    inputs = draw(cell).cuda()
+    state = cell.initial_state(BATCH)
+    mask = prefix_mask([inputs.shape[1]] * (BATCH - 1) + [1], inputs.shape[1]) if masked else None
+    mask = None if mask is None else mask.cuda()
+    fast = cell.unroll_fast(inputs, state, mask)
+    loop = unroll_loop(cell, inputs, state, mask)
+    same(fast[1], loop[1], rtol=1e-4, atol=1e-5)

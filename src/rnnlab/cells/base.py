@@ -1,7 +1,7 @@
 """The cell contract: `(input, state) -> (output, state)`, and `unroll` over time."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import ClassVar
 
@@ -112,6 +112,23 @@ def last_real(outputs: Tensor, mask: Tensor | None, initial: Tensor) -> Tensor:
     lengths = mask.sum(1)
     index = (lengths - 1).clamp(min=0)[:, None, None].expand(-1, 1, outputs.shape[2])
     return torch.where(lengths[:, None] > 0, outputs.gather(1, index).squeeze(1), initial)
+
+
+def in_one_chunk(weights: Sequence[Tensor]) -> list[Tensor]:
+    """Lay weights side by side where cuDNN reads them, in one piece of memory; elsewhere nothing.
+
+    Its order is that of torch's fused nets: weights of the inputs, of the states, then the biases.
+    From weights that lie apart it makes such a copy too, at every call, with a warning each.
+    """
+    if not weights[0].is_cuda:
+        return list(weights)
+    return _side_by_side(weights)
+
+
+def _side_by_side(weights: Sequence[Tensor]) -> list[Tensor]:
+    chunk = torch.cat([weight.flatten() for weight in weights])
+    parts = chunk.split([weight.numel() for weight in weights])
+    return [part.view_as(weight) for part, weight in zip(parts, weights, strict=True)]
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rnnlab.cells.base import Cell, last_real
+from rnnlab.cells.base import Cell, in_one_chunk, last_real
 from rnnlab.checks import Positive, PositiveInt
 from rnnlab.init import InputInit, RecurrentInit, init_input, init_recurrent
 
@@ -72,16 +72,12 @@ class Elman(Cell):
     ) -> tuple[Tensor, Tensor]:
         """Project all inputs in one product; on CPU torch's fused RNN is no faster than that."""
         if inputs.is_cuda and self.activation in _FUSED:
-            weights = [
-                self.input_weight,
-                self.recurrent_weight,
-                self.bias,
-                torch.zeros_like(self.bias),
-            ]
+            bias = self.bias
+            weights = [self.input_weight, self.recurrent_weight, bias, torch.zeros_like(bias)]
             outputs, _ = _FUSED[self.activation](
                 inputs,
                 state[None].contiguous(),
-                weights,
+                in_one_chunk(weights),
                 True,
                 1,
                 0.0,

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rnnlab.cells.base import Cell, last_real
+from rnnlab.cells.base import Cell, in_one_chunk, last_real
 from rnnlab.checks import Positive, PositiveInt, Real
 from rnnlab.init import InputInit, RecurrentInit, init_input, init_recurrent
 
@@ -84,7 +84,7 @@ class GRU(Cell):
     ) -> tuple[Tensor, Tensor]:
         """Run torch's fused GRU with these parameters."""
         hidden_bias = torch.cat([self.bias.new_zeros(2 * self.output_size), self.candidate_bias])
-        weights = [self.input_weight, self.recurrent_weight, self.bias, hidden_bias]
+        weights = in_one_chunk([self.input_weight, self.recurrent_weight, self.bias, hidden_bias])
         outputs, _ = torch.gru(
             inputs,
             state[None].contiguous(),

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rnnlab.cells.base import Cell, last_real
+from rnnlab.cells.base import Cell, in_one_chunk, last_real
 from rnnlab.checks import Positive, PositiveInt, Real
 from rnnlab.errors import ConfigError
 from rnnlab.init import InputInit, RecurrentInit, init_input, init_recurrent
@@ -156,7 +156,9 @@ class LSTM(Cell):
             hold = torch.cat([-block, block, nothing, nothing])
             input_weight = torch.cat([input_weight, hold], dim=1)
             inputs = torch.cat([inputs, (~mask)[..., None].to(inputs.dtype)], dim=2)
-        weights = [input_weight, self.recurrent_weight, self.bias, torch.zeros_like(self.bias)]
+        weights = in_one_chunk(
+            [input_weight, self.recurrent_weight, self.bias, torch.zeros_like(self.bias)]
+        )
         start = (state.hidden[None].contiguous(), state.cell[None].contiguous())
         outputs, _, cell = torch.lstm(
             inputs, start, weights, True, 1, 0.0, torch.is_grad_enabled(), False, True
