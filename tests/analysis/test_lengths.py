@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from rnnlab.analysis.lengths import Lengths, trained_length
+from rnnlab.analysis.lengths import Lengths, trained_lengths
 from rnnlab.errors import ConfigError
 from rnnlab.evaluation import evaluate
+from rnnlab.tasks.lengths import Lengths as Range
 from tests.runs import assemble, tiny, tiny_text
 
 
@@ -43,8 +44,28 @@ def test_a_net_that_always_says_the_same_is_at_the_floor_at_all_lengths(tmp_path
 
 def test_the_curriculum_says_how_long_training_was(tmp_path: Path) -> None:
     words = ["curriculum=linear", "data.curriculum.end=9"]
-    assert trained_length(assemble(tiny(tmp_path))) == 3
-    assert trained_length(assemble(tiny(tmp_path, *words))) == 9
+    assert trained_lengths(assemble(tiny(tmp_path))) == Range(3, 3)
+    assert trained_lengths(assemble(tiny(tmp_path, "task.min_length=2"))) == Range(2, 3)
+    assert trained_lengths(assemble(tiny(tmp_path, *words))) == Range(2, 9)
+    assert trained_lengths(assemble(["task=translation", "task.max_clauses=2"])) == Range(1, 2)
+
+
+def test_only_lengths_that_were_trained_are_called_so(tmp_path: Path) -> None:
+    experiment = assemble(tiny(tmp_path, "task.length=5"))
+    experiment.model.eval()
+    found = lengths(num_sequences=2).look(experiment)
+    assert found.numbers["trained_lengths"] == [5, 5]
+    told = [line.endswith("   trained") for line in found.lines]
+    assert told == [length == 5 for length in found.numbers["scores"]]
+    assert min(found.numbers["scores"]) == 2
+
+
+def test_answers_that_are_fed_back_are_drawn_running_free() -> None:
+    words = ["task=oscillation", "task.length=8", "task.eval_periods=1", "model=elman"]
+    experiment = assemble(words)
+    experiment.model.eval()
+    found = lengths(num_sequences=2, num_lengths=2, factor=1.5).look(experiment)
+    assert found.numbers["metric"] == "free_loss"
 
 
 def test_a_text_has_the_length_that_it_has(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from rnnlab.analysis.alphabet import (
 )
 from rnnlab.analysis.base import Analysis, Findings, Picture, Rows
 from rnnlab.analysis.graph import draw_machine
-from rnnlab.analysis.lengths import trained_length
+from rnnlab.analysis.lengths import trained_lengths
 from rnnlab.analysis.machine import NOTHING, Ints, Machine, minimise, to_dot
 from rnnlab.analysis.pca import components
 from rnnlab.analysis.quantising import (
@@ -123,7 +123,7 @@ class Automaton(Analysis):
         """Make the machine, and hold it against the net."""
         model, task = experiment.model, experiment.task
         assert isinstance(model, Stream)
-        own = None if task.trained_length is None else trained_length(experiment)
+        own = None if task.trained_lengths is None else trained_lengths(experiment).most
         batch = task.sample("test", 0, self.num_sequences, length=own)
         alphabet = alphabet_of(task, batch)
         strings, visited = read_strings(model, batch, alphabet), visit(model, batch)

@@ -12,14 +12,17 @@ from rnnlab.checks import PositiveInt
 from rnnlab.errors import ConfigError
 from rnnlab.evaluation import evaluate
 from rnnlab.experiment import Experiment
+from rnnlab.metric import plain
 from rnnlab.models.base import Model
 from rnnlab.tasks.base import Task
+from rnnlab.tasks.lengths import Lengths as Range
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_PREFERRED = ("free_exact_match", "exact_match", "free_accuracy", "accuracy", "correct")
+_PREFERRED = ("exact_match", "accuracy", "correct", "loss")
 _ROWS = 64  # scored at once
+_HALF_STEP = 1.06  # how far a band of lengths reaches beyond its ends, so that one can be seen
 
 
 class Lengths(Analysis):
@@ -30,7 +33,8 @@ class Lengths(Analysis):
     trained length.
 
     Args:
-        metric: to draw; `null` for the share of right answers, or the loss where there is none.
+        metric: to draw; `null` for the share of right answers, or the loss where there is none,
+            running free where that is scored.
         factor: the longest length, in lengths trained.
         num_lengths: how many lengths, from the shortest to the longest.
         num_sequences: at each.
@@ -57,32 +61,40 @@ class Lengths(Analysis):
 
     def look(self, experiment: Experiment) -> Findings:
         """Score the model at each length."""
-        trained = trained_length(experiment)
-        lengths = self._lengths(experiment.task, trained)
+        trained = trained_lengths(experiment)
+        lengths = self._lengths(trained)
         scores = {length: self._score(experiment, length) for length in lengths}
         metric = self._metric(next(iter(scores.values())))
         curve = {length: found[metric] for length, found in scores.items()}
-        floor = experiment.task.floor.get(metric.removeprefix("free_"))
+        floor = experiment.task.floor.get(plain(metric))
+        share = experiment.task.mode(metric) == "max" and max(curve.values()) <= 1
         names = list(next(iter(scores.values())))
         return Findings(
             lines=[
                 f"{metric} at length {length:>4}: {value:.4g}"
-                + ("   longest trained" if length == trained else "")
+                + ("   trained" if trained.least <= length <= trained.most else "")
                 for length, value in curve.items()
             ],
-            numbers={"trained_length": trained, "metric": metric, "floor": floor, "scores": scores},
+            numbers={
+                "trained_lengths": [trained.least, trained.most],
+                "metric": metric,
+                "floor": floor,
+                "scores": scores,
+            },
             tables={
                 "": [["length", *names], *([n, *s.values()] for n, s in scores.items())],
             },
-            pictures={"": Picture(lambda: _draw(curve, metric, trained, floor), vector=True)},
+            pictures={
+                "": Picture(lambda: _draw(curve, metric, trained, floor, share), vector=True)
+            },
         )
 
-    def _lengths(self, task: Task, trained: int) -> list[int]:
+    def _lengths(self, trained: Range) -> list[int]:
         """Choose lengths from the shortest that is trained (or half) on; the longest is one."""
-        least = task.lengths.least if task.lengths else 0
-        first = least if 0 < least < trained else max(trained // 2, 1)
-        spread = np.geomspace(first, max(round(trained * self.factor), first), self.num_lengths)
-        return sorted({*(round(float(length)) for length in spread), trained})
+        least, most = trained.least, trained.most
+        first = least if 0 < least < most else max(most // 2, 1)
+        spread = np.geomspace(first, max(round(most * self.factor), first), self.num_lengths)
+        return sorted({*(round(float(length)) for length in spread), most})
 
     def _score(self, experiment: Experiment, length: int) -> dict[str, float]:
         task = experiment.task
@@ -95,7 +107,8 @@ class Lengths(Analysis):
 
     def _metric(self, found: Mapping[str, float]) -> str:
         if self.metric is None:
-            return next((name for name in _PREFERRED if name in found), "loss")
+            names = (f"{free}{name}" for name in _PREFERRED for free in ("free_", ""))
+            return next(name for name in names if name in found)
         if self.metric not in found:
             raise ConfigError(
                 f"analysis.metric must be one of {', '.join(found)}, got {self.metric}"
@@ -103,19 +116,25 @@ class Lengths(Analysis):
         return self.metric
 
 
-def trained_length(experiment: Experiment) -> int:
-    """Give the longest `length` that training came to, with its curriculum."""
+def trained_lengths(experiment: Experiment) -> Range:
+    """Give the shortest and the longest `length` that training came to, with its curriculum."""
     curriculum = experiment.data.curriculum
-    own = experiment.task.trained_length
+    own = experiment.task.trained_lengths
     assert own is not None
-    return own if curriculum is None else max(curriculum.start, curriculum.end)
+    if curriculum is None:
+        return own
+    return Range(*sorted((curriculum.start, curriculum.end)))
 
 
-def _draw(curve: Mapping[int, float], metric: str, trained: int, floor: float | None) -> "Figure":
+def _draw(
+    curve: Mapping[int, float], metric: str, trained: Range, floor: float | None, share: bool
+) -> "Figure":
     slide = figure(height=5.4)
     axes = slide.subplots()
-    axes.axvspan(min(curve), trained, color="#EDEDED", zorder=0)
-    axes.text(trained, 1.01, "trained to here", ha="right", transform=axes.get_xaxis_transform())
+    edges = (max(trained.least, min(curve)) / _HALF_STEP, trained.most * _HALF_STEP)
+    axes.axvspan(*edges, color="#EDEDED", zorder=0)
+    middle = (edges[0] * edges[1]) ** 0.5
+    axes.text(middle, 1.01, "trained", ha="center", transform=axes.get_xaxis_transform())
     axes.plot(list(curve), list(curve.values()), color=COLORS[0], marker="o")
     if floor is not None:
         axes.axhline(floor, color=COLORS[1], linestyle="--", linewidth=1.6)
@@ -123,7 +142,7 @@ def _draw(curve: Mapping[int, float], metric: str, trained: int, floor: float | 
     axes.set_xscale("log", base=2)
     axes.set_xticks(list(curve), [str(length) for length in curve], minor=False)
     axes.minorticks_off()
-    if metric in _PREFERRED:
+    if share:
         axes.set_ylim(-0.03, 1.04)
     axes.set(xlabel="length", ylabel=metric.replace("_", " "))
     return slide

@@ -12,6 +12,7 @@ from rnnlab.errors import ConfigError
 from rnnlab.randomness import generator
 from rnnlab.spec import Batch, Layout, Reals, Split, TaskSpec
 from rnnlab.tasks.base import Mean, Task
+from rnnlab.tasks.lengths import Lengths
 
 Numbers = NDArray[np.float64]
 
@@ -88,9 +89,9 @@ class AttractorMemory(Task):
         self.floor = self._floor()
 
     @property
-    def trained_length(self) -> int:
+    def trained_lengths(self) -> Lengths:
         """The steps of a training sequence."""
-        return self.length
+        return Lengths(self.length, self.length)
 
     def meanings(self) -> list[str]:
         """Spell the patterns."""

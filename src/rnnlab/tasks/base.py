@@ -79,9 +79,14 @@ class Task(ABC):
         """
 
     @property
+    def trained_lengths(self) -> Lengths | None:
+        """The `length` of training sequences, from and to; `None` where it can't be chosen."""
+        return self.lengths
+
+    @property
     def trained_length(self) -> int | None:
-        """The longest `length` that it draws by itself; `None` where it can't be chosen."""
-        return None if self.lengths is None else self.lengths.most
+        """The longest of them."""
+        return None if self.trained_lengths is None else self.trained_lengths.most
 
     def longest(self, length: int | None = None) -> int | None:
         """Count the steps that reach back from the end of the longest training sequence.

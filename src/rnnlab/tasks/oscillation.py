@@ -16,6 +16,7 @@ from rnnlab.spec import Batch, Layout, Reals, Split, TaskSpec
 from rnnlab.tasks import orbit
 from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.curves import CURVES, CurveName, Numbers
+from rnnlab.tasks.lengths import Lengths
 
 PeriodSteps = Annotated[float, Gt(2), Le(1e6)]  # two points a period tell nothing
 Noise = Annotated[NonNegative, Le(1000)]  # the curves are of size 1
@@ -132,9 +133,9 @@ class Oscillation(Task):
             )
 
     @property
-    def trained_length(self) -> int:
+    def trained_lengths(self) -> Lengths:
         """The answered steps of a training sequence."""
-        return self.length
+        return Lengths(self.length, self.length)
 
     @property
     def unanswered(self) -> int:

@@ -11,6 +11,7 @@ from rnnlab.checks import PositiveInt
 from rnnlab.errors import ConfigError
 from rnnlab.spec import Batch, Layout, Split
 from rnnlab.tasks.clauses import clauses
+from rnnlab.tasks.lengths import Lengths
 from rnnlab.tasks.pairs import Pool, read_pairs, split_pairs
 from rnnlab.tasks.splits import SPLITS
 from rnnlab.tasks.transduction import Pairs, Transduction, TransductionScorer
@@ -92,9 +93,9 @@ class Translation(Transduction):
         return source - spare, target - spare
 
     @property
-    def trained_length(self) -> int | None:
-        """The most clauses of a sentence that is made up; a file's pairs are as they are."""
-        return self.max_clauses
+    def trained_lengths(self) -> Lengths | None:
+        """The clauses of a sentence that is made up; a file's pairs are as they are."""
+        return None if self.max_clauses is None else Lengths(1, self.max_clauses)
 
     def pairs(self, split: Split, index: int, batch_size: int, length: int | None) -> Pairs:
         """Draw sentences, or take the next ones of the file; train is shuffled anew each epoch."""
