@@ -64,6 +64,21 @@ def test_noun_phrases_agree_and_elide(
     assert said == (english, french)
 
 
+def test_the_english_article_goes_by_the_english_sound():
+    phrases = [english for english, _ in clauses().phrases]
+    found = [re.fullmatch(r"(an?) (\S+).*", phrase) for phrase in phrases]
+    said = {article: {m[2] for m in found if m and m[1] == article} for article in ("a", "an")}
+    assert said["an"] == {"owl", "apple", "orange", "old"}
+    assert {"young", "huge", "hero", "horse"} < said["a"]
+    assert not said["a"] & said["an"]
+    task = Translation("stream", 0, level="word", max_clauses=3, path=None)
+    for index in range(3):
+        sentences = task.sample("test", index, 512)
+        for row in range(512):
+            text = task.source_text(sentences, row)
+            assert not re.search(r"\ba [aeio]|\ban [^aeio]", text), text
+
+
 @pytest.mark.parametrize(
     ("verb", "past", "negated", "agreement", "english", "french"),
     [

@@ -4,7 +4,15 @@ Agreement, an index from 0 to 5 everywhere: I; masculine, feminine singular; we;
 feminine plural. `I` and `we` are masculine, as is `they`.
 """
 
-from rnnlab.tasks.lexicon import DETERMINERS, INDEFINITE, VOWELS, Adjective, Noun, Verb
+from rnnlab.tasks.lexicon import (
+    DETERMINERS,
+    ENGLISH_VOWELS,
+    INDEFINITE,
+    VOWELS,
+    Adjective,
+    Noun,
+    Verb,
+)
 
 NUM_AGREEMENTS = 6
 
@@ -32,7 +40,7 @@ def noun_phrase(
     if adjective:
         english.insert(0, adjective.english)
     article = DETERMINERS[determiner][plural]
-    english.insert(0, "an" if article == "a" and english[0][0] in VOWELS else article)
+    english.insert(0, "an" if article == "a" and english[0][0] in ENGLISH_VOWELS else article)
     french = [noun.french_plural if plural else noun.french]
     vowel = noun.vowel
     if adjective:

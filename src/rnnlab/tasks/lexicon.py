@@ -2,7 +2,8 @@
 
 from typing import NamedTuple
 
-VOWELS = frozenset("aeiouyéèêâîôûœ")
+VOWELS = frozenset("aeiouyéèêâîôûœ")  # of French
+ENGLISH_VOWELS = frozenset("aeiou")  # no word here has a mute h (hour) or a u that sounds like you
 
 
 class Noun(NamedTuple):
