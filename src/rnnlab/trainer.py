@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
+from rnnlab.borrowed import borrowed
 from rnnlab.checks import Minutes, Positive, PositiveInt
 from rnnlab.errors import ConfigError
 
@@ -98,15 +99,16 @@ class Training:
         from lightning.fabric.utilities.exceptions import MisconfigurationException
 
         try:
-            L.Trainer(
-                accelerator=self.accelerator,
-                devices=self.devices,
-                strategy=self.strategy,
-                logger=False,
-                enable_checkpointing=False,
-                enable_progress_bar=False,
-                enable_model_summary=False,
-            )
+            with borrowed():
+                L.Trainer(
+                    accelerator=self.accelerator,
+                    devices=self.devices,
+                    strategy=self.strategy,
+                    logger=False,
+                    enable_checkpointing=False,
+                    enable_progress_bar=False,
+                    enable_model_summary=False,
+                )
         except (MisconfigurationException, RuntimeError, ValueError, LookupError, OSError) as error:
             raise ConfigError(
                 f"trainer.devices={self.devices} doesn't go with this cluster's job: {error}"

@@ -132,6 +132,13 @@ def test_the_papers_floor() -> None:
     assert task.floor["accuracy"] == 1 / 8
 
 
+def test_the_floor_of_drawn_lengths_is_that_of_all_their_answers() -> None:
+    task = make(num_symbols=8, length=10, min_length=2, delay=3, answer="everywhere")
+    answered = [2 * length + 3 for length in range(2, 11)]
+    recalled = sum(length * math.log(8) for length in range(2, 11))
+    assert task.floor["loss"] == pytest.approx(recalled / sum(answered))
+
+
 @every_kind
 @every_layout
 @pytest.mark.parametrize("answer", ["recall", "everywhere"])

@@ -73,8 +73,9 @@ class Copy(Task):
             source=symbols if layout == "encoder_decoder" else None,
             feedback=layout == "encoder_decoder",
         )
-        recalled = length * self.recall(np.zeros((1, 1), dtype=np.int64)).shape[1]
-        answered = length + delay + recalled if self.everywhere else recalled
+        drawn = (self.lengths.least + self.lengths.most) / 2
+        recalled = drawn * self.recall(np.zeros((1, 1), dtype=np.int64)).shape[1]
+        answered = drawn + delay + recalled if self.everywhere else recalled
         self.floor = {
             "loss": recalled * math.log(num_symbols) / answered,
             "accuracy": 1 / num_symbols,
