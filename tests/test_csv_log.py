@@ -53,7 +53,13 @@ def test_a_log_goes_on_where_training_does_and_later_rows_and_columns_are_gone(t
     assert b"time" not in path.read_bytes()
 
 
-@pytest.mark.parametrize("text", ["step,a\n1,x\n", "a\n1\n", "step,a\n1,2,3\n", "\x00", 'step\n"1'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("step,a\n1,x\n", "a\n1\n", "step,a\n1,2,3\n", "\x00", 'step\n"1'),
+        *("step,a\nnan,1\n", "step,a\ninf,1\n", "step,a\n1.5,1\n", "step,a\n-1,1\n"),
+    ],
+)
 def test_a_curve_that_was_tampered_with_is_said_to_be_damaged(tmp_path, text):
     (tmp_path / "metrics.csv").write_text(text)
     with pytest.raises(ConfigError, match="is damaged"):

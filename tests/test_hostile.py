@@ -352,6 +352,40 @@ def test_a_pipe_in_a_run_is_not_waited_for(run: Path, name: str) -> None:
         _ = (loaded.curve, loaded.results)
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_events_that_are_no_file_are_left_alone(run: Path, make: Callable[[Path], None]) -> None:
+    make(run / "events.out.tfevents.1")
+    words = [f"resume={run}", "trainer.max_steps=6", "trainer.val_every=2"]
+    status, _, err = call(train, "rnnlab-train", *words)
+    assert status == 0
+    assert "events.out.tfevents.1 must be a regular file, which it is not: left alone" in err
+
+
+@pytest.mark.parametrize("name", ["samples.md", "profile.txt"])
+@pytest.mark.parametrize("content", [None, b"\xff"])
+def test_a_run_is_told_of_without_the_texts_that_are_lost(
+    run: Path, name: str, content: bytes | None
+) -> None:
+    (run / name).unlink(missing_ok=True)
+    if content is not None:
+        (run / name).write_bytes(content)
+    status, out, _ = call(train, "rnnlab-train", f"resume={run}")
+    assert status == 0
+    assert out.splitlines()[-1] == str(run)
+
+
+def test_a_huge_file_takes_no_memory(run: Path) -> None:
+    for name in ("run.json", "config.yaml", "metrics.csv", "results.json", "checkpoints/best.ckpt"):
+        with (run / name).open("wb") as file:
+            file.truncate(2**36)  # of zeros that take no place
+    loaded = Run(run)
+    for part in ("card", "config", "curve", "results"):
+        with pytest.raises(ConfigError, match="too large"):
+            getattr(loaded, part)
+    with pytest.raises(ConfigError, match="checksum"):
+        checkpoint.read(run / "checkpoints/best.ckpt")
+
+
 @pytest.mark.parametrize("path", ["/dev/zero", "/dev/stdin", "/dev/full", "pipe", "loop"])
 @pytest.mark.parametrize("task", ["next_char", "translation"])
 def test_a_corpus_that_has_no_end_is_refused(tmp_path: Path, path: str, task: str) -> None:

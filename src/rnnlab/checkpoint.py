@@ -6,17 +6,20 @@ rename puts content and checksum in place together, and other tools still open i
 
 import hashlib
 import io
+import os
 import struct
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from rnnlab.errors import ConfigError, Damaged
+from rnnlab.errors import ConfigError, Damaged, Missing
 from rnnlab.files import write_whole
+from rnnlab.foreign import opened
 
 LAST, BEST, PREVIOUS = "last.ckpt", "best.ckpt", "previous.ckpt"
 _MARK = b"sha256:"
+_LARGEST = 2**36  # bytes
 _COMMENT = len(_MARK) + hashlib.sha256().digest_size * 2
 
 
@@ -38,11 +41,15 @@ def read(path: Path) -> dict[str, Any]:
         ConfigError: it isn't there.
     """
     try:
-        content = path.read_bytes()
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path} is missing: the run has no such checkpoint") from error
-    except OSError as error:
-        raise Damaged(f"{path} can't be read as a checkpoint: {error.strerror}") from error
+        with opened(path, largest=_LARGEST) as file:
+            file.seek(-min(_COMMENT, os.fstat(file.fileno()).st_size), os.SEEK_END)
+            marked = file.read().startswith(_MARK)  # or it is not worth its memory
+            file.seek(0)
+            content = file.read() if marked else b""
+    except Missing as error:
+        raise ConfigError(f"{error}: the run has no such checkpoint") from error
+    except Damaged as error:
+        raise Damaged(f"{path} can't be read as a checkpoint: {error}") from error
     body, comment = content[: -_COMMENT - 2], content[-_COMMENT:]
     if comment != _MARK + hashlib.sha256(body).hexdigest().encode():
         raise Damaged(f"{path} can't be read as a checkpoint: its checksum is wrong or missing")
@@ -51,18 +58,19 @@ def read(path: Path) -> dict[str, Any]:
     except Exception as error:
         # torch raises whatever its unpickler met; each means that the file is no checkpoint.
         raise Damaged(f"{path} can't be read as a checkpoint: {_first_line(error)}") from error
-    if not _is_checkpoint(loaded):
+    if not _is_checkpoint(loaded, len(content)):
         raise Damaged(f"{path} can't be read as a checkpoint: it holds something else")
     return loaded
 
 
-def _is_checkpoint(content: Any) -> bool:
-    """Tell whether there are weights in it, of so many updates."""
+def _is_checkpoint(content: Any, size: int) -> bool:
+    """Tell whether there are weights in it, of so many updates, and none larger than the file."""
     if not isinstance(content, dict) or not isinstance(content.get("global_step"), int):
         return False
     weights = content.get("state_dict")
     return isinstance(weights, dict) and all(
-        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in weights.items()
+        isinstance(name, str) and isinstance(value, torch.Tensor) and value.nbytes <= size
+        for name, value in weights.items()
     )
 
 

@@ -21,6 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rnnlab.config import check_values, near
 from rnnlab.errors import ConfigError
+from rnnlab.foreign import read_text
 
 _LARGEST, _DEEPEST = 30_000, 20  # bytes and levels of a config.yaml; ours have 3000 and 4
 # What Hydra raises at words that it can't use; it stumbles over some.
@@ -149,11 +150,8 @@ def read_config(path: Path) -> DictConfig:
     Raises:
         ConfigError: it can't be read, or holds something else.
     """
+    text, depth = read_text(path, largest=_LARGEST), 0
     try:
-        data = path.read_bytes()
-        if len(data) > _LARGEST:
-            raise ValueError("it is larger than any config")
-        text, depth = data.decode(), 0
         for event in yaml.parse(text):
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)

@@ -2,11 +2,13 @@
 
 import csv
 import io
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rnnlab.errors import ConfigError
+from rnnlab.errors import ConfigError, Damaged, Missing
 from rnnlab.files import write_whole
+from rnnlab.foreign import LARGEST_TABLE, read_text
 
 
 def write_curve(
@@ -24,17 +26,20 @@ def read_curve(path: Path) -> list[dict[str, float]]:
     """Read a `metrics.csv`: one mapping a step, without the metrics not logged there.
 
     Raises:
-        ConfigError: it isn't there, or isn't what was written.
+        Damaged: it isn't what was written.
+        ConfigError: it isn't there.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file, strict=True)
-            columns = reader.fieldnames or []
-            rows = [{name: float(value) for name, value in row.items() if value} for row in reader]
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path} is missing: the run didn't get so far") from error
-    except (OSError, ValueError, TypeError, csv.Error) as error:
-        raise ConfigError(f"{path} is damaged: {error}") from error
-    if "step" not in columns or any("step" not in row for row in rows):
-        raise ConfigError(f"{path} is damaged: it has rows without a step")
+        text = io.StringIO(read_text(path, largest=LARGEST_TABLE), newline="")
+    except Missing as error:
+        raise ConfigError(f"{error}: the run didn't get so far") from error
+    try:
+        reader = csv.DictReader(text, strict=True)
+        columns = reader.fieldnames or []
+        rows = [{name: float(value) for name, value in row.items() if value} for row in reader]
+    except (ValueError, TypeError, csv.Error) as error:
+        raise Damaged(f"{path} is damaged: {error}") from error
+    steps = [row.get("step", math.nan) for row in rows]
+    if "step" not in columns or not all(0 <= step < 2**53 and step % 1 == 0 for step in steps):
+        raise Damaged(f"{path} is damaged: it has rows without a step")
     return rows

@@ -8,19 +8,32 @@ a terminal or a page but through `printable`.
 import json
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, NotRequired, TypeVar, cast
+from typing import Annotated, Any, BinaryIO, NotRequired, TypeVar, cast
 
-from pydantic import ConfigDict, FiniteFloat, TypeAdapter, ValidationError, with_config
+from pydantic import (
+    ConfigDict,
+    FiniteFloat,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    with_config,
+)
 from typing_extensions import TypedDict
 
 from rnnlab.checks import Count
-from rnnlab.errors import Damaged, Missing
+from rnnlab.errors import ConfigError, Damaged, Missing
 from rnnlab.spelling import brief as brief
 from rnnlab.spelling import printable as printable
 
-LARGEST_TEXT = 2**30  # bytes of a corpus, a curve or a table
+JOB_NAME = "[0-9a-f]{12}"
+"""What a job of a sweep is called: the beginning of its config's hash."""
+
+LARGEST_TEXT = 2**31  # bytes of a corpus
+LARGEST_TABLE = 2**28  # bytes of a curve; its rows take up to ten times as many
 LARGEST_JSON = 2**23  # bytes; the objects that it becomes take up to thirty times as many
 _FLAGS = os.O_RDONLY | sum(
     getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY")
@@ -28,8 +41,9 @@ _FLAGS = os.O_RDONLY | sum(
 _Kind = TypeVar("_Kind")
 
 
-def read_bytes(path: Path, *, largest: int) -> bytes:
-    """Read a regular file of a sane size, and nothing else.
+@contextmanager
+def opened(path: Path, *, largest: int) -> Iterator[BinaryIO]:
+    """Open a regular file of a sane size to be read, and nothing else.
 
     Args:
         path: the file.
@@ -44,14 +58,30 @@ def read_bytes(path: Path, *, largest: int) -> bytes:
             kind = os.fstat(file.fileno())
             if not stat.S_ISREG(kind.st_mode):
                 raise Damaged(f"{path} must be a regular file, which it is not")
-            content = file.read(largest + 1) if kind.st_size <= largest else None
+            if kind.st_size > largest:
+                raise Damaged(f"{path} is too large: it may have {largest} bytes")
+            yield file
     except FileNotFoundError as error:
         raise Missing(f"{path} is missing") from error
     except IsADirectoryError as error:
         raise Damaged(f"{path} must be a regular file, which it is not") from error
     except (OSError, ValueError) as error:  # a NUL in its name
-        raise Damaged(f"{path} can't be read: {getattr(error, 'strerror', error)}") from error
-    if content is None or len(content) > largest:
+        if isinstance(error, ConfigError):
+            raise
+        why = getattr(error, "strerror", None) or error
+        raise Damaged(f"{path} can't be read: {why}") from error
+
+
+def read_bytes(path: Path, *, largest: int) -> bytes:
+    """Read such a file whole.
+
+    Raises:
+        Damaged: it is no regular file, is larger, or can't be read.
+        Missing: it isn't there.
+    """
+    with opened(path, largest=largest) as file:
+        content = file.read(largest + 1)
+    if len(content) > largest:  # it grew, or is one of /proc, whose size is 0
         raise Damaged(f"{path} is too large: it may have {largest} bytes")
     return content
 
@@ -96,14 +126,24 @@ def parse_json(text: str, kind: type[_Kind], *, where: str) -> _Kind:
         loaded = json.loads(text)
         if "\\ud" in text.lower():  # half a character can't be written again
             json.dumps(loaded, ensure_ascii=False).encode()
-        _adapter(cast(Any, kind)).validate_python(loaded)
-    except ValidationError as error:
-        raise Damaged(f"{where} is damaged: {_first_problem(error)}") from error
     except RecursionError as error:
         raise Damaged(f"{where} is damaged: it is nested too deeply") from error
     except ValueError as error:
         raise Damaged(f"{where} is damaged: {error}") from error
-    return cast(_Kind, loaded)  # as it was written: an integer where a float may be stays one
+    return checked(loaded, kind, where=where)
+
+
+def checked(value: Any, kind: type[_Kind], *, where: str) -> _Kind:
+    """Give a value whose fields are of the types that a `TypedDict` declares.
+
+    Raises:
+        Damaged: it lacks a field or has one of another type.
+    """
+    try:
+        _adapter(cast(Any, kind)).validate_python(value)
+    except ValidationError as error:
+        raise Damaged(f"{where} is damaged: {_first_problem(error)}") from error
+    return cast(_Kind, value)  # as it was written: an integer where a float may be stays one
 
 
 @cache
@@ -202,3 +242,20 @@ class Failure(TypedDict):
     overrides: dict[str, str]
     status: str
     error: str
+
+
+@with_config(_OPEN)
+class Subject(TypedDict):
+    """What all trials of a study share."""
+
+    space: dict[str, str]
+    fixed: dict[str, str]
+    objectives: dict[str, str]
+
+
+@with_config(_OPEN)
+class TrialNotes(TypedDict, total=False):
+    """What a study knows of a trial beside its values: its run, and why it failed."""
+
+    run: Annotated[str, StringConstraints(pattern=f"^{JOB_NAME}$")]
+    failure: Failure

@@ -19,6 +19,8 @@ from torch.utils.tensorboard import summary
 from rnnlab.config import build
 from rnnlab.errors import ConfigError
 from rnnlab.files import flush_to_disk, write_whole
+from rnnlab.foreign import opened
+from rnnlab.output import note
 from rnnlab.rank import is_helper
 from rnnlab.records import framed
 from rnnlab.spelling import printable
@@ -47,6 +49,7 @@ _LAYOUT = "custom_scalars__config__"  # TensorBoard's name for it
 _EVENTS = "events.out.tfevents.*[0-9]"  # and no `.part` that was left of one
 _VERSION = "brain.Event:2"
 _PATIENCE = 120.0  # seconds until what waits is written, for a TensorBoard that is open
+_LARGEST = 2**32  # bytes of events
 _numbers = itertools.count()  # of this process's files
 
 
@@ -194,7 +197,7 @@ def _cut_events(path: Path, step: int) -> set[str] | None:
 
     Gives the tags of what is left, `None` if there were no files.
     """
-    files = [] if is_helper() else list(path.glob(_EVENTS))
+    files = [] if is_helper() else [file for file in path.glob(_EVENTS) if _is_sane(file)]
     if not files:
         return None
     from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
@@ -211,6 +214,16 @@ def _cut_events(path: Path, step: int) -> set[str] | None:
                 left.update(tags)
         write_whole(file, framed(kept))
     return left
+
+
+def _is_sane(file: Path) -> bool:
+    """Tell whether a file may be read; what else has such a name stays as it is."""
+    try:
+        with opened(file, largest=_LARGEST):
+            return not file.is_symlink()
+    except ConfigError as error:
+        note(f"{error}: left alone")
+        return False
 
 
 def _bins() -> list[float]:

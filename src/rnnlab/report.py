@@ -1,11 +1,14 @@
 """What a run ends by saying."""
 
+import math
 import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from shlex import quote
 
+from rnnlab.errors import ConfigError
+from rnnlab.foreign import LARGEST_TABLE, read_text
 from rnnlab.run import Run
 
 
@@ -13,19 +16,19 @@ def report(run: Run) -> str:
     """Lay out final numbers beside their floors, a sample, and the commands to go on with."""
     results = run.results
     table = score_lines({split: results[split] for split in ("train", "val", "test", "floor")})
-    samples = run.file("samples.md").read_text(encoding="utf-8").strip()
+    seconds = run.card.get("seconds", math.nan)
     return "\n".join(
         [
             "",
             f"{results['model']} on {results['task']}: {results['parameters']:,} parameters, "
-            f"{results['steps']} updates in {run.card['seconds']:.0f} s, "
+            f"{results['steps']} updates in {seconds:.0f} s, "
             f"best at update {results['best_step']}",
             "",
             *table,
             "",
-            samples,
+            *_text(run, "samples.md"),
             "",
-            *_profile(run),
+            *(_text(run, "profile.txt") if run.file("profile.txt").exists() else []),
             f"sample more       {_command('rnnlab-sample')} {quote(f'run={run.path}')}",
             f"open TensorBoard  {_command('tensorboard')} --logdir {quote(run.config.output_dir)}",
             "",
@@ -40,7 +43,7 @@ def score_lines(columns: Mapping[str, Mapping[str, float]]) -> list[str]:
         for name in dict.fromkeys(name for values in columns.values() for name in values)
         if name not in ("grad_norm", "learning_rate")
     ]
-    width = max(len(name) for name in names)
+    width = max((len(name) for name in names), default=0)
     lines = [f"{'':{width}}  " + "  ".join(f"{column:>9}" for column in columns)]
     for name in names:
         # A free-running metric has the floor of the plain one.
@@ -53,9 +56,12 @@ def score_lines(columns: Mapping[str, Mapping[str, float]]) -> list[str]:
     return lines
 
 
-def _profile(run: Run) -> list[str]:
-    path = run.file("profile.txt")
-    return [path.read_text(encoding="utf-8")] if path.is_file() else []
+def _text(run: Run, name: str) -> list[str]:
+    """Give a text of the run; where it can't be read, why."""
+    try:
+        return [read_text(run.file(name), largest=LARGEST_TABLE).strip()]
+    except ConfigError as error:
+        return [str(error)]
 
 
 def _command(name: str) -> str:

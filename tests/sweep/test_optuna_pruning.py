@@ -8,7 +8,6 @@ from optuna.trial import TrialState, create_trial
 
 import rnnlab
 from rnnlab.run import Run
-from rnnlab.sweep.jobs import status
 from rnnlab.sweep.trials import Judge, Trial, judge, open_storage
 from tests.sweep.test_optuna_search import GROUPED, OPTUNA, runs, study
 
@@ -41,10 +40,10 @@ def test_a_trial_worse_than_the_median_stops_and_its_run_can_go_on(sweep, tmp_pa
     sweep(OPTUNA, *MEDIAN, *words)
     assert run.card["ended"] == ended
     rnnlab.resume(run.path)
-    assert status(run) == "finished"
+    assert run.status == "finished"
     assert run.results["steps"] == 12
     assert sweep(*words)[0] == 0  # a plain sweep wants them all
-    assert {status(run) for run in runs(tmp_path).values()} == {"finished"}
+    assert {run.status for run in runs(tmp_path).values()} == {"finished"}
 
 
 def test_a_pruned_member_leaves_the_stack_and_the_others_go_on(sweep, tmp_path):
@@ -62,7 +61,7 @@ def test_a_pruned_member_leaves_the_stack_and_the_others_go_on(sweep, tmp_path):
         assert other.results["val"]["loss"] == pytest.approx(run.results["val"]["loss"], abs=1e-4)
     one = pruned["1e-05"]
     rnnlab.resume(one.path)
-    assert status(one) == "finished"
+    assert one.status == "finished"
 
 
 @pytest.fixture

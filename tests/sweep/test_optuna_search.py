@@ -385,6 +385,50 @@ def test_half_a_line_of_the_journal_costs_no_more_than_that(search, tmp_path, ca
     assert told(tmp_path) == whole
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ('"space":', '"spice":', "space is missing"),
+        ('"run":"', '"run":"../../', "run must be"),
+        ('"run":"', '"failure":"', "failure must be"),
+        ("{", "", "can't be used"),
+    ],
+)
+def test_a_journal_that_was_tampered_with_is_said_to_be_damaged(search, tmp_path, old, new, why):
+    search(RATE, n_trials=2)
+    journal = tmp_path / "sweeps/s/study.journal"
+    journal.write_text(journal.read_text().replace(old, new))
+    names = sorted(path.name for path in tmp_path.rglob("*"))
+    status, out, err = search(RATE, n_trials=3)
+    assert (status, out) == (2, "")
+    assert why in err
+    assert len(err.splitlines()) == 1
+    assert sorted(path.name for path in tmp_path.rglob("*")) == names
+
+
+def test_a_run_whose_results_are_damaged_is_a_trial_that_failed(search, tmp_path):
+    search(RATE, n_trials=2)
+    (tmp_path / "sweeps/s/study.journal").unlink()
+    best = min(runs(tmp_path).values(), key=lambda run: run.results["val"]["loss"])
+    best.file("results.json").write_text("{")
+    status, out, err = search(RATE, n_trials=3)
+    assert status == 2
+    assert "best of 3 trials" in out
+    assert f"{best.path.name}  refused" in out
+    assert "results.json is damaged" in err + out
+
+
+def test_a_best_run_whose_config_is_damaged_ends_no_search(search, tmp_path):
+    search(RATE, n_trials=2)
+    best = min(runs(tmp_path).values(), key=lambda run: run.results["val"]["loss"])
+    best.file("config.yaml").write_text("[")
+    status, out, err = search(RATE, n_trials=3)
+    assert status == 0
+    assert "best.yaml stays as it was: " in err
+    assert "best of 3 trials" in out
+    assert "3 jobs: " in out
+
+
 def test_without_optuna_it_is_said_how_to_get_it(search, tmp_path, monkeypatch):
     monkeypatch.setattr(plan, "find_spec", lambda name: None if name == "cmaes" else plan)
     status, _, err = search(RATE)

@@ -48,9 +48,9 @@ def _resume() -> None:
     with loading():  # torch, which a mistake needn't wait for
         from rnnlab.training import resume
 
-    before = run.is_finished and run.card["ended"]
+    before = run.is_finished and run.card.get("ended")
     _tell(lambda: resume(run, words))
-    if before and run.card["ended"] == before and not is_helper():
+    if before and run.card.get("ended") == before and not is_helper():
         note(
             "it had finished before: a larger budget, such as trainer.max_steps, lets it go on",
         )

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 
 from rnnlab.compose import compose
+from rnnlab.errors import ConfigError
 from rnnlab.files import write_whole
+from rnnlab.output import note
 from rnnlab.run import Run
 from rnnlab.sweep.plan import Plan
 
@@ -31,7 +33,11 @@ def write_best(sweep: Path, study: "optuna.Study", plan: Plan) -> None:
             "Train it again, with other settings if you like:",
             f"  {_command(sweep)}",
         ]
-        config = _as_experiment(Run.load(sweep / trial.user_attrs["run"]).config)
+        try:
+            config = _as_experiment(Run.load(sweep / trial.user_attrs["run"]).config)
+        except ConfigError as error:  # somebody damaged it, or the options that it names are gone
+            note(f"best.yaml stays as it was: {error}")
+            return
         text = "".join(f"# {line}\n" for line in head) + OmegaConf.to_yaml(config)
         write_whole(sweep / "best.yaml", text.encode())
 

@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from rnnlab.compose import anchored, take_own, with_choices
 from rnnlab.errors import Busy, ConfigError, Diverged, Missing, RunLost
 from rnnlab.files import below, clear_parts, write_whole
-from rnnlab.foreign import Failure, read_json
+from rnnlab.foreign import JOB_NAME, Failure, read_json
 from rnnlab.loading import loading
 from rnnlab.run import Run
 from rnnlab.spelling import brief, printable
@@ -25,7 +25,7 @@ from rnnlab.sweep.trials import Judge, Trial, judge
 
 Plan = Literal["train", "resume", "skip", "refuse"]
 _WIDEST = 200  # characters of words in a line
-_NAME = re.compile("[0-9a-f]{12}")
+_NAME = re.compile(JOB_NAME)
 _UNHASHED = ("choices", "output_dir")
 NOT_OF_A_RUN = ("sweep", "sweep_name", "on_error", "dry_run", "trial", "output_dir")
 """Keys of words that say nothing of what is trained."""

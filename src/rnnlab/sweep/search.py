@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
 from rnnlab.errors import Busy, ConfigError
+from rnnlab.foreign import Subject, TrialNotes, checked
 from rnnlab.output import note, say
 from rnnlab.run import Run
 from rnnlab.sweep import jobs
@@ -183,8 +184,10 @@ def _study(plan: Plan, sweep: Path, place: str) -> Iterator["optuna.Study"]:
         known = study.user_attrs.get("subject")
         if known is None:
             study.set_user_attr("subject", plan.subject)
-        elif known != plan.subject:
+        elif checked(known, Subject, where=place) != plan.subject:
             raise ConfigError(_differs(sweep.name, known, plan.subject))
+        for trial in study.get_trials(deepcopy=False):
+            checked(trial.user_attrs, TrialNotes, where=f"{place}: trial {trial.number}")
         yield study
     finally:
         lock.release()

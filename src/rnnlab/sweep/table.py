@@ -134,11 +134,11 @@ def read_table(directory: Path) -> Table:
 
 
 def _sources(directory: Path) -> Iterator[_Source]:
-    failures = {path: _read_failure(path) for path in _find(directory, "failures")}
+    failures = {path: _read_failure(path, directory) for path in _find(directory, "failures")}
     for path in _find(directory, "runs"):
         beside = path.parent / "failures" / f"{path.name}.json"
         _, why = failures.pop(beside, ({}, ""))
-        yield _read(Run(path), str(path.relative_to(directory)), why)
+        yield _read(Run(path), directory, why)
     for path, (words, why) in failures.items():
         record = Record(str(path.relative_to(directory)), failure=why)
         yield _Source(record, words, OmegaConf.create(), {})
@@ -146,33 +146,41 @@ def _sources(directory: Path) -> Iterator[_Source]:
 
 def _find(directory: Path, what: str) -> Iterator[Path]:
     """Walk down to runs, or to the failures that sweeps wrote down; links are runs at most."""
-    for path in sorted(directory.iterdir()):
-        if path.name.startswith(".") or not path.is_dir():
-            continue
-        if _is_run(path):
+    left = [directory]
+    while left:
+        place = left.pop()
+        if place != directory and _is_run(place):
             if what == "runs":
-                yield path
-        elif path.name == "failures":
+                yield place
+        elif place != directory and place.is_symlink():
+            continue
+        elif place.name == "failures" and place != directory:
             if what == "failures":
-                yield from sorted(path.glob("*.json"))
-        elif not path.is_symlink():
-            yield from _find(path, what)
+                yield from sorted(place.glob("*.json"))
+        else:
+            inner = sorted(path for path in place.iterdir() if path.is_dir())
+            left += [path for path in reversed(inner) if not path.name.startswith(".")]
 
 
 def _is_run(path: Path) -> bool:
     return (path / "config.yaml").is_file()
 
 
-def _read_failure(path: Path) -> tuple[dict[str, str], str]:
+def _read_failure(path: Path, directory: Path) -> tuple[dict[str, str], str]:
     """Give the words of a job that failed, and why."""
     try:
         entry = read_json(path, Failure)
         return entry["overrides"], f"{entry['status']}: {entry['error']}"
     except ConfigError as error:
-        return {}, str(error)
+        return {}, _reason(error, directory)
 
 
-def _read(run: Run, name: str, why: str) -> _Source:
+def _reason(error: ConfigError, directory: Path) -> str:
+    """Say in a line what is wrong, without the path that all have in common."""
+    return str(error).splitlines()[0].replace(f"{directory}/", "")
+
+
+def _read(run: Run, directory: Path, why: str) -> _Source:
     """Read a run; one that can't be read is a failure too."""
     config, words = OmegaConf.create(), None
     card: RunCard = {"status": "begun"}
@@ -186,9 +194,9 @@ def _read(run: Run, name: str, why: str) -> _Source:
         failure = _failure(card, why)
         results = run.results if failure is None else None
     except ConfigError as error:
-        failure = str(error).splitlines()[0]
+        failure = _reason(error, directory)
     record = Record(
-        name=name,
+        name=str(run.path.relative_to(directory)),
         scores=_scores(results, card) if results else {},
         floor=_numbers(results["floor"]) if results else {},
         higher_is_better=results.get("higher_is_better", {}) if results else {},

@@ -12,6 +12,7 @@ from filelock import FileLock
 from hydra.core.override_parser.types import Quote, QuotedString
 
 from rnnlab.errors import ConfigError
+from rnnlab.foreign import read_bytes
 from rnnlab.output import note
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
 Scores = Mapping[str, float]
+_LARGEST = 2**30  # bytes of a journal
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,10 @@ def open_storage(place: str) -> "BaseStorage":
 
 def mend_journal(path: Path) -> None:
     """Take away the half of a line that a full disk left: all after it would be lost with it."""
-    if path.is_file() and not (content := path.read_bytes()).endswith(b"\n"):
+    if not path.exists():
+        return
+    content = read_bytes(path, largest=_LARGEST)
+    if content and not content.endswith(b"\n"):
         with path.open("r+b") as file:
             file.truncate(content.rfind(b"\n") + 1)
         note(f"{path} ended within a line, which was taken away")
