@@ -237,5 +237,5 @@ def test_every_root_setting_has_a_comment():
 
 def test_a_run_of_an_earlier_version_can_be_opened(tmp_path):
     path = tmp_path / "config.yaml"
-    path.write_text("seed: 3\nwatch: full\n")
+    path.write_text("seed: 3\nwatch: full\nmode: min\n")  # whose direction is now the metric's
     assert read_config(path) == {"seed": 3, "watch": "full", "watch_every": 250}

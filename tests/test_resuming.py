@@ -153,6 +153,17 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_is_used(half, tmp_p
     assert first.endswith(": going on from update 8")
 
 
+def test_a_run_of_an_earlier_version_goes_on_without_the_settings_that_are_gone(half, tmp_path):
+    whole = rnnlab.train(tiny(tmp_path / "whole", *LONG))
+    for name in ("last.ckpt", "previous.ckpt"):
+        path = half.path / "checkpoints" / name
+        saved = checkpoint.read(path)
+        checkpoint.write(path, saved | {"config": saved["config"] | {"mode": "min"}})
+    with (half.path / "config.yaml").open("a", encoding="utf-8") as file:
+        file.write("mode: min\n")
+    assert_same(rnnlab.resume(half.path), whole)
+
+
 @pytest.mark.parametrize("lost", ["last.ckpt", "best.ckpt"])
 def test_a_checkpoint_that_is_gone_is_done_without(half, tmp_path, lost):
     whole = rnnlab.train(tiny(tmp_path / "whole", *LONG))

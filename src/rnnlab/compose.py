@@ -37,6 +37,8 @@ _OWN: dict[str, Any] = {
 
 # Settings that runs of earlier versions don't have, as it was then.
 _LATER: dict[str, Any] = {"watch": "none", "watch_every": 250}
+GONE = ("mode",)
+"""Settings that runs of earlier versions have: the direction of a metric is now its own."""
 
 _HYDRA = threading.RLock()
 
@@ -162,6 +164,8 @@ def read_config(path: Path) -> DictConfig:
             raise ValueError("it must hold a mapping of plain values, without ${...}")
         for key in _LATER.keys() - cfg.keys():
             cfg[key] = _LATER[key]
+        for key in GONE:
+            cfg.pop(key, None)
     except Exception as error:
         # OmegaConf lets its yaml parser's and decoder's errors through as they are.
         raise ConfigError(f"{path} can't be read: {_first_line(error)}") from error

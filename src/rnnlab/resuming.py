@@ -6,7 +6,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from rnnlab import checkpoint
-from rnnlab.compose import apply_overrides
+from rnnlab.compose import GONE, apply_overrides
 from rnnlab.errors import ConfigError, Damaged
 from rnnlab.loggers import flat
 from rnnlab.output import note
@@ -117,7 +117,7 @@ def check_changes(cfg: DictConfig, at: Point) -> None:
     problems = [
         f"resume can't change {key}: the checkpoint has {old.get(key)!r}, got {new.get(key)!r}"
         for key in dict.fromkeys([*old, *new])
-        if old.get(key) != new.get(key) and key not in MAY_CHANGE
+        if old.get(key) != new.get(key) and key not in (*MAY_CHANGE, *GONE)
     ]
     if problems:
         raise ConfigError("\n".join([*problems, _ADVICE]))

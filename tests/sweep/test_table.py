@@ -78,6 +78,17 @@ def test_scores_and_costs_have_their_names(tmp_path):
     assert record.failure is None
 
 
+def test_results_of_an_earlier_version_take_directions_from_the_tasks_class(tmp_path):
+    words = {"task._target_": "rnnlab.tasks.next_char.NextChar"}
+    run = fabricate(tmp_path, words, {"bits_per_char": 2.0})
+    results = run.results
+    del results["higher_is_better"]
+    run.write_json("results.json", results)
+    table = read_table(tmp_path)
+    assert table.higher_is_better["bits_per_char"] is False
+    assert table.higher_is_better["accuracy"] is True
+
+
 @pytest.mark.parametrize(
     ("status", "card", "said"),
     [

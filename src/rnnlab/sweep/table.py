@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
+from rnnlab.config import target
 from rnnlab.errors import ConfigError
 from rnnlab.foreign import Failure, Results, RunCard, read_json
 from rnnlab.run import Run
@@ -199,7 +201,7 @@ def _read(run: Run, directory: Path, why: str) -> _Source:
         name=str(run.path.relative_to(directory)),
         scores=_scores(results, card) if results else {},
         floor=_numbers(results["floor"]) if results else {},
-        higher_is_better=results.get("higher_is_better", {}) if results else {},
+        higher_is_better=_directions(results, config) if results else {},
         failure=failure,
         run=run,
     )
@@ -225,6 +227,16 @@ def _scores(results: Results, card: RunCard) -> dict[str, float]:
     }
     costs = ("seconds", "cpu_seconds")
     return scores | _numbers(results) | _numbers({name: card.get(name) for name in costs})
+
+
+def _directions(results: Results, config: DictConfig) -> Mapping[str, bool]:
+    """Give what the task declares; results of an earlier version leave it to the task's class."""
+    if "higher_is_better" in results:
+        return results["higher_is_better"]
+    try:
+        return dict(target(config.task).higher_is_better)
+    except (ConfigError, AttributeError, LookupError, OmegaConfBaseException):
+        return {}
 
 
 def _numbers(tree: Any) -> dict[str, float]:
