@@ -37,7 +37,7 @@ def text_task(tmp_path) -> NextChar:
 
 
 def data(task=None, **settings) -> Data:
-    return Data(task or copy(), **SETTINGS | settings)
+    return Data(task or copy(), 1, **SETTINGS | settings)
 
 
 def rows(batch: Batch) -> list[tuple[int, ...]]:
@@ -85,7 +85,7 @@ def test_a_finite_set_smaller_than_a_batch_is_one_batch_and_a_rest_is_left_for_t
 
 def test_the_order_of_a_finite_set_is_a_function_of_the_seed_and_the_index():
     assert same(data(train_size=12).train(7), data(train_size=12).train(7))
-    one, other = (Data(copy(seed), **SETTINGS | {"train_size": 12}) for seed in (0, 1))
+    one, other = (Data(copy(seed), 1, **SETTINGS | {"train_size": 12}) for seed in (0, 1))
     assert not same(one.train(0), other.train(0))
 
 
@@ -99,6 +99,9 @@ def test_a_curriculum_sets_the_length_of_training_and_of_nothing_else():
     made = data(curriculum=Curriculum(start=1, end=3, steps=2))
     answered = [int(made.train(index).mask[0].sum()) for index in range(4)]
     assert answered == [1, 2, 3, 3]
+    made.accumulate = 2  # batches an update, by which a curriculum goes
+    answered = [int(made.train(index).mask[0].sum()) for index in range(6)]
+    assert answered == [1, 1, 2, 2, 3, 3]
     assert {int(batch.mask[0].sum()) for batch in HeldOutLoader(made, "val")} == {6}
 
 

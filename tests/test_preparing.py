@@ -59,6 +59,13 @@ def test_a_metric_of_which_nobody_says_which_way_is_better_is_refused(monkeypatc
     )
 
 
+def test_an_optimizer_that_looks_several_times_takes_one_batch_an_update():
+    words = [*ELMAN, *COPY, "optimizer=lbfgs"]
+    prepare(compose(words))
+    with pytest.raises(ConfigError, match=r"trainer\.accumulate must be 1 with LBFGS, .* got 2"):
+        prepare(compose([*words, "trainer.accumulate=2"]))
+
+
 def test_the_direction_is_the_metrics_own_and_no_setting():
     with pytest.raises(ConfigError, match="mode is not a setting"):
         prepare(compose([*ELMAN, *COPY, "mode=max"]))

@@ -23,9 +23,9 @@ class Curriculum:
     def __init__(self, *, start: PositiveInt, end: PositiveInt, steps: PositiveInt) -> None:
         self.start, self.end, self.steps = start, end, steps
 
-    def length(self, index: int) -> int:
-        """Give the length of training batch `index`."""
-        share = min(index / self.steps, 1.0)
+    def length(self, update: int) -> int:
+        """Give the length of the batches of an update, counted from 0."""
+        share = min(update / self.steps, 1.0)
         return round(self.start + share * (self.end - self.start))
 
 
@@ -34,6 +34,7 @@ class Data:
 
     Args:
         task: makes them.
+        accumulate: batches an update.
         batch_size: B, sequences an update, over all devices.
         train_size: sequences to train on, shuffled anew each time through; `null` makes fresh
             ones without end, or for a text reads all of it.
@@ -45,6 +46,7 @@ class Data:
     def __init__(
         self,
         task: Task,
+        accumulate: int,
         *,
         batch_size: PositiveInt,
         train_size: PositiveInt | None,
@@ -53,6 +55,7 @@ class Data:
         curriculum: Curriculum | None,
     ) -> None:
         self.task = task
+        self.accumulate = accumulate
         self.batch_size = batch_size
         self.train_size = train_size
         self.curriculum = curriculum
@@ -77,7 +80,8 @@ class Data:
         """Make training batch `index`, a pure function of seed and index."""
         if self.train_size is not None:
             return self._from_pool(index)
-        length = None if self.curriculum is None else self.curriculum.length(index)
+        update = index // self.accumulate
+        length = None if self.curriculum is None else self.curriculum.length(update)
         return self.task.sample("train", index, self.batch_size, length=length)
 
     def held_out(self, split: Split) -> list[tuple[int, int]]:

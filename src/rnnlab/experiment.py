@@ -40,7 +40,7 @@ class Experiment:
         check(cfg)
         training: Training = build("trainer", cfg.trainer)
         task: Task = build("task", cfg.task, target(cfg.model).layout, cfg.seed)
-        data: Data = build("data", cfg.data, task)
+        data: Data = build("data", cfg.data, task, training.accumulate)
         with borrowed(), threads(cfg.threads):
             seed_globals(cfg.seed, "weights")
             model: Model = build("model", cfg.model, task.spec)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from inspect import unwrap
+from inspect import Parameter, signature, unwrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -20,6 +20,7 @@ from rnnlab.memory import fitting
 from rnnlab.models.reach import check_taps
 from rnnlab.run import Run
 from rnnlab.schedulers import MakeScheduler
+from rnnlab.trainer import Training
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers.logger import Logger
@@ -56,10 +57,25 @@ def prepare(cfg: DictConfig, at: resuming.Point = resuming.BEGINNING) -> Prepare
         check_metrics(experiment)
     with without_compiler():  # refuses bad settings now
         trial = make_optimizer([torch.nn.Parameter(torch.zeros(1))])
+        _check_optimizer(trial, experiment.training)
         make_scheduler(trial, experiment.training.max_steps, experiment.mode)
     if cfg.init_from is not None and at.file is None:
         _take_weights(experiment, cfg.init_from)
     return Prepared(experiment, make_optimizer, make_scheduler, service(cfg))
+
+
+def _check_optimizer(optimizer: Optimizer, training: Training) -> None:
+    """Refuse what an optimizer can't do that computes the loss several times an update."""
+    if signature(type(optimizer).step).parameters["closure"].default is not Parameter.empty:
+        return
+    name = f"{type(optimizer).__name__}, which computes the loss of an update several times"
+    if training.accumulate > 1:
+        raise ConfigError(
+            f"trainer.accumulate must be 1 with {name}, got {training.accumulate}: take a larger "
+            "data.batch_size"
+        )
+    if training.precision == "16-mixed":
+        raise ConfigError(f"trainer.precision=16-mixed doesn't go with {name}: take bf16-mixed")
 
 
 @contextmanager
