@@ -25,6 +25,7 @@ def borrowed() -> Iterator[None]:
     """
     with _LOCK:
         random, cublas = random_states(), os.environ.get(_CUBLAS)
+        on_devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
         num_threads, cudnn = torch.get_num_threads(), torch.backends.cudnn
         flags = cudnn.benchmark, cudnn.deterministic
         deterministic = torch.are_deterministic_algorithms_enabled()
@@ -38,6 +39,8 @@ def borrowed() -> Iterator[None]:
             for name, level in levels.items():
                 logging.getLogger(name).setLevel(level)
             restore_random_states(random)
+            if on_devices:
+                torch.cuda.set_rng_state_all(on_devices)
             if cublas is None:
                 os.environ.pop(_CUBLAS, None)
             torch.set_num_threads(num_threads)

@@ -40,10 +40,17 @@ def generators(seeds: Sequence[int], purpose: Purpose, place: int) -> list[np.ra
     return [np.random.Generator(own) for own in bits]
 
 
-def seed_globals(seed: int, purpose: Purpose, place: int = 0) -> None:
-    """Seed the generators of torch, and those of Python and numpy that other code may use."""
+def seed_globals(seed: int, purpose: Purpose, place: int = 0, *, devices: bool = False) -> None:
+    """Seed the generators of torch, and those of Python and numpy that other code may use.
+
+    Those of other devices than the CPU are seeded if they are to be used: where they have not
+    begun, torch would remember the seed for them.
+    """
     number = int(_sequence(seed, purpose, place).generate_state(1)[0])
-    torch.manual_seed(number)
+    if devices:
+        torch.manual_seed(number)
+    else:
+        torch.default_generator.manual_seed(number)
     random.seed(number)
     np.random.seed(number)  # noqa: NPY002
 

@@ -135,7 +135,8 @@ def _train(run: Run, prepared: Prepared, at: resuming.Point, judge: Judge | None
             run.begin(at.step, facts(experiment, str(trainer.strategy.root_device)))
             if extra:
                 extra.log_hyperparams(flat_settings(cfg))
-        seed_globals(cfg.seed, "training", trainer.global_rank)
+        on_device = experiment.training.accelerator != "cpu"
+        seed_globals(cfg.seed, "training", trainer.global_rank, devices=on_device)
         module = SequenceModule(
             experiment.model,
             experiment.task,
