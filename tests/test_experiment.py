@@ -180,6 +180,8 @@ def test_tensorboard_has_few_and_clean_tags(run):
         "test/samples/text_summary",
     }
     assert set(tags["images"]) == {"val/picture", "test/picture"}
+    (charts,) = events(run).Tensors("custom_scalars__config__")
+    assert b"(train|val)/(free_)?(accuracy|exact_match)" in charts.tensor_proto.string_val[0]
 
 
 def test_tensorboard_and_metrics_csv_agree(run):

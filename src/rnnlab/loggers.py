@@ -3,10 +3,12 @@
 import io
 import itertools
 import os
+import re
 import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -28,11 +30,11 @@ from rnnlab.spelling import printable
 if TYPE_CHECKING:
     from lightning.pytorch.loggers.logger import Logger
 
-# What TensorBoard's page of custom scalars draws into one chart; tags are regular expressions.
+# What TensorBoard's page of custom scalars draws into one chart, beside the metrics of which higher
+# values are better; tags are regular expressions.
 _CHARTS = {
     "learning": {
         "loss": [r"(train|val)/(free_)?loss"],
-        "right": [r"(train|val)/(free_)?(accuracy|exact_match|correct|bleu|chrf)"],
         "learning rate": [r"train/learning_rate"],
     },
     "gradient": {
@@ -62,9 +64,12 @@ class Events:
     Args:
         path: the run directory.
         step: where training goes on; what earlier files say of later steps is taken out.
+        higher_is_better: what the task declares of its metrics.
     """
 
-    def __init__(self, path: Path, step: int) -> None:
+    def __init__(
+        self, path: Path, step: int, higher_is_better: Mapping[str, bool] = MappingProxyType({})
+    ) -> None:
         self._waiting: list[bytes] = []
         self._written_at = time.monotonic()
         kept = _cut_events(path, step)
@@ -76,9 +81,14 @@ class Events:
             self._add(Event(file_version=_VERSION, step=step + 1))
             self._add(Event(session_log=SessionLog(status=SessionLog.START), step=step + 1))
         if kept is None or _LAYOUT not in kept:
+            risen = "|".join(re.escape(name) for name, higher in higher_is_better.items() if higher)
+            better = {"higher is better": [rf"(train|val)/(free_)?({risen})"]} if risen else {}
             layout = {
                 category: {title: ["Multiline", tags] for title, tags in charts.items()}
-                for category, charts in _CHARTS.items()
+                for category, charts in {
+                    **_CHARTS,
+                    "learning": _CHARTS["learning"] | better,
+                }.items()
             }
             self._add(Event(summary=summary.custom_scalars(layout)))
         self.write()

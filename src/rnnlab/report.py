@@ -9,6 +9,7 @@ from shlex import quote
 
 from rnnlab.errors import ConfigError
 from rnnlab.foreign import LARGEST_TABLE, read_text
+from rnnlab.metric import plain
 from rnnlab.run import Run
 
 
@@ -47,9 +48,8 @@ def score_lines(columns: Mapping[str, Mapping[str, float]]) -> list[str]:
     lines = [f"{'':{width}}  " + "  ".join(f"{column:>9}" for column in columns)]
     for name in names:
         # A free-running metric has the floor of the plain one.
-        plain = name.removeprefix("free_")
         cells = [
-            _number(values.get(plain if column == "floor" else name))
+            _number(values.get(plain(name) if column == "floor" else name))
             for column, values in columns.items()
         ]
         lines.append(f"{name:{width}}  " + "  ".join(f"{cell:>9}" for cell in cells))

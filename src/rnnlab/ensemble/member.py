@@ -65,7 +65,7 @@ class Member:
             self.spent = self.costs
             self.saved_step = at.step
         self._csv = CSVLog(run.file("metrics.csv"), at.step)
-        self.events = Events(run.path, at.step)
+        self.events = Events(run.path, at.step, experiment.task.higher_is_better)
 
     @property
     def out_of_patience(self) -> bool:
