@@ -57,7 +57,8 @@ PAIRS = {
     ],
     ("lstm", "copy_repeat"): [
         *(SMALL_CELL, "task.length=3", "task.delay=2", "optimizer=sgd", "optimizer.momentum=0.9"),
-        *("trainer.accumulate=2", "model.initial_state=learned", "trainer.save_minutes=1e-3"),
+        *("trainer.accumulate=2", "task.min_length=1", "model.initial_state=learned"),
+        "trainer.save_minutes=1e-3",
     ],
     ("gru", "addition_marked"): [
         *(SMALL_CELL, "curriculum=linear", "data.curriculum.end=12", "data.curriculum.steps=20"),

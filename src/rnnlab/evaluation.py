@@ -7,7 +7,7 @@ from torch import Tensor
 
 from rnnlab.generate import free_run, reads_answers
 from rnnlab.models.base import Model
-from rnnlab.processes import of_each
+from rnnlab.processes import is_alone, of_each
 from rnnlab.spec import Batch, map_batch
 from rnnlab.state import State, detach, where
 from rnnlab.tasks.base import Scorer, Task
@@ -41,10 +41,9 @@ class Evaluator:
 
     def gather(self) -> None:
         """Take in what all processes scored that share the batches; all must call it."""
-        own = [scorer.parts() for scorer in self._scorers()]
-        shares = of_each(own)
-        if len(shares) == 1:
+        if is_alone():
             return
+        shares = of_each([scorer.parts() for scorer in self._scorers()])
         # Each adds all up in one order, so that all choose the same weights by the same numbers.
         self.forced, self.free = self.task.scorer(), self.free and self.task.scorer()
         for share in shares:

@@ -133,8 +133,8 @@ def check_metrics(experiment: Experiment) -> list[str]:
     """Name what validation will log, as a tiny batch tells.
 
     Raises:
-        ConfigError: the monitored metric is not among it, or the task doesn't say which values of
-            a metric are better.
+        ConfigError: the monitored metric is not among it, the task doesn't say which values of a
+            metric are better, or what its scorer adds up can't be gathered from several devices.
     """
     size, task = min(2, experiment.cfg.data.batch_size), experiment.task
     if task.num_batches("val", experiment.cfg.data.batch_size) is not None:
@@ -143,6 +143,8 @@ def check_metrics(experiment: Experiment) -> list[str]:
     names = [f"val/{name}" for name in scores]
     for name in names:
         task.mode(name)
+    if experiment.training.devices > 1:
+        task.scorer().parts()
     if experiment.cfg.monitor not in names:
         raise ConfigError(
             f"monitor must be one of {', '.join(names)}, got {experiment.cfg.monitor}"

@@ -8,9 +8,14 @@ import torch
 from torch import distributed
 
 
+def is_alone() -> bool:
+    """Tell whether this process trains without others."""
+    return not (distributed.is_available() and distributed.is_initialized())
+
+
 def of_each(value: Any) -> list[Any]:
     """Give the values of all processes by their rank; all must ask."""
-    if not (distributed.is_available() and distributed.is_initialized()):
+    if is_alone():
         return [value]
     values = [None] * distributed.get_world_size()
     distributed.all_gather_object(values, value)

@@ -11,8 +11,9 @@ from torch import Tensor
 from rnnlab.catalogue import describe
 from rnnlab.compose import compose
 from rnnlab.config import build
+from rnnlab.errors import ConfigError
 from rnnlab.spec import Batch, Reals, TaskSpec, Tokens
-from rnnlab.tasks.base import Task
+from rnnlab.tasks.base import Scorer, Task
 
 
 class Answers(Task):
@@ -192,3 +193,18 @@ def test_a_text_goes_on_so_that_nothing_is_longest(tmp_path: Path) -> None:
     words = ["task=next_char", f"task.path={tmp_path / 'text'}", "task.length=12"]
     assert build("task", compose(words).task, "stream", 0).longest() is None
     assert build("task", compose(words).task, "encoder_decoder", 0).longest() == 6
+
+
+def test_a_scorer_that_keeps_more_hands_it_over() -> None:
+    class Keeps(Scorer):
+        def __init__(self, task: Task) -> None:
+            super().__init__(task)
+            self.rows: list[Tensor] = []
+
+    class Hands(Keeps):
+        def parts(self) -> list[Tensor]:
+            return self.rows
+
+    assert Hands(TOKENS).parts() == []
+    with pytest.raises(ConfigError, match="Keeps must have parts and merge that hand over rows, w"):
+        Keeps(TOKENS).parts()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from rnnlab.module import SequenceModule
-from rnnlab.processes import of_each
+from rnnlab.processes import is_alone, of_each
 from rnnlab.spec import Batch
 from rnnlab.tasks.base import Scorer, Task
 from rnnlab.trainer import Training
@@ -110,12 +110,11 @@ class Telemetry(L.Callback):
 def _scores(task: Task, output: Tensor, batch: Batch) -> dict[str, float]:
     """Score a batch, whose rows processes may share."""
     means = task.metrics(output, batch)
+    if is_alone():
+        return {name: float(mean.value) for name, mean in means.items()}
     own, whole = Scorer(task), Scorer(task)
     if batch.weight is None or batch.weight[0] > 0:
         own.add(means)
-    shares = of_each(own.parts())
-    if len(shares) == 1:
-        return {name: float(mean.value) for name, mean in means.items()}
-    for share in shares:
+    for share in of_each(own.parts()):
         whole.merge(share)
     return whole.compute()

@@ -264,7 +264,17 @@ class Scorer:
         }
 
     def parts(self) -> Any:
-        """Give all that was added up, on the CPU, for `merge` in another process."""
+        """Give all that was added up, on the CPU, for `merge` in another process.
+
+        Raises:
+            ConfigError: the scorer keeps more, and has no `parts` of its own to hand it over.
+        """
+        more = vars(self).keys() - {"task", "_totals"}
+        if more and type(self).parts is Scorer.parts:
+            raise ConfigError(
+                f"{type(self).__name__} must have parts and merge that hand over "
+                f"{', '.join(more)}, where several processes score"
+            )
         return {name: [part.cpu() for part in total] for name, total in self._totals.items()}
 
     def merge(self, parts: Any) -> None:
