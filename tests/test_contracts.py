@@ -18,7 +18,7 @@ from rnnlab.compose import compose
 from rnnlab.data import share
 from rnnlab.evaluation import evaluate
 from rnnlab.experiment import Experiment
-from rnnlab.generate import beam_search, free_run, free_run_with_answers
+from rnnlab.generate import beam_search, free_answers, free_run
 from rnnlab.spec import Batch, Tokens
 
 MODELS, TASKS = list(describe("model")), list(describe("task"))
@@ -159,7 +159,7 @@ def test_each_pair_is_scored_shown_and_speaks(pair: Experiment) -> None:
     assert "loss" in scores
     assert all(isinstance(value, float) for value in scores.values())
     batch = pair.task.prompt(None, 2, None)
-    _, answers = free_run_with_answers(pair.model, batch)
+    answers = free_answers(pair.model, batch)
     shown = pair.task.tell(batch, answers)
     assert isinstance(shown, (str, Image.Image))
     with torch.no_grad():
@@ -173,7 +173,7 @@ def test_greedy_decoding_is_a_beam_of_one(pair: Experiment) -> None:
         return
     batch = pair.task.sample("test", 0, 3)
     answers, _ = beam_search(pair.model, batch, 1, None)
-    _, greedy = free_run_with_answers(pair.model, batch)
+    greedy = free_answers(pair.model, batch)
     torch.testing.assert_close(answers[batch.mask], greedy[batch.mask])
 
 

@@ -1,5 +1,6 @@
 """Free running, drawing and searching, against brute force."""
 
+import weakref
 from itertools import product
 
 import pytest
@@ -9,8 +10,9 @@ from torch import Tensor
 from rnnlab.feedback import greedy
 from rnnlab.generate import (
     beam_search,
+    free_answers,
     free_run,
-    free_run_with_answers,
+    free_steps,
     reads_answers,
     sampler,
 )
@@ -133,7 +135,7 @@ def test_a_beams_score_is_the_log_probability_of_its_answer(stream, width):
 @torch.no_grad()
 def test_a_beam_of_one_is_greedy_until_the_end_and_the_end_symbol_after_it(stream):
     batch = blank(rows=20, steps=6)
-    greedily = free_run_with_answers(stream, batch)[1]
+    greedily = free_answers(stream, batch)
     end = 2
     answers, _ = beam_search(stream, batch, 1, end)
     over = ((greedily == end).cumsum(1) - (greedily == end).long()) > 0
@@ -156,7 +158,7 @@ def test_rows_of_a_beam_search_do_not_meet(stream):
 @torch.no_grad()
 def test_running_free_is_reading_the_answers_back_where_the_mask_is_true(stream):
     batch = blank(rows=3, steps=7, prompt=4)
-    output, answers = free_run_with_answers(stream, batch)
+    output, answers = free_run(stream, batch), free_answers(stream, batch)
     torch.testing.assert_close(answers, output.argmax(2))
     torch.testing.assert_close(by_steps(stream, fed(batch, answers))[0], output)
     told = torch.equal(fed(batch, answers).input[:, :4], batch.input[:, :4])
@@ -188,10 +190,10 @@ def test_who_reads_answers_is_told_by_the_spec_or_the_model(stream):
     assert reads_answers(taught)
 
 
-def draws(temperature: float, top_k: int | None, count: int = 20_000) -> Tensor:
+def draws(temperature: float, top_k: int | None, top_p: float | None = None) -> Tensor:
     """How often each token is drawn."""
     logits = torch.tensor([1.0, 0.0, -1.0, 2.0, 0.5])
-    choose = sampler(temperature, top_k, torch.Generator().manual_seed(1))
+    choose, count = sampler(temperature, top_k, top_p, torch.Generator().manual_seed(1)), 20_000
     drawn = choose(TaskSpec(input=Tokens(5), target=Tokens(5)), logits.expand(count, -1))
     assert drawn.shape == (count,)
     return drawn.bincount(minlength=5) / count
@@ -211,15 +213,42 @@ def test_only_the_likeliest_are_drawn_with_top_k_in_their_own_proportion():
     torch.testing.assert_close(draws(1.0, 99), draws(1.0, None))
 
 
+@pytest.mark.parametrize(
+    ("top_k", "top_p", "kept"),
+    [
+        (None, 0.5, [0, 0, 0, 1, 0]),  # the likeliest alone has .57
+        (None, 0.6, [1, 0, 0, 1, 0]),
+        (None, 0.85, [1, 0, 0, 1, 1]),
+        (None, 1.0, [1, 1, 1, 1, 1]),
+        (2, 0.9, [1, 0, 0, 1, 0]),
+        (2, 0.7, [0, 0, 0, 1, 0]),  # of these two the likeliest has .73
+    ],
+)
+def test_top_p_keeps_the_fewest_likeliest_that_reach_it(top_k, top_p, kept):
+    expected = torch.tensor([1.0, 0.0, -1.0, 2.0, 0.5]).exp() * torch.tensor(kept)
+    drawn = draws(1.0, top_k, top_p)
+    torch.testing.assert_close(drawn, expected / expected.sum(), rtol=0, atol=0.02)
+    assert torch.equal(drawn > 0, expected > 0)
+
+
+@torch.no_grad()
+def test_sampling_keeps_no_outputs(stream):
+    batch, alive = blank(rows=1, steps=50), []
+    for output, _ in free_steps(stream, batch):
+        alive.append(weakref.ref(output))
+        del output
+    assert sum(ref() is not None for ref in alive) <= 1
+
+
 @torch.no_grad()
 def test_drawing_among_one_or_nearly_at_zero_temperature_is_greedy(stream):
     batch = blank(rows=6, steps=8)
     greedily = free_run(stream, batch, greedy)
-    for settings in ((1.0, 1), (1e-4, None), (1e-300, None)):
+    for settings in ((1.0, 1, None), (1.0, None, 1e-6), (1e-4, None, None), (1e-300, None, None)):
         choose = sampler(*settings, torch.Generator().manual_seed(0))
         torch.testing.assert_close(free_run(stream, batch, choose), greedily)
 
 
 def test_numbers_are_not_drawn():
     output = torch.randn(3, 2)
-    assert sampler(1.0, None, torch.Generator())(NUMBERS, output) is output
+    assert sampler(1.0, None, None, torch.Generator())(NUMBERS, output) is output

@@ -8,11 +8,11 @@ from PIL import Image
 
 from rnnlab.errors import ConfigError
 from rnnlab.experiment import Experiment
-from rnnlab.generate import beam_search, free_run_with_answers
-from rnnlab.sampling import Manner, speak
+from rnnlab.generate import beam_search, free_answers, sampler
+from rnnlab.sampling import Manner, Spoken, speak
 from tests.runs import COPY, SMALL, assemble, tiny_text
 
-GREEDY = Manner(temperature=0.0, top_k=None, beam=None, seed=0)
+GREEDY = Manner(temperature=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +32,13 @@ def _eval(experiment: Experiment) -> Experiment:
     return experiment
 
 
+def say(experiment: Experiment, prompt, num_samples, length, manner, *live) -> Spoken:
+    batch = experiment.task.prompt(prompt, num_samples, length)
+    return speak(experiment.model, experiment.task, batch, manner, *live)
+
+
 def write(writer: Experiment, **manner) -> str:
-    shown = speak(
-        writer.model, writer.task, "line 1", 1, 40, Manner(**{**vars(GREEDY), **manner})
-    ).shown
+    shown = say(writer, "line 1", 1, 40, Manner(**{**vars(GREEDY), **manner})).shown
     assert isinstance(shown, str)
     return shown
 
@@ -44,7 +47,7 @@ def test_a_text_goes_on_from_its_prompt_by_the_length(writer):
     shown = write(writer)
     assert shown.startswith("line 1")
     batch = writer.task.prompt("line 1", 1, 40)
-    _, answers = free_run_with_answers(writer.model, batch)
+    answers = free_answers(writer.model, batch)
     assert shown == "line 1" + writer.task.decode(answers[0, 5:].tolist()).rstrip("\n")
 
 
@@ -58,15 +61,12 @@ def test_draws_are_the_seeds_and_the_temperature_matters(writer):
 def test_without_a_temperature_a_text_is_drawn_livelily_and_an_answer_is_not(writer):
     assert write(writer, temperature=None) == write(writer, temperature=0.8)
     copier = _eval(assemble(["model=elman", *COPY]))
-    spoken = [
-        speak(copier.model, copier.task, None, 2, None, Manner(t, None, None, 0)).shown
-        for t in (None, 0.0)
-    ]
+    spoken = [say(copier, None, 2, None, Manner(t)).shown for t in (None, 0.0)]
     assert spoken[0] == spoken[1]
 
 
 def test_several_samples_differ(writer):
-    shown = speak(writer.model, writer.task, "line 1", 3, 20, Manner(1.0, None, None, 0)).shown
+    shown = say(writer, "line 1", 3, 20, Manner(1.0)).shown
     samples = shown.split("\n\n---\n\n")
     assert len(samples) == len(set(samples)) == 3
 
@@ -81,27 +81,28 @@ def test_beams_are_those_of_the_search(writer):
 @pytest.mark.parametrize(
     ("manner", "said"),
     [
-        (Manner(1.0, None, 2, 0), "temperature must be 0 or null with beam=2, got 1.0"),
-        (Manner(0.0, 3, None, 0), "top_k=3 needs a temperature above 0"),
-        (Manner(None, 3, 2, 0), "top_k=3 needs a temperature above 0"),
+        (Manner(1.0, beam=2), "temperature must be 0 or null with beam=2, got 1.0"),
+        (Manner(0.0, top_k=3), "top_k=3 needs a temperature above 0"),
+        (Manner(top_k=3, beam=2), "top_k=3 needs a temperature above 0"),
+        (Manner(0.0, top_p=0.9), "top_p=0.9 needs a temperature above 0"),
     ],
 )
 def test_manners_that_do_not_go_together_are_refused(writer, manner, said):
     with pytest.raises(ConfigError, match=said):
-        speak(writer.model, writer.task, None, 1, 5, manner)
+        say(writer, None, 1, 5, manner)
 
 
 @pytest.mark.parametrize(
-    "manner", [Manner(0.5, None, None, 0), Manner(None, 2, None, 0), Manner(None, None, 2, 0)]
+    "manner", [Manner(0.5), Manner(top_k=2), Manner(top_p=0.5), Manner(beam=2)]
 )
 def test_numbers_are_neither_drawn_nor_searched(oscillator, manner):
     with pytest.raises(ConfigError, match="must be null: this task answers in numbers"):
-        speak(oscillator.model, oscillator.task, None, 1, None, manner)
+        say(oscillator, None, 1, None, manner)
 
 
 def test_numbers_are_saved_as_a_picture_and_a_table(oscillator, tmp_path):
-    manner = Manner(None, None, None, 0)
-    spoken = speak(oscillator.model, oscillator.task, None, 2, 30, manner)
+    manner = Manner()
+    spoken = say(oscillator, None, 2, 30, manner)
     paths = spoken.save(tmp_path.joinpath)
     assert [path.name for path in paths] == ["sample.png", "sample.csv"]
     with Image.open(paths[0]) as picture:
@@ -111,11 +112,39 @@ def test_numbers_are_saved_as_a_picture_and_a_table(oscillator, tmp_path):
     assert heading == ["sequence", "step", "truth_x", "truth_y", "answer_x", "answer_y"]
     assert {row[0] for row in rows} == {"0", "1"}
     batch = oscillator.task.prompt(None, 2, 30)
-    answers = free_run_with_answers(oscillator.model, batch)[1][batch.mask]
+    answers = free_answers(oscillator.model, batch)[batch.mask]
     table = torch.tensor([[float(number) for number in row[2:]] for row in rows])
     torch.testing.assert_close(table, torch.cat([batch.target[batch.mask], answers], dim=1))
 
 
 def test_a_text_is_saved_nowhere(writer, tmp_path):
-    spoken = speak(writer.model, writer.task, None, 1, 5, GREEDY)
+    spoken = say(writer, None, 1, 5, GREEDY)
     assert spoken.save(tmp_path.joinpath) == []
+
+
+@pytest.mark.parametrize("samples", [1, 3])
+@pytest.mark.parametrize("prompt", ["line 1", "\n\nline", None])
+def test_a_text_comes_in_pieces_that_are_the_whole(writer, samples, prompt):
+    pieces: list[str] = []
+    spoken = say(writer, prompt, samples, 60, Manner(1.5), pieces.append)
+    batch = writer.task.prompt(prompt, samples, 60)
+    choose = sampler(1.5, None, None, torch.Generator().manual_seed(0))
+    assert spoken.shown == writer.task.tell(batch, free_answers(writer.model, batch, choose))
+    assert "".join(pieces) == spoken.shown
+    assert len(pieces) > 20
+
+
+def test_what_is_written_is_told_before_all_is_answered(writer):
+    told = writer.task.telling(writer.task.prompt("line", 1, 10), iter([torch.tensor([5])] * 10))
+    assert next(told) == "l"
+    assert [next(told) for _ in range(4)] == ["i", "n", "e", writer.task.vocabulary[5]]
+
+
+def test_answers_alone_are_those_behind_the_prompt(writer):
+    batch = writer.task.prompt("line 1", 1, 40)
+    alone = speak(writer.model, writer.task, batch, GREEDY, alone=True).shown
+    assert write(writer) == "line 1" + writer.task.decode(
+        free_answers(writer.model, batch)[0, 5:].tolist()
+    ).rstrip("\n")
+    assert write(writer).endswith(alone)
+    assert len(alone) <= 40

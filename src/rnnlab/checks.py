@@ -22,5 +22,6 @@ Minutes = Annotated[float, Ge(1e-6), Le(1e9)]  # a clock tells no less, a calend
 Sequences = Annotated[int, Ge(1), Le(10**9)]  # more would take years to score
 NonNegative = Annotated[float, Ge(0), _LARGEST]
 Probability = Annotated[float, Ge(0), Le(1)]
+PositiveProbability = Annotated[float, Gt(0), Le(1)]
 BelowOne = Annotated[float, Ge(0), Lt(1)]
 Share = Annotated[float, Gt(0), Lt(1)]

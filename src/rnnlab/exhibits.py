@@ -29,7 +29,7 @@ def exhibits(model: Model, task: Task, batch: Batch) -> dict[str, str | Image.Im
         if picture is not None:
             shown["picture"] = picture
     else:
-        spoken = speak(model, task, None, 1, _WRITTEN, Manner(None, None, None, seed=0))
+        spoken = speak(model, task, task.prompt(None, 1, _WRITTEN), Manner())
         shown["samples"] = spoken.shown
         shown["guesses"] = task.show(few, model(few)[0])
     if isinstance(model, Seq2Seq) and model.attention is not None:

@@ -1,6 +1,6 @@
 """Free running: a model goes on from its own answers, chosen greedily, by chance or by beams."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -20,39 +20,50 @@ def reads_answers(model: Model) -> bool:
 
 
 @torch.no_grad()
-def free_run(model: Model, batch: Batch, choose: Choose = greedy) -> Tensor:
-    """Answer every step of `batch` from the model's own earlier answers; `(B, T, O)`.
+def free_steps(
+    model: Model, batch: Batch, choose: Choose = greedy
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Answer `batch` step by step from the model's own earlier answers.
 
     Where `batch.mask` is True at step t, the answer of step t is fed back in step t+1; elsewhere
     the batch's input is read. No target is read, nor any input that holds one.
+
+    Yields:
+        The output of each step, `(B, O)`, and the answer chosen from it, `(B,)` ids or `(B, O)`.
     """
-    return free_run_with_answers(model, batch, choose)[0]
-
-
-@torch.no_grad()
-def free_run_with_answers(
-    model: Model, batch: Batch, choose: Choose = greedy
-) -> tuple[Tensor, Tensor]:
-    """As `free_run`, and the answers that were fed back: `(B, T)` ids or `(B, T, O)` numbers."""
     spec = model.spec
     state = model.begin(batch)
-    outputs: list[Tensor] = []
-    answers: list[Tensor] = []
-    for t, input in enumerate(batch.input.unbind(1)):
-        if outputs and spec.feedback:
-            input = keep(~batch.mask[:, t - 1], input, feed(spec, input, answers[-1]))
+    answer: Tensor | None = None
+    for t in range(batch.input.shape[1]):
+        input = batch.input[:, t]
+        if answer is not None and spec.feedback:
+            input = keep(~batch.mask[:, t - 1], input, feed(spec, input, answer))
         output, state = model.step(input, state)
-        outputs.append(output)
-        answers.append(choose(spec, output))
-    return torch.stack(outputs, dim=1), torch.stack(answers, dim=1)
+        answer = choose(spec, output)
+        yield output, answer
 
 
-def sampler(temperature: float, top_k: int | None, generator: torch.Generator) -> Choose:
-    """Draw each answer from softmax(logits / temperature).
+def free_run(model: Model, batch: Batch, choose: Choose = greedy) -> Tensor:
+    """Give the outputs of `free_steps`, `(B, T, O)`."""
+    return torch.stack([output for output, _ in free_steps(model, batch, choose)], dim=1)
+
+
+def free_answers(model: Model, batch: Batch, choose: Choose = greedy) -> Tensor:
+    """Give the answers of `free_steps`, `(B, T)` ids or `(B, T, O)` numbers; no output is kept."""
+    return torch.stack([answer for _, answer in free_steps(model, batch, choose)], dim=1)
+
+
+def sampler(
+    temperature: float, top_k: int | None, top_p: float | None, generator: torch.Generator
+) -> Choose:
+    """Draw each answer from softmax(logits / temperature), cut off where it is unlikely.
 
     Args:
         temperature: above 0; small is near the likeliest, 1 is the model's own distribution.
         top_k: draw among so many of the likeliest tokens only; `None` for all.
+        top_p: above 0; draw among the fewest likeliest tokens that have this probability together,
+            of those that `top_k` leaves (nucleus sampling; Holtzman et al., 2020, section 3.1);
+            `None` for all.
         generator: the randomness.
     """
 
@@ -63,10 +74,20 @@ def sampler(temperature: float, top_k: int | None, generator: torch.Generator) -
         if top_k is not None and top_k < logits.shape[-1]:
             least = logits.topk(top_k, dim=-1).values[..., -1:]
             logits = logits.masked_fill(logits < least, -torch.inf)
-        drawn = torch.multinomial(logits.softmax(-1).to(generator.device), 1, generator=generator)
+        probabilities = logits.softmax(-1)
+        if top_p is not None:
+            probabilities = _nucleus(probabilities, top_p)
+        drawn = torch.multinomial(probabilities.to(generator.device), 1, generator=generator)
         return drawn.squeeze(-1).to(output.device)
 
     return choose
+
+
+def _nucleus(probabilities: Tensor, top_p: float) -> Tensor:
+    """Set to 0 what lies outside the fewest likeliest tokens that reach `top_p` together."""
+    ordered, places = probabilities.sort(dim=-1, descending=True, stable=True)
+    before = ordered.cumsum(-1) - ordered  # 0 for the likeliest, which always stays
+    return torch.zeros_like(probabilities).scatter(-1, places, ordered.where(before < top_p, 0))
 
 
 @torch.no_grad()
@@ -79,7 +100,7 @@ def beam_search(model: Model, batch: Batch, width: int, end: int | None) -> tupl
 
     Args:
         model: answers in tokens.
-        batch: as for `free_run`.
+        batch: as for `free_steps`.
         width: W >= 1.
         end: the token after which an answer is over, or `None`.
 

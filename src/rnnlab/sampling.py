@@ -1,19 +1,20 @@
 """Let a model speak: from a prompt to a text, or a picture and its numbers."""
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from PIL import Image
+from torch import Tensor
 
 from rnnlab.errors import ConfigError
 from rnnlab.evaluation import device_of, to_device
 from rnnlab.feedback import greedy
-from rnnlab.generate import Choose, beam_search, free_run_with_answers, sampler
+from rnnlab.generate import Choose, beam_search, free_steps, sampler
 from rnnlab.models.base import Model
-from rnnlab.spec import Tokens
+from rnnlab.spec import Batch, Tokens
 from rnnlab.tasks.base import Task
 
 _LIVELY = 0.8  # temperature where no one continuation is right
@@ -25,15 +26,17 @@ class Manner:
 
     Attributes:
         temperature: 0 is the likeliest token; `None` is 0.8 where no one continuation is right.
-        top_k: draw among so many of the likeliest only; `None` for all.
+        top_k: draw among so many of the likeliest tokens only; `None` for all.
+        top_p: draw among the likeliest tokens that have this probability together; `None` for all.
         beam: number of beams; `None` for none.
         seed: of the draws.
     """
 
-    temperature: float | None
-    top_k: int | None
-    beam: int | None
-    seed: int
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    beam: int | None = None
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -68,39 +71,69 @@ class Spoken:
 def speak(
     model: Model,
     task: Task,
-    prompt: str | None,
-    num_samples: int,
-    length: int | None,
+    batch: Batch,
     manner: Manner,
+    write: Callable[[str], object] = lambda _: None,
+    *,
+    alone: bool = False,
 ) -> Spoken:
-    """Answer a prompt `num_samples` times.
+    """Answer a batch that `task.prompt` made.
+
+    Args:
+        model: answers.
+        task: what it learnt.
+        batch: the prompt, once a sample.
+        manner: how answers are chosen.
+        write: called with each piece of the text as it comes.
+        alone: whether the text is that of the answers alone, without what was asked.
 
     Raises:
-        ConfigError: the prompt or the manner doesn't go with the task.
+        ConfigError: the manner doesn't go with the task, or its answers are no text.
     """
     tokens = isinstance(task.spec.target, Tokens)
     temperature = manner.temperature
     if temperature is None:
         temperature = 0.0 if task.scores_free_run or not tokens or manner.beam else _LIVELY
     _check_manner(manner, temperature, tokens)
-    batch = to_device(task.prompt(prompt, num_samples, length), device_of(model))
+    batch = to_device(batch, device_of(model))
+    steps = _steps(model, task, batch, manner, temperature)
+    if not tokens:
+        answers = torch.stack(list(steps), dim=1)
+        return Spoken(task.tell(batch, answers), task.table(batch, answers))
+    told = []
+    for piece in task.spell(batch, steps) if alone else task.telling(batch, steps):
+        if isinstance(piece, Image.Image):
+            return Spoken(piece, [])
+        write(piece)
+        told.append(piece)
+    return Spoken("".join(told), [])
+
+
+def _steps(
+    model: Model, task: Task, batch: Batch, manner: Manner, temperature: float
+) -> Iterator[Tensor]:
+    """Give the answers of one step after another, `(B,)` ids or `(B, O)` numbers."""
     if manner.beam is not None:
-        answers, _ = beam_search(model, batch, manner.beam, task.end)
-    else:
-        choose: Choose = greedy
-        if temperature > 0:
-            generator = torch.Generator().manual_seed(manner.seed)
-            choose = sampler(temperature, manner.top_k, generator)
-        _, answers = free_run_with_answers(model, batch, choose)
-    return Spoken(task.tell(batch, answers), [] if tokens else task.table(batch, answers))
+        yield from beam_search(model, batch, manner.beam, task.end)[0].unbind(1)
+        return
+    choose: Choose = greedy
+    if temperature > 0:
+        generator = torch.Generator().manual_seed(manner.seed)
+        choose = sampler(temperature, manner.top_k, manner.top_p, generator)
+    for _, answer in free_steps(model, batch, choose):
+        yield answer
 
 
 def _check_manner(manner: Manner, temperature: float, tokens: bool) -> None:
-    if not tokens and (temperature > 0 or manner.top_k or manner.beam):
-        raise ConfigError("temperature, top_k and beam must be null: this task answers in numbers")
+    cuts = {"top_k": manner.top_k, "top_p": manner.top_p}
+    if not tokens and (temperature > 0 or manner.beam or any(cuts.values())):
+        raise ConfigError(
+            "temperature, top_k, top_p and beam must be null: this task answers in numbers"
+        )
     if manner.beam is not None and temperature > 0:
         raise ConfigError(
             f"temperature must be 0 or null with beam={manner.beam}, got {temperature}"
         )
-    if manner.top_k is not None and temperature == 0:
-        raise ConfigError(f"top_k={manner.top_k} needs a temperature above 0")
+    for name, value in cuts.items():
+        if value is not None and temperature == 0:
+            raise ConfigError(f"{name}={value} needs a temperature above 0")

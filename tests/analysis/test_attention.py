@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from rnnlab.analysis.attention import Attention, align, entropy, free_reading
 from rnnlab.experiment import Experiment
-from rnnlab.generate import free_run_with_answers
+from rnnlab.generate import free_answers, free_run
 from rnnlab.spec import Tokens
 from tests.cells.zoo import scatter
 from tests.runs import COPY, SMALL, assemble, tiny
@@ -135,7 +135,7 @@ def test_running_free_the_decoder_reads_its_own_answers(words: list[str]) -> Non
     experiment = build(*DOT, *words, "model.input_feeding=true")
     model, task = experiment.model, experiment.task
     batch = task.sample("test", 0, 5)
-    outputs, answers = free_run_with_answers(model, batch)
+    outputs, answers = free_run(model, batch), free_answers(model, batch)
     read, said = free_reading(model, batch)
     torch.testing.assert_close(said, answers)
     torch.testing.assert_close(model(read)[0], outputs)

@@ -1,5 +1,6 @@
 """`rnnlab-sample`: prompts, temperatures and beams; and mistakes in them."""
 
+import io
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,42 @@ def test_an_oscillation_is_a_picture_and_its_numbers(call, runs):
     assert len(paths[1].read_text().splitlines()) == 1 + 2 * 12
 
 
+def test_each_line_of_a_file_is_asked_and_answered_in_a_line(call, tmp_path):
+    (tmp_path / "sums.txt").write_text("12+34\n5+6\n\ufeff"[:-1], encoding="utf-8-sig")
+    asked = f"prompt_file={tmp_path / 'sums.txt'}"
+    status, out, err = call("addition", asked)
+    assert (status, err) == (0, "")
+    one, two = out.splitlines()
+    assert one == call("addition", "prompt=12+34")[1].strip("\n")
+    assert two == call("addition", "prompt=5+6")[1].strip("\n")
+    answers = tmp_path / "answers.txt"
+    assert call("addition", asked, f"answer_file={answers}") == (0, "", "")
+    assert answers.read_text() == "".join(f"{line.split(' = ')[1]}\n" for line in (one, two))
+    assert call("addition", asked, "answer_file=-")[1] == answers.read_text()
+    status, out, err = call("addition", asked, f"answer_file={answers}")
+    assert (status, out) == (2, "")
+    assert "answer_file must be a new file" in err
+
+
+def test_prompts_come_from_standard_input(call, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("5+6\n12+34\n"))
+    _, out, _ = call("addition", "prompt_file=-")
+    assert [line.split(" = ")[0] for line in out.splitlines()] == ["5+6", "12+34"]
+    monkeypatch.setattr("sys.stdin", io.StringIO("line 1\nline\n"))
+    _, out, _ = call("text", "prompt_file=-", "length=5", "temperature=0")
+    assert out == call("text", "prompt=line 1\nline", "length=5", "temperature=0")[1]
+
+
+def test_a_file_with_a_line_that_cannot_be_asked_is_refused_before_any_answer(call, tmp_path):
+    (tmp_path / "sums.txt").write_text("12+34\n12-34\n")
+    answers = tmp_path / "answers.txt"
+    words = [f"prompt_file={tmp_path / 'sums.txt'}", f"answer_file={answers}"]
+    status, out, err = call("addition", *words)
+    assert (status, out) == (2, "")
+    assert "prompt_file, line 2: the source may hold" in err
+    assert not answers.exists()
+
+
 @pytest.mark.parametrize(
     ("kind", "words", "said"),
     [
@@ -91,6 +128,12 @@ def test_an_oscillation_is_a_picture_and_its_numbers(call, runs):
         ("text", ["temperature=hot"], "temperature must be a number, got 'hot'"),
         ("text", ["top_k=0"], "top_k must be 1 or more, got 0"),
         ("text", ["top_k=3", "temperature=0"], "top_k=3 needs a temperature above 0"),
+        ("text", ["top_p=0.9", "temperature=0"], "top_p=0.9 needs a temperature above 0"),
+        ("text", ["top_p=1.5"], "top_p must be at most 1.0, got 1.5"),
+        ("text", ["prompt=a", "prompt_file=b"], "prompt must be null where prompt_file"),
+        ("text", ["prompt_file=/nowhere"], "/nowhere"),
+        ("text", ["answer_file=/nowhere/x"], "answer_file must be in a directory that is there"),
+        ("copy", ["answer_file=answers"], "answer_file must be null: Copy has no answers in"),
         ("text", ["beam=0"], "beam must be 1 or more, got 0"),
         ("text", ["beam=2", "temperature=1"], "temperature must be 0 or null with beam=2"),
         ("text", ["num_samples=0"], "num_samples must be 1 or more, got 0"),

@@ -12,7 +12,7 @@ import torch
 from rnnlab.cells import LSTM, Elman
 from rnnlab.errors import ConfigError
 from rnnlab.evaluation import evaluate
-from rnnlab.generate import free_run_with_answers
+from rnnlab.generate import free_answers
 from rnnlab.models import Seq2Seq, Stream
 from rnnlab.models.schedule import Constant
 from rnnlab.spec import Layout, Split
@@ -285,7 +285,7 @@ def test_a_prompt_run_free_is_what_stepping_by_hand_gives(
     model = model_for(task)
     batch = task.prompt_batch(task.encode(prompt), 3, 6)
     assert batch.mask.sum(dim=1).tolist() == [6, 6, 6]
-    _, answers = free_run_with_answers(model, batch)
+    answers = free_answers(model, batch)
     continued = answers[batch.mask].view(3, 6)
 
     ids = task.encode(prompt or "\n")

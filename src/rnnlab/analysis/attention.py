@@ -14,7 +14,7 @@ from rnnlab.analysis.style import COLORS, SEQUENTIAL, figure
 from rnnlab.checks import PositiveInt
 from rnnlab.experiment import Experiment
 from rnnlab.feedback import feed
-from rnnlab.generate import free_run_with_answers
+from rnnlab.generate import free_answers
 from rnnlab.models.base import Model
 from rnnlab.models.seq2seq import Seq2Seq
 from rnnlab.spec import Batch
@@ -171,7 +171,7 @@ def align(weights: Tensor, right: Tensor, mask: Tensor, source_mask: Tensor) -> 
 
 def free_reading(model: Seq2Seq, batch: Batch) -> tuple[Batch, Tensor]:
     """Put the answers of a free run in their places in the input, and give them."""
-    _, answers = free_run_with_answers(model, batch)
+    answers = free_answers(model, batch)
     if not model.spec.feedback:
         return batch, answers
     fed = feed(model.spec, batch.input[:, 1:], answers[:, :-1])

@@ -1,26 +1,43 @@
 """`rnnlab-sample`: let a run's model speak."""
 
-from typing import Any, Literal
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
-from rnnlab.checks import Count, NonNegative, PositiveInt
+from rnnlab.checks import Count, NonNegative, PositiveInt, PositiveProbability
 from rnnlab.cli.exits import command
+from rnnlab.errors import ConfigError
 from rnnlab.output import say
 
+if TYPE_CHECKING:
+    from rnnlab.spec import Batch
+    from rnnlab.tasks.base import Task
+
+_STANDARD = "-"  # standard input or output in the place of a file
+_LARGEST = 2**26  # bytes of a file of prompts
 _USAGE = """
 rnnlab-sample: let a trained model write, answer or oscillate, from its run directory alone.
 
-usage: rnnlab-sample run=DIR [prompt=TEXT] [length=N] [temperature=X] [top_k=N] [num_samples=N]
-                     [beam=N] [seed=N] [checkpoint=best] [SETTING=VALUE ...]
+usage: rnnlab-sample run=DIR [prompt=TEXT | prompt_file=FILE] [length=N] [temperature=X] [top_k=N]
+                     [top_p=X] [num_samples=N] [beam=N] [seed=N] [answer_file=FILE]
+                     [checkpoint=best] [SETTING=VALUE ...]
 
   run=DIR            the directory that training printed last
   prompt=TEXT        what to go on from: a beginning for next_char, a source for addition and
                      translation; null: the task's own (of most tasks, test sequences)
+  prompt_file=FILE   UTF-8: for next_char all of it is the prompt, but for a newline at its end;
+                     for addition and translation each line is one; -: standard input
   length=N           steps to answer; null: the task's own
   temperature=X      0: always the likeliest; null: 0.8 for next_char, 0 for the rest
   top_k=N            draw among so many of the likeliest only; null: all
+  top_p=X            draw among the likeliest that have this probability together; null: all
   num_samples=N      how many (1)
   beam=N             search with so many beams for the likeliest whole answer (temperature 0 only)
   seed=N             of the draws (0)
+  answer_file=FILE   a new file for the answers, without what was asked, each line of prompt_file
+                     in a line of its own; -: standard output
   checkpoint=best    best | last
   SETTING=VALUE      any setting of the run's task, as in its config.yaml
 
@@ -28,9 +45,10 @@ Examples
   rnnlab-sample run=DIR prompt="ROMEO:" length=400 temperature=0.8 num_samples=3
   rnnlab-sample run=DIR prompt="12+34" beam=4
   rnnlab-sample run=DIR prompt="the small cat sleeps"
+  rnnlab-sample run=DIR prompt_file=english.txt answer_file=french.txt
   rnnlab-sample run=DIR num_samples=4          (an oscillation: a picture and a CSV of a free run)
 
-Texts are printed; pictures and numbers go to figures/ in the run directory.
+Texts are printed as they come; pictures and numbers go to figures/ in the run directory.
 """
 
 
@@ -45,28 +63,21 @@ def _main() -> None:
     fields: dict[str, Any] = {
         "run": str,
         "prompt": str | None,
+        "prompt_file": str | None,
         "length": PositiveInt | None,
         "temperature": NonNegative | None,
         "top_k": PositiveInt | None,
+        "top_p": PositiveProbability | None,
         "num_samples": PositiveInt,
         "beam": PositiveInt | None,
         "seed": Count,
+        "answer_file": str | None,
         "checkpoint": Literal["best", "last"],
     }
-    own, overrides = parse(
-        _USAGE,
-        fields,
-        {
-            "prompt": None,
-            "length": None,
-            "temperature": None,
-            "top_k": None,
-            "num_samples": 1,
-            "beam": None,
-            "seed": 0,
-            "checkpoint": "best",
-        },
-    )
+    defaults = {"num_samples": 1, "seed": 0, "checkpoint": "best"}
+    own, overrides = parse(_USAGE, fields, {**dict.fromkeys(fields.keys() - {"run"}), **defaults})
+    if own["prompt"] is not None and own["prompt_file"] is not None:
+        raise ConfigError("prompt must be null where prompt_file gives the prompts")
 
     from rnnlab.run import Run
 
@@ -76,11 +87,79 @@ def _main() -> None:
     from rnnlab.sampling import Manner, speak
 
     experiment = run.open(overrides, own["checkpoint"])
-    manner = Manner(own["temperature"], own["top_k"], own["beam"], own["seed"])
-    model, task = experiment.model, experiment.task
-    with threads(experiment.cfg.threads):
-        spoken = speak(model, task, own["prompt"], own["num_samples"], own["length"], manner)
-    if isinstance(spoken.shown, str):
-        say(spoken.shown)
-    for path in spoken.save(run.figure):
-        say(path)
+    task, alone = experiment.task, own["answer_file"] is not None
+    manner = Manner(*(own[key] for key in ("temperature", "top_k", "top_p", "beam", "seed")))
+    with _writer(own["answer_file"]) as write, threads(experiment.cfg.threads):
+        for prompt in _prompts(task, own):
+            spoken = speak(experiment.model, task, prompt, manner, write, alone=alone)
+            if isinstance(spoken.shown, str):
+                write("\n")
+            for path in spoken.save(run.figure):
+                say(path)
+
+
+def _prompts(task: "Task", own: dict[str, Any]) -> Iterator["Batch"]:
+    """Lay out one prompt after another; those of a file are all read before the first is answered.
+
+    Raises:
+        ConfigError: a prompt can't be read; of a file, with its line.
+    """
+    samples, length, file = own["num_samples"], own["length"], own["prompt_file"]
+    if file is None:
+        yield task.prompt(own["prompt"], samples, length)
+    elif not task.prompt_by_line:
+        text = sys.stdin.read() if file == _STANDARD else _read(file)
+        yield task.prompt(text.removesuffix("\n"), samples, length)
+    else:
+
+        def laid_out(number: int, line: str) -> "Batch":
+            try:
+                return task.prompt(line.rstrip("\r\n"), samples, length)
+            except ConfigError as error:
+                raise ConfigError(f"prompt_file, line {number}: {error}") from error
+
+        if file == _STANDARD:
+            yield from (laid_out(*numbered) for numbered in enumerate(sys.stdin, 1))
+        else:
+            lines = _read(file).removesuffix("\n").split("\n")
+            yield from [laid_out(*numbered) for numbered in enumerate(lines, 1)]
+
+
+def _read(file: str) -> str:
+    from rnnlab.foreign import read_bytes
+
+    try:
+        return read_bytes(Path(file).expanduser(), largest=_LARGEST).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"prompt_file={file} must be UTF-8: {error}") from error
+
+
+@contextlib.contextmanager
+def _writer(file: str | None) -> Iterator[Callable[[str], object]]:
+    """Give what writes a piece of text at once: to standard output, or to a file made then.
+
+    Raises:
+        ConfigError: the file is there, or can't be made.
+    """
+    if file in (None, _STANDARD):
+        yield lambda text: say(text, end="")
+        return
+    assert file is not None
+    path = Path(file).expanduser()
+    if path.is_symlink() or path.exists():
+        raise ConfigError(f"answer_file must be a new file, got {file}, which is there")
+    if not path.parent.is_dir():
+        raise ConfigError(f"answer_file must be in a directory that is there, got {file}")
+    with contextlib.ExitStack() as stack:
+        opened: list[TextIO] = []
+
+        def write(text: str) -> None:
+            if not opened:
+                try:
+                    opened.append(stack.enter_context(path.open("x", encoding="utf-8")))
+                except OSError as error:
+                    raise ConfigError(f"answer_file={file}: {error.strerror}") from error
+            opened[0].write(text)
+            opened[0].flush()
+
+        yield write

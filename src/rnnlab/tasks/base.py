@@ -2,7 +2,7 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -44,6 +44,7 @@ class Task(ABC):
             are fed back and have one right continuation).
         end: the token after which an answer is over, or `None`.
         lengths: what `length` and `min_length` say, where a task draws its own lengths.
+        prompt_by_line: whether each line of a file of prompts is one, or all of it together.
         causal: whether a batch draws its length and then numbers for each step, `(B, T, ...)`, of
             which no step reads later ones: it is the beginning of the longer one that has the same
             numbers, and 0 after them.
@@ -61,6 +62,7 @@ class Task(ABC):
     scores_free_run: bool = True
     end: int | None = None
     lengths: Lengths | None = None
+    prompt_by_line: bool = True
     causal: bool = False
     stepwise: bool = False
 
@@ -202,6 +204,23 @@ class Task(ABC):
         if isinstance(self.spec.target, Tokens):
             answers = F.one_hot(answers, self.spec.target.vocab_size)
         return self.show(batch, answers)
+
+    def telling(self, batch: Batch, answers: Iterable[Tensor]) -> Iterator[str | Image.Image]:
+        """Tell of answers `(B,)` to `prompt` as one step after another comes, in pieces of a text.
+
+        Together the pieces are `tell`. This waits for all; a task whose texts go on long doesn't.
+        """
+        yield self.tell(batch, torch.stack(list(answers), dim=1))
+
+    def spell(self, batch: Batch, answers: Iterable[Tensor]) -> Iterator[str]:  # noqa: ARG002
+        """Spell answers to `prompt` alone, without what was asked, in pieces as they come.
+
+        Raises:
+            ConfigError: they are no text.
+        """
+        raise ConfigError(
+            f"answer_file must be null: {type(self).__name__} has no answers in words of their own"
+        )
 
     def table(self, batch: Batch, output: Tensor) -> list[list[str | float]]:
         """Give truth and answers in numbers as rows under a heading: sequence, step, numbers."""

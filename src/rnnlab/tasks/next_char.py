@@ -1,8 +1,9 @@
 """Text, read a character at a time."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import chain
 from typing import ClassVar
 
 import numpy as np
@@ -59,6 +60,7 @@ class NextChar(Task):
 
     scores_free_run = False
     higher_is_better: ClassVar = {**Task.higher_is_better, "bits_per_char": False}
+    prompt_by_line = False
 
     def __init__(
         self,
@@ -183,10 +185,34 @@ class NextChar(Task):
 
     def tell(self, batch: Batch, answers: Tensor) -> str:
         """Give each prompt with what the model wrote."""
-        written = answers[batch.mask].view(answers.shape[0], -1)
-        told = batch.input[:, : answers.shape[1] - written.shape[1] + 1]
-        rows = torch.cat([told if batch.source is None else batch.source, written], dim=1)
-        return "\n\n---\n\n".join(self.decode(row).strip("\n") for row in rows.tolist())
+        return "".join(self.telling(batch, answers.unbind(1)))
+
+    def telling(self, batch: Batch, answers: Iterable[Tensor]) -> Iterator[str]:
+        """Give the first prompt and what the model writes as it comes, then the other samples."""
+        told = batch.input[:, : int(batch.mask[0].int().argmax()) + 1]
+        return self._written(batch, answers, told if batch.source is None else batch.source)
+
+    def spell(self, batch: Batch, answers: Iterable[Tensor]) -> Iterator[str]:
+        """Give what the model writes."""
+        return self._written(batch, answers, batch.input[:, :0])
+
+    def _written(self, batch: Batch, answers: Iterable[Tensor], told: Tensor) -> Iterator[str]:
+        """Spell samples without the newlines around them; newlines inside wait for what follows."""
+        others: list[list[int]] = []
+        waiting, begun = "", False
+        asked = batch.mask[0].tolist()
+        steps = (ids for ids, here in zip(answers, asked, strict=False) if here)
+        for ids in chain(told.unbind(1), steps):
+            first, *rest = ids.tolist()
+            others.append(rest)
+            character = self.vocabulary[first]
+            if character == "\n":
+                waiting += character
+            else:
+                yield (waiting if begun else "") + character
+                waiting, begun = "", True
+        for row in zip(*others, strict=True):
+            yield "\n\n---\n\n" + self.decode(row).strip("\n")
 
     def metrics(self, output: Tensor, batch: Batch) -> dict[str, Mean]:
         """Score the loss in nats and in bits per character, and the accuracy."""

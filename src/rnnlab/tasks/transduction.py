@@ -1,7 +1,7 @@
 """Transductions: a sequence of symbols is read, another one is answered."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
@@ -153,10 +153,16 @@ class Transduction(Task):
 
     def tell(self, batch: Batch, answers: Tensor) -> str:
         """Give a line a sequence: source and answer."""
-        said = [
-            self.decode(ids[mask].tolist()) for ids, mask in zip(answers, batch.mask, strict=True)
-        ]
-        return "\n".join(f"{self.source_text(batch, i)} = {text}" for i, text in enumerate(said))
+        said = enumerate(self._said(batch, answers))
+        return "\n".join(f"{self.source_text(batch, row)} = {text}" for row, text in said)
+
+    def spell(self, batch: Batch, answers: Iterable[Tensor]) -> Iterator[str]:
+        """Give the answer to each source in a line of its own."""
+        yield "\n".join(self._said(batch, torch.stack(list(answers), dim=1)))
+
+    def _said(self, batch: Batch, answers: Tensor) -> list[str]:
+        rows = zip(answers, batch.mask, strict=True)
+        return [self.decode(ids[mask].tolist()) for ids, mask in rows]
 
     def source_lengths(self, batch: Batch) -> Tensor:
         """Count the source symbols of each row, `(B,)`."""
