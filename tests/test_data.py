@@ -89,6 +89,20 @@ def test_the_order_of_a_finite_set_is_a_function_of_the_seed_and_the_index():
     assert not same(one.train(0), other.train(0))
 
 
+@pytest.mark.parametrize("task", ["copy", "addition_binary", "addition_marked", "addition"])
+def test_a_finite_set_has_all_the_lengths_that_a_task_draws(task):
+    words = [f"task={task}", "model=seq2seq", "task.length=5", "task.min_length=2"]
+    made = assemble([*words, "data.batch_size=4", "data.train_size=41"]).data
+    assert made.task.one_length == (task != "addition")
+    epochs = [[made.train(index) for index in range(n, n + 10)] for n in (0, 10)]
+    assert len({int(steps) for batch in epochs[0] for steps in batch.source_mask.sum(1)}) > 2
+    one, other = ({str(batch.source.tolist()) for batch in epoch} for epoch in epochs)
+    assert len(one) == 10
+    if made.task.one_length:
+        assert one == other
+        assert [b.source.shape for b in epochs[0]] != [b.source.shape for b in epochs[1]]
+
+
 def test_a_curriculum_goes_from_start_to_end_in_equal_steps_then_stays():
     curriculum = Curriculum(start=2, end=10, steps=8)
     assert [curriculum.length(i) for i in range(11)] == [2, 3, 4, 5, 6, 7, 8, 9, 10, 10, 10]

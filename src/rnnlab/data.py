@@ -36,8 +36,9 @@ class Data:
         task: makes them.
         accumulate: batches an update.
         batch_size: B, sequences an update, over all devices.
-        train_size: sequences to train on, shuffled anew each time through; `null` makes fresh
-            ones without end, or for a text reads all of it.
+        train_size: sequences to train on, shuffled anew each time through, in whole batches where
+            a task draws a length for each; `null` makes fresh ones without end, or for a text
+            reads all of it.
         val_size: sequences to validate on; `null` for all where the task's data end.
         test_size: sequences to test on; as `val_size`.
         curriculum: how long sequences are as training goes on, or `null`.
@@ -99,13 +100,16 @@ class Data:
     def _from_pool(self, index: int) -> Batch:
         """Pick rows of the finite training set, in an order shuffled anew each epoch."""
         assert self.train_size is not None
-        pool = self._pool()
         size = min(self.batch_size, self.train_size)
         batches = self.train_size // size
         epoch, place = divmod(index, batches)
         rng = generator(self.task.seed, "shuffle", epoch)
+        lengths = self.task.lengths
+        if self.task.one_length and lengths is not None and lengths.least < lengths.most:
+            # Of one batch all rows would have the one length that it drew.
+            return self.task.sample("train", int(rng.permutation(batches)[place]), size)
         rows = torch.from_numpy(rng.permutation(self.train_size)[place * size : (place + 1) * size])
-        return map_batch(lambda part: part[rows], pool)
+        return map_batch(lambda part: part[rows], self._pool())
 
     def _pool(self) -> Batch:
         if not hasattr(self, "_made_pool"):

@@ -129,6 +129,7 @@ class AdditionBinary(Task):
     """
 
     lengths: Lengths
+    one_length = True
 
     def __init__(
         self, layout: Layout, seed: int, *, length: PositiveInt, min_length: PositiveInt | None
@@ -215,6 +216,7 @@ class AdditionMarked(Task):
 
     lengths: Lengths
     stepwise = True
+    one_length = True
     higher_is_better: ClassVar = {**Task.higher_is_better, "correct": True}
     tolerance = 0.04
 

@@ -45,6 +45,7 @@ class Task(ABC):
         end: the token after which an answer is over, or `None`.
         lengths: what `length` and `min_length` say, where a task draws its own lengths.
         prompt_by_line: whether each line of a file of prompts is one, or all of it together.
+        one_length: whether all rows of a batch have one length, drawn for each batch.
         causal: whether a batch draws its length and then numbers for each step, `(B, T, ...)`, of
             which no step reads later ones: it is the beginning of the longer one that has the same
             numbers, and 0 after them.
@@ -63,6 +64,7 @@ class Task(ABC):
     end: int | None = None
     lengths: Lengths | None = None
     prompt_by_line: bool = True
+    one_length: bool = False
     causal: bool = False
     stepwise: bool = False
 

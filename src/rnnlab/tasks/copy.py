@@ -48,6 +48,7 @@ class Copy(Task):
 
     lengths: Lengths
     stepwise = True
+    one_length = True
 
     def __init__(
         self,
