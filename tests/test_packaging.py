@@ -13,6 +13,9 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import rnnlab
+from rnnlab import environment
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 REQUIREMENTS = [
@@ -82,6 +85,17 @@ def test_an_installed_wheel_finds_its_configs_outside_the_checkout(unpacked, tmp
     assert done.stdout.startswith(str(unpacked))
     for task in (ROOT / "configs" / "task").glob("*.yaml"):
         assert task.stem in done.stdout
+
+
+def test_the_version_is_known_where_only_the_path_leads_to_the_package(monkeypatch):
+    def asked(name: str) -> str:
+        assert name != "rnnlab", "not installed"
+        return "1"
+
+    monkeypatch.setattr(environment, "version", asked)
+    environment._versions.cache_clear()
+    assert environment.environment()["versions"]["rnnlab"] == rnnlab.__version__
+    environment._versions.cache_clear()
 
 
 def test_an_editable_install_copies_neither_code_nor_configs():

@@ -7,6 +7,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from rnnlab import __version__
+
 _PACKAGES = ("torch", "lightning", "hydra-core", "omegaconf", "numpy", "tensorboard")
 
 
@@ -23,7 +25,7 @@ def environment() -> dict[str, Any]:
 
 @cache
 def _versions() -> dict[str, str]:
-    return {name: version(name) for name in ("rnnlab", *_PACKAGES)}
+    return {"rnnlab": __version__, **{name: version(name) for name in _PACKAGES}}
 
 
 @cache

@@ -1,5 +1,6 @@
 """What a finished run writes down: final scores, samples, settings beside them."""
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -75,13 +76,20 @@ def _write_samples(run: Run, experiment: Experiment, events: Events, step: int) 
         if isinstance(thing, str):
             events.show(f"test/{name}", thing, step)
             shown = printable(thing, lines=True)
-            texts.append(f"## {name}\n\n```\n{shown}\n```\n")
+            texts.append(f"## {name}\n\n{_fenced(shown)}\n")
         else:
             data = png(thing)
             events.show_picture(f"test/{name}", data, thing.size, step)
             run.figure(f"{name}.png").write_bytes(data)
             texts.append(f"## {name}\n\n![{name}](figures/{name}.png)\n")
     run.file("samples.md").write_text("\n".join(texts), encoding="utf-8")
+
+
+def _fenced(text: str) -> str:
+    """Give a code block of Markdown, between rows of more backticks than the text has in any."""
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}\n{text}\n{fence}"
 
 
 def _last(run: Run, prefix: str) -> dict[str, float]:

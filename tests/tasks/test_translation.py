@@ -321,7 +321,7 @@ def _bad(name: str, content: bytes | None, message: str):
         _bad("nul", b"a\tb\0\n", "binary"),
         _bad("binary", bytes(range(256)), "UTF-8"),
         _bad("no_tab", b"a\tb\nc d\n", "line 2 .* 'c d'"),
-        _bad("two_tabs", b"a\tb\tc\n", "line 1 "),
+        _bad("two_tabs", b"a\t\tc\n", "line 1 "),
         _bad("blank_line", b"a\tb\n\nc\td\n", "line 2 "),
         _bad("no_target", b"a\t\n", "line 1 "),
     ],
@@ -332,6 +332,13 @@ def test_a_file_that_holds_no_pairs_is_refused(tmp_path: Path, content: bytes | 
         path.write_bytes(content)
     with pytest.raises(ConfigError, match=message):
         translation(max_clauses=None, path=str(path))
+
+
+@pytest.mark.parametrize("rest", [b"\tCC-BY 2.0 (France)", b"\t", b""])
+def test_further_columns_and_blank_lines_at_the_end_are_no_part_of_pairs(tmp_path: Path, rest):
+    path = tmp_path / "pairs.tsv"
+    path.write_bytes(b"".join(b"a%d\tb%d%s\n" % (i, i, rest) for i in range(12)) + b"\n\n")
+    assert texts(translation(max_clauses=None, path=str(path)), "test", n=9) == [("a8", "b8")]
 
 
 def test_a_directory_is_refused(tmp_path: Path):
@@ -363,3 +370,14 @@ def test_windows_line_ends_and_a_byte_order_mark_are_read(tmp_path: Path):
     assert {"a0", "b0"} <= set(task.symbols)
     assert not any("\r" in symbol or "\ufeff" in symbol for symbol in task.symbols)
     assert torch.equal(task.sample("train", 0, 3).input, task.sample("train", 0, 3).input)
+
+
+def test_short_answers_have_no_bleu(tmp_path: Path):
+    path = tmp_path / "pairs.tsv"
+    path.write_text("".join(f"a{i}\tb{i} c d\n" for i in range(20)))
+    task = translation(max_clauses=None, path=str(path))
+    batch = task.sample("test", 0, 2)
+    scorer = task.scorer()
+    scorer.update(F.one_hot(batch.target, len(task.symbols)).float(), batch)
+    assert scorer.compute()["exact_match"] == 1
+    assert "bleu" not in scorer.compute()

@@ -15,21 +15,22 @@ _LEAST = 10
 def read_pairs(path: str) -> list[tuple[str, str]]:
     """Read `source<TAB>target` lines as `read_text` does, in composed form (Unicode NFC).
 
-    Blanks around a source or a target are no part of it.
+    Spaces around a source or a target are no part of it, nor are further columns (Tatoeba's third
+    one says who wrote a line) and blank lines at the end.
 
     Raises:
         ConfigError: the file can't be read, or a line is no pair.
     """
     pairs = []
     text = unicodedata.normalize("NFC", read_text(path))
-    for number, line in enumerate(text.removesuffix("\n").split("\n"), start=1):
-        source, *rest = (part.strip() for part in line.split("\t"))
-        if len(rest) != 1 or not source or not rest[0]:
+    for number, line in enumerate(text.rstrip("\n").split("\n"), start=1):
+        source, target, *_ = (part.strip() for part in (*line.split("\t"), ""))
+        if not source or not target:
             raise ConfigError(
-                f"path: every line must be a source, one tab and a target; line {number} of "
+                f"path: every line must be a source, a tab and a target; line {number} of "
                 f"{path} is {_short(line)}"
             )
-        pairs.append((source, rest[0]))
+        pairs.append((source, target))
     sources = len({source for source, _ in pairs})
     if sources < _LEAST:
         raise ConfigError(

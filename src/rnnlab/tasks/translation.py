@@ -202,10 +202,10 @@ class TranslationScorer(TransductionScorer):
         self._answers += parts["answers"]
 
     def compute(self) -> dict[str, float]:
-        """Add BLEU to the means."""
+        """Add BLEU to the means, where some right answer has the 4 words that it takes."""
         scores = super().compute()
         claims, rights = self._texts()
-        return scores | {"bleu": _bleu(claims, rights)} if rights else scores
+        return scores | {"bleu": _bleu(claims, rights)} if _have_bleu(rights) else scores
 
     def breakdown(self) -> dict[str, dict[str, float]]:
         """Add BLEU by source length, where some right answer has the 4 words that it takes."""
@@ -215,8 +215,9 @@ class TranslationScorer(TransductionScorer):
         scores["bleu_by_length"] = {}
         for length in np.unique(lengths):
             rows = np.flatnonzero(lengths == length)
-            if any(len(rights[row].split()) >= 4 for row in rows):
-                bleu = _bleu([claims[row] for row in rows], [rights[row] for row in rows])
+            right = [rights[row] for row in rows]
+            if _have_bleu(right):
+                bleu = _bleu([claims[row] for row in rows], right)
                 scores["bleu_by_length"][str(length)] = bleu
         return scores
 
@@ -238,6 +239,11 @@ class TranslationScorer(TransductionScorer):
     def _spaced(self, ids: list[int]) -> str:
         words = self.task.words(ids)
         return " ".join(words if self.task.by_word else _WORD.findall("".join(words)))
+
+
+def _have_bleu(rights: list[str]) -> bool:
+    """Tell whether an answer can score above 0: 4-grams take 4 words."""
+    return any(len(right.split()) >= 4 for right in rights)
 
 
 def _bleu(claims: list[str], rights: list[str]) -> float:
