@@ -83,6 +83,21 @@ def test_training_resuming_and_loading_leave_the_process_as_it_was(tmp_path, unc
     unchanged(refused)
 
 
+def test_a_run_is_the_same_whatever_its_caller_computes_in(tmp_path):
+    words = tiny(tmp_path, *DROPOUT)
+    plain = rnnlab.train(words)
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.inference_mode():
+            other = rnnlab.train(words)
+            model = rnnlab.load(plain.path).model
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert other.results == plain.results
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    assert not any(parameter.is_inference() for parameter in model.parameters())
+
+
 def test_commands_leave_the_process_as_it_was(tmp_path, unchanged, run_main, monkeypatch):
     words = tiny(tmp_path, *DROPOUT)
     run = rnnlab.train(words)

@@ -21,7 +21,8 @@ def borrowed() -> Iterator[None]:
 
     These are the random numbers of torch, numpy and Python (dropout and layers draw from torch's
     one generator), the number of threads, torch's flags of determinism and the levels of
-    Lightning's loggers. A second thread waits here until the first is done.
+    Lightning's loggers. Nor does it matter to a run whether its caller computes in doubles or
+    without gradients. A second thread waits here until the first is done.
     """
     with _LOCK:
         random, cublas = random_states(), os.environ.get(_CUBLAS)
@@ -31,11 +32,15 @@ def borrowed() -> Iterator[None]:
         deterministic = torch.are_deterministic_algorithms_enabled()
         warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
         levels = {name: logging.getLogger(name).level for name in _LOGGERS}
+        dtype = torch.get_default_dtype()
         try:
             for name in _LOGGERS:
                 logging.getLogger(name).setLevel(logging.WARNING)
-            yield
+            torch.set_default_dtype(torch.float32)
+            with torch.inference_mode(mode=False), torch.enable_grad():
+                yield
         finally:
+            torch.set_default_dtype(dtype)
             for name, level in levels.items():
                 logging.getLogger(name).setLevel(level)
             restore_random_states(random)
