@@ -40,7 +40,7 @@ def of_process() -> dict[str, Any]:
         "levels": [logging.getLogger(name).level for name in ("", "lightning.pytorch", "hydra")],
         "handlers": list(logging.getLogger().handlers),
         "signals": [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)],
-        "environment": {k: v for k, v in os.environ.items() if k != "RNNLAB_RUN_DIRECTORY"},
+        "environment": dict(os.environ),
         "words": list(sys.argv),
         "place": os.getcwd(),
         "hydra": id(GlobalHydra.instance().hydra),

@@ -8,6 +8,7 @@ import pytest
 from omegaconf import OmegaConf
 
 import rnnlab
+from rnnlab import rank
 from rnnlab.compose import compose
 from rnnlab.errors import ConfigError
 from rnnlab.run import Run
@@ -111,8 +112,21 @@ def test_lines_are_added(run):
 
 
 def test_other_processes_of_one_training_write_where_the_first_does(run, tmp_path, monkeypatch):
+    with rank.starting_helpers(run.path):
+        monkeypatch.setenv("LOCAL_RANK", "1")
+        monkeypatch.setattr(rank, "_RUN", rank._told())
+        assert Run.create(compose(tiny(tmp_path))).path == run.path.absolute()
+
+
+def test_a_variable_of_somebodys_shell_makes_no_helper(tmp_path, monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", "1")
-    assert Run.create(compose(tiny(tmp_path))).path == run.path
+    monkeypatch.setattr(rank, "_RUN", rank._told())
+    done = rnnlab.train(tiny(tmp_path))
+    assert done.is_finished
+    assert done.curve
+    assert done.results
+    assert list(done.path.glob("events*"))
+    assert rank._told() is None  # nothing of it is left for the next one in this process
 
 
 @pytest.mark.parametrize("name", ["nothing", "file", "empty"])

@@ -5,7 +5,6 @@ import dataclasses
 import errno
 import hashlib
 import json
-import os
 import shutil
 import sys
 import uuid
@@ -65,7 +64,7 @@ class Run:
             ConfigError: it can't be made.
         """
         if rank.is_helper():
-            return cls(Path(os.environ[rank.DIRECTORY]))
+            return cls(rank.run_of_helper())
         text = OmegaConf.to_yaml(cfg, resolve=True)
         numbered = place is None
         if place is None:
@@ -74,9 +73,7 @@ class Run:
             place = parent / f"{_now():%Y-%m-%d_%H-%M-%S}-{digest}"
         card = json.dumps({"status": "begun", "overrides": dict(words)}) + "\n"
         files = {"config.yaml": text.encode(), "run.json": card.encode()}
-        run = cls(_make_directory(place.parent, place.name, files, numbered))
-        os.environ[rank.DIRECTORY] = str(run.path)
-        return run
+        return cls(_make_directory(place.parent, place.name, files, numbered))
 
     @classmethod
     def load(cls, path: str | Path, key: str = "run") -> "Run":
@@ -217,7 +214,6 @@ class Run:
 
     def reopen(self, cfg: DictConfig) -> None:
         """Make ready to train again: the config as it is now, and no results of an earlier end."""
-        os.environ[rank.DIRECTORY] = str(self.path)
         if rank.is_helper():
             return
         write_whole(self.file("config.yaml"), OmegaConf.to_yaml(cfg).encode())

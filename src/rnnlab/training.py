@@ -45,7 +45,7 @@ from rnnlab.module import SequenceModule
 from rnnlab.outcome import final_scores, on_test, write_outcome
 from rnnlab.preparing import Prepared, facts, prepare
 from rnnlab.randomness import seed_globals
-from rnnlab.rank import is_helper
+from rnnlab.rank import is_helper, starting_helpers
 from rnnlab.run import Run
 from rnnlab.stopping import Judge, Pruned, Signals, Stopped
 from rnnlab.timings import timings
@@ -146,7 +146,7 @@ def _train(run: Run, prepared: Prepared, at: resuming.Point, judge: Judge | None
             monitor=cfg.monitor,
             mode=experiment.mode,
         )
-        _fit(trainer, module, experiment, at)
+        _fit(run, trainer, module, experiment, at)
         if pruning and pruning[0].pruned:
             raise Pruned
         if trainer.is_global_zero:
@@ -162,7 +162,11 @@ def _train(run: Run, prepared: Prepared, at: resuming.Point, judge: Judge | None
 
 
 def _fit(
-    trainer: L.Trainer, module: SequenceModule, experiment: Experiment, at: resuming.Point
+    run: Run,
+    trainer: L.Trainer,
+    module: SequenceModule,
+    experiment: Experiment,
+    at: resuming.Point,
 ) -> None:
     training = experiment.training
     rank, world_size = trainer.global_rank, trainer.world_size
@@ -185,7 +189,8 @@ def _fit(
         # Lightning advises `srun` wherever it is installed, also to one process.
         warnings.filterwarnings("ignore", "The `srun` command is available")
         try:
-            trainer.fit(module, loader, held_out, ckpt_path=at.file)
+            with starting_helpers(run.path):
+                trainer.fit(module, loader, held_out, ckpt_path=at.file)
         except Exception as error:
             if at.file is None or module.started:
                 raise

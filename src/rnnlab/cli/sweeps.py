@@ -12,7 +12,7 @@ from rnnlab.compose import config_directory, parse, sweep_directory
 from rnnlab.errors import ConfigError
 from rnnlab.files import below
 from rnnlab.output import note, say
-from rnnlab.rank import is_helper
+from rnnlab.rank import is_helper, run_of_helper
 from rnnlab.sweep import jobs
 
 _LONGEST_NAME = 255  # bytes, of most file systems
@@ -87,8 +87,9 @@ def do(job: jobs.Job, label: str, *, on_error: str, dry_run: bool) -> None:
         ConfigError: `on_error` is no such thing.
     """
     check_on_error(on_error)
-    if is_helper():
-        jobs.run(job)
+    if is_helper():  # of one job, though its words are those of the whole sweep
+        if job.path.absolute() == run_of_helper():
+            jobs.run(job)
         return
     if dry_run:
         say(f"{job.plan:7} {job.name}  {label}")
