@@ -334,11 +334,14 @@ def test_a_part_of_a_run_that_is_no_file_is_refused(
     assert name in COMMANDS["evaluate"](run)
 
 
-@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
-def test_what_cannot_be_written_is_said_in_a_line(run: Path, make: Callable[[Path], None]) -> None:
+@pytest.mark.parametrize(("make", "ends"), [(os.mkfifo, 2), (os.mkdir, 0)])
+def test_what_cannot_be_written_is_said_in_a_line(
+    run: Path, make: Callable[[Path], None], ends: int
+) -> None:
     make(run / "evaluations.jsonl")
-    status, _, err = call(evaluate, "rnnlab-evaluate", f"run={run}")
-    assert status in (1, 2)
+    status, out, err = call(evaluate, "rnnlab-evaluate", f"run={run}")
+    assert status == ends
+    assert ("loss" in out) == (ends == 0)
     check_lines(err, "rnnlab-evaluate")
     assert "evaluations.jsonl" in err
 

@@ -1,6 +1,7 @@
 """`rnnlab-evaluate`: other lengths, splits and checkpoints, from the directory alone."""
 
 import json
+import shutil
 
 import pytest
 
@@ -106,3 +107,14 @@ def test_a_run_that_is_none_is_refused(call, tmp_path, monkeypatch, where):
     status, _, err = call(where=where)
     assert status == 2
     assert err.startswith("rnnlab-evaluate: run")
+
+
+def test_scores_are_printed_where_they_cannot_be_kept(call, run, tmp_path):
+    copy = tmp_path / "run"
+    shutil.copytree(run.path, copy)
+    (copy / "evaluations.jsonl").unlink(missing_ok=True)
+    (copy / "evaluations.jsonl").mkdir()
+    status, out, err = call(where=f"run={copy}")
+    assert (status, out) == (0, call()[1])
+    assert err.startswith("rnnlab-evaluate: warning: ")
+    assert len(err.splitlines()) == 1

@@ -3,7 +3,8 @@
 from typing import Any, Literal
 
 from rnnlab.cli.exits import command
-from rnnlab.output import say
+from rnnlab.errors import ConfigError
+from rnnlab.output import note, say
 
 _USAGE = """
 rnnlab-evaluate: score a trained model, from its run directory alone.
@@ -42,6 +43,7 @@ def _main() -> None:
     from rnnlab.run import Run
 
     run = Run.load(own["run"])
+    run.file("evaluations.jsonl")  # refused now, if it leads elsewhere
 
     from rnnlab.borrowed import threads  # loads torch, which a wrong run needn't wait for
     from rnnlab.evaluation import evaluate
@@ -58,7 +60,6 @@ def _main() -> None:
         "floor": dict(experiment.task.floor),
         "breakdown": evaluator.breakdown(),
     }
-    run.append_line("evaluations.jsonl", found)
     columns = {own["split"]: found["metrics"], "floor": found["floor"]}
     say("\n".join(score_lines(columns)))
     for name, groups in found["breakdown"].items():
@@ -67,3 +68,7 @@ def _main() -> None:
         say(f"\n{name}")
         width = max(len(group) for group in groups)
         say("\n".join(f"  {group:>{width}}  {value:.4g}" for group, value in groups.items()))
+    try:
+        run.append_line("evaluations.jsonl", found)
+    except ConfigError as error:  # what was asked for has been printed
+        note(f"rnnlab-evaluate: warning: {error}")

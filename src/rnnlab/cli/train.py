@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from traceback import walk_tb
@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 
 _WITH_VALUES = ("--cfg", "-c", "--package", "-p", "--config-dir", "-cd", "--config-name", "-cn")
 """Options of Hydra's whose value is a word of its own."""
+
+_PLACES = (
+    *("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"),
+    *("hydra.output_subdir", "hydra.job.chdir"),
+)
+"""Settings of Hydra's that say where a job writes."""
 
 
 def main() -> None:
@@ -98,6 +104,7 @@ def _compose_and_train() -> None:
     flags = ("-m", "--multirun")
     sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in flags)  # Hydra wants it so
     overrides = _overrides(sys.argv[1:])
+    _check_places(overrides)
     many = bool({*flags} & {*sys.argv}) or any(word.startswith("sweep=") for word in overrides)
     fixed = sweeps.fixed(overrides)
     sweep = Path()
@@ -138,6 +145,23 @@ def _compose_and_train() -> None:
         raise problems[0]
     if many and not is_helper():
         sweeps.end(sweep)
+
+
+def _check_places(overrides: Sequence[str]) -> None:
+    """Refuse Hydra's settings of where a job writes, which would do nothing or leave something.
+
+    Raises:
+        ConfigError: with a line for each.
+    """
+    keys = (override.lstrip("+~").partition("=")[0] for override in overrides)
+    problems = [
+        f"{key} can't be set: output_dir says where runs are written, sweep_name where in it a "
+        "sweep is"
+        for key in dict.fromkeys(keys)
+        if key in _PLACES
+    ]
+    if problems:
+        raise ConfigError("\n".join(problems))
 
 
 def _is_of_hydra(error: Exception) -> bool:
