@@ -5,7 +5,6 @@ where they are new each time; a failure prints how to see it again.
 """
 
 import functools
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -289,80 +288,6 @@ def literate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return rnnlab.train(tiny_text(tmp_path_factory.mktemp("runs"))).path
 
 
-FILES = [
-    *("config.yaml", "run.json", "metrics.csv", "results.json", "samples.md", "figures"),
-    *("checkpoints", "checkpoints/best.ckpt", "checkpoints/last.ckpt", "checkpoints/previous.ckpt"),
-]
-JUNK = [0, -1, 2**60, 1.5, "", "x", "../x", None, True, [], [1], {}, {"a": 1}, "${oc.env:HOME}"]
-
-
-def spoil(path: Path, whole: bytes | None, way: str, place: int, junk: bytes, value: Any) -> None:
-    """Damage a part of a run, or take it away.
-
-    Args:
-        path: the part.
-        whole: what was in it, or `None` for a directory.
-        way: how to damage it.
-        place: where, in hundredths.
-        junk: to be put there.
-        value: to be put there, where a file has values.
-    """
-    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    if way == "directory":
-        path.mkdir(parents=True)
-    if way in ("delete", "directory") or whole is None:
-        return
-    at = place * len(whole) // 100
-    flipped = bytes(byte ^ 1 << len(junk) - 1 for byte in whole[at : at + 1])
-    spoilt = {
-        "cut": lambda: whole[:at],
-        "flip": lambda: whole[:at] + flipped + whole[at + 1 :],
-        "overwrite": lambda: whole[:at] + junk + whole[at + len(junk) :],
-        "insert": lambda: whole[:at] + junk + whole[at:],
-        "replace": lambda: junk,
-        "value": lambda: changed(path, whole, place, value),
-    }
-    path.parent.mkdir(exist_ok=True)
-    path.write_bytes(spoilt[way]())
-
-
-def changed(path: Path, data: bytes, place: int, value: Any) -> bytes:
-    """Put something else in the place of a value, where a file has values."""
-    if path.suffix not in (".json", ".yaml"):
-        return json.dumps(value).encode()
-    tree = yaml.safe_load(data)
-    at: list[tuple[Any, Any]] = []
-
-    def collect(node: Any) -> None:
-        for key in node if isinstance(node, dict) else range(len(node)):
-            at.append((node, key))
-            if isinstance(node[key], (dict, list)):
-                collect(node[key])
-
-    collect(tree)
-    node, key = at[place * len(at) // 100]
-    node[key] = value
-    return json.dumps(tree).encode()
-
-
-WAYS = ["delete", "directory", "cut", "flip", "overwrite", "insert", "replace", "value", "value"]
-DAMAGE = st.tuples(
-    st.sampled_from([*FILES, *FILES[:4], *FILES[:2]]),
-    st.sampled_from(WAYS),
-    st.integers(0, 99),
-    st.binary(min_size=1, max_size=8),
-    st.sampled_from(JUNK),
-)
-
-
-def look_at(run: Path) -> bool:
-    """Read all that a run wrote, one after another; tells whether all of it can be."""
-    loaded = rnnlab.load(str(run))
-    parts = ("card", "results", "curve", "config", "task", "model")
-    readable = [works(functools.partial(getattr, loaded, part)) for part in parts]
-    return all(readable)
-
-
 def answers(main: Callable[[], None], name: str, *words: str) -> bool:
     """Hold a command to doing its work, or to saying in lines why it can't."""
     status, _, err = call(main, name, *words)
@@ -370,31 +295,6 @@ def answers(main: Callable[[], None], name: str, *words: str) -> bool:
     if status:
         check_lines(err[err.find(name) :], name)  # before it training may tell how it goes
     return not status
-
-
-@campaign(few=40, many=500)
-def test_a_damaged_run_works_or_is_refused(cases: int, tmp_path: Path, trained: Path) -> None:
-    run, whole = tmp_path / "run", listing(trained)
-
-    def damaged_run_is_used(damage: list[tuple[str, str, int, bytes, Any]], use: str) -> bool:
-        shutil.rmtree(run, ignore_errors=True)
-        shutil.copytree(trained, run)
-        for name, *how in damage:
-            spoil(run / name, whole.get(name), *how)
-        right = USES[use](run)
-        assert os.listdir(tmp_path) == ["run"]
-        return right
-
-    damage = st.lists(DAMAGE, min_size=1, max_size=2)
-    try_all(cases, damaged_run_is_used, damage=damage, use=st.sampled_from(list(USES)))
-
-
-USES: dict[str, Callable[[Path], bool]] = {
-    "load": lambda run: works(lambda: rnnlab.load(str(run))) and look_at(run),
-    "evaluate": lambda run: answers(evaluate, "rnnlab-evaluate", f"run={run}"),
-    "sample": lambda run: answers(sample, "rnnlab-sample", f"run={run}"),
-    "resume": lambda run: answers(train, "rnnlab-train", f"resume={run}", "trainer.max_steps=5"),
-}
 
 
 ABOUT_A_RUN = {
@@ -449,7 +349,3 @@ def test_any_words_about_a_run_are_answered(
 
     commands = [st.tuples(st.just(name), words_of(name)) for name in ABOUT_A_RUN]
     try_all(cases, words_about_a_run, which=st.integers(0, 1), command=st.one_of(*commands))
-
-
-def test_the_runs_that_are_damaged_are_whole_before(trained: Path) -> None:
-    assert look_at(trained)

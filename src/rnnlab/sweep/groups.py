@@ -114,7 +114,7 @@ class Analysis:
     @cached_property
     def short(self) -> dict[str, str]:
         """Give the last part of each setting's name, where that is enough to tell it."""
-        last = {key: printable(re.split("[./]", key)[-1]) for key in self.table.keys}
+        last = {key: brief(printable(re.split("[./]", key)[-1]), 40) for key in self.table.keys}
         names = list(last.values())
         alone = {key for key, name in last.items() if names.count(name) == 1}
         return {key: name if key in alone else printable(key) for key, name in last.items()}
@@ -248,7 +248,7 @@ def spell(value: Setting) -> str:
         return "-"
     if isinstance(value, float):
         return f"{value:.4g}"
-    return str(value).lower() if isinstance(value, bool) else brief(printable(str(value)), 100)
+    return str(value).lower() if isinstance(value, bool) else brief(printable(str(value)), 40)
 
 
 def rank(value: Setting) -> tuple[int, float, str]:
