@@ -389,11 +389,16 @@ def test_a_huge_file_takes_no_memory(run: Path) -> None:
         checkpoint.read(run / "checkpoints/best.ckpt")
 
 
-@pytest.mark.parametrize("path", ["/dev/zero", "/dev/stdin", "/dev/full", "pipe", "loop"])
+@pytest.mark.parametrize(
+    "path", ["/dev/zero", "/dev/stdin", "/dev/full", "pipe", "loop", "huge", "zeros"]
+)
 @pytest.mark.parametrize("task", ["next_char", "translation"])
 def test_a_corpus_that_has_no_end_is_refused(tmp_path: Path, path: str, task: str) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for name, size in (("huge", 2**40), ("zeros", 2**30)):
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(size)
     words = [word for word in tiny_text(tmp_path / "out") if "=" in word and "task" not in word]
     clauses = ["task.max_clauses=null"] if task == "translation" else []
     argv = [f"task={task}", *clauses, *words, f"task.path={tmp_path / path}"]

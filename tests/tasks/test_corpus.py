@@ -182,9 +182,9 @@ def test_a_refusal_to_read_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     file = tmp_path / "text"
     file.write_text("secret")
 
-    def refuse(_: Path) -> bytes:  # root may read everything, so the refusal is acted
+    def refuse(*_: object) -> int:  # root may read everything, so the refusal is acted
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr("rnnlab.foreign.os.open", refuse)
     with pytest.raises(ConfigError, match=r"task\.path must be .*can't be read: Permission denied"):
         read_text(str(file))

@@ -4,7 +4,8 @@ import re
 from importlib.util import find_spec
 from pathlib import Path
 
-from rnnlab.errors import ConfigError
+from rnnlab.errors import ConfigError, Damaged
+from rnnlab.foreign import LARGEST_TEXT, opened
 
 
 def read_text(path: str) -> str:
@@ -21,7 +22,12 @@ def read_text(path: str) -> str:
         if not file.is_file():  # nor are pipes and devices, which could be read without end
             what = "is a directory" if file.is_dir() else "is no file"
             raise ConfigError(f"{wanted} {what}")
-        data = file.read_bytes()
+        with opened(file, largest=LARGEST_TEXT) as text_file:
+            data = text_file.read(2**16)
+            if b"\0" not in data:  # else it is none, however long
+                data += text_file.read()
+    except Damaged as error:
+        raise ConfigError(f"{wanted} {str(error).removeprefix(f'{file} ')}") from error
     except OSError as error:
         raise ConfigError(f"{wanted} can't be read: {error.strerror}") from error
     except RuntimeError as error:  # from `expanduser`
