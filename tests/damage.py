@@ -341,7 +341,7 @@ def problems(world: World, case: Case, rng: random.Random, ends: Counter[str]) -
         if not path.is_symlink() and path.is_file():
             found.append(path.read_text(errors="replace")[-2000:])
     found += [f"it touched {name}" for name in world.touched()]
-    if case.command == "go on" and case.subject == SWEEP:
+    if case.command.startswith("go on") and case.subject == SWEEP:
         found += _left(world, case)
     return found
 

@@ -61,6 +61,30 @@ def test_a_job_that_is_refused_or_diverges_stops_no_other(sweep, tmp_path):
     assert " diverged  optimizer.lr=1000000.0" in out
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda run: [path.write_bytes(b"x") for path in run.path.glob("checkpoints/*")],
+        lambda run: (run.file("figures").rmdir(), run.file("figures").symlink_to("/")),
+    ],
+    ids=["checkpoints", "link"],
+)
+def test_a_member_that_is_damaged_stops_no_other(sweep, tmp_path, damage):
+    sweep("seed=0,1,2", GROUPED)
+    for run in runs(tmp_path).values():
+        run.write_json("run.json", {**run.card, "status": "interrupted"})
+        run.file("results.json").unlink()
+    spoilt, *others = runs(tmp_path).values()
+    for picture in spoilt.path.glob("figures/*"):
+        picture.unlink()
+    damage(spoilt)
+    status, out, _ = sweep("seed=0,1,2", GROUPED)
+    assert status == 2
+    assert {run.status for run in others} == {"finished"}
+    assert f"  {spoilt.path.name}  refused" in out
+    assert out.count("refused") == 1
+
+
 def test_jobs_that_cannot_be_built_leave_no_directories(sweep, tmp_path):
     status, out, _ = sweep("seed=0,1", "monitor=val/nothing", GROUPED)
     assert status == 2

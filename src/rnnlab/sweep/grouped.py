@@ -8,6 +8,7 @@ from rnnlab.errors import Busy, ConfigError, Diverged
 from rnnlab.kernels import why_none
 from rnnlab.output import note
 from rnnlab.preparing import prepare
+from rnnlab.resuming import point
 from rnnlab.run import Run
 from rnnlab.sweep.jobs import Job, fail, judges
 
@@ -41,8 +42,8 @@ def do_groups(jobs: Mapping[int, Job], members: str | int) -> list[int]:
         _say(f"{len(chosen)} jobs as one model: {_numbers(chosen)}")
         if not done and (why := why_none()):
             _say(f"without compiled kernels groups are 2 to 5 times slower: {why}")
-        _train([open_jobs[place] for place in chosen], members)
-        done += chosen
+        if _train([open_jobs[place] for place in chosen], members):
+            done += chosen
     return done
 
 
@@ -50,6 +51,8 @@ def _can_train(job: Job) -> bool:
     """Tell whether there is something to do, and nothing wrong with it; else it goes alone."""
     try:
         check(job.cfg)
+        if job.plan == "resume":
+            point(Run.load(job.path))
     except ConfigError:
         return False
     return job.is_open
@@ -63,7 +66,8 @@ def _can_be_built(job: Job) -> bool:
     return True
 
 
-def _train(jobs: list[Job], members: str | int) -> None:
+def _train(jobs: list[Job], members: str | int) -> bool:
+    """Train jobs as one model; tells whether that is done, or they are to be done alone."""
     most = None if members == "auto" else int(members)
     try:
         runs = [
@@ -73,14 +77,14 @@ def _train(jobs: list[Job], members: str | int) -> None:
         ended = train_group(runs, [job.cfg for job in jobs], members=most, judge=judges(*jobs))
     except Busy as error:  # no failure: somebody else is at it
         _say(f"left to another process: {error}")
-        return
-    except ConfigError as error:
-        for job in jobs:
-            fail(job, error)
-        return
+        return True
+    except ConfigError as error:  # of one of them, which is found to be so alone
+        _say(f"these jobs go alone: {error}")
+        return False
     for job, end in zip(jobs, ended, strict=True):
         if end.error is not None:
             fail(job, Diverged(end.error) if end.status == "diverged" else ConfigError(end.error))
+    return True
 
 
 def _numbers(places: Sequence[int]) -> str:
