@@ -23,7 +23,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from rnnlab import checkpoint
-from rnnlab.csv_log import read_curve
+from rnnlab.curve import read_curve
 from rnnlab.errors import ConfigError
 from rnnlab.run import Run
 from tests.runs import TEXT

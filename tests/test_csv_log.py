@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from rnnlab.csv_log import CSVLog
-from rnnlab.curve import read_curve
+from rnnlab.curve import parse_curve, read_curve
 from rnnlab.errors import ConfigError
 
 
 def test_metrics_of_one_step_share_a_row_and_new_ones_widen_the_table(tmp_path):
-    log = CSVLog(tmp_path / "metrics.csv", 0)
+    log = CSVLog(tmp_path / "metrics.csv")
     log.log_metrics({"train/loss": 2.0}, step=1)
     log.log_metrics({"train/loss": 1.5}, step=2)
     log.save()
@@ -25,7 +25,7 @@ def test_metrics_of_one_step_share_a_row_and_new_ones_widen_the_table(tmp_path):
 
 
 def test_a_curve_read_back_has_what_was_logged_zeros_too(tmp_path):
-    log = CSVLog(tmp_path / "metrics.csv", 0)
+    log = CSVLog(tmp_path / "metrics.csv")
     log.log_metrics({"a": 0.0, "b": float("nan")}, step=0)
     log.log_metrics({"b": 1e-30}, step=7)
     log.save()
@@ -37,14 +37,14 @@ def test_a_curve_read_back_has_what_was_logged_zeros_too(tmp_path):
 
 def test_a_log_goes_on_where_training_does_and_later_rows_and_columns_are_gone(tmp_path):
     path = tmp_path / "metrics.csv"
-    whole, log = CSVLog(tmp_path / "whole.csv", 0), CSVLog(path, 0)
+    whole, log = CSVLog(tmp_path / "whole.csv"), CSVLog(path)
     rows = [({"a": 0.1 + step, "time/x": 1.0}, step) for step in range(1, 6)]
     for row in rows:
         whole.log_metrics(*row)
         log.log_metrics(*row)
     log.log_metrics({"b": 2.0}, step=6)
     log.save()
-    again = CSVLog(path, 3)
+    again = CSVLog(path, parse_curve(log.text(3), ""))
     for row in rows[3:]:
         again.log_metrics(*row)
     for some in (whole, again):

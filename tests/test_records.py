@@ -7,7 +7,7 @@ import pytest
 from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from rnnlab.records import crc32c, framed
+from rnnlab.records import crc32c, framed, unframed
 
 
 def texts(*lengths: int) -> list[bytes]:
@@ -36,3 +36,25 @@ def test_tensorboard_reads_them_back(tmp_path):
 
 def test_no_records_are_no_bytes():
     assert framed([]) == b""
+
+
+def test_records_are_read_back():
+    assert unframed(framed(texts(9, 2000, 10))) == (texts(9, 2000, 10), 0)
+    assert unframed(b"") == ([], 0)
+
+
+@pytest.mark.parametrize("place", ["length", "its_checksum", "content", "checksum"])
+def test_records_behind_a_damaged_one_are_found(place):
+    first, second, third = texts(9, 2000, 10)
+    at = {"length": 0, "its_checksum": 9, "content": 500, "checksum": 2013}[place]
+    data = bytearray(framed([first, second, third]))
+    data[9 + 16 + at] ^= 1
+    assert unframed(bytes(data)) == ([first, third], 1)
+
+
+def test_a_torn_end_and_garbage_are_gaps():
+    first, second = texts(9, 200)
+    data = framed([first, second])
+    assert unframed(data[:-5]) == ([first], 1)
+    assert unframed(bytes(77) + data + bytes(5) + data) == ([first, second] * 2, 2)
+    assert unframed(np.random.default_rng(0).bytes(10_000)) == ([], 1)

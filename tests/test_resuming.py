@@ -1,5 +1,6 @@
 """A run that was stopped and goes on ends as if it had never stopped, bit for bit."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -11,14 +12,16 @@ from typing import Any
 
 import pytest
 import torch
+from tensorboard.compat.proto.event_pb2 import Event
 
 import rnnlab
 from rnnlab import checkpoint
 from rnnlab.errors import ConfigError, Interrupted
 from rnnlab.module import SequenceModule
+from rnnlab.records import framed, unframed
 from rnnlab.run import Run
 from tests.runs import SMALL, tiny, tiny_text
-from tests.same import assert_same, differences
+from tests.same import assert_same, curves, differences
 
 LONG = ["trainer.max_steps=12", "trainer.val_every=4", "trainer.log_every=3"]
 KINDS = {
@@ -83,6 +86,94 @@ def test_a_run_stopped_and_resumed_is_the_run_that_was_never_stopped(tmp_path, s
         pytest.skip("not with a text")
     run = stopped_and_resumed(lambda out: words(out, *LONG, *KINDS[kind]), tmp_path, stop)
     assert [session["first_step"] for session in run.card["sessions"]] == [0, 2, 7]
+
+
+def _rewrite(change: Callable[[str], str]) -> Callable[[Path], None]:
+    return lambda path: path.write_text(change(path.read_text()))
+
+
+CURVES = {
+    "garbage": lambda path: path.write_bytes(bytes(range(256))),
+    "flipped": _rewrite(lambda text: text.replace("0.003", "0.005")),
+    "empty": lambda path: path.write_text(""),
+    "cut": _rewrite(lambda text: text[: text.rstrip().rindex("\n") + 1]),
+    "gone": lambda path: path.unlink(),
+}
+
+
+@pytest.mark.parametrize("kind", CURVES)
+def test_a_damaged_curve_is_written_anew_from_the_checkpoint(tmp_path, stop, capsys, kind):
+    whole = rnnlab.train(tiny(tmp_path / "whole", *LONG))
+    stop.append(6)
+    run = interrupted(tiny(tmp_path / "parts", *LONG), tmp_path / "parts")
+    CURVES[kind](run.path / "metrics.csv")
+    capsys.readouterr()
+    assert_same(rnnlab.resume(run.path), whole)
+    said = [line for line in capsys.readouterr().err.splitlines() if "metrics.csv" in line]
+    assert len(said) == 1
+    assert "written anew from the checkpoint" in said[0]
+
+
+def _state(run: Run) -> dict[str, bytes]:
+    files = (path for path in run.path.rglob("*") if path.is_file())
+    return {str(path): path.read_bytes() for path in files if path.name != ".lock"}
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_a_curve_that_cannot_be_replaced_is_refused_before_anything_changes(tmp_path, stop, make):
+    stop.append(6)
+    run = interrupted(tiny(tmp_path, *LONG), tmp_path)
+    (run.path / "metrics.csv").unlink()
+    before = _state(run)
+    make(run.path / "metrics.csv")
+    with pytest.raises(ConfigError, match=r"metrics\.csv"):
+        rnnlab.resume(run.path)
+    (run.path / "metrics.csv").unlink() if make is not Path.mkdir else (
+        run.path / "metrics.csv"
+    ).rmdir()
+    assert _state(run) == before
+    assert rnnlab.resume(run.path).is_finished
+
+
+def _steps(run: Run) -> list[int]:
+    return [step for step, _ in curves(run.path)["train/loss"]]
+
+
+@pytest.mark.parametrize("kind", ["gone", "cut", "flipped"])
+def test_events_that_are_missing_are_counted_and_the_rest_is_kept(tmp_path, stop, capsys, kind):
+    stop.append(10)
+    run = interrupted(tiny(tmp_path, *LONG, "trainer.log_every=1"), tmp_path)
+    assert len(_steps(run)) == 11
+    (events,) = run.path.glob("*tfevents*")
+    data = events.read_bytes()
+    if kind == "gone":
+        events.unlink()
+    elif kind == "cut":
+        events.write_bytes(framed(unframed(data)[0][:-3]))
+    else:
+        events.write_bytes(data[: len(data) // 2] + b"?" + data[len(data) // 2 + 1 :])
+    capsys.readouterr()
+    done = rnnlab.resume(run.path)
+    said = capsys.readouterr().err
+    assert "are missing; metrics.csv has all scalars" in said
+    assert ("damaged in 1 places" in said) == (kind == "flipped")
+    assert len(done.curve) == 12
+    assert len(_steps(done)) == {"gone": 1}.get(kind, len(_steps(done)))
+    assert _steps(done)[-1] == 12
+
+
+def test_events_are_in_order_though_the_clock_was_set_back(tmp_path, stop, monkeypatch):
+    stop.append(6)
+    run = interrupted(tiny(tmp_path, *LONG), tmp_path)
+    clock = time.time
+    monkeypatch.setattr(time, "time", lambda: clock() - 1e6)
+    rnnlab.resume(run.path)
+    files = sorted(run.path.glob("*tfevents*"))
+    assert len(files) == 2
+    found = [Event.FromString(r) for file in files for r in unframed(file.read_bytes())[0]]
+    scalars = [e for e in found if any(v.tag == "train/loss" for v in e.summary.value)]
+    assert [e.step for e in scalars] == sorted(e.step for e in scalars)
+    assert [e.wall_time for e in scalars] == sorted(e.wall_time for e in scalars)
 
 
 PAIRS = {

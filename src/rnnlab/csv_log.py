@@ -1,9 +1,11 @@
 """Writes the curve of training to `metrics.csv`."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rnnlab.curve import read_curve, write_curve
+from rnnlab.curve import spell_curve
+from rnnlab.files import write_whole
 from rnnlab.rank import is_helper
 
 
@@ -16,17 +18,15 @@ class CSVLog:
 
     Args:
         path: the file.
-        step: where training goes on; later rows of an existing file are dropped.
+        rows: those before where training goes on.
     """
 
-    def __init__(self, path: Path, step: int) -> None:
+    def __init__(self, path: Path, rows: Sequence[Mapping[str, float]] = ()) -> None:
         self.path = path
         self._columns: list[str] = ["step"]
         self._rows: list[dict[str, float]] = []
-        if step and path.exists():
-            for row in read_curve(path):
-                if row["step"] <= step:
-                    self.log_metrics(row, int(row["step"]))
+        for row in rows:
+            self.log_metrics(row, int(row["step"]))
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """Keep a row; metrics of the same step share it."""
@@ -38,7 +38,13 @@ class CSVLog:
             self._rows.append(row)
         self._columns += [name for name in row if name not in self._columns]
 
+    def text(self, step: float = math.inf) -> str:
+        """Give what the file holds up to a step once it is saved; a checkpoint keeps it too."""
+        rows = [row for row in self._rows if row["step"] <= step]
+        held = {name for row in rows for name in row}
+        return spell_curve([name for name in self._columns if name in held or not rows], rows)
+
     def save(self) -> None:
         """Bring the file up to date."""
         if not is_helper():
-            write_curve(self.path, self._columns, self._rows)
+            write_whole(self.path, self.text().encode())

@@ -8,6 +8,7 @@ from lightning.pytorch.loggers.logger import Logger
 
 from rnnlab.csv_log import CSVLog
 from rnnlab.loggers import Events
+from rnnlab.resuming import written
 
 
 class FileLogger(Logger):
@@ -51,3 +52,12 @@ def events_of(trainer: Trainer) -> list[Events]:
     """Give the files for TensorBoard that a trainer writes."""
     files = (logger.file for logger in trainer.loggers if isinstance(logger, FileLogger))
     return [file for file in files if isinstance(file, Events)]
+
+
+def written_by(trainer: Trainer) -> dict[str, Any]:
+    """Tell what the run's own files hold, for its checkpoint; nothing where there are none."""
+    files = [logger.file for logger in trainer.loggers if isinstance(logger, FileLogger)]
+    curves = [file for file in files if isinstance(file, CSVLog)]
+    events = [file for file in files if isinstance(file, Events)]
+    step = trainer.global_step
+    return written(curves[0], events[0], step) if curves and events else {}

@@ -6,11 +6,13 @@ import os
 import re
 import socket
 import time
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from google.protobuf.message import DecodeError
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog, SourceMetadata
@@ -24,7 +26,7 @@ from rnnlab.files import flush_to_disk, write_whole
 from rnnlab.foreign import opened
 from rnnlab.output import note
 from rnnlab.rank import is_helper
-from rnnlab.records import framed
+from rnnlab.records import framed, unframed
 from rnnlab.spelling import printable
 
 if TYPE_CHECKING:
@@ -65,22 +67,37 @@ class Events:
         path: the run directory.
         step: where training goes on; what earlier files say of later steps is taken out.
         higher_is_better: what the task declares of its metrics.
+        expected: how many records there were up to `step`; it is said where some are missing.
     """
 
     def __init__(
-        self, path: Path, step: int, higher_is_better: Mapping[str, bool] = MappingProxyType({})
+        self,
+        path: Path,
+        step: int,
+        higher_is_better: Mapping[str, bool] = MappingProxyType({}),
+        expected: int | None = None,
     ) -> None:
         self._waiting: list[bytes] = []
         self._written_at = time.monotonic()
-        kept = _cut_events(path, step)
-        name = f"{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.{next(_numbers)}"
+        kept = None if is_helper() else _cut_events(path, step)
+        self._counts = Counter[int]() if kept is None else kept.counts
+        missing = 0 if expected is None or is_helper() else expected - self.count(step)
+        if missing > 0:
+            note(
+                f"{path}: of TensorBoard's {expected} records up to update {step} {missing} are "
+                "missing; metrics.csv has all scalars"
+            )
+        # TensorBoard reads files by name: a clock that was set back must not change their order.
+        began = max(int(time.time()), 0 if kept is None else kept.began + 1)
+        self._ahead = 0.0 if kept is None else max(kept.wall_time - time.time(), 0.0)
+        name = f"{began:010d}.{socket.gethostname()}.{os.getpid()}.{next(_numbers)}"
         self._path = path / f"events.out.tfevents.{name}"
         writer = SourceMetadata(writer="tensorboard.summary.writer.event_file_writer")
         self._add(Event(file_version=_VERSION, source_metadata=writer))
         if kept is not None:  # a TensorBoard that is open forgets later steps
             self._add(Event(file_version=_VERSION, step=step + 1))
             self._add(Event(session_log=SessionLog(status=SessionLog.START), step=step + 1))
-        if kept is None or _LAYOUT not in kept:
+        if kept is None or _LAYOUT not in kept.tags:
             risen = "|".join(re.escape(name) for name, higher in higher_is_better.items() if higher)
             better = {"higher is better": [rf"(train|val)/(free_)?({risen})"]} if risen else {}
             layout = {
@@ -92,6 +109,10 @@ class Events:
             }
             self._add(Event(summary=summary.custom_scalars(layout)))
         self.write()
+
+    def count(self, step: int) -> int:
+        """Count the records up to a step in all files; final scores are none of them."""
+        return sum(count for at, count in self._counts.items() if at <= step)
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """Write scalars, without the count of epochs, which here are only validations."""
@@ -127,7 +148,8 @@ class Events:
             self._add(Event(summary=part))
 
     def _add(self, event: Event) -> None:
-        event.wall_time = time.time()
+        event.wall_time = time.time() + self._ahead
+        self._counts[event.step] += event.HasField("summary") and not _is_final(event)
         self._waiting.append(event.SerializeToString())
         if time.monotonic() - self._written_at > _PATIENCE:
             self.write()
@@ -202,28 +224,55 @@ def close(logger: "Logger") -> None:
         logger.experiment.finish()
 
 
-def _cut_events(path: Path, step: int) -> set[str] | None:
+class _Kept(NamedTuple):
+    """What is left of earlier files: tags, records by step, the last name and wall time."""
+
+    tags: set[str]
+    counts: Counter[int]
+    began: int
+    wall_time: float
+
+
+def _cut_events(path: Path, step: int) -> _Kept | None:
     """Take out events after a step, final scores and settings too, which a new end will write.
 
-    Gives the tags of what is left, `None` if there were no files.
+    Bytes that are no whole record go, and those behind them stay. Gives `None` where there are no
+    files.
     """
-    files = [] if is_helper() else [file for file in path.glob(_EVENTS) if _is_sane(file)]
+    files = sorted(file for file in path.glob(_EVENTS) if _is_sane(file))
     if not files:
         return None
-    from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
-
-    left: set[str] = set()
+    tags: set[str] = set()
+    counts, wall_time = Counter[int](), 0.0
     for file in files:
+        with opened(file, largest=_LARGEST) as content:
+            records, gaps = unframed(content.read())
+        if gaps:
+            note(f"{file} is damaged in {gaps} places: what can be read is kept")
         kept = []
-        for record in RawEventFileLoader(str(file)).Load():
-            event = Event.FromString(record)
-            tags = [value.tag for value in event.summary.value]
-            final = any(tag.startswith(("test/", "_hparams_/")) for tag in tags)
-            if event.HasField("file_version") or (event.step <= step and not final):
+        for record in records:
+            try:
+                event = Event.FromString(record)
+            except DecodeError:
+                continue
+            if not _is_final(event) and (event.HasField("file_version") or event.step <= step):
                 kept.append(record)
-                left.update(tags)
+                tags.update(value.tag for value in event.summary.value)
+                counts[event.step] += event.HasField("summary")
+                wall_time = max(wall_time, event.wall_time)
         write_whole(file, framed(kept))
-    return left
+    return _Kept(tags, counts, max(map(_began, files)), wall_time)
+
+
+def _is_final(event: Event) -> bool:
+    """Tell final scores and settings, which each end of training writes."""
+    return any(value.tag.startswith(("test/", "_hparams_/")) for value in event.summary.value)
+
+
+def _began(file: Path) -> int:
+    """Give the number in a file's name, by which TensorBoard orders files."""
+    number = file.name.removeprefix(_EVENTS.partition("*")[0]).partition(".")[0]
+    return int(number) if number.isdecimal() and len(number) <= 10 else 0
 
 
 def _is_sane(file: Path) -> bool:

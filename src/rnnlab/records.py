@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 _BLOCK = 1024  # bytes that are looked up; longer texts are cut so, from their end on
 _POLYNOMIAL = 0x82F63B78  # Castagnoli's, its highest power in the lowest bit
 _ONES = 0xFFFFFFFF
+_LENGTH, _CRC = 8, 4  # bytes
+_HEADER = _LENGTH + _CRC
 
 
 def framed(records: Sequence[bytes]) -> bytes:
@@ -25,6 +27,49 @@ def framed(records: Sequence[bytes]) -> bytes:
     of_lengths, of_records = checksums[: len(records)], checksums[len(records) :]
     frames = zip(lengths, of_lengths, records, of_records, strict=True)
     return b"".join(part for frame in frames for part in frame)
+
+
+def unframed(data: bytes) -> tuple[list[bytes], int]:
+    """Read what `framed` wrote; gives the records that are whole, and how many gaps there were.
+
+    A gap is a stretch of bytes without a whole record; what lies behind it is found again.
+    """
+    records, gaps, position, broken = [], 0, 0, False
+    while position < len(data):
+        end = _end_of_record(data, position)
+        if end is not None:
+            records.append(data[position + _HEADER : end - _CRC])
+            position, broken = end, False
+            continue
+        gaps += not broken
+        position, broken = _next_header(data, position + 1), True
+    return records, gaps
+
+
+def _end_of_record(data: bytes, position: int) -> int | None:
+    """Give where the record that begins here ends; `None` where no whole one begins."""
+    header = data[position : position + _HEADER]
+    end = position + _HEADER + int.from_bytes(header[:_LENGTH], "little") + _CRC
+    if len(header) < _HEADER or end > len(data) or not _matches(header[:_LENGTH], header[_LENGTH:]):
+        return None
+    return end if _matches(data[position + _HEADER : end - _CRC], data[end - _CRC : end]) else None
+
+
+def _next_header(data: bytes, position: int) -> int:
+    """Give the next place where a length stands before its checksum, or the end."""
+    values = np.frombuffer(data, np.uint8)[position:]
+    if len(values) < _HEADER:
+        return len(data)
+    zeros = values[: len(values) - _CRC] == 0  # of a length below 2**32 four bytes are
+    high = zeros[4:-4] & zeros[5:-3] & zeros[6:-2] & zeros[7:-1]
+    for place in (position + np.flatnonzero(high)).tolist():
+        if _matches(data[place : place + _LENGTH], data[place + _LENGTH : place + _HEADER]):
+            return int(place)
+    return len(data)
+
+
+def _matches(text: bytes, checksum: bytes) -> bool:
+    return len(text) < 4 or _masked(crc32c([text])[0]) == checksum
 
 
 def crc32c(texts: Sequence[bytes]) -> list[int]:

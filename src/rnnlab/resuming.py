@@ -1,5 +1,6 @@
 """Where and how a run goes on: its newest whole checkpoint, and what may be different."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,8 +8,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from rnnlab import checkpoint
 from rnnlab.compose import GONE, apply_overrides
+from rnnlab.csv_log import CSVLog
+from rnnlab.curve import parse_curve, read_curve
 from rnnlab.errors import ConfigError, Damaged
-from rnnlab.loggers import flat
+from rnnlab.loggers import Events, flat
 from rnnlab.output import note
 from rnnlab.run import Run
 
@@ -39,22 +42,37 @@ class Point:
         file: the checkpoint in the run directory, or `None` for the very beginning.
         step: updates done.
         config: what made it.
+        rows: of `metrics.csv`, up to there.
+        records: how many TensorBoard records there were; `None` where nobody knows.
     """
 
     file: str | None
     step: int
     config: dict[str, Any]
+    rows: Sequence[Mapping[str, float]] = ()
+    records: int | None = None
 
 
 BEGINNING = Point(None, 0, {})
 
 
+def written(curve: CSVLog, events: Events, step: int) -> dict[str, Any]:
+    """Tell what the run's own files hold up to an update, for the checkpoint of it."""
+    return {"curve": curve.text(step), "records": events.count(step)}
+
+
 def point(run: Run) -> Point:
     """Find the newest whole checkpoint, and put it in its place.
 
+    A checkpoint holds the rows of `metrics.csv` too: whatever became of the file, it is written
+    anew from them, and where it held something else this is said.
+
     Raises:
-        ConfigError: there are checkpoints, but none that can be read.
+        ConfigError: there are checkpoints, but none that can be read, or `metrics.csv` can't be
+            replaced.
     """
+    if run.file("metrics.csv").is_dir():
+        raise ConfigError(f"{run.path / 'metrics.csv'} is a directory: move it away to go on")
     last = run.file(f"checkpoints/{checkpoint.LAST}")
     previous = run.file(f"checkpoints/{checkpoint.PREVIOUS}")
     problems = []
@@ -63,7 +81,14 @@ def point(run: Run) -> Point:
             continue
         try:
             content = checkpoint.read(path)
-            found = Point(str(last), int(content["global_step"]), dict(content["config"]))
+            step, told = int(content["global_step"]), dict(content.get("written") or {})
+            found = Point(
+                str(last),
+                step,
+                dict(content["config"]),
+                _rows(run, step, told.get("curve")),
+                int(told["records"]) if told else None,
+            )
         except (Damaged, KeyError, TypeError, ValueError) as error:
             problems.append(str(error))
             continue
@@ -77,6 +102,22 @@ def point(run: Run) -> Point:
             "\n".join([*problems, "resume needs a whole checkpoint: init_from may use best.ckpt"])
         )
     return BEGINNING
+
+
+def _rows(run: Run, step: int, text: str | None) -> list[dict[str, float]]:
+    """Give the rows up to an update: the checkpoint's, else what can be read of the file."""
+    path = run.file("metrics.csv")
+    try:
+        there = [row for row in read_curve(path) if row["step"] <= step] if path.exists() else []
+        problem = f"{path} lacks what was logged up to update {step}, or holds something else"
+    except Damaged as error:
+        there, problem = [], str(error)
+    rows = there if text is None else parse_curve(text, "the curve in the checkpoint")
+    if repr(rows) != repr(there):  # NaN is itself
+        note(f"{problem}: written anew from the checkpoint")
+    elif text is None and not rows:
+        note(f"{problem}: the curve begins anew")
+    return rows
 
 
 def settings(run: Run, words: list[str]) -> DictConfig:

@@ -123,8 +123,8 @@ def _train(run: Run, prepared: Prepared, at: resuming.Point, judge: Judge | None
     checkpoints = Checkpoints(run.path / "checkpoints", experiment, finite, signals)
     loggers: list[Logger] = [extra] if extra else []
     with _written_down(run, checkpoints, signals, loggers):
-        events = Events(run.path, at.step, experiment.task.higher_is_better)
-        curve = CSVLog(run.file("metrics.csv"), at.step)
+        events = Events(run.path, at.step, experiment.task.higher_is_better, at.records)
+        curve = CSVLog(run.file("metrics.csv"), at.rows)
         loggers += [FileLogger(events), FileLogger(curve)]
         callbacks = [finite, Telemetry(experiment.training), Progress(cfg.monitor)]
         if cfg.watch != "none":

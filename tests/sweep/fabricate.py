@@ -9,7 +9,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from rnnlab.curve import write_curve
+from rnnlab.curve import spell_curve
 from rnnlab.run import Run
 from rnnlab.tasks.base import Task
 
@@ -47,7 +47,8 @@ def fabricate(
     if curve is None:
         rows = [math.exp(-step / 100) + scores.get("loss", 0.0) for step in range(0, 500, 100)]
         curve = [{"step": 100 * i, "val/loss": value} for i, value in enumerate(rows)]
-    write_curve(run.file("metrics.csv"), list(curve[0]) if curve else ["step"], curve)
+    text = spell_curve(list(curve[0]) if curve else ["step"], curve)
+    run.file("metrics.csv").write_text(text, encoding="utf-8")
     if status == "finished":
         run.write_json(
             "results.json",

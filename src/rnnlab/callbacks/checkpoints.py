@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from rnnlab import checkpoint
 from rnnlab.callbacks.finite import Finite
 from rnnlab.experiment import Experiment
+from rnnlab.file_logger import written_by
 from rnnlab.metric import is_better
 from rnnlab.stopping import Signals, Stopped
 
@@ -126,11 +127,11 @@ class Checkpoints(L.Callback):
 
     def on_save_checkpoint(
         self,
-        trainer: L.Trainer,  # noqa: ARG002
+        trainer: L.Trainer,
         pl_module: L.LightningModule,  # noqa: ARG002
         checkpoint: dict[str, Any],
     ) -> None:
-        """Add what was best, the time spent, and the config."""
+        """Add what was best, the time spent, the config, and what our loggers wrote."""
         checkpoint["best"] = {
             "score": self.best_score,
             "weights": self.best_weights,
@@ -138,6 +139,7 @@ class Checkpoints(L.Callback):
         }
         checkpoint["costs"] = self.costs
         checkpoint["config"] = OmegaConf.to_container(self.cfg, resolve=True)
+        checkpoint["written"] = written_by(trainer)
 
     def on_load_checkpoint(
         self,

@@ -11,7 +11,7 @@ from rnnlab.csv_log import CSVLog
 from rnnlab.loggers import Events
 from rnnlab.metric import is_better
 from rnnlab.preparing import Prepared, without_compiler
-from rnnlab.resuming import Point
+from rnnlab.resuming import Point, written
 from rnnlab.run import Run
 
 Weights = dict[str, Tensor]
@@ -64,8 +64,8 @@ class Member:
             self.costs = self.saved["costs"]
             self.spent = self.costs
             self.saved_step = at.step
-        self._csv = CSVLog(run.file("metrics.csv"), at.step)
-        self.events = Events(run.path, at.step, experiment.task.higher_is_better)
+        self._csv = CSVLog(run.file("metrics.csv"), at.rows)
+        self.events = Events(run.path, at.step, experiment.task.higher_is_better, at.records)
 
     @property
     def out_of_patience(self) -> bool:
@@ -77,6 +77,10 @@ class Member:
         """Keep a row of scalars; `write` brings it to the files."""
         self._csv.log_metrics(row, step)
         self.events.log_metrics(row, step)
+
+    def written(self, step: int) -> dict[str, Any]:
+        """Tell what its files hold up to an update."""
+        return written(self._csv, self.events, step)
 
     def validated(self, score: float, weights: Weights, step: int) -> None:
         """Keep the weights if they are the best so far."""

@@ -105,6 +105,7 @@ class Snapshot:
             },
             "costs": {name: value + self.costs[name] for name, value in member.costs.items()},
             "config": OmegaConf.to_container(cfg, resolve=True),
+            "written": member.written(self.step),
             "processes": [{"carried": None, "random": random_states()}],
         }
 
