@@ -190,6 +190,16 @@ def test_so_it_is_with_other_models_and_tasks(tmp_path, stop, pair):
     stopped_and_resumed(lambda out: [*words, f"output_dir={out}"], tmp_path, stop)
 
 
+@pytest.mark.parametrize("model", ["ar", "ar_ffn", "elman"])
+def test_what_was_seen_before_a_stop_is_drawn_after_it(tmp_path, stop, model):
+    watched = ["watch=full", "watch_every=7", "trainer.save_every=1", "trainer.val_every=10"]
+    words = [*SMALL, *LONG, *watched, f"model={model}", "task=oscillation", "task.eval_periods=1"]
+    whole = rnnlab.train([*words, f"output_dir={tmp_path / 'whole'}"])
+    stop.append(8)
+    run = interrupted([*words, f"output_dir={tmp_path / 'parts'}"], tmp_path / "parts")
+    assert_same(rnnlab.resume(run.path), whole)
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("model", ["elman", "lstm", "gru"])

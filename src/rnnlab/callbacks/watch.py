@@ -50,7 +50,7 @@ class Watch(L.Callback):
     def state_dict(self) -> dict[str, Any]:
         """Give the lines of the picture so far, and what is still to be drawn."""
         last = self._last
-        if not self._looks:
+        if not self._looks and last is None and not self._drawn:
             return {}  # and no entry in the checkpoint
         return {
             "steps": [step for step, _ in self._looks],
