@@ -3,12 +3,13 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 
 from rnnlab.ensemble.fused import FusedScan, Net, Way
-from rnnlab.kernels import library
+from rnnlab.kernels import compiling, library
 
 ACTIVATIONS = {"tanh": torch.tanh, "sigmoid": torch.sigmoid, "relu": torch.relu}
 ASK = "from rnnlab.kernels import library, why_none; print(library() is not None, why_none())"
@@ -37,7 +38,82 @@ def test_they_are_compiled_once(tmp_path) -> None:
     told, said = ask(**cache)
     assert (told, said) == ("True None", "")
     assert file.stat().st_mtime_ns == before
-    assert sorted(p.name for p in file.parent.iterdir()) == sorted([file.name, "lock"])
+    names = [file.name, file.with_suffix(".sha256").name, "lock"]
+    assert sorted(p.name for p in file.parent.iterdir()) == sorted(names)
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch) -> Path:
+    """A cache of its own, with a compiler that only writes a text."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    def compile(command: list[str], _: list[Path], file: Path) -> Path:
+        made.append(command)
+        file.write_bytes(b"a library")
+        return file
+
+    made: list[list[str]] = []
+    monkeypatch.setattr(compiling, "_compile", compile)
+    monkeypatch.setattr(compiling, "compile_calls", made, raising=False)
+    return tmp_path / "rnnlab" / "kernels"
+
+
+DAMAGE = {
+    "truncated": lambda file: file.write_bytes(file.read_bytes()[:3]),
+    "flipped": lambda file: file.write_bytes(b"A library"),
+    "empty": lambda file: file.write_bytes(b""),
+    "link": lambda file: (file.rename(file.with_name("x")), file.symlink_to("x")),
+    "no_checksum": lambda file: file.with_suffix(".sha256").unlink(),
+    "empty_checksum": lambda file: file.with_suffix(".sha256").write_bytes(b""),
+}
+
+
+@pytest.mark.usefixtures("cache")
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_a_damaged_library_is_compiled_anew(kind) -> None:
+    file = compiling.compiled(["c++"])
+    assert compiling.compiled(["c++"]) == file
+    assert len(compiling.compile_calls) == 1
+    DAMAGE[kind](file)
+    assert compiling.compiled(["c++"]).read_bytes() == b"a library"
+    assert not file.is_symlink()
+    assert len(compiling.compile_calls) == 2
+    assert compiling.compiled(["c++"]) == file
+    assert len(compiling.compile_calls) == 2
+
+
+def test_what_a_killed_compiler_left_is_cleared(cache) -> None:
+    (cache / "compiling-abc").mkdir(parents=True)
+    (cache / "compiling-abc" / "scan.o").touch()
+    (cache / "x.sha256.01234567.part").touch()
+    file = compiling.compiled(["c++"])
+    names = [file.name, file.with_suffix(".sha256").name, "lock"]
+    assert sorted(p.name for p in cache.iterdir()) == sorted(names)
+
+
+@pytest.mark.usefixtures("cache")
+def test_nothing_of_another_user_is_loaded(monkeypatch) -> None:
+    compiling.compiled(["c++"])
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    with pytest.raises(PermissionError, match="belongs to another user"):
+        compiling.compiled(["c++"])
+
+
+def test_a_cache_that_others_may_write_is_closed_to_them(cache) -> None:
+    cache.mkdir(parents=True)
+    cache.chmod(0o777)
+    compiling.compiled(["c++"])
+    assert cache.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_compiler_may_have_words_of_its_own(monkeypatch, tmp_path) -> None:
+    (tmp_path / "ccache").write_text("")
+    (tmp_path / "ccache").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("CXX", "ccache 'my g++' -v")
+    assert compiling.compiler() == [str(tmp_path / "ccache"), "my g++", "-v"]
+    monkeypatch.setenv("CXX", "nosuch g++")
+    assert compiling.compiler() == "CXX=nosuch g++ is no command here"
 
 
 def test_they_can_be_turned_off() -> None:

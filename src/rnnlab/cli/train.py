@@ -104,7 +104,8 @@ def _compose_and_train() -> None:
     flags = ("-m", "--multirun")
     sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in flags)  # Hydra wants it so
     overrides = _overrides(sys.argv[1:])
-    _check_places(overrides)
+    if not is_helper():  # Lightning gives such words to those
+        _check_places(overrides)
     many = bool({*flags} & {*sys.argv}) or any(word.startswith("sweep=") for word in overrides)
     fixed = sweeps.fixed(overrides)
     sweep = Path()

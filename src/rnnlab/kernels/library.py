@@ -1,33 +1,22 @@
-"""Compile the kernels once a machine, load them, and call them.
+"""Load the compiled kernels, and call them.
 
-They are plain C++ for GCC or Clang without any header of torch, so that compiling takes seconds,
-and it is done at first use for the very processor that runs them. Where there is no compiler, or
-`RNNLAB_KERNELS=off`, there are no kernels, and all goes on without them.
+Where there is no compiler, or `RNNLAB_KERNELS=off`, there are no kernels, and all goes on without
+them.
 """
 
 import ctypes
-import hashlib
 import os
-import platform
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from pathlib import Path
+from shlex import join
 from typing import Any
 
 import torch
-from filelock import FileLock
 from torch import Tensor
 
-from rnnlab.output import note
-
-_SOURCES = Path(__file__).parent
-_FLAGS = ("-std=c++17", "-O3", "-DNDEBUG", "-fno-math-errno", "-fno-trapping-math", "-fPIC")
-_NATIVE = ("-march=native", "-mcpu=native")  # this very processor, as compilers call it
-_COMPILERS = ("c++", "g++", "clang++")
+from rnnlab.kernels.compiling import compiled, compiler
 
 
 def library() -> ctypes.CDLL | None:
@@ -47,72 +36,18 @@ def _loaded() -> ctypes.CDLL | str:
     """Give the compiled kernels, or why there are none."""
     if os.environ.get("RNNLAB_KERNELS") == "off":
         return "RNNLAB_KERNELS=off"
-    compiler = _compiler()
-    if compiler is None:
-        return "there is no C++ compiler"
+    command = compiler()
+    if isinstance(command, str):
+        return command
     try:
-        return ctypes.CDLL(str(_compiled(compiler)))
+        try:
+            return ctypes.CDLL(str(compiled(command)))
+        except OSError:  # whole, and yet not of this system: the cache may be shared
+            return ctypes.CDLL(str(compiled(command, anew=True)))
     except subprocess.CalledProcessError as error:
-        return f"{compiler} failed: {(error.stderr.strip() or 'no word').splitlines()[0]}"
+        return f"{join(command)} failed: {(error.stderr.strip() or 'no word').splitlines()[0]}"
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:  # no room, no home
         return str(error)
-
-
-def _compiler() -> str | None:
-    """Find a C++ compiler, that of `CXX` if it is set."""
-    names = (os.environ["CXX"],) if os.environ.get("CXX") else _COMPILERS
-    return next((found for found in map(shutil.which, names) if found), None)
-
-
-def _compiled(compiler: str) -> Path:
-    """Give the file of the compiled kernels, made now if these sources never were here."""
-    sources = sorted(_SOURCES.glob("*.cpp"))
-    texts = [file.read_text() for file in (*sources, *sorted(_SOURCES.glob("*.h")))]
-    name = hashlib.sha256("\0".join([compiler, *_FLAGS, _processor(), *texts]).encode())
-    cache_home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    directory = Path(cache_home) / "rnnlab" / "kernels"
-    file = directory / f"{name.hexdigest()[:16]}.so"
-    if not file.is_file():
-        directory.mkdir(parents=True, exist_ok=True)
-        with FileLock(directory / "lock"):
-            if not file.is_file():
-                note("compiling the kernels for this machine, once")
-                with tempfile.TemporaryDirectory(dir=directory) as scratch:
-                    _compile(compiler, sources, Path(scratch) / file.name).replace(file)
-    return file
-
-
-def _compile(compiler: str, sources: Sequence[Path], file: Path) -> Path:
-    """Make the library, its parts side by side.
-
-    Raises:
-        CalledProcessError: the compiler can't.
-    """
-
-    def run(*words: str | Path) -> None:
-        command = [compiler, *_FLAGS, *words]
-        subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
-
-    def make(native: str) -> None:
-        with ThreadPoolExecutor() as pool:
-            list(pool.map(lambda s, o: run(native, "-c", s, "-o", o), sources, objects))
-
-    objects = [file.with_name(f"{source.stem}.o") for source in sources]
-    try:
-        make(_NATIVE[0])
-    except subprocess.CalledProcessError:
-        make(_NATIVE[1])
-    run("-shared", *objects, "-o", file)
-    return file
-
-
-def _processor() -> str:
-    """Name the processor and what it can do, for a home may be shared by unlike machines."""
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        told = [line for line in info.read_text().splitlines() if line.startswith("flags")]
-        return f"{platform.machine()} {told[:1]}"
-    return f"{platform.machine()} {platform.processor()}"
 
 
 class Arguments(ctypes.Structure):
