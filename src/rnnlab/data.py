@@ -6,11 +6,13 @@ import torch
 
 from rnnlab.checks import PositiveInt, Sequences
 from rnnlab.errors import ConfigError
+from rnnlab.grouping import groups
 from rnnlab.randomness import generator
 from rnnlab.spec import SPLITS, Batch, Split, map_batch
 from rnnlab.tasks.base import Task
 
 
+@groups()
 class Curriculum:
     """Sequence length as training goes on: from `start` to `end` in equal steps, then `end`.
 
@@ -29,6 +31,7 @@ class Curriculum:
         return round(self.start + share * (self.end - self.start))
 
 
+@groups()
 class Data:
     """The batches of each split.
 

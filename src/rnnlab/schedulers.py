@@ -11,11 +11,13 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 
 from rnnlab.checks import Count, Probability, Share
+from rnnlab.grouping import groups
 from rnnlab.metric import Mode
 
 MakeScheduler = Callable[[Optimizer, int, Mode], LRScheduler | ReduceLROnPlateau]
 
 
+@groups()
 def constant(
     optimizer: Optimizer,
     total_steps: int,  # noqa: ARG001
@@ -25,6 +27,7 @@ def constant(
     return LambdaLR(optimizer, lambda _: 1.0)
 
 
+@groups()
 def warmup(
     optimizer: Optimizer,
     total_steps: int,  # noqa: ARG001
@@ -36,6 +39,7 @@ def warmup(
     return LambdaLR(optimizer, lambda step: _rise(step, warmup_steps))
 
 
+@groups()
 def cosine(
     optimizer: Optimizer,
     total_steps: int,
@@ -57,6 +61,7 @@ def cosine(
     return LambdaLR(optimizer, factor)
 
 
+@groups()
 def plateau(
     optimizer: Optimizer,
     total_steps: int,  # noqa: ARG001

@@ -10,12 +10,14 @@ import torch
 from rnnlab.borrowed import borrowed
 from rnnlab.checks import Minutes, Positive, PositiveInt
 from rnnlab.errors import ConfigError
+from rnnlab.grouping import groups
 
 if TYPE_CHECKING:
     import lightning.pytorch as L
     from lightning.pytorch.loggers.logger import Logger
 
 
+@groups()
 @dataclass(frozen=True, kw_only=True)
 class Training:
     """How to train. It ends with the first budget that is spent.

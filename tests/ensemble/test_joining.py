@@ -48,7 +48,7 @@ def test_a_run_like_no_other_is_told_in_what_it_differs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("word", "reason"),
     [
-        ("model.dropout=0.5", "model.dropout=0.5 draws random numbers, one stream a run"),
+        ("model.dropout=0.5", "model draws random numbers with dropout=0.5"),
         ("optimizer=lbfgs", "LBFGS has no stacked form"),
         ("optimizer=adam +optimizer.amsgrad=true", "optimizer.amsgrad=True has no stacked form"),
         ("trainer=gpu", "it trains on devices of its own, groups on one CPU"),
@@ -71,14 +71,14 @@ def test_scheduled_sampling_is_for_lone_runs(tmp_path: Path) -> None:
     sizes = [f"model.{part}.cell.hidden_size=8" for part in ("encoder", "decoder")]
     words = ["model=seq2seq", "task=addition", *sizes, f"output_dir={tmp_path}"]
     sampled = [*words, "model/teacher_forcing=linear"]
-    reason = "model.teacher_forcing draws random numbers, one stream a run"
+    reason = "model.teacher_forcing draws random numbers"
     assert joinable([compose(sampled)]) == [Group([0], reason)]
     assert joinable([compose([*words, f"seed={s}"]) for s in (0, 1)]) == [Group([0, 1], None)]
 
 
 def test_carried_streams_are_for_lone_runs(tmp_path: Path) -> None:
     cfgs = [compose(tiny_text(tmp_path, f"seed={s}")) for s in (0, 1)]
-    reason = "task=next_char carries its state from batch to batch"
+    reason = "task carries its state from batch to batch"
     assert joinable(cfgs) == [Group([0], reason), Group([1], reason)]
 
 

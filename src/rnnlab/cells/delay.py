@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from rnnlab.cells.base import Cell, last_real
 from rnnlab.checks import PositiveInt
 from rnnlab.errors import ConfigError
+from rnnlab.grouping import groups
 from rnnlab.init import InputInit, init_input
 
 _ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU, "sigmoid": nn.Sigmoid}
@@ -26,6 +27,7 @@ def mlp(
     return nn.Sequential(*layers)
 
 
+@groups()
 class Taps(Cell):
     """Linear delay taps, for the autoregressive model AR(K): the last K inputs side by side.
 
@@ -87,6 +89,7 @@ class Taps(Cell):
         return padded, windows.transpose(2, 3)
 
 
+@groups(initial=["input_init"])
 class TapsMLP(Taps):
     """Delay taps under nonlinear hidden layers: AR-FFN.
 

@@ -8,12 +8,14 @@ from torch.nn import functional as F
 
 from rnnlab.cells.base import Cell, in_one_chunk, last_real
 from rnnlab.checks import Positive, PositiveInt
+from rnnlab.grouping import groups
 from rnnlab.init import InputInit, RecurrentInit, init_input, init_recurrent
 
 _ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "sigmoid": torch.sigmoid}
 _FUSED = {"tanh": torch.rnn_tanh, "relu": torch.rnn_relu}
 
 
+@groups(initial=["input_init", "recurrent_init", "recurrent_scale"])
 class Elman(Cell):
     """Simple recurrent network: the context is a copy of the last hidden state.
 

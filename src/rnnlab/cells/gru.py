@@ -6,9 +6,11 @@ from torch.nn import functional as F
 
 from rnnlab.cells.base import Cell, in_one_chunk, last_real
 from rnnlab.checks import Positive, PositiveInt, Real
+from rnnlab.grouping import groups
 from rnnlab.init import InputInit, RecurrentInit, init_input, init_recurrent
 
 
+@groups(initial=["update_bias", "input_init", "recurrent_init", "recurrent_scale"])
 class GRU(Cell):
     """Gated recurrent unit: a reset gate r and an update gate z.
 

@@ -9,6 +9,7 @@ from rnnlab.cells.base import AnsweringCell
 from rnnlab.cells.delay import mlp
 from rnnlab.checks import PositiveInt, Probability
 from rnnlab.errors import ConfigError
+from rnnlab.grouping import groups
 from rnnlab.init import InputInit
 from rnnlab.spec import Port, Tokens
 
@@ -20,6 +21,7 @@ class JordanState(NamedTuple):
     output: Tensor
 
 
+@groups(initial=["input_init"])
 class Jordan(AnsweringCell):
     """Jordan network: a decaying sum of past outputs is the context.
 

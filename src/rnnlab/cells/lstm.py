@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from rnnlab.cells.base import Cell, in_one_chunk, last_real
 from rnnlab.checks import Positive, PositiveInt, Real
 from rnnlab.errors import ConfigError
+from rnnlab.grouping import groups
 from rnnlab.init import InputInit, RecurrentInit, init_input, init_recurrent
 
 SHUT = 1e4  # sigmoid(-1e4) is exactly 0 and sigmoid(1e4) exactly 1, in half precision too
@@ -21,6 +22,18 @@ class LSTMState(NamedTuple):
     cell: Tensor
 
 
+@groups(
+    initial=[
+        "input_bias",
+        "forget_bias",
+        "candidate_bias",
+        "output_bias",
+        "chrono_steps",
+        "input_init",
+        "recurrent_init",
+        "recurrent_scale",
+    ]
+)
 class LSTM(Cell):
     """Long short-term memory: a memory cell c behind three gates.
 

@@ -2,37 +2,28 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
+from rnnlab.cells import GRU, LSTM, Elman
 from rnnlab.config import target
 from rnnlab.ensemble.optimizers import STACKED
+from rnnlab.grouping import grouping
 from rnnlab.kernels import library
 from rnnlab.loggers import flat
 
-_STACKS = {
+_STACKED = {
     "seed",
     "trainer.clip_norm",
     "trainer.patience",
     *(f"optimizer.{name}" for name in ("lr", "weight_decay", "betas", "eps", "momentum", "alpha")),
 }
-"""Settings that members may have each its own of."""
-
-_BEGINNINGS = {
-    "input_init",
-    "recurrent_init",
-    "recurrent_scale",
-    "input_bias",
-    "forget_bias",
-    "candidate_bias",
-    "output_bias",
-    "update_bias",
-    "chrono_steps",
-}
-"""Settings of a cell that only say how its weights begin: members may differ in these too."""
+"""Settings that members may have each its own of, beside what their classes declare."""
 
 _IGNORED = {"output_dir"}
+_FOREIGN = {"optimizer", "logger"}
+"""Nodes of other people's classes, of which the rest is asked below."""
 
 # An update of 64 runs one by one, against one of their group (64 sequences of `copy`, 40 steps, one
 # thread; Lightning's own milliseconds a run are not counted), with the kernels and without:
@@ -42,9 +33,9 @@ _IGNORED = {"output_dir"}
 #   LSTM         14.9  2.6   7.1  2.1  3.9  1.4   2.2  0.9   1.4       0.9
 #   Jordan       51.9  7.4            25.4  6.1        4.4   9.2  3.3
 #   AR-FFN       21.4                 12.6                   6.5
-_LARGEST: Mapping[str, int] = {"Elman": 256, "GRU": 256, "LSTM": 128}
+_LARGEST: Mapping[Any, int] = {Elman: 256, GRU: 256, LSTM: 128}
 """Cell -> the largest hidden size at which a group is faster; others are at all that were tried."""
-_LARGEST_WITHOUT_KERNELS: Mapping[str, int] = {"Elman": 128, "GRU": 128, "LSTM": 32}
+_LARGEST_WITHOUT_KERNELS: Mapping[Any, int] = {Elman: 128, GRU: 128, LSTM: 32}
 
 
 @dataclass(frozen=True)
@@ -60,47 +51,69 @@ class Group:
     reason: str | None
 
 
+class _Member(NamedTuple):
+    """What is asked of a run.
+
+    Attributes:
+        settings: all of them, by their dotted keys.
+        own: those of them that others of its group may have otherwise.
+        refusal: why it can train in no group, or `None`.
+    """
+
+    settings: Mapping[str, Any]
+    own: frozenset[str]
+    refusal: str | None
+
+    @property
+    def shared(self) -> dict[str, Any]:
+        """What all members of a group have alike."""
+        return {name: value for name, value in self.settings.items() if name not in self.own}
+
+
 def joinable(cfgs: Sequence[DictConfig]) -> list[Group]:
     """Sort runs into groups that can train as one, and runs that go alone, in the given order."""
-    settings = [_settings(cfg) for cfg in cfgs]
-    refusals = [_refusal(cfg) for cfg in cfgs]
+    runs = [_member(cfg) for cfg in cfgs]
     found: dict[str, list[int]] = {}
-    for n, refusal in enumerate(refusals):
-        if refusal is None:
-            found.setdefault(repr(_fixed(settings[n])), []).append(n)
+    for n, run in enumerate(runs):
+        if run.refusal is None:
+            found.setdefault(repr(run.shared), []).append(n)
     groups = [Group(alike, None) for alike in found.values() if len(alike) > 1]
-    for n in range(len(cfgs)):
+    for n, run in enumerate(runs):
         if all(n not in group.indices for group in groups):
-            others = [s for m, s in enumerate(settings) if m != n]
-            groups.append(Group([n], refusals[n] or _difference(settings[n], others)))
+            others = [other for m, other in enumerate(runs) if m != n]
+            groups.append(Group([n], run.refusal or _difference(run, others)))
     return sorted(groups, key=lambda group: group.indices)
 
 
-def _settings(cfg: DictConfig) -> dict[str, Any]:
-    """Give every setting by its dotted key."""
-    leaves = flat(OmegaConf.to_container(cfg, resolve=True))
-    return {
+def _member(cfg: DictConfig) -> _Member:
+    tree = OmegaConf.to_container(cfg, resolve=True)
+    settings = {
         name: value
-        for name, value in leaves.items()
+        for name, value in flat(tree).items()
         if name not in _IGNORED and not name.startswith("choices")
     }
+    nodes = dict(_nodes("", tree))
+    initial = {
+        f"{path}.{name}"
+        for path, node in nodes.items()
+        if (declared := grouping(target(node)))
+        for name in declared.initial
+    }
+    refusal = next(_refusals(cfg, nodes), None)
+    return _Member(settings, frozenset(_STACKED | initial), refusal)
 
 
-def _fixed(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Keep what all members must share."""
-    return {name: value for name, value in settings.items() if not _stacks(name)}
+def _nodes(path: str, tree: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Give what makes an object, by its dotted key, outer ones first; not torch's and services."""
+    if not isinstance(tree, Mapping) or path in _FOREIGN:
+        return
+    if "_target_" in tree:
+        yield path, tree
+    for name, inner in tree.items():
+        yield from _nodes(f"{path}.{name}" if path else name, inner)
 
 
-def _stacks(name: str) -> bool:
-    return name in _STACKS or (name.startswith("model.") and name.rpartition(".")[2] in _BEGINNINGS)
-
-
-def _refusal(cfg: DictConfig) -> str | None:
-    """Say why a run can train in no group."""
-    return next(_refusals(cfg), None)
-
-
-def _refusals(cfg: DictConfig) -> Iterator[str]:
+def _refusals(cfg: DictConfig, nodes: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     trainer = cfg.trainer
     if trainer.accelerator != "cpu" or trainer.devices > 1 or trainer.strategy != "auto":
         yield "it trains on devices of its own, groups on one CPU"
@@ -121,46 +134,33 @@ def _refusals(cfg: DictConfig) -> Iterator[str]:
     for name in ("amsgrad", "centered", "maximize", "dampening"):
         if cfg.optimizer.get(name):
             yield f"optimizer.{name}={cfg.optimizer[name]} has no stacked form"
-    if target(cfg.task).__name__ == "NextChar":
-        yield "task=next_char carries its state from batch to batch"
-    yield from _refusals_of_model(_settings(cfg))
+    for path, node in nodes.items():
+        kind = target(node)
+        declared = grouping(kind)
+        if declared is None:
+            yield f"{path}: {kind.__name__} doesn't declare how it trains in a group"
+        elif reason := declared.alone(node):
+            yield f"{path} {reason}"
+        elif (largest := _largest(kind)) and node["hidden_size"] > largest:
+            size = f"{kind.__name__} of hidden_size={node['hidden_size']}"
+            yield f"{size} is faster alone, above {largest}"
 
 
-def _refusals_of_model(settings: Mapping[str, Any]) -> Iterator[str]:
-    for name, value in settings.items():
-        if not name.startswith("model."):
-            continue
-        if name.endswith(".dropout") and value:
-            yield f"{name}={value} draws random numbers, one stream a run"
-        if name == "model.teacher_forcing._target_" and not (
-            value.endswith(".Constant") and settings["model.teacher_forcing.value"] == 1
-        ):
-            yield "model.teacher_forcing draws random numbers, one stream a run"
-        if name.endswith("._target_") and value.rpartition(".")[2] in _LARGEST:
-            cell = value.rpartition(".")[2]
-            size = settings[name.replace("_target_", "hidden_size")]
-            largest = _LARGEST_WITHOUT_KERNELS[cell]
-            if size > largest and library() is not None:
-                largest = _LARGEST[cell]
-            if size > largest:
-                yield f"{cell} of hidden_size={size} is faster alone, above {largest}"
+def _largest(kind: Any) -> int | None:
+    return (_LARGEST if library() is not None else _LARGEST_WITHOUT_KERNELS).get(kind)
 
 
-def _difference(own: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> str:
+def _difference(run: _Member, others: Sequence[_Member]) -> str:
     """Name the settings in which a run differs from the one most like it."""
     if not others:
         return "it is the only one"
-    names = min(
-        (
-            [
-                name
-                for name in dict.fromkeys([*own, *other])
-                if not _stacks(name) and own.get(name) != other.get(name)
-            ]
-            for other in others
-        ),
-        key=len,
-    )
+    own = run.shared
+    names = min((_differing(own, other.shared) for other in others), key=len)
     if not names:
         return "those like it can't be grouped"
     return f"no other run has the same {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
+
+
+def _differing(own: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Name what two mappings don't have alike."""
+    return [name for name in dict.fromkeys([*own, *other]) if own.get(name) != other.get(name)]

@@ -4,6 +4,7 @@ import math
 from abc import ABC, abstractmethod
 
 from rnnlab.checks import PositiveInt, Probability
+from rnnlab.grouping import groups
 
 
 class TeacherSchedule(ABC):
@@ -17,6 +18,7 @@ class TeacherSchedule(ABC):
         """Give the probability after `step` updates."""
 
 
+@groups(alone=lambda settings: None if settings["value"] == 1 else "draws random numbers")
 class Constant(TeacherSchedule):
     """The same at every step; 1 is teacher forcing, 0 free running.
 
@@ -32,6 +34,7 @@ class Constant(TeacherSchedule):
         return self.value
 
 
+@groups(alone=lambda _: "draws random numbers")
 class Linear(TeacherSchedule):
     """From 1 down to `end` in equal steps: max(end, 1 - (1 - end) step / steps).
 
@@ -49,6 +52,7 @@ class Linear(TeacherSchedule):
         return max(self.end, 1 - (1 - self.end) * step / self.steps)
 
 
+@groups(alone=lambda _: "draws random numbers")
 class Exponential(TeacherSchedule):
     """`end + (1 - end) rate^step`.
 
@@ -66,6 +70,7 @@ class Exponential(TeacherSchedule):
         return self.end + (1 - self.end) * self.rate**step
 
 
+@groups(alone=lambda _: "draws random numbers")
 class InverseSigmoid(TeacherSchedule):
     """`end + (1 - end) k / (k + exp(step / k))`: stays near 1 for about k ln k updates.
 

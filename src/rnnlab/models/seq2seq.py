@@ -10,6 +10,7 @@ from rnnlab.cells.base import last_real
 from rnnlab.checks import PositiveInt
 from rnnlab.errors import ConfigError
 from rnnlab.feedback import feed, greedy, keep
+from rnnlab.grouping import groups
 from rnnlab.models.attention import AdditiveAttention, Attention, DotAttention
 from rnnlab.models.base import Model
 from rnnlab.models.bridge import Bridge
@@ -37,6 +38,7 @@ class Seq2SeqState(NamedTuple):
     context: Tensor
 
 
+@groups()
 class Seq2Seq(Model):
     """Encoder-decoder: source -> one vector, or a memory to attend to -> answer.
 

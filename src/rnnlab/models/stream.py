@@ -1,8 +1,8 @@
 """Encode -> cell -> readout: the model that answers while it reads."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -11,11 +11,18 @@ from torch.nn import functional as F
 from rnnlab.cells import Cell, Jordan, Stack, unroll_within
 from rnnlab.checks import BelowOne, Layers, PositiveInt
 from rnnlab.errors import ConfigError
+from rnnlab.grouping import groups
 from rnnlab.models.base import Model
 from rnnlab.spec import Batch, Layout, Reals, TaskSpec, Tokens
 from rnnlab.state import State, leaves, like
 
 
+def _draws(settings: Mapping[str, Any]) -> str | None:
+    dropout = settings["dropout"]
+    return f"draws random numbers with dropout={dropout}" if dropout else None
+
+
+@groups(alone=_draws)
 class Stream(Model):
     """Layers of one kind of cell between an embedding and a linear readout.
 

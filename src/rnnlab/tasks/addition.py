@@ -9,6 +9,7 @@ from torch import Tensor
 
 from rnnlab.checks import PositiveInt
 from rnnlab.errors import ConfigError
+from rnnlab.grouping import groups
 from rnnlab.spec import Batch, Layout, Reals, Split, TaskSpec, Tokens
 from rnnlab.tasks import digits
 from rnnlab.tasks.base import Mean, Task
@@ -17,6 +18,7 @@ from rnnlab.tasks.splits import SPLITS, split_of
 from rnnlab.tasks.transduction import Pairs, Transduction
 
 
+@groups()
 class Addition(Transduction):
     """Decimal addition: `12+34` -> `46`.
 
@@ -104,6 +106,7 @@ class Addition(Transduction):
         return source + self.num_specials, (first + 1 + second)[:, 0]
 
 
+@groups()
 class AdditionBinary(Task):
     """The sequential adder: two bits come in a step, one bit of their sum goes out.
 
@@ -191,6 +194,7 @@ class AdditionBinary(Task):
         return "\n\n".join(blocks)
 
 
+@groups()
 class AdditionMarked(Task):
     """The adding problem: the sum of the two marked numbers of a long stream.
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from rnnlab.checks import PositiveInt, Probability
 from rnnlab.errors import ConfigError
+from rnnlab.grouping import groups
 from rnnlab.randomness import generator
 from rnnlab.spec import Batch, Layout, Reals, Split, TaskSpec
 from rnnlab.tasks.base import Mean, Task
@@ -17,6 +18,7 @@ from rnnlab.tasks.lengths import Lengths
 Numbers = NDArray[np.float64]
 
 
+@groups()
 class AttractorMemory(Task):
     """Associative memory: from a corrupted pattern, settle into the pattern.
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from rnnlab.checks import Count, PositiveInt
 from rnnlab.draw import heat_map
+from rnnlab.grouping import groups
 from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
 from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.lengths import Lengths
@@ -18,6 +19,7 @@ from rnnlab.tasks.lengths import Lengths
 NumSymbols = Annotated[PositiveInt, Ge(2)]  # of one there is nothing to remember
 
 
+@groups()
 class Copy(Task):
     """Copy: recall the symbols in the order in which they were shown.
 
@@ -170,6 +172,7 @@ class Copy(Task):
         return " ".join(self.labels(symbols))
 
 
+@groups()
 class CopyReverse(Copy):
     """Copy, last symbol first.
 
@@ -186,6 +189,7 @@ class CopyReverse(Copy):
         return symbols[:, ::-1].copy()
 
 
+@groups()
 class CopyRepeat(Copy):
     """Copy, several times over.
 

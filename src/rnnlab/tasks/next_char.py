@@ -12,6 +12,7 @@ from torch import Tensor
 
 from rnnlab.checks import PositiveInt, Share
 from rnnlab.errors import ConfigError
+from rnnlab.grouping import groups
 from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
 from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.corpus import read_plays, read_text
@@ -21,6 +22,7 @@ _VISIBLE = {"\n": "↵", "\t": "→"}
 _SPOKEN = 400  # characters that a sample goes on where nobody says
 
 
+@groups(alone=lambda _: "carries its state from batch to batch")
 class NextChar(Task):
     """Next character: predict what follows in a text.
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from rnnlab.checks import Count, NonNegative, PositiveInt
 from rnnlab.draw import join, line_plot, path_plot
 from rnnlab.errors import ConfigError
+from rnnlab.grouping import groups
 from rnnlab.spec import Batch, Layout, Reals, Split, TaskSpec
 from rnnlab.tasks import orbit
 from rnnlab.tasks.base import Mean, Task
@@ -25,6 +26,7 @@ _OUTLINE_POINTS = 512
 _FAR = 1e3  # diverged runs score as if they were no farther out than this
 
 
+@groups()
 class Oscillation(Task):
     """Oscillation: go on with a closed curve from a few of its points.
 

@@ -4,11 +4,13 @@ import numpy as np
 
 from rnnlab.checks import Count, PositiveInt
 from rnnlab.errors import ConfigError
+from rnnlab.grouping import groups
 from rnnlab.spec import Batch, Layout, Reals, Split, TaskSpec
 from rnnlab.tasks.curves import CurveName
 from rnnlab.tasks.oscillation import Oscillation, PeriodSteps, to_tensor
 
 
+@groups()
 class OscillationClamped(Oscillation):
     """Oscillation from a clamped initial state: no input, only a beginning.
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from rnnlab.checks import PositiveInt
 from rnnlab.errors import ConfigError
+from rnnlab.grouping import groups
 from rnnlab.spec import Batch, Layout, Split
 from rnnlab.tasks.clauses import clauses
 from rnnlab.tasks.lengths import Lengths
@@ -21,6 +22,7 @@ _WORD = re.compile(rf"\w+[{''.join(_APOSTROPHES)}]|\w+(?:-\w+)*|[^\w\s]")
 _CLOSING = frozenset(".,)]}…")
 
 
+@groups()
 class Translation(Transduction):
     """Translate: `the tired owl did not leave` -> `le hibou fatigué n'est pas parti`.
 

@@ -1,0 +1,188 @@
+"""What classes declare of groups holds: a group gives what its members give alone."""
+
+from collections.abc import Iterator
+from inspect import unwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from rnnlab import cells, models, tasks
+from rnnlab.cells import GRU
+from rnnlab.checks import Positive, PositiveInt, Real
+from rnnlab.compose import compose
+from rnnlab.config import _find, target
+from rnnlab.ensemble import Group, joinable
+from rnnlab.grouping import grouping, groups
+from rnnlab.init import InputInit, RecurrentInit
+from rnnlab.models.stream import Stream
+from rnnlab.run import Run
+from rnnlab.tasks.next_char import NextChar
+from rnnlab.training import train
+from tests.ensemble.groups import alone, assert_alike, open_group, out, together
+from tests.runs import COPY, SMALL, tiny_text
+
+VALUES: dict[str, tuple[Any, Any]] = {
+    "input_init": ("uniform", "orthogonal"),
+    "recurrent_init": ("xavier", "identity"),
+    "recurrent_scale": (0.5, 1.5),
+    "chrono_steps": (4, 20),
+}
+BESIDE = {"chrono_steps": ["model.cell.forget_bias=null", "model.cell.input_bias=null"]}
+SIZES = {
+    "jordan": "model.cell.hidden_sizes=[5]",
+    "ar_ffn": "model.cell.hidden_sizes=[5]",
+    "ar": "model.cell.taps=3",
+}
+
+
+def declared() -> Iterator[tuple[str, str]]:
+    """Every setting that some model's cell declares to say only how its weights begin."""
+    for model in ("elman", "gru", "lstm", "jordan", "ar", "ar_ffn"):
+        kind = target(compose([f"model={model}", "task=copy"]).model.cell)
+        found = grouping(kind)
+        assert found is not None, kind
+        yield from ((model, name) for name in sorted(found.initial))
+
+
+@pytest.mark.parametrize(("model", "name"), [*declared()])
+def test_members_may_begin_otherwise(model: str, name: str, tmp_path: Path) -> None:
+    words = [
+        [
+            f"model={model}",
+            SIZES.get(model, "model.cell.hidden_size=5"),
+            *(["model.cell.taps=3"] if model == "ar_ffn" else []),
+            *COPY,
+            *BESIDE.get(name, []),
+            f"model.cell.{name}={value}",
+        ]
+        for value in VALUES.get(name, (-2.0, 2.0))
+    ]
+    apart = alone([[*each, out(tmp_path, "alone")] for each in words])
+    runs = open_group([[*each, out(tmp_path, "group")] for each in words])
+    assert joinable([run.config for run in runs]) == [Group([0, 1], None)]
+    together(runs)
+    assert apart[0].results["test"] != apart[1].results["test"]
+    for one, member in zip(apart, runs, strict=True):
+        assert_alike(one, member)
+
+
+def test_every_class_that_a_config_names_declares() -> None:
+    configs = Path(__file__).parents[2] / "configs"
+    named = {
+        line.split()[1]
+        for file in configs.rglob("*.yaml")
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if line.strip().startswith("_target_: rnnlab.") and "analysis" not in file.parts
+    }
+    assert len(named) > 20
+    assert [name for name in sorted(named) if grouping(target({"_target_": name})) is None] == []
+
+
+def at_home(kind: type, module: Any, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Let configs name a class of a test's."""
+    kind.__module__, kind.__qualname__ = module.__name__, kind.__name__
+    monkeypatch.setattr(module, kind.__name__, kind, raising=False)
+    monkeypatch.setattr("rnnlab.config._find", unwrap(_find))
+    return f"{module.__name__}.{kind.__name__}"
+
+
+class Leaning(GRU):
+    """Uses in every step what its base only begins with."""
+
+    def __init__(
+        self,
+        input_size: int,
+        *,
+        hidden_size: PositiveInt,
+        update_bias: Real,
+        input_init: InputInit,
+        recurrent_init: RecurrentInit,
+        recurrent_scale: Positive,
+    ) -> None:
+        super().__init__(
+            input_size,
+            hidden_size=hidden_size,
+            update_bias=update_bias,
+            input_init=input_init,
+            recurrent_init=recurrent_init,
+            recurrent_scale=recurrent_scale,
+        )
+        self.lean = update_bias
+
+    def has_fast_twin(self, inputs: Tensor) -> bool:  # noqa: ARG002
+        return False
+
+    def forward(self, input: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        hidden, _ = super().forward(input, state)
+        hidden = torch.tanh(hidden + self.lean)
+        return hidden, hidden
+
+
+GRU_WORDS = ["model=gru", "model.cell.hidden_size=5", *COPY]
+
+
+def with_kind(words: list[str], **kinds: str) -> list[Any]:
+    """Compose two seeds of the words, with other classes at these keys."""
+    cfgs = [compose([*words, f"seed={seed}"]) for seed in (0, 1)]
+    for cfg in cfgs:
+        for key, name in kinds.items():
+            node = cfg
+            for part in key.split("__"):
+                node = node[part]
+            node._target_ = name
+    return cfgs
+
+
+def test_a_class_made_from_one_of_ours_declares_for_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = at_home(Leaning, cells.gru, monkeypatch)
+    cfgs = with_kind([*GRU_WORDS, out(tmp_path)], model__cell=name)
+    for cfg, bias in zip(cfgs, (-3.0, 3.0), strict=True):
+        cfg.model.cell.update_bias = bias
+    reason = "model.cell: Leaning doesn't declare how it trains in a group"
+    assert joinable(cfgs) == [Group([0], reason), Group([1], reason)]
+
+
+def test_what_a_class_of_ones_own_declares_is_what_joins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = groups(initial=["recurrent_scale"])(type("Declared", (Leaning,), {}))
+    name = at_home(kind, cells.gru, monkeypatch)
+    cfgs = with_kind([*GRU_WORDS, out(tmp_path)], model__cell=name)
+    cfgs[1].model.cell.recurrent_scale = 0.5
+    assert joinable(cfgs) == [Group([0, 1], None)]
+    apart = [train(cfg) for cfg in cfgs]
+    runs = [Run.create(cfg) for cfg in cfgs]
+    together(runs)
+    for one, member in zip(apart, runs, strict=True):
+        assert_alike(one, member)
+    cfgs[1].model.cell.update_bias = 3.0
+    reason = "no other run has the same model.cell.update_bias"
+    assert joinable(cfgs) == [Group([0], reason), Group([1], reason)]
+
+
+class OwnText(NextChar):
+    """Carries a state as its base does, under another name."""
+
+
+class Forgetful(Stream):
+    """A model of somebody's own."""
+
+
+def test_a_task_or_model_of_ones_own_goes_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = at_home(OwnText, tasks.next_char, monkeypatch)
+    cfgs = with_kind(tiny_text(tmp_path), task=text)
+    assert [g.reason for g in joinable(cfgs)] == [
+        "task: OwnText doesn't declare how it trains in a group"
+    ] * 2
+    model = at_home(Forgetful, models.stream, monkeypatch)
+    cfgs = with_kind([*GRU_WORDS, *SMALL, out(tmp_path)], model=model)
+    assert [g.reason for g in joinable(cfgs)] == [
+        "model: Forgetful doesn't declare how it trains in a group"
+    ] * 2
