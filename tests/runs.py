@@ -12,6 +12,7 @@ SMALL = [
     "trainer.val_every=2",
     "trainer.log_every=1",
     "data.batch_size=4",
+    "data.eval_batch_size=4",
     "data.val_size=6",
     "data.test_size=6",
 ]

@@ -102,7 +102,7 @@ def test_all_problems_come_in_one_error():
     [
         ("+taks=copy", "taks is not a setting: did you mean task?"),
         ("+task.dely=3", "task.dely is not a setting: did you mean task.delay?"),
-        ("+data.zzz=1", "data.zzz is not a setting: it takes batch_size, train_size, val_size,"),
+        ("+data.zzz=1", "data.zzz is not a setting: it takes batch_size, eval_batch_size,"),
         ("+optimizer.momentum=0.9", "optimizer.momentum is not a setting"),
         ("seed=null", "seed must be a whole number, got null"),
         ("seed=1.5", "seed must be a whole number, got 1.5"),

@@ -11,6 +11,7 @@ from tests.runs import TEXT, assemble
 
 SETTINGS = {
     "batch_size": 4,
+    "eval_batch_size": 4,
     "train_size": None,
     "val_size": 10,
     "test_size": 8,
@@ -129,12 +130,22 @@ def test_held_out_sizes_are_met_with_a_smaller_last_batch():
     assert all(same(a, b) for a, b in zip(loader, loader, strict=True))
 
 
-def test_of_a_text_every_batch_has_all_streams(text_task):
-    windows = text_task.num_batches("val", 4)
+@pytest.mark.parametrize("batch_size", [1, 4, 50])
+def test_of_a_text_every_batch_has_all_streams(text_task, batch_size):
+    text_task.num_streams = lambda _: 3
+    windows = text_task.num_batches("val", 3)
     assert windows > 3
-    assert data(text_task, val_size=None).held_out("val") == [(i, 4) for i in range(windows)]
-    assert data(text_task, val_size=9).held_out("val") == [(0, 4), (1, 4), (2, 4)]
+    made = data(text_task, val_size=None, batch_size=batch_size)
+    assert made.held_out("val") == [(i, 3) for i in range(windows)]
+    assert data(text_task, val_size=8).held_out("val") == [(0, 3), (1, 3), (2, 3)]
     assert len(data(text_task, val_size=10_000).held_out("val")) == windows
+
+
+def test_what_is_scored_does_not_depend_on_the_batches_of_training():
+    one, other = (data(batch_size=size) for size in (1, 7))
+    for split in ("val", "test"):
+        pairs = zip(HeldOutLoader(one, split), HeldOutLoader(other, split), strict=True)
+        assert all(same(a, b) for a, b in pairs)
 
 
 @pytest.mark.parametrize(

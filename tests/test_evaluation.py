@@ -52,6 +52,72 @@ def test_evaluation_carries_the_state_over_a_text(tmp_path):
     assert evaluate(model, task, forgetful).compute()["loss"] != pytest.approx(whole, rel=1e-5)
 
 
+@pytest.mark.parametrize("model", [["model=gru"], ["model=ar"], ["model=seq2seq", "task.cut=4"]])
+def test_the_score_of_a_text_depends_on_no_size_of_batch(tmp_path, model):
+    """The held-out text is scored whole, whatever is trained with or scored at once."""
+    file = tmp_path / "long.txt"
+    file.write_text("".join(f"{n * n} sheep, {n} dogs.\n" for n in range(2000)), encoding="utf-8")
+    words = ["task=next_char", f"task.path={file}", *model, "data.test_size=null"]
+    stream = "task.cut=4" not in model
+    cut = 1 if stream else 4
+
+    def score(*more):
+        experiment = assemble([*words, "task.test_fraction=0.1", "task.length=20", *more])
+        evaluator = evaluate(experiment.model, experiment.task, experiment.batches("test"))
+        (_, weight) = evaluator.forced._totals["accuracy"]
+        assert int(weight) == len(experiment.task._splits["test"]) - cut
+        return evaluator.compute()
+
+    scores = score("data.batch_size=64")
+    for batch_size in (1, 7):
+        assert score(f"data.batch_size={batch_size}") == scores
+    for size in (1, 50):
+        assert score(f"data.eval_batch_size={size}") == pytest.approx(scores, rel=1e-6)
+    if stream:  # the state goes on from window to window
+        assert score("task.length=33") == pytest.approx(scores, rel=1e-6)
+
+
+def test_the_streams_of_a_text_are_each_scored_as_read_alone(tmp_path):
+    file = tmp_path / "long.txt"
+    file.write_text("".join(f"{n * n} sheep, {n} dogs.\n" for n in range(2000)), encoding="utf-8")
+    experiment = assemble(
+        ["task=next_char", f"task.path={file}", "model=gru", "data.val_size=null"]
+    )
+    model, task = experiment.model.eval(), experiment.task
+    ids = task._splits["val"]
+    streams = (len(ids) - 1) // 1000
+    assert 1 < streams < 64
+    nats = 0.0
+    for row in range(streams):
+        begin, end = ((len(ids) - 1) * place // streams for place in (row, row + 1))
+        one = ids[None, begin : end + 1]
+        batch = experiment.data.train(0)._replace(
+            input=one[:, :-1], target=one[:, 1:], mask=one[:, 1:] >= 0, first=None
+        )
+        with torch.no_grad():
+            nats += float(task.loss(model(batch)[0], batch)) * (end - begin)
+    scores = evaluate(model, task, experiment.batches("val")).compute()
+    assert scores["loss"] == pytest.approx(nats / (len(ids) - 1), rel=1e-5)
+
+
+@pytest.mark.parametrize("world_size", [2, 3, 7])
+def test_processes_that_share_the_streams_of_a_text_score_it_as_one_does(tmp_path, world_size):
+    file = tmp_path / "long.txt"
+    file.write_text("".join(f"{n * n} sheep, {n} dogs.\n" for n in range(5000)), encoding="utf-8")
+    experiment = assemble(
+        ["task=next_char", f"task.path={file}", "model=gru", "data.val_size=null"]
+    )
+    model, task = experiment.model, experiment.task
+    assert task.num_streams("val") == 6  # less than 7, so that some processes have no row
+    alone = evaluate(model, task, experiment.batches("val")).compute()
+    whole = task.scorer()
+    for rank in range(world_size):
+        batches = list(experiment.batches("val", rank=rank, world_size=world_size))
+        share = evaluate(model, task, [batch for batch in batches if len(batch.mask)])
+        whole.merge(share.forced.parts())
+    assert whole.compute() == pytest.approx(alone, rel=1e-6)
+
+
 def test_rows_that_begin_anew_forget_and_the_others_go_on(tmp_path):
     experiment = assemble(tiny_text(tmp_path))
     model = experiment.model

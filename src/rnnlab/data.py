@@ -39,10 +39,13 @@ class Data:
         task: makes them.
         accumulate: batches an update.
         batch_size: B, sequences an update, over all devices.
+        eval_batch_size: sequences scored at once. Of a text that is read in streams it says
+            nothing: the task fixes their number, so that a score depends on the text alone.
         train_size: sequences to train on, shuffled anew each time through, in whole batches where
             a task draws a length for each; `null` makes fresh ones without end, or for a text
-            reads all of it.
-        val_size: sequences to validate on; `null` for all where the task's data end.
+            reads it in order, all windows that have their whole length.
+        val_size: sequences to validate on; `null` for all where the task's data end. Of a text
+            they are windows, rounded up to whole batches and taken from all over the split.
         test_size: sequences to test on; as `val_size`.
         curriculum: how long sequences are as training goes on, or `null`.
     """
@@ -53,6 +56,7 @@ class Data:
         accumulate: int,
         *,
         batch_size: PositiveInt,
+        eval_batch_size: PositiveInt,
         train_size: PositiveInt | None,
         val_size: Sequences | None,
         test_size: Sequences | None,
@@ -61,10 +65,11 @@ class Data:
         self.task = task
         self.accumulate = accumulate
         self.batch_size = batch_size
+        self.eval_batch_size = eval_batch_size
         self.train_size = train_size
         self.curriculum = curriculum
         self._sizes: dict[Split, int | None] = {"val": val_size, "test": test_size}
-        endless = {split: task.num_batches(split, batch_size) is None for split in SPLITS}
+        endless = {split: self._num_batches(split) is None for split in SPLITS}
         for split in self._sizes:
             if self._sizes[split] is None and endless[split]:
                 raise ConfigError(
@@ -90,15 +95,24 @@ class Data:
 
     def held_out(self, split: Split) -> list[tuple[int, int]]:
         """Give (index, batch_size) of each batch of the validation or test split."""
-        size = self._sizes[split]
-        most = self.task.num_batches(split, self.batch_size)
-        if most is not None:  # contiguous streams: every batch has all rows
-            wanted = most if size is None else min(most, -(-size // self.batch_size))
-            return [(index, self.batch_size) for index in range(wanted)]
+        size, rows = self._sizes[split], self._rows(split)
+        most = self._num_batches(split)
+        if most is not None:  # data that end: every batch is asked for all rows
+            wanted = most if size is None else min(most, -(-size // rows))
+            return [(index, rows) for index in range(wanted)]
         assert size is not None  # checked in the constructor
-        full, rest = divmod(size, self.batch_size)
-        plan = [(index, self.batch_size) for index in range(full)]
+        full, rest = divmod(size, rows)
+        plan = [(index, rows) for index in range(full)]
         return [*plan, (full, rest)] if rest else plan
+
+    def _num_batches(self, split: Split) -> int | None:
+        return self.task.num_batches(split, self._rows(split))
+
+    def _rows(self, split: Split) -> int:
+        """Give the sequences of a batch."""
+        if split == "train":
+            return self.batch_size
+        return self.task.num_streams(split) or self.eval_batch_size
 
     def _from_pool(self, index: int) -> Batch:
         """Pick rows of the finite training set, in an order shuffled anew each epoch."""

@@ -136,9 +136,8 @@ def check_metrics(experiment: Experiment) -> list[str]:
         ConfigError: the monitored metric is not among it, the task doesn't say which values of a
             metric are better, or what its scorer adds up can't be gathered from several devices.
     """
-    size, task = min(2, experiment.cfg.data.batch_size), experiment.task
-    if task.num_batches("val", experiment.cfg.data.batch_size) is not None:
-        size = experiment.cfg.data.batch_size
+    task = experiment.task
+    size = min(2, experiment.data.held_out("val")[0][1])
     scores = evaluate(experiment.model, task, [task.sample("val", 0, size)]).compute()
     names = [f"val/{name}" for name in scores]
     for name in names:

@@ -103,7 +103,16 @@ def wire(machine: Machine, spec: TaskSpec, sharpness: float = 10.0) -> Stream:
 
 def experiment_of(task: Task, model: Stream) -> Experiment:
     """Put a model and a task together, without a config."""
-    data = Data(task, 1, batch_size=4, train_size=None, val_size=4, test_size=4, curriculum=None)
+    data = Data(
+        task,
+        1,
+        batch_size=4,
+        eval_batch_size=4,
+        train_size=None,
+        val_size=4,
+        test_size=4,
+        curriculum=None,
+    )
     return Experiment(None, task, model, data, None)
 
 

@@ -130,3 +130,12 @@ def test_it_is_drawn_with_and_without_lost_directions(tmp_path: Path) -> None:
             experiment.model.cell.layers[0].recurrent_weight.fill_(weight)
         (picture,) = lyapunov().look(experiment).pictures.values()
         assert len(picture.draw().axes) == 2
+
+
+def test_fewer_test_sequences_than_wanted_are_looked_at_and_not_waited_for(tmp_path):
+    file = tmp_path / "pairs.tsv"
+    file.write_text("".join(f"{n} owls\t{n} hiboux\n" for n in range(20)), encoding="utf-8")
+    words = ["task=translation", f"task.path={file}", "task.max_clauses=null"]
+    experiment = build(tmp_path, "model=elman", "model.cell.hidden_size=4", *SMALL, *words)
+    found = lyapunov(drive="sequences", num_sequences=3).look(experiment)
+    assert found.tables[""][0] == ["exponent", "mean", "trajectory_1", "trajectory_2"]

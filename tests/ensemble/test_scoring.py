@@ -1,6 +1,7 @@
 """Members are scored at once as the task scores each, and their losses have its gradients."""
 
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from rnnlab.catalogue import describe
 from rnnlab.ensemble.batches import Batches, batched, member
 from rnnlab.ensemble.scoring import loss, score
 from rnnlab.ensemble.stacking import Stacked
+from rnnlab.evaluation import evaluate
 from rnnlab.spec import Batch, Tokens
 from rnnlab.tasks import Copy, Task
 from tests.runs import assemble
@@ -45,17 +47,31 @@ def test_losses_of_every_task(task: str, model: str, seeds: tuple[int, ...]) -> 
 @pytest.mark.parametrize("model", ["elman", "seq2seq"])
 @pytest.mark.parametrize("task", TASKS)
 def test_scores_of_every_task(task: str, model: str) -> None:
-    words = [f"model={model}", f"task={task}", "data.batch_size=4", "data.val_size=6"]
+    words = [f"model={model}", f"task={task}", "data.eval_batch_size=4", "data.val_size=6"]
+    assert_scored_as_alone(words)
+
+
+@pytest.mark.parametrize(
+    ("task", "model"),
+    [("next_char", "seq2seq"), ("translation", "elman"), ("translation", "seq2seq")],
+)
+def test_scores_of_what_a_file_holds(tmp_path: Path, task: str, model: str) -> None:
+    """Members with seeds of their own are each scored on all of it, not on a share."""
+    file = tmp_path / "file"
+    lines = (f"{n} owls sleep.\t{n * n} hiboux dorment.\n" for n in range(1500))
+    file.write_text("".join(lines), encoding="utf-8")
+    words = [f"model={model}", f"task={task}", f"task.path={file}", "data.val_size=null"]
+    own = ["task.max_clauses=null"] if task == "translation" else ["task.length=20"]
+    assert_scored_as_alone([*words, *own])
+
+
+def assert_scored_as_alone(words: list[str]) -> None:
     members = [assemble([*words, f"seed={seed}"]) for seed in (1, 2)]
     stacked = Stacked([one.model for one in members])
     for one, found in zip(members, score(stacked, stacked.flat, members, "val"), strict=True):
-        one.model.eval()
-        scorer = one.task.scorer()
-        with torch.no_grad():
-            for index, size in one.data.held_out("val"):
-                batch = one.task.sample("val", index, size)
-                scorer.update(one.model(batch)[0], batch)
-        alone = scorer.compute()
+        batches = list(one.batches("val"))
+        assert len(batches) > 1
+        alone = evaluate(one.model, one.task, batches).forced.compute()
         assert {name for name in found.values if not name.startswith("free_")} == alone.keys()
         for name, value in alone.items():
             assert found.values[name] == pytest.approx(value, rel=1e-5, abs=1e-6), name

@@ -152,16 +152,68 @@ def test_a_text_of_one_character_is_refused(make: Make) -> None:
         make(text="a" * 1000)
 
 
-@pytest.mark.parametrize("text", ["ab", TEXT[:150]])
-def test_a_text_too_short_for_its_splits_is_refused(make: Make, text: str) -> None:
-    with pytest.raises(ConfigError, match=r"task\.path must be .* split has 21 or more characters"):
-        make(text=text)
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("ab", "train split has 21 or more characters"),
+        (TEXT[:26], "train split has 21 or more characters"),
+        (TEXT[:10] * 4, r"val split has 6 or more characters, got 4"),
+    ],
+)
+def test_a_text_too_short_for_its_splits_is_refused(make: Make, text: str, said: str) -> None:
+    layout: Layout = "encoder_decoder" if "val" in said else "stream"
+    with pytest.raises(ConfigError, match=rf"task\.path must be .* {said}"):
+        make(layout, text, cut=5 if "val" in said else None)
 
 
 def test_a_batch_too_large_for_a_split_is_refused(make: Make) -> None:
     task = make()
-    with pytest.raises(ConfigError, match=r"val split has 2001 .* batch_size=100 .*got"):
-        task.num_batches("val", 100)
+    with pytest.raises(ConfigError, match=r"train split has 2001 .* batch_size=100 .*got"):
+        task.num_batches("train", 100)
+    with pytest.raises(ConfigError, match=r"val split has 1001 or more .* 1000 sequences, got"):
+        task.num_batches("val", 1000)
+
+
+@pytest.mark.parametrize("layout", ["stream", "encoder_decoder"])
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 7, 64])
+@pytest.mark.parametrize("length", [2, 20, 33, 5000])
+def test_held_out_text_is_answered_whole_and_once(
+    make: Make, layout: Layout, batch_size: int, length: int
+) -> None:
+    # Each character of this text stands in it once, in order.
+    text = "".join(map(chr, range(0x4E00, 0x4E00 + 1001)))
+    cut = None if layout == "stream" else 1
+    task = make(layout, text, cut=cut, test_fraction=0.35)
+    count = task.num_batches("test", batch_size)
+    answered: list[int] = []
+    for index in range(count if length == 20 else 100_000):
+        batch = task.sample("test", index, batch_size, length=length)
+        if index and batch.target.equal(task.sample("test", 0, batch_size, length=length).target):
+            break  # round again
+        assert batch.mask.any(dim=0).all(), "steps at which nothing is answered"
+        assert len(batch.mask) <= batch_size
+        assert batch.target[batch.mask].sub(batch.input[batch.mask]).eq(1).all()
+        assert batch.first is None or batch.first.eq(index == 0).all()
+        answered += batch.target[batch.mask].tolist()
+    size = int(0.35 * 1001)
+    assert sorted(answered) == list(range(1001 - size + 1, 1001))
+
+
+def test_the_number_of_streams_follows_from_the_text_alone(make: Make) -> None:
+    for size, streams in ((1_000, 1), (10_000, 1), (25_000, 2), (2_000_000, 64)):
+        task = make(text="abcdefghij" * (size // 10))
+        assert task.num_streams("val") == streams
+    assert make("encoder_decoder").num_streams("val") is None
+
+
+def test_steps_that_are_not_asked_are_not_shown(make: Make) -> None:
+    task = make()
+    batch = task.sample("val", task.num_batches("val", 3) - 1, 3)
+    assert not batch.mask.all()
+    output = torch.nn.functional.one_hot(batch.target, len(task.vocabulary)).float()
+    shown = task.show(batch, output).split("\n\n")
+    for block, mask in zip(shown, batch.mask, strict=True):
+        assert {len(line) for line in block.split("\n")} == {7 + int(mask.sum())}
 
 
 def test_fractions_that_leave_nothing_to_train_on_are_refused(make: Make) -> None:

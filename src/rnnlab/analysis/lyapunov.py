@@ -155,7 +155,8 @@ class Lyapunov(Analysis):
         system = systems(model)[name]
         needed = self.transient + self.steps
         most = task.num_batches("test", self.num_sequences)
-        pieces: list[list[tuple[Tensor, Tensor, Tensor]]] = [[] for _ in range(self.num_sequences)]
+        rows = len(task.sample("test", 0, self.num_sequences).mask)  # data that end may have fewer
+        pieces: list[list[tuple[Tensor, Tensor, Tensor]]] = [[] for _ in range(rows)]
         index = 0
         while min(sum(len(inputs) for inputs, *_ in row) for row in pieces) < needed:
             place = index if most is None else index % most

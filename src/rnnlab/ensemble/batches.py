@@ -101,9 +101,10 @@ class Batches:
         data.batch_size = members * rows
         data.task.rng = begin  # type: ignore[method-assign]
         made = make(data, data.batch_size)
+        if streams is None:  # of data that are there, that is a share of them for each
+            raise UnlikeError("nothing is drawn")
         made = map_batch(lambda part: part.unflatten(0, (members, rows)), made)
-        lengths = None if streams is None else streams.lengths
-        return made if lengths is None else _cut(made, lengths)
+        return made if streams.lengths is None else _cut(made, streams.lengths)
 
 
 def stack(batches: Sequence[Batch]) -> Batch:

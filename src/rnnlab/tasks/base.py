@@ -111,6 +111,13 @@ class Task(ABC):
         """How many batches a split holds before it repeats; `None` means no end."""
         return None
 
+    def num_streams(self, split: Split) -> int | None:  # noqa: ARG002
+        """Say how many rows a held-out split is scored in, where they go on from batch to batch.
+
+        It is the task's to say, for a score would depend on the number. `None` means any.
+        """
+        return None
+
     def rng(self, split: Split, index: int) -> np.random.Generator:
         """Give the random stream of batch `index` of a split; no two batches share one."""
         return generator(self.seed, split, index)

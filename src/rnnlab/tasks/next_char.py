@@ -19,6 +19,8 @@ from rnnlab.tasks.corpus import read_plays, read_text
 
 _VISIBLE = {"\n": "↵", "\t": "→"}
 
+_STREAMS, _STREAM_LENGTH = 64, 1000  # of held-out text: most, and least characters of one
+
 _SPOKEN = 400  # characters that a sample goes on where nobody says
 
 
@@ -38,6 +40,13 @@ class NextChar(Task):
     window. Encoder-decoder layout: the first `cut` characters of each window are the source, the
     decoder's first input is the last of them, and it goes on from there; windows overlap by
     `cut`, so each character is answered once, and none needs the state of another.
+
+    Of train only windows of the whole length are read. Held-out text is answered once and whole,
+    but for the first character of the split (`cut` characters in the encoder-decoder layout),
+    which nothing stands before: the last windows are shorter, and the mask is False where a row
+    has none left. In the stream layout it is scored in as many streams as it has 1,000
+    characters, 64 at most, of which each begins without memory. So a score depends on no size of
+    batch, nor there on `length`.
 
     A character is a Unicode code point; the vocabulary is that of the whole text. The data are
     the text: the seed changes nothing.
@@ -136,26 +145,41 @@ class NextChar(Task):
 
     def num_batches(self, split: Split, batch_size: int) -> int:
         """Count the windows of a stream: how many batches answer the split once."""
-        return self._grid(split, batch_size, self.length)[1]
+        if split == "train":
+            return self._grid(batch_size, self.length)[1]
+        return self._held_out_batches(split, batch_size, self.length)
+
+    def num_streams(self, split: Split) -> int | None:
+        """Give a stream to each 1,000 characters, 64 at most."""
+        if self.layout == "encoder_decoder":
+            return None
+        return min(_STREAMS, max(1, self._answerable(split, self.length) // _STREAM_LENGTH))
 
     def sample(
         self, split: Split, index: int, batch_size: int, *, length: int | None = None
     ) -> Batch:
         """Make one batch: window `index`, modulo their number, of every stream."""
         length = self.length if length is None else length
-        stream, count = self._grid(split, batch_size, length)
-        read = self._read(length)
-        answered = length - read if self.layout == "encoder_decoder" else length
-        window = index % count
-        starts = torch.arange(batch_size) * stream + window * answered
-        text = self._splits[split][starts[:, None] + torch.arange(read + answered)]
+        read, answered = self._read(length), self._answered(length)
+        if split == "train":
+            stream, count = self._grid(batch_size, length)
+            window = index % count
+            starts = torch.arange(batch_size) * stream + window * answered
+            ends = starts + answered
+        else:
+            window = index % self._held_out_batches(split, batch_size, length)
+            starts, ends = self._held_out_windows(split, window, batch_size, length)
+        steps = torch.arange(int((ends - starts).max()))
+        places = starts[:, None] + torch.arange(read + len(steps))
+        ids = self._splits[split]
+        text = ids[places.clamp(max=len(ids) - 1)]
         batch = Batch(
             input=text[:, read - 1 : -1],
             target=text[:, read:],
-            mask=torch.ones(batch_size, answered, dtype=torch.bool),
+            mask=starts[:, None] + steps < ends[:, None],
         )
         if self.layout == "stream":
-            return batch._replace(first=torch.full((batch_size,), window == 0))
+            return batch._replace(first=torch.full((len(starts),), window == 0))
         source = text[:, :read]
         return batch._replace(source=source, source_mask=torch.ones(source.shape, dtype=torch.bool))
 
@@ -229,9 +253,10 @@ class NextChar(Task):
         guesses = output.argmax(dim=2)
         blocks = []
         for row in range(min(4, batch.input.shape[0])):
+            asked = batch.mask[row]
             lines = [
-                f"text   {self._visible(batch.target[row, :width])}",
-                f"guess  {self._visible(guesses[row, :width])}",
+                f"text   {self._visible(batch.target[row][asked][:width])}",
+                f"guess  {self._visible(guesses[row][asked][:width])}",
             ]
             if batch.source is not None:
                 lines.insert(0, f"source {self._visible(batch.source[row, -width:])}")
@@ -254,21 +279,66 @@ class NextChar(Task):
             return 1
         return max(1, length // 2) if self.cut is None else self.cut
 
-    def _grid(self, split: Split, batch_size: int, length: int) -> tuple[int, int]:
-        """Give the characters from one stream to the next, and the windows of each."""
+    def _answered(self, length: int) -> int:
+        """Count the characters of a window that are answered."""
         read = self._read(length)
         answered = length - read if self.layout == "encoder_decoder" else length
         if answered < 1:
             raise ConfigError(f"task.length must be more than the cut at {read}, got {length}")
-        size = len(self._splits[split])
+        return answered
+
+    def _grid(self, batch_size: int, length: int) -> tuple[int, int]:
+        """Give the characters of train from one stream to the next, and the windows of each."""
+        read, answered = self._read(length), self._answered(length)
+        size = len(self._splits["train"])
         stream = (size - read) // batch_size
         if stream < answered:
             raise ConfigError(
-                f"task.path must be a text whose {split} split has {batch_size * answered + read} "
+                f"task.path must be a text whose train split has {batch_size * answered + read} "
                 f"or more characters, for batch_size={batch_size} and task.length={length}, "
                 f"got {size}: take smaller ones, a larger share, or a longer text"
             )
         return stream, stream // answered
+
+    def _answerable(self, split: Split, length: int) -> int:
+        """Count the characters of a held-out split that have something before them to read."""
+        read, size = self._read(length), len(self._splits[split])
+        if size <= read:
+            raise ConfigError(
+                f"task.path must be a text whose {split} split has {read + 1} or more characters, "
+                f"got {size}: take a larger share, or a longer text"
+            )
+        return size - read
+
+    def _held_out_batches(self, split: Split, batch_size: int, length: int) -> int:
+        """Count the batches of `batch_size` rows that answer a held-out split once."""
+        total, answered = self._answerable(split, length), self._answered(length)
+        if self.layout == "encoder_decoder":
+            return _rounded_up(_rounded_up(total, answered), batch_size)
+        if total < batch_size:
+            raise ConfigError(
+                f"task.path must be a text whose {split} split has {batch_size + 1} or more "
+                f"characters for {batch_size} sequences, got {total + 1}"
+            )
+        return _rounded_up(_rounded_up(total, batch_size), answered)
+
+    def _held_out_windows(
+        self, split: Split, index: int, batch_size: int, length: int
+    ) -> tuple[Tensor, Tensor]:
+        """Give where the windows of a batch begin, and where what they answer ends, from there."""
+        total, answered = self._answerable(split, length), self._answered(length)
+        if self.layout == "encoder_decoder":  # every count-th window, so that some are of all parts
+            count = self._held_out_batches(split, batch_size, length)
+            starts = torch.arange(index, _rounded_up(total, answered), count) * answered
+            return starts, (starts + answered).clamp(max=total)
+        bounds = torch.arange(batch_size + 1) * total // batch_size
+        starts = bounds[:-1] + index * answered
+        return starts, torch.minimum(starts + answered, bounds[1:])
+
+
+def _rounded_up(total: int, size: int) -> int:
+    """Count the pieces of a size that hold a total, the last one perhaps not full."""
+    return -(-total // size)
 
 
 def _split(ids: Tensor, val_fraction: float, test_fraction: float) -> dict[Split, Tensor]:
