@@ -22,6 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rnnlab.config import check_values, near
 from rnnlab.errors import ConfigError
 from rnnlab.foreign import read_text
+from rnnlab.hydra_options import offered
 
 _LARGEST, _DEEPEST = 30_000, 20  # bytes and levels of a config.yaml; ours have 3000 and 4
 # What Hydra raises at words that it can't use; it stumbles over some.
@@ -54,12 +55,16 @@ def config_directory() -> Path:
 
 @contextmanager
 def own_hydra() -> Iterator[None]:
-    """Let Hydra be begun anew, beside one that a caller has begun; one thread at a time."""
+    """Let Hydra be begun anew with our options, beside one that a caller has begun.
+
+    One thread at a time.
+    """
     with _HYDRA:
         instance = GlobalHydra.instance()
         callers, instance.hydra = instance.hydra, None
         try:
-            yield
+            with offered():
+                yield
         finally:
             GlobalHydra.instance().hydra = callers
 

@@ -10,14 +10,13 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from rnnlab.compose import VERSION_BASE, config_directory
+from rnnlab.compose import VERSION_BASE, config_directory, own_hydra
 from rnnlab.sweep.composing import Composer
 
 
 @pytest.fixture
 def hydra() -> Iterator[tuple[ConfigLoader, DictConfig]]:
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(config_directory()), version_base=VERSION_BASE):
+    with own_hydra(), initialize_config_dir(str(config_directory()), version_base=VERSION_BASE):
         loader = GlobalHydra.instance().config_loader()
         yield loader, loader.load_configuration("train", ["task=copy"], run_mode=RunMode.MULTIRUN)
 

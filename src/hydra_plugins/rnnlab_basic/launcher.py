@@ -1,10 +1,8 @@
 """One job after another, in this process. Light to import."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
@@ -82,13 +80,3 @@ class BasicLauncher(Launcher):
         """
         for order in orders:
             order.here(dry_run=dry_run)
-
-
-@dataclass
-class Settings:
-    """What `hydra/launcher=basic` takes: nothing."""
-
-    _target_: str = "hydra_plugins.rnnlab_basic.launcher.BasicLauncher"
-
-
-ConfigStore.instance().store(group="hydra/launcher", name="basic", node=Settings, provider="rnnlab")

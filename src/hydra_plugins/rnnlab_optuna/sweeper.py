@@ -1,9 +1,7 @@
 """The sweeper: all it does is in `rnnlab.sweep.search`. Light to import."""
 
-from dataclasses import dataclass
 from typing import Any
 
-from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
@@ -61,21 +59,3 @@ class OptunaSweeper(Sweeper):
         words = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
         compose = Composer(self.hydra_context.config_loader, self.config)
         search(Settings.checked(self.settings), words, self.config, compose, self.launcher.launch)
-
-
-@dataclass
-class Settings:
-    """What `hydra/sweeper=optuna` takes."""
-
-    _target_: str = "hydra_plugins.rnnlab_optuna.sweeper.OptunaSweeper"
-    sampler: Any = "tpe"  # tpe | random | cmaes | grid
-    pruner: Any = "none"  # none | median | asha
-    n_trials: Any = None  # in all, those of earlier starts too; null: the whole grid, else 20
-    n_jobs: Any = 1  # trials that are chosen at once, and launched as one batch
-    seed: Any = 0
-    objective: Any = None  # a metric or a list of some; null: the config's `monitor`
-    storage: Any = None  # such as sqlite:///search.db; null: a journal in the sweep's directory
-    params: Any = None  # words of a named sweep, key -> value; those typed count more
-
-
-ConfigStore.instance().store(group="hydra/sweeper", name="optuna", node=Settings, provider="rnnlab")

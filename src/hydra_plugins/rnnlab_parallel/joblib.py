@@ -5,12 +5,9 @@ import shutil
 import tempfile
 import weakref
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from hydra.core.config_store import ConfigStore
 
 from .base import ParallelLauncher, processors
 
@@ -92,16 +89,3 @@ def _devices() -> list[str]:
     import torch
 
     return [str(number) for number in range(torch.cuda.device_count())]
-
-
-@dataclass
-class Settings:
-    """What `hydra/launcher=joblib` takes."""
-
-    _target_: str = "hydra_plugins.rnnlab_parallel.joblib.JoblibLauncher"
-    n_jobs: Any = "auto"
-
-
-ConfigStore.instance().store(
-    group="hydra/launcher", name="joblib", node=Settings, provider="rnnlab"
-)

@@ -1,10 +1,7 @@
 """`hydra/launcher=ray`: the jobs are tasks of a Ray cluster, which gives each its processors."""
 
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from hydra.core.config_store import ConfigStore
 
 from .base import ParallelLauncher
 
@@ -72,16 +69,3 @@ def _do(order: "Order") -> bool:
 
     with labelled(order.number):
         return order()
-
-
-@dataclass
-class Settings:
-    """What `hydra/launcher=ray` takes."""
-
-    _target_: str = f"{__name__}.RayLauncher"
-    address: str | None = None
-    num_cpus: float | None = None
-    num_gpus: float | None = None
-
-
-ConfigStore.instance().store(group="hydra/launcher", name="ray", node=Settings, provider="rnnlab")

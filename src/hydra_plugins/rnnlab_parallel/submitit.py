@@ -9,11 +9,9 @@ import time
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from hydra.core.config_store import ConfigStore
 
 from .base import ParallelLauncher, processors
 
@@ -260,40 +258,3 @@ class LocalLauncher(SubmititLauncher):
 
         with deaf():
             return [executor.submit(Doing(closed), order) for order in orders]
-
-
-@dataclass
-class LocalSettings:
-    """What `hydra/launcher=submitit_local` takes."""
-
-    _target_: str = f"{__name__}.LocalLauncher"
-    timeout_min: int = 1440
-    max_num_timeout: int = 3
-    signal_delay_s: int = 90
-    array_parallelism: Any = "auto"
-
-
-@dataclass
-class SlurmSettings:
-    """What `hydra/launcher=submitit_slurm` takes."""
-
-    _target_: str = f"{__name__}.SlurmLauncher"
-    timeout_min: int = 240
-    max_num_timeout: int = 3
-    signal_delay_s: int = 90
-    array_parallelism: int = 256
-    cpus_per_task: int | None = None
-    gpus_per_node: int | None = None
-    mem_gb: float | None = None
-    partition: str | None = None
-    account: str | None = None
-    qos: str | None = None
-    constraint: str | None = None
-    setup: list[str] | None = None
-    additional_parameters: dict[str, Any] = field(default_factory=dict)
-
-
-for name, settings in {"local": LocalSettings, "slurm": SlurmSettings}.items():
-    ConfigStore.instance().store(
-        group="hydra/launcher", name=f"submitit_{name}", node=settings, provider="rnnlab"
-    )

@@ -1,10 +1,7 @@
 """The launcher: joins what fits, and does the rest one after another. Light to import."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from hydra.core.config_store import ConfigStore
+from typing import TYPE_CHECKING
 
 from hydra_plugins.rnnlab_basic.launcher import BasicLauncher
 
@@ -43,16 +40,3 @@ class VectorizedLauncher(BasicLauncher):
         super().perform(
             [order for place, order in enumerate(orders) if place not in done], dry_run=dry_run
         )
-
-
-@dataclass
-class Settings:
-    """What `hydra/launcher=vectorized` takes."""
-
-    _target_: str = "hydra_plugins.rnnlab_vectorized.launcher.VectorizedLauncher"
-    members: Any = "auto"
-
-
-ConfigStore.instance().store(
-    group="hydra/launcher", name="vectorized", node=Settings, provider="rnnlab"
-)
