@@ -6,12 +6,15 @@ import sys
 import pytest
 import torch
 
+import rnnlab
+from rnnlab.cli import train
 from rnnlab.compose import compose
 from rnnlab.errors import ConfigError
 from rnnlab.preparing import prepare, without_compiler
 from rnnlab.tasks.base import Mean
 from rnnlab.tasks.copy import Copy
-from tests.runs import COPY, ELMAN
+from tests.calls import call
+from tests.runs import COPY, ELMAN, SMALL
 
 _PREPARE = """
 import sys
@@ -71,3 +74,15 @@ def test_the_direction_is_the_metrics_own_and_no_setting():
         prepare(compose([*ELMAN, *COPY, "mode=max"]))
     for monitor, mode in (("val/loss", "min"), ("val/accuracy", "max")):
         assert prepare(compose([*ELMAN, *COPY, f"monitor={monitor}"])).experiment.mode == mode
+
+
+def test_what_a_person_should_know_of_the_data_is_said_before_training(tmp_path, capsys):
+    file = tmp_path / "pairs.tsv"
+    file.write_text("".join(f"it is {n}\tn{n}\n" for n in range(40)), encoding="utf-8")
+    words = [*ELMAN, *SMALL, "task=translation", f"task.path={file}", "task.max_clauses=null"]
+    rnnlab.train([*words, f"output_dir={tmp_path}"])
+    said = capsys.readouterr().err
+    assert said.count("warning: 4 of the 4 words of targets in the val split never occur") == 1
+    status, _, said = call(train.main, "rnnlab-train", *words, "dry_run=true")
+    assert status == 0
+    assert "warning: 4 of the 4 words of targets in the test split" in said

@@ -18,6 +18,7 @@ from rnnlab.experiment import Experiment
 from rnnlab.loggers import service
 from rnnlab.memory import fitting
 from rnnlab.models.reach import check_taps
+from rnnlab.output import note
 from rnnlab.run import Run
 from rnnlab.schedulers import MakeScheduler
 from rnnlab.trainer import Training
@@ -93,6 +94,12 @@ def without_compiler() -> Iterator[None]:
     finally:
         for name, method in kept.items():
             setattr(Optimizer, name, method)
+
+
+def warn(experiment: Experiment) -> None:
+    """Print what a person should know of a run's data."""
+    for warning in experiment.task.warnings():
+        note(f"warning: {warning}")
 
 
 def facts(experiment: Experiment, device: str) -> dict[str, Any]:

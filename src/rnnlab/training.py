@@ -43,7 +43,7 @@ from rnnlab.file_logger import FileLogger
 from rnnlab.loggers import Events, close, flat_settings
 from rnnlab.module import SequenceModule
 from rnnlab.outcome import final_scores, on_test, write_outcome
-from rnnlab.preparing import Prepared, facts, prepare
+from rnnlab.preparing import Prepared, facts, prepare, warn
 from rnnlab.randomness import seed_globals
 from rnnlab.rank import is_helper, starting_helpers
 from rnnlab.run import Run
@@ -117,6 +117,8 @@ def resume(run: Run, words: list[str], judge: Judge | None = None) -> Run:
 
 def _train(run: Run, prepared: Prepared, at: resuming.Point, judge: Judge | None) -> None:
     experiment, extra = prepared.experiment, prepared.service
+    if not is_helper():
+        warn(experiment)
     cfg, began = experiment.cfg, time.perf_counter()
     torch.set_num_threads(cfg.threads)
     signals, finite = Signals(), Finite(experiment.training.log_every)

@@ -216,6 +216,12 @@ def test_steps_that_are_not_asked_are_not_shown(make: Make) -> None:
         assert {len(line) for line in block.split("\n")} == {7 + int(mask.sum())}
 
 
+def test_a_warning_says_when_most_held_out_characters_are_new(make: Make) -> None:
+    assert list(make().warnings()) == []
+    (warned,) = make(text="abcdefgh" * 100 + "ijk" * 70).warnings()
+    assert warned.startswith("202 of the 202 characters in the test split never occur in training")
+
+
 def test_fractions_that_leave_nothing_to_train_on_are_refused(make: Make) -> None:
     with pytest.raises(ConfigError, match=r"task\.val_fraction and task\.test_fraction must leave"):
         make(val_fraction=0.5, test_fraction=0.5)

@@ -307,6 +307,32 @@ def test_words_are_joined_as_they_are_written(tmp_path: Path):
         assert task.join(task.cut(text)) == text
 
 
+def unspaced(n: int) -> str:
+    return "".join("天地玄黄宇宙洪荒"[int(digit)] for digit in f"{n:05o}")
+
+
+def test_a_sentence_without_spaces_is_as_many_words_as_graphemes(tmp_path: Path):
+    lines = [f"number {i}\t我喜欢{unspaced(i)}。" for i in range(40)]
+    task = translation(max_clauses=None, path=pairs_file(tmp_path, lines))
+    assert len(task.symbols) < 3 + 40 + 1 + 8 + 4 + 1
+    right = {tuple(line.split("\t")) for line in lines}
+    assert set(texts(task, "test", 0, n=4)) <= right
+    assert list(task.warnings()) == []  # of the sources half of the words are new, and not most
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_warning_says_when_most_held_out_words_are_new(tmp_path: Path, level: str):
+    lines = [f"it is number {i}\t{'abcdefgh'[i % 8]}{i * i}" for i in range(40)]
+    task = translation(level=level, max_clauses=None, path=pairs_file(tmp_path, lines))
+    warned = [
+        f"4 of the 4 words of targets in the {split} split never occur in training, so no model "
+        "can know them: take task.level=character, or more pairs"
+        for split in ("val", "test")
+    ]
+    assert list(task.warnings()) == (warned if level == "word" else [])
+    assert list(translation(level=level).warnings()) == []
+
+
 def _bad(name: str, content: bytes | None, message: str):
     return pytest.param(content, message, id=name)
 

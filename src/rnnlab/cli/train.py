@@ -185,9 +185,9 @@ def _overrides(words: list[str]) -> list[str]:
 
 def _train(cfg: DictConfig, words: Mapping[str, str], *, dry_run: bool) -> None:
     if dry_run:
-        from rnnlab.preparing import prepare
+        from rnnlab.preparing import prepare, warn
 
-        prepare(cfg)
+        warn(prepare(cfg).experiment)
         say("nothing is wrong with these settings, and nothing was done")
         return
     with loading():

@@ -18,7 +18,7 @@ from rnnlab.ensemble.snapshot import Snapshot
 from rnnlab.ensemble.stacking import Stacked
 from rnnlab.errors import INTERRUPTED, TERMINATED, Interrupted
 from rnnlab.outcome import Scores, write_outcome
-from rnnlab.preparing import facts, prepare
+from rnnlab.preparing import facts, prepare, warn
 from rnnlab.run import Run
 from rnnlab.stopping import Judge, Signals, Stopped
 
@@ -107,6 +107,7 @@ class _Session:
         """
         for m in self.members:
             m.run.begin(self.group.step, {**facts(m.experiment, "cpu"), "group": len(self.members)})
+        warn(self.members[0].experiment)
         torch.set_num_threads(self.members[0].experiment.cfg.threads)
         self.signals.listen()
         status = "failed"

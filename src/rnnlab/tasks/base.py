@@ -118,6 +118,10 @@ class Task(ABC):
         """
         return None
 
+    def warnings(self) -> Iterator[str]:
+        """Say what a person should know of the data before anything is trained on them."""
+        yield from ()
+
     def rng(self, split: Split, index: int) -> np.random.Generator:
         """Give the random stream of batch `index` of a split; no two batches share one."""
         return generator(self.seed, split, index)

@@ -16,6 +16,7 @@ from rnnlab.grouping import groups
 from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
 from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.corpus import read_plays, read_text
+from rnnlab.tasks.vocabulary import unseen_symbols
 
 _VISIBLE = {"\n": "↵", "\t": "→"}
 
@@ -118,6 +119,12 @@ class NextChar(Task):
         """What remembering nothing scores; counted when asked for, in a fifth of a second."""
         train, val = self._splits["train"].numpy(), self._splits["val"].numpy()
         return ngram_floors(train, val, len(self.vocabulary))
+
+    def warnings(self) -> Iterator[str]:
+        """Warn of held-out text in other characters than those that are learnt."""
+        splits = {split: ids.numpy() for split, ids in self._splits.items()}
+        train = splits.pop("train")
+        return unseen_symbols(train, splits, "characters", "is it text of another kind?")
 
     def encode(self, text: str) -> list[int]:
         """Spell a text as ids.

@@ -64,6 +64,12 @@ class Pool:
         self.starts = np.cumsum(self.lengths) - self.lengths
         self.ids = np.array([i for row in rows for i in row], dtype=np.int64)
 
+    def symbols(self, rows: np.ndarray) -> np.ndarray:
+        """Give the ids of some rows, one after another."""
+        there = np.zeros(len(self.lengths), dtype=bool)
+        there[rows] = True
+        return self.ids[np.repeat(there, self.lengths)]
+
     def join(self, parts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Join rows `parts` `(B, K)` -> ids `(B, S)` right-padded with 0, lengths `(B,)`."""
         flat = parts.ravel()

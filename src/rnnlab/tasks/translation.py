@@ -1,7 +1,7 @@
 """Translation: English to French by a toy grammar, or any pairs from a file."""
 
-import re
 import unicodedata
+from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -16,10 +16,10 @@ from rnnlab.tasks.lengths import Lengths
 from rnnlab.tasks.pairs import Pool, read_pairs, split_pairs
 from rnnlab.tasks.splits import SPLITS
 from rnnlab.tasks.transduction import Pairs, Transduction, TransductionScorer
+from rnnlab.tasks.vocabulary import unseen_symbols
+from rnnlab.tasks.words import cut_words, join_words
 
 _APOSTROPHES = ("'", "\u2019")  # typewriter's, typographer's
-_WORD = re.compile(rf"\w+[{''.join(_APOSTROPHES)}]|\w+(?:-\w+)*|[^\w\s]")
-_CLOSING = frozenset(".,)]}…")
 
 
 @groups()
@@ -35,8 +35,10 @@ class Translation(Transduction):
     With `path` the pairs come from a file of `source<TAB>target` lines instead; a fixed hash of
     the source names the split, about 80 : 10 : 10, and `sample` takes no length.
 
-    Cut into words, punctuation is a word of its own and `l'` goes before its noun; a decoded text
-    can differ from the file in spaces. A word of any split is in the vocabulary.
+    Cut into words, punctuation is a word of its own and `l'` goes before its noun; marks, joiners
+    and joined emoji stay whole, and Chinese, Japanese, Thai and other scripts without spaces go by
+    grapheme (`words.py`). A decoded text can differ from the file in spaces. A word of any split
+    is in the vocabulary.
 
     Args:
         layout: given by the model.
@@ -120,20 +122,26 @@ class Translation(Transduction):
         spare = 0 if self.by_word else 1
         return Pairs(source, source_length - spare, target, target_length - spare)
 
+    def warnings(self) -> Iterator[str]:
+        """Warn where most symbols that a file's held-out pairs are made of can't be learnt."""
+        if self.max_clauses is not None:
+            return
+        unit, advice = "characters", "are they texts of another kind?"
+        if self.by_word:
+            unit, advice = "words", "take task.level=character, or more pairs"
+        for pool, what in ((self.sources, "sources"), (self.targets, "targets")):
+            ids = {split: pool.symbols(rows) for split, rows in self.rows.items()}
+            train = ids.pop("train")
+            yield from unseen_symbols(train, ids, f"{unit} of {what}", advice)
+
     def cut(self, text: str) -> list[str]:
         """Cut a text into words or characters."""
         text = unicodedata.normalize("NFC", text)
-        return _WORD.findall(text) if self.by_word else list(text)
+        return cut_words(text) if self.by_word else list(text)
 
     def join(self, symbols: list[str]) -> str:
         """Put spaces between words, but not after an apostrophe nor before a full stop."""
-        if not self.by_word:
-            return "".join(symbols)
-        text = ""
-        for word in symbols:
-            tight = text.endswith(_APOSTROPHES) or word in _CLOSING
-            text += word if tight or not text else f" {word}"
-        return text
+        return join_words(symbols) if self.by_word else "".join(symbols)
 
     def scorer(self) -> "TranslationScorer":
         """Give a scorer that adds BLEU."""
@@ -240,7 +248,7 @@ class TranslationScorer(TransductionScorer):
 
     def _spaced(self, ids: list[int]) -> str:
         words = self.task.words(ids)
-        return " ".join(words if self.task.by_word else _WORD.findall("".join(words)))
+        return " ".join(words if self.task.by_word else cut_words("".join(words)))
 
 
 def _have_bleu(rights: list[str]) -> bool:
