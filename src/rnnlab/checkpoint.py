@@ -63,6 +63,16 @@ def read(path: Path) -> dict[str, Any]:
     return loaded
 
 
+def weights(path: Path) -> dict[str, torch.Tensor]:
+    """Read a model's weights, by the model's own names, in float32 whatever they were trained in.
+
+    Raises:
+        ConfigError: as for `read`.
+    """
+    state = read(path)["state_dict"]
+    return {name.removeprefix("model."): tensor.float() for name, tensor in state.items()}
+
+
 def _is_checkpoint(content: Any, size: int) -> bool:
     """Tell whether there are weights in it, of so many updates, and none larger than the file."""
     if not isinstance(content, dict) or not isinstance(content.get("global_step"), int):

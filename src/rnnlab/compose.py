@@ -75,6 +75,9 @@ def compose(overrides: list[str]) -> DictConfig:
     Raises:
         ConfigError: an override is no setting, or can't be read.
     """
+    from rnnlab.beginning import words_of_base  # which composes too
+
+    overrides = [*words_of_base(overrides), *overrides]
     try:
         with own_hydra(), initialize_config_dir(str(config_directory()), version_base=VERSION_BASE):
             cfg = hydra_compose("train", overrides, return_hydra_config=True)

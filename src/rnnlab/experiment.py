@@ -68,8 +68,7 @@ class Experiment:
         Raises:
             ConfigError: it is missing, can't be read, or doesn't fit the model.
         """
-        state = checkpoint.read(path)["state_dict"]
-        weights = {name.removeprefix("model."): value for name, value in state.items()}
+        weights = checkpoint.weights(path)
         self.model.float()
         try:
             self.model.load_state_dict(weights)

@@ -236,6 +236,13 @@ class Results(TypedDict):
 
 
 @with_config(_OPEN)
+class Vocabulary(TypedDict):
+    """`vocabulary.json`: what each id of a run's task stands for."""
+
+    symbols: list[str]
+
+
+@with_config(_OPEN)
 class Failure(TypedDict):
     """`failures/<job>.json` of a sweep: which job failed, how and why."""
 

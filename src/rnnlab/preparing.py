@@ -9,7 +9,7 @@ import torch
 from omegaconf import DictConfig
 from torch.optim import Optimizer
 
-from rnnlab import checkpoint, resuming
+from rnnlab import resuming
 from rnnlab.borrowed import threads
 from rnnlab.config import build
 from rnnlab.errors import ConfigError
@@ -19,9 +19,9 @@ from rnnlab.loggers import service
 from rnnlab.memory import fitting
 from rnnlab.models.reach import check_taps
 from rnnlab.output import note
-from rnnlab.run import Run
 from rnnlab.schedulers import MakeScheduler
 from rnnlab.trainer import Training
+from rnnlab.transfer import take_weights
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers.logger import Logger
@@ -61,7 +61,7 @@ def prepare(cfg: DictConfig, at: resuming.Point = resuming.BEGINNING) -> Prepare
         _check_optimizer(trial, experiment.training)
         make_scheduler(trial, experiment.training.max_steps, experiment.mode)
     if cfg.init_from is not None and at.file is None:
-        _take_weights(experiment, cfg.init_from)
+        take_weights(experiment, cfg.init_from)
     return Prepared(experiment, make_optimizer, make_scheduler, service(cfg))
 
 
@@ -112,16 +112,6 @@ def facts(experiment: Experiment, device: str) -> dict[str, Any]:
         "fingerprint": experiment.task.fingerprint(),
         "parameters": experiment.num_parameters,
     }
-
-
-def _take_weights(experiment: Experiment, path: str) -> None:
-    """Begin with the best weights of another run."""
-    other = Run.load(path, "init_from")
-    try:
-        experiment.load_weights(other.file(f"checkpoints/{checkpoint.BEST}"))
-    except ConfigError as error:
-        raise ConfigError(f"init_from: {error}") from error
-    experiment.model.train()
 
 
 def _try_data(experiment: Experiment) -> None:

@@ -8,7 +8,7 @@ import json
 import shutil
 import sys
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +23,7 @@ from rnnlab.curve import read_curve
 from rnnlab.environment import environment
 from rnnlab.errors import Busy, ConfigError
 from rnnlab.files import below, clear_parts, flush_to_disk, write_whole
-from rnnlab.foreign import Results, RunCard, Session, read_json
+from rnnlab.foreign import Results, RunCard, Session, Vocabulary, read_json
 
 if TYPE_CHECKING:
     from rnnlab.experiment import Experiment
@@ -37,7 +37,8 @@ _Kind = TypeVar("_Kind")
 class Run:
     """A directory `outputs/<task>/<model>/<time>-<hash>/` and what it holds.
 
-    `config.yaml` (resolved), `run.json` (the run card), `metrics.csv`, `results.json`,
+    `config.yaml` (resolved), `run.json` (the run card), `vocabulary.json` (what a text's or a
+    table's ids stand for), `metrics.csv`, `results.json`,
     `samples.md`, `checkpoints/{last,best}.ckpt`, TensorBoard events, `figures/`.
 
     Args:
@@ -161,6 +162,12 @@ class Run:
         """The final metrics, floors and costs."""
         return self._read("results.json", Results)
 
+    @cached_property
+    def symbols(self) -> tuple[str, ...]:
+        """What each id of its task stands for; none where that is in the code, or wasn't kept."""
+        path = self.file("vocabulary.json")
+        return tuple(read_json(path, Vocabulary)["symbols"]) if path.exists() else ()
+
     @property
     def curve(self) -> list[dict[str, float]]:
         """The rows of `metrics.csv`: a mapping a step, from metric to value."""
@@ -219,8 +226,16 @@ class Run:
         write_whole(self.file("config.yaml"), OmegaConf.to_yaml(cfg).encode())
         self.file("results.json").unlink(missing_ok=True)
 
-    def begin(self, step: int, facts: dict[str, Any]) -> None:
-        """Write down that training begins, or goes on after `step` updates, and with what."""
+    def begin(self, step: int, facts: dict[str, Any], symbols: Sequence[str] = ()) -> None:
+        """Write down that training begins, or goes on after `step` updates, and with what.
+
+        Args:
+            step: updates done.
+            facts: of this training.
+            symbols: what each id of the task stands for, where that comes from data.
+        """
+        if symbols:
+            self.write_json("vocabulary.json", {"symbols": list(symbols)})
         card: RunCard = self.card if self.file("run.json").exists() else {"status": "begun"}
         now = _now().isoformat(timespec="seconds")
         command = [Path(sys.argv[0]).name, *sys.argv[1:]]

@@ -135,7 +135,8 @@ def _train(run: Run, prepared: Prepared, at: resuming.Point, judge: Judge | None
         callbacks += [checkpoints, Listening(signals), *pruning]
         trainer = experiment.training.build(run.path, cfg.data.batch_size, callbacks, loggers)
         if trainer.is_global_zero:
-            run.begin(at.step, facts(experiment, str(trainer.strategy.root_device)))
+            device = str(trainer.strategy.root_device)
+            run.begin(at.step, facts(experiment, device), experiment.task.meanings())
             if extra:
                 extra.log_hyperparams(flat_settings(cfg))
         on_device = experiment.training.accelerator != "cpu"

@@ -93,6 +93,7 @@ def _compose_and_train() -> None:
     from hydra.errors import HydraException
     from hydra.types import RunMode
 
+    from rnnlab.beginning import words_of_base
     from rnnlab.cli import sweeps
     from rnnlab.compose import VERSION_BASE, config_directory, explain
     from rnnlab.sweep.jobs import job_of, spell
@@ -106,6 +107,10 @@ def _compose_and_train() -> None:
     overrides = _overrides(sys.argv[1:])
     if not is_helper():  # Lightning gives such words to those
         _check_places(overrides)
+    base = words_of_base(overrides)
+    if base:  # before the first of those that change it
+        place = sys.argv.index(overrides[0], 1)
+        sys.argv[place:place] = base
     many = bool({*flags} & {*sys.argv}) or any(word.startswith("sweep=") for word in overrides)
     fixed = sweeps.fixed(overrides)
     sweep = Path()
@@ -116,7 +121,8 @@ def _compose_and_train() -> None:
         chosen = HydraConfig.get()
         try:
             said: Any = OmegaConf.to_container(chosen.overrides.task, resolve=False)
-            job, own = job_of(cfg, said, chosen.runtime.choices, sweep)
+            own_words = [word for word in said if word not in base]
+            job, own = job_of(cfg, own_words, chosen.runtime.choices, sweep)
             if chosen.mode == RunMode.MULTIRUN:
                 label = spell(job.words, [key for key in job.words if key not in fixed])
                 number = f"trial {job.trial.number}" if job.trial else chosen.job.num + 1
@@ -140,7 +146,7 @@ def _compose_and_train() -> None:
     except Exception as error:
         # Hydra lets some mistakes through as bare ValueErrors.
         if isinstance(error, (HydraException, OmegaConfBaseException)) or _is_of_hydra(error):
-            raise ConfigError(explain(error, overrides, grid=many)) from error
+            raise ConfigError(explain(error, [*base, *overrides], grid=many)) from error
         raise
     if problems:
         raise problems[0]

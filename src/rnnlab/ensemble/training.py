@@ -106,7 +106,8 @@ class _Session:
             Interrupted: training was told to stop.
         """
         for m in self.members:
-            m.run.begin(self.group.step, {**facts(m.experiment, "cpu"), "group": len(self.members)})
+            about = {**facts(m.experiment, "cpu"), "group": len(self.members)}
+            m.run.begin(self.group.step, about, m.experiment.task.meanings())
         warn(self.members[0].experiment)
         torch.set_num_threads(self.members[0].experiment.cfg.threads)
         self.signals.listen()
