@@ -20,6 +20,7 @@ from hydra.core.hydra_config import HydraConfig
 import rnnlab
 from rnnlab.cli import evaluate, sample, train
 from rnnlab.errors import ConfigError
+from rnnlab.sources import VERSION
 from tests.runs import tiny
 
 DROPOUT = ["model.dropout=0.3", "model.num_layers=2"]
@@ -56,7 +57,7 @@ def unchanged(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def call(what: Callable[[], Any]) -> Any:
         torch.set_num_threads(2)
-        with initialize(version_base="1.3", config_path=None):
+        with initialize(config_path=None, **VERSION):
             before = of_process()
             try:
                 return what()

@@ -7,8 +7,9 @@ import yaml
 from omegaconf import OmegaConf
 
 from rnnlab.catalogue import describe
-from rnnlab.compose import apply_overrides, compose, config_directory, read_config
+from rnnlab.compose import apply_overrides, compose, read_config
 from rnnlab.errors import ConfigError
+from rnnlab.sources import config_directory
 
 ROOT = config_directory()
 
@@ -76,7 +77,7 @@ def test_the_parts_of_an_encoder_decoder_are_chosen_by_name():
         ("on_error=never", "on_error must be one of continue or stop, got 'never'"),
         ("dry_run=3", "dry_run must be true or false, got 3"),
         ("+choices.task=copy", "choices can't be given: the program fills them in"),
-        ("task=../task/copy", "task=../task/copy is not to be had: it leads out of the configs"),
+        ("task=../task/copy", "task=../task/copy is not to be had"),
         ("hydra/launcher=foo", "Could not find 'hydra/launcher/foo'"),
         ("task=[[copy]]", "task=[[copy]] is not to be had: did you mean copy?"),
         ("~hydra", "hydra can't be chosen: no config chosen here has that part"),

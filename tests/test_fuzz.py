@@ -23,9 +23,10 @@ from rnnlab.catalogue import describe
 from rnnlab.cli.evaluate import main as evaluate
 from rnnlab.cli.sample import main as sample
 from rnnlab.cli.train import main as train
-from rnnlab.compose import compose, config_directory
+from rnnlab.compose import compose
 from rnnlab.errors import ConfigError
 from rnnlab.preparing import prepare
+from rnnlab.sources import config_directory
 from rnnlab.tasks import NextChar, Translation
 from tests.calls import call, check_lines, listing, refusal
 from tests.runs import tiny, tiny_text

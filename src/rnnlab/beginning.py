@@ -4,13 +4,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
+from hydra import compose
 from hydra.core.override_parser.types import Override, Quote, QuotedString
 from omegaconf import DictConfig, OmegaConf
 
-from rnnlab.compose import VERSION_BASE, config_directory, own_hydra, parse
+from rnnlab.compose import parse
 from rnnlab.errors import ConfigError
 from rnnlab.loggers import flat
+from rnnlab.sources import begun
 
 _PARTS = ("task", "model")
 _CHOOSE_BOTH = ("experiment", "sweep")
@@ -61,7 +62,7 @@ def _words(config: DictConfig, said: Iterable[Override]) -> list[str]:
         if _within(_package_of(group), _PARTS) and not _within(_package_of(group), chosen)
     }
     words = [f"{group}={option}" for group, option in choices.items()]
-    with own_hydra(), initialize_config_dir(str(config_directory()), version_base=VERSION_BASE):
+    with begun():
         plain = flat(OmegaConf.to_container(compose("train", words)))
     own = flat(OmegaConf.to_container(config))
     return words + [

@@ -1,6 +1,6 @@
 """What the configs offer, read from the yaml files."""
 
-from rnnlab.compose import config_directory
+from rnnlab.sources import config_directory
 
 
 def describe(group: str) -> dict[str, str]:

@@ -2,17 +2,12 @@
 
 import io
 import re
-import threading
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import hydra
 import yaml
 from hydra import compose as hydra_compose
-from hydra import initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException
@@ -22,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rnnlab.config import check_values, near
 from rnnlab.errors import ConfigError
 from rnnlab.foreign import read_text
-from rnnlab.hydra_options import offered
+from rnnlab.sources import begun, config_directory
 
 _LARGEST, _DEEPEST = 30_000, 20  # bytes and levels of a config.yaml; ours have 3000 and 4
 # What Hydra raises at words that it can't use; it stumbles over some.
@@ -41,33 +36,6 @@ _LATER: dict[str, Any] = {"watch": "none", "watch_every": 250}
 GONE = ("mode",)
 """Settings that runs of earlier versions have: the direction of a metric is now its own."""
 
-_HYDRA = threading.RLock()
-
-VERSION_BASE: str | None = "1.3" if hydra.__version__ < "1.4" else None
-"""Must be given to Hydra below 1.4; from 1.4 on there is one behaviour only."""
-
-
-def config_directory() -> Path:
-    """Find the yaml files: inside an installed package, else beside `src` in a checkout."""
-    inside = Path(__file__).parent / "configs"
-    return inside if inside.is_dir() else Path(__file__).parents[2] / "configs"
-
-
-@contextmanager
-def own_hydra() -> Iterator[None]:
-    """Let Hydra be begun anew with our options, beside one that a caller has begun.
-
-    One thread at a time.
-    """
-    with _HYDRA:
-        instance = GlobalHydra.instance()
-        callers, instance.hydra = instance.hydra, None
-        try:
-            with offered():
-                yield
-        finally:
-            GlobalHydra.instance().hydra = callers
-
 
 def compose(overrides: list[str]) -> DictConfig:
     """Compose `train.yaml` with overrides, as the command line does.
@@ -79,7 +47,7 @@ def compose(overrides: list[str]) -> DictConfig:
 
     overrides = [*words_of_base(overrides), *overrides]
     try:
-        with own_hydra(), initialize_config_dir(str(config_directory()), version_base=VERSION_BASE):
+        with begun():
             cfg = hydra_compose("train", overrides, return_hydra_config=True)
     except _REFUSALS as error:
         raise ConfigError(explain(error, overrides)) from error
@@ -115,7 +83,7 @@ def sweep_directory(words: Iterable[str]) -> Path:
         word for word in words if re.match(r"(sweep|sweep_name|output_dir|hydra[./].*)=", word)
     ]
     try:
-        with own_hydra(), initialize_config_dir(str(config_directory()), version_base=VERSION_BASE):
+        with begun():
             cfg = hydra_compose("train", about, return_hydra_config=True)
         name, directory = Path(str(cfg.sweep_name)), Path(cfg.hydra.sweep.dir)
     except _REFUSALS as error:
@@ -335,7 +303,7 @@ def _options(group: str) -> list[str]:
 def _known(chosen: list[str]) -> list[str]:
     """Give every key there is with these choices; none if Hydra refuses them too."""
     try:
-        with own_hydra(), initialize_config_dir(str(config_directory()), version_base=VERSION_BASE):
+        with begun():
             return _keys(hydra_compose("train", chosen))
     except _REFUSALS:
         return []

@@ -11,8 +11,8 @@ import pytest
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 
-from rnnlab.compose import own_hydra
 from rnnlab.hydra_options import OPTIONS
+from rnnlab.sources import own_hydra
 from tests.runs import tiny
 
 APP = """
@@ -66,12 +66,12 @@ store(group="hydra/sweeper/sampler", name="tpe", node=Tpe)
 # Prints the class of each of our options, and then a job of each sweep that its words begin.
 OURS = """
 import json, sys
-from hydra import compose, initialize_config_dir
+from hydra import compose
 from rnnlab.cli.train import main
-from rnnlab.compose import VERSION_BASE, config_directory, own_hydra
 from rnnlab.hydra_options import OPTIONS
+from rnnlab.sources import begun
 targets = {}
-with own_hydra(), initialize_config_dir(str(config_directory()), version_base=VERSION_BASE):
+with begun():
     for group, options in OPTIONS.items():
         for name in options:
             made = compose("train", [f"hydra/{group}={name}"], return_hydra_config=True)

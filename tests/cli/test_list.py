@@ -7,7 +7,7 @@ import pytest
 
 from rnnlab.catalogue import describe
 from rnnlab.cli.list import _GROUPS, main
-from rnnlab.compose import config_directory
+from rnnlab.sources import config_directory
 
 
 @pytest.fixture

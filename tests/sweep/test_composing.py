@@ -3,21 +3,18 @@
 from collections.abc import Iterator
 
 import pytest
-from hydra import initialize_config_dir
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from rnnlab.compose import VERSION_BASE, config_directory, own_hydra
+from rnnlab.sources import begun
 from rnnlab.sweep.composing import Composer
 
 
 @pytest.fixture
 def hydra() -> Iterator[tuple[ConfigLoader, DictConfig]]:
-    with own_hydra(), initialize_config_dir(str(config_directory()), version_base=VERSION_BASE):
-        loader = GlobalHydra.instance().config_loader()
+    with begun() as loader:
         yield loader, loader.load_configuration("train", ["task=copy"], run_mode=RunMode.MULTIRUN)
 
 

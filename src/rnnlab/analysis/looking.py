@@ -8,12 +8,13 @@ from rnnlab import checkpoint as checkpoints
 from rnnlab.analysis.base import Analysis
 from rnnlab.analysis.writing import check_drawing, write
 from rnnlab.borrowed import threads
-from rnnlab.compose import apply_overrides, config_directory
+from rnnlab.compose import apply_overrides
 from rnnlab.config import build, check_node
 from rnnlab.errors import ConfigError
 from rnnlab.experiment import Experiment
 from rnnlab.output import note, say
 from rnnlab.run import Run
+from rnnlab.sources import config_directory
 
 
 def look(

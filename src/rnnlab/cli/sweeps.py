@@ -8,11 +8,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from rnnlab.compose import config_directory, parse, sweep_directory
+from rnnlab.compose import parse, sweep_directory
 from rnnlab.errors import ConfigError
 from rnnlab.files import below
 from rnnlab.output import note, say
 from rnnlab.rank import is_helper, run_of_helper
+from rnnlab.sources import config_directory
 from rnnlab.sweep import jobs
 
 _LONGEST_NAME = 255  # bytes, of most file systems

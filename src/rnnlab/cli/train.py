@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from rnnlab.run import Run
 
 
-_WITH_VALUES = ("--cfg", "-c", "--package", "-p", "--config-dir", "-cd", "--config-name", "-cn")
-"""Options of Hydra's whose value is a word of its own."""
-
 _PLACES = (
     *("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"),
     *("hydra.output_subdir", "hydra.job.chdir"),
@@ -72,7 +69,7 @@ def _own_hydra() -> Iterator[None]:
     """Give back what Hydra's application changes in this process, where a caller has one too."""
     from hydra.core.hydra_config import HydraConfig
 
-    from rnnlab.compose import own_hydra
+    from rnnlab.sources import own_hydra
 
     words, errors = [*sys.argv], os.environ.get("HYDRA_FULL_ERROR")
     config = HydraConfig.instance().cfg
@@ -95,28 +92,22 @@ def _compose_and_train() -> None:
 
     from rnnlab.beginning import words_of_base
     from rnnlab.cli import sweeps
-    from rnnlab.compose import VERSION_BASE, config_directory, explain
+    from rnnlab.cli.hydra_line import Line
+    from rnnlab.compose import explain
+    from rnnlab.sources import VERSION, config_directory
     from rnnlab.sweep.jobs import job_of, spell
 
-    options: dict[str, Any] = {"config_path": str(config_directory()), "config_name": "train"}
-    if VERSION_BASE is not None:
-        options["version_base"] = VERSION_BASE
-
-    flags = ("-m", "--multirun")
-    sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in flags)  # Hydra wants it so
-    overrides = _overrides(sys.argv[1:])
+    line = Line.read(sys.argv[1:])
+    overrides, many = line.overrides, line.many
     if not is_helper():  # Lightning gives such words to those
         _check_places(overrides)
-    base = words_of_base(overrides)
-    if base:  # before the first of those that change it
-        place = sys.argv.index(overrides[0], 1)
-        sys.argv[place:place] = base
-    many = bool({*flags} & {*sys.argv}) or any(word.startswith("sweep=") for word in overrides)
+    base = words_of_base(overrides)  # before those that change it
+    sys.argv[1:] = [*line.options, *base, *overrides]
     fixed = sweeps.fixed(overrides)
     sweep = Path()
     problems: list[Exception] = []
 
-    @hydra.main(**options)
+    @hydra.main(config_path=str(config_directory()), config_name="train", **VERSION)
     def run(cfg: DictConfig) -> str | None:
         chosen = HydraConfig.get()
         try:
@@ -178,15 +169,6 @@ def _is_of_hydra(error: Exception) -> bool:
     theirs = ("hydra", "omegaconf", "antlr4")
     known = [name for name in packages if name in (*theirs, "rnnlab", "hydra_plugins")]
     return known[-1] in theirs
-
-
-def _overrides(words: list[str]) -> list[str]:
-    """Give the words that are settings, and not options or what belongs to those."""
-    return [
-        word
-        for before, word in zip(["", *words], words, strict=False)
-        if not word.startswith("-") and before not in _WITH_VALUES
-    ]
 
 
 def _train(cfg: DictConfig, words: Mapping[str, str], *, dry_run: bool) -> None:
