@@ -10,7 +10,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from rnnlab.compose import parse
 from rnnlab.errors import ConfigError
-from rnnlab.loggers import flat
 from rnnlab.sources import begun
 
 _PARTS = ("task", "model")
@@ -53,6 +52,8 @@ def _config(directory: str) -> DictConfig:
 
 def _words(config: DictConfig, said: Iterable[Override]) -> list[str]:
     """Spell the task and the model of a config, but for the parts that were chosen otherwise."""
+    from rnnlab.loggers import flat  # loads torch
+
     chosen = [_package(override) for override in said]
     if any(package in _CHOOSE_BOTH for package in chosen):
         return []
