@@ -17,7 +17,7 @@ def own_configs(tmp_path, monkeypatch):
     (tmp_path / "experiment/t_a.yaml").write_text(
         "# @package _global_\n# Learns.\ndefaults:\n  - override /task: t\n  - override /model: a\n"
     )
-    monkeypatch.setattr(catalogue, "config_directory", lambda: tmp_path)
+    monkeypatch.setattr(catalogue, "config_directories", lambda: [tmp_path])
 
 
 @pytest.mark.usefixtures("own_configs")

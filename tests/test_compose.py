@@ -78,7 +78,11 @@ def test_the_parts_of_an_encoder_decoder_are_chosen_by_name():
         ("dry_run=3", "dry_run must be true or false, got 3"),
         ("+choices.task=copy", "choices can't be given: the program fills them in"),
         ("task=../task/copy", "task=../task/copy is not to be had"),
-        ("hydra/launcher=foo", "Could not find 'hydra/launcher/foo'"),
+        (
+            "hydra/launcher=joblb",
+            "is not to be had: did you mean joblib?; hydra/launcher is",
+        ),
+        ("hydra.searchpath=3", "hydra.searchpath must be a list of strings. Got: 3"),
         ("task=[[copy]]", "task=[[copy]] is not to be had: did you mean copy?"),
         ("~hydra", "hydra can't be chosen: no config chosen here has that part"),
     ],

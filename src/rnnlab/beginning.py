@@ -6,6 +6,7 @@ from typing import Any
 
 from hydra import compose
 from hydra.core.override_parser.types import Override, Quote, QuotedString
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from rnnlab.compose import parse
@@ -24,7 +25,8 @@ def words_of_base(words: Sequence[str]) -> list[str]:
     among them. There are none where `words` name no run.
 
     Raises:
-        ConfigError: it is no run, or several are named that differ in task or model.
+        ConfigError: it is no run, its choices are none here, or several are named that differ in
+            task or model.
     """
     said = [override for word in words if (override := _read(word)) is not None]
     named = [override for override in said if override.key_or_group == "init_from"]
@@ -63,8 +65,14 @@ def _words(config: DictConfig, said: Iterable[Override]) -> list[str]:
         if _within(_package_of(group), _PARTS) and not _within(_package_of(group), chosen)
     }
     words = [f"{group}={option}" for group, option in choices.items()]
-    with begun():
-        plain = flat(OmegaConf.to_container(compose("train", words)))
+    try:
+        with begun():
+            plain = flat(OmegaConf.to_container(compose("train", words)))
+    except HydraException as error:
+        raise ConfigError(
+            f"init_from: {' '.join(words)} of its run can't be chosen here; a run of configs of "
+            "your own needs them again: --config-dir DIR"
+        ) from error
     own = flat(OmegaConf.to_container(config))
     return words + [
         f"{key}={_spelt(value)}"

@@ -1,19 +1,31 @@
 """What the configs offer, read from the yaml files."""
 
-from rnnlab.sources import config_directory
+from pathlib import Path
+
+from rnnlab.errors import ConfigError
+from rnnlab.foreign import read_text
+from rnnlab.sources import config_directories
+
+_LARGEST = 1_000_000  # bytes of a config
 
 
 def describe(group: str) -> dict[str, str]:
     """Give each option of a config group with its description: its first comment line."""
     found = {}
-    for path in sorted((config_directory() / group).glob("*.yaml")):
+    for path in _files(group):
         comments = [
             line.lstrip("# ").rstrip()
-            for line in path.read_text(encoding="utf-8").splitlines()
+            for line in read_text(path, largest=_LARGEST).splitlines()
             if line.startswith("#") and not line.startswith("# @package")
         ]
         found[path.stem] = comments[0] if comments else ""
     return found
+
+
+def _files(group: str) -> list[Path]:
+    """Give the files of a group, the user's own too."""
+    found = [path for folder in config_directories() for path in (folder / group).glob("*.yaml")]
+    return sorted(found, key=lambda path: path.stem)
 
 
 def pairs() -> str:
@@ -35,12 +47,20 @@ def pairs() -> str:
 
 
 def _experiments() -> set[tuple[str, str]]:
-    """Give the (model, task) of each experiment."""
+    """Give the (model, task) of each experiment.
+
+    Raises:
+        ConfigError: a file can't be read.
+    """
     import yaml
 
     found = set()
-    for path in (config_directory() / "experiment").glob("*.yaml"):
-        defaults = yaml.safe_load(path.read_text(encoding="utf-8")).get("defaults", [])
+    for path in _files("experiment"):
+        try:
+            config = yaml.safe_load(read_text(path, largest=_LARGEST))
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{path} is no YAML: {str(error).splitlines()[0]}") from error
+        defaults = config.get("defaults", []) if isinstance(config, dict) else []
         chosen = {
             key: value
             for entry in defaults

@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rnnlab.config import check_values, near
 from rnnlab.errors import ConfigError
 from rnnlab.foreign import read_text
-from rnnlab.sources import begun, config_directory
+from rnnlab.sources import begun, primary
 
 _LARGEST, _DEEPEST = 30_000, 20  # bytes and levels of a config.yaml; ours have 3000 and 4
 # What Hydra raises at words that it can't use; it stumbles over some.
@@ -79,18 +79,35 @@ def sweep_directory(words: Iterable[str]) -> Path:
     Raises:
         ConfigError: the words that say so can't be read.
     """
+    cfg = _of_sweep(words)
+    try:
+        name, directory = Path(str(cfg.sweep_name)), Path(cfg.hydra.sweep.dir)
+    except _REFUSALS as error:
+        raise ConfigError(explain(error, list(words))) from error
+    if ".." in name.parts or name.is_absolute():
+        raise ConfigError(f"sweep_name must be a name in output_dir/sweeps, got {name}")
+    return directory
+
+
+def has_name(words: Iterable[str]) -> bool:
+    """Tell whether a sweep of these words is named by them, or by a config that they choose.
+
+    Raises:
+        ConfigError: the words that say so can't be read.
+    """
+    return _of_sweep(words).sweep_name is not None
+
+
+def _of_sweep(words: Iterable[str]) -> DictConfig:
+    """Compose what says how a sweep is called and where it writes."""
     about = [
         word for word in words if re.match(r"(sweep|sweep_name|output_dir|hydra[./].*)=", word)
     ]
     try:
         with begun():
-            cfg = hydra_compose("train", about, return_hydra_config=True)
-        name, directory = Path(str(cfg.sweep_name)), Path(cfg.hydra.sweep.dir)
+            return hydra_compose(primary(), about, return_hydra_config=True)
     except _REFUSALS as error:
         raise ConfigError(explain(error, about)) from error
-    if ".." in name.parts or name.is_absolute():
-        raise ConfigError(f"sweep_name must be a name in output_dir/sweeps, got {name}")
-    return directory
 
 
 def with_choices(cfg: DictConfig, choices: Mapping[str, Any]) -> DictConfig:
@@ -205,7 +222,10 @@ def explain(error: Exception, overrides: list[str], *, grid: bool = False) -> st
         overrides: as they were typed.
         grid: whether one may name several values, as with `-m`.
     """
+    if str(error).startswith("hydra.searchpath"):
+        return _first_line(error)  # without it nothing is known of what there is
     problems, chosen, settings = [], [], []
+    paths = [text for text in overrides if text.startswith("hydra.searchpath=")]
     for text in overrides:
         try:
             override = parse(text)
@@ -216,22 +236,23 @@ def explain(error: Exception, overrides: list[str], *, grid: bool = False) -> st
         if not key:
             problems.append(f"{_short(text)} can't be read as KEY=VALUE")
         elif override.is_interval_sweep() and grid:
-            if options := _options(key):
+            if options := _options(key, paths):
                 problems.append(f"{text}: {key} is one of {', '.join(options)}")
             settings.append(key)
         elif override.is_sweep_override() and not grid:
             problems.append(f"{text} names several values: add -m to run them one after another")
-        elif not _options(key):
+        elif not _options(key, paths):
             settings.append(key)
         elif override.is_delete():
             chosen.append(text)
         else:
             values = _values(override)
-            problems += filter(None, (_wrong_choice(key, value) for value in values))
+            problems += filter(None, (_wrong_choice(key, value, paths) for value in values))
             chosen.append(f"{text.partition('=')[0]}={values[0]}")
-    known = _known(chosen)
+    known = _known([*paths, *chosen])
     if known:
-        names = [path.name for path in config_directory().iterdir() if path.is_dir()]
+        with begun() as loader:
+            names = [name for name in loader.list_groups("") if loader.get_group_options(name)]
         problems += [
             f"{key} is not a setting{near(key, [*known, *names, 'resume'])}"
             for key in settings
@@ -284,9 +305,9 @@ def _values(override: Override) -> list[str]:
     return [override.get_value_element_as_str()]
 
 
-def _wrong_choice(group: str, value: str) -> str | None:
+def _wrong_choice(group: str, value: str, paths: list[str]) -> str | None:
     """Say what is wrong with a choice from a group, if something is."""
-    options = _options(group)
+    options = _options(group, paths)
     if value in options:
         return None
     return (
@@ -295,16 +316,27 @@ def _wrong_choice(group: str, value: str) -> str | None:
     )
 
 
-def _options(group: str) -> list[str]:
-    """Give what there is to choose from; nothing where this is no group."""
-    return sorted(path.stem for path in (config_directory() / group).glob("*.yaml"))
+def _options(group: str, paths: list[str]) -> list[str]:
+    """Give what there is to choose from; nothing where this is no group.
+
+    Args:
+        group: its name.
+        paths: words that say where else there are configs.
+    """
+    if group == "hydra":
+        return []
+    with begun() as loader:
+        try:
+            return loader.get_group_options(group, config_name=primary(), overrides=paths)
+        except _REFUSALS:  # the paths are none
+            return loader.get_group_options(group)
 
 
 def _known(chosen: list[str]) -> list[str]:
     """Give every key there is with these choices; none if Hydra refuses them too."""
     try:
         with begun():
-            return _keys(hydra_compose("train", chosen))
+            return _keys(hydra_compose(primary(), chosen))
     except _REFUSALS:
         return []
 

@@ -3,13 +3,18 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 
 import hydra
 from hydra import initialize_config_dir
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 
+from rnnlab.errors import ConfigError
 from rnnlab.hydra_options import offered
 
 _HYDRA = threading.RLock()
@@ -33,6 +38,73 @@ def config_directory() -> Path:
     return inside if inside.is_dir() else Path(__file__).parents[2] / "configs"
 
 
+@dataclass(frozen=True)
+class Place:
+    """What a command line says of where configs are found; ours are found in any case.
+
+    Attributes:
+        directory: of the user's own configs (`--config-dir`), or `None`.
+        name: of the config that all begins with (`--config-name`).
+    """
+
+    directory: Path | None = None
+    name: str = "train"
+
+    def check(self) -> None:
+        """Refuse a directory that can't be used as one would think.
+
+        Raises:
+            ConfigError: it is none, or it holds another config under the name of one of ours,
+                which would never be read: Hydra takes the first that it finds.
+        """
+        if self.directory is None:
+            return
+        if not self.directory.is_dir():
+            raise ConfigError(f"--config-dir must be a directory, got {self.directory}")
+        ours = config_directory()
+        for path in sorted(ours.rglob("*.yaml")):
+            own = self.directory / path.relative_to(ours)
+            if own.is_file() and not _equal(own, path):
+                raise ConfigError(
+                    f"{own} has the name of a config of rnnlab's, which is read in its place: "
+                    "give it another name"
+                )
+
+
+OURS = Place()
+_PLACE: ContextVar[Place] = ContextVar("place", default=OURS)
+
+
+@contextmanager
+def found_at(place: Place) -> Iterator[None]:
+    """Find configs there, too, for the time being.
+
+    Raises:
+        ConfigError: there can be none.
+    """
+    place.check()
+    before = _PLACE.set(place)
+    try:
+        yield
+    finally:
+        _PLACE.reset(before)
+
+
+def primary() -> str:
+    """Give the name of the config that all begins with."""
+    return _PLACE.get().name
+
+
+def config_directories() -> list[Path]:
+    """Give the directories that hold configs: ours, and the user's own if there is one."""
+    own = _PLACE.get().directory
+    return [config_directory(), *([own] if own else [])]
+
+
+def _equal(one: Path, other: Path) -> bool:
+    return one.stat().st_size == other.stat().st_size and one.read_bytes() == other.read_bytes()
+
+
 @contextmanager
 def own_hydra() -> Iterator[None]:
     """Let Hydra be begun anew with our options, beside one that a caller has begun.
@@ -51,6 +123,14 @@ def own_hydra() -> Iterator[None]:
 
 @contextmanager
 def begun() -> Iterator[ConfigLoader]:
-    """Begin Hydra with our configs, beside one that a caller has begun; gives what reads them."""
+    """Begin Hydra as our command does, beside one that a caller has begun; gives its reader."""
     with own_hydra(), initialize_config_dir(str(config_directory()), **VERSION):
-        yield GlobalHydra.instance().config_loader()
+        loader = GlobalHydra.instance().config_loader()
+        own = _PLACE.get().directory
+        if own:
+            assert isinstance(loader, ConfigLoaderImpl)
+            path = loader.get_search_path()
+            schema = SearchPathQuery(provider="schema")
+            path.prepend("command-line", f"file://{own.absolute()}", schema)
+            loader.repository.initialize_sources(path)
+        yield loader

@@ -1,8 +1,13 @@
 """Which words of a command line are options of Hydra's, and which are settings."""
 
+from pathlib import Path
+
+import hydra
 import pytest
 
 from rnnlab.cli.hydra_line import Line
+from rnnlab.errors import ConfigError
+from rnnlab.sources import OURS, Place
 
 
 @pytest.mark.parametrize(
@@ -22,4 +27,25 @@ from rnnlab.cli.hydra_line import Line
     ],
 )
 def test_options_are_told_from_settings(words, options, overrides, many):
-    assert Line.read(words.split()) == Line(options.split(), overrides.split(), many)
+    read = Line.read(words.split())
+    assert (read.options, read.overrides, read.many) == (options.split(), overrides.split(), many)
+
+
+def test_where_configs_are_found_is_read():
+    assert Line.read(["a=1"]).place == OURS
+    assert Line.read(["a=1", "-cd", "c", "-cn", "best"]).place == Place(Path("c"), "best")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--config-path c a=1", "--config-path can't be set, .*: --config-dir DIR adds yours"),
+        ("-cp=c", "--config-path can't be set"),
+        ("--experimental-rerun f", "--experimental-rerun can't be used: resume=RUNDIR goes on"),
+    ],
+)
+def test_what_would_do_harm_or_nothing_is_refused(words, said):
+    if "rerun" in words and not hydra.__version__.startswith("1.3"):
+        pytest.skip("Hydra 1.4 has no such option")
+    with pytest.raises(ConfigError, match=said):
+        Line.read(words.split())

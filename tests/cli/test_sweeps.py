@@ -12,6 +12,7 @@ from rnnlab.cli.train import main
 from rnnlab.errors import ConfigError
 from rnnlab.module import SequenceModule
 from rnnlab.run import Run
+from rnnlab.sources import Place, found_at
 from rnnlab.sweep import jobs
 from tests.runs import tiny
 from tests.same import differing
@@ -308,12 +309,13 @@ def test_a_mistake_is_one_line_and_status_2(sweep, tmp_path, word):
     assert runs(tmp_path) == {}
 
 
-def test_a_named_sweep_that_says_no_name_has_that_of_its_file(monkeypatch, tmp_path) -> None:
+def test_a_named_sweep_that_says_no_name_has_that_of_its_file(tmp_path):
     (tmp_path / "sweep").mkdir()
-    (tmp_path / "sweep" / "mine.yaml").write_text("# @package _global_\nhydra: {mode: MULTIRUN}\n")
-    (tmp_path / "sweep" / "yours.yaml").write_text("sweep_name: ours\n")
-    monkeypatch.setattr(sweeps, "config_directory", lambda: tmp_path)
-    assert sweeps.named(["sweep=mine"]) == ["sweep_name=mine"]
-    assert sweeps.named(["sweep=yours"]) == []
-    assert sweeps.named(["sweep=mine", "sweep_name=other"]) == []
-    assert sweeps.named(["sweep=nothing"]) == []
+    (tmp_path / "sweep/mine.yaml").write_text("# @package _global_\nhydra: {mode: MULTIRUN}\n")
+    (tmp_path / "sweep/yours.yaml").write_text("# @package _global_\nsweep_name: ours\n")
+    with found_at(Place(tmp_path)):
+        assert sweeps.named(["sweep=mine"]) == ["sweep_name=mine"]
+        assert sweeps.named(["sweep=yours"]) == []
+        assert sweeps.named(["sweep=mine", "sweep_name=other"]) == []
+        with pytest.raises(ConfigError, match="sweep=nothing is not to be had"):
+            sweeps.named(["sweep=nothing"])

@@ -1,6 +1,7 @@
 """`rnnlab-list`: what there is to choose from."""
 
 import sys
+from pathlib import Path
 
 from rnnlab.cli.exits import command
 from rnnlab.errors import ConfigError
@@ -9,8 +10,9 @@ from rnnlab.output import say
 _USAGE = """
 rnnlab-list: models, tasks and experiments, each with its one-line description.
 
-usage: rnnlab-list [GROUP ...]
+usage: rnnlab-list [--config-dir DIR] [GROUP ...]
 
+  DIR      with configs of your own, as rnnlab-train takes it
   GROUP    models, tasks, experiments (all three if none is named), analyses, sweeps,
            optimizers, schedulers, trainers, curricula, teacher_forcing, loggers, debugs; or
            pairs: the tuned experiments
@@ -42,6 +44,30 @@ def _main() -> None:
     if {"--help", "-h"} & set(words):
         say(_USAGE.strip())
         return
+    own = _own_directory(words)
+
+    from rnnlab.sources import Place, found_at
+
+    with found_at(Place(own)):
+        _list(words)
+
+
+def _own_directory(words: list[str]) -> Path | None:
+    """Take the directory of the user's own configs out of the words, if they name one."""
+    found = None
+    for place, word in reversed([*enumerate(words)]):
+        option, equals, value = word.partition("=")
+        if option not in ("--config-dir", "-cd"):
+            continue
+        value = value if equals else "".join(words[place + 1 : place + 2])
+        if not value:
+            raise ConfigError(f"{option} takes a directory")
+        del words[place : place + 2 - len(equals)]
+        found = found or Path(value)  # the last one counts, as with rnnlab-train
+    return found
+
+
+def _list(words: list[str]) -> None:
     from rnnlab.catalogue import describe, pairs
 
     for word in words:

@@ -8,12 +8,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from rnnlab.compose import parse, sweep_directory
+from rnnlab.compose import has_name, parse, sweep_directory
 from rnnlab.errors import ConfigError
 from rnnlab.files import below
 from rnnlab.output import note, say
 from rnnlab.rank import is_helper, run_of_helper
-from rnnlab.sources import config_directory
 from rnnlab.sweep import jobs
 
 _LONGEST_NAME = 255  # bytes, of most file systems
@@ -37,14 +36,16 @@ def fixed(words: Sequence[str]) -> list[str]:
 
 
 def named(words: Sequence[str]) -> list[str]:
-    """Make a name for a sweep, as a word to add, if it has none."""
-    if any(word.startswith("sweep_name=") for word in words):
+    """Make a name for a sweep, as a word to add, if it has none.
+
+    Raises:
+        ConfigError: the words that say so can't be read.
+    """
+    if has_name(words):
         return []
     chosen = [word.partition("=")[2] for word in words if word.startswith("sweep=")]
     if chosen:
-        path = config_directory() / "sweep" / f"{chosen[-1]}.yaml"
-        nameless = path.is_file() and not re.search(r"^sweep_name:", path.read_text(), re.MULTILINE)
-        return [f"sweep_name={chosen[-1]}"] if nameless else []
+        return [f"sweep_name={chosen[-1]}"]
     keys = [word.partition("=")[0] for word in words]
     swept = dict.fromkeys(key for key in keys if key not in fixed(words))
     return [f"sweep_name={jobs.name_of(words, swept)}"]

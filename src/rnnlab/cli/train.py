@@ -18,6 +18,7 @@ from rnnlab.output import note, say
 from rnnlab.rank import is_helper
 
 if TYPE_CHECKING:
+    from rnnlab.cli.hydra_line import Line
     from rnnlab.run import Run
 
 
@@ -60,8 +61,12 @@ def _resume() -> None:
 
 
 def _main() -> None:
-    with _own_hydra():
-        _compose_and_train()
+    from rnnlab.cli.hydra_line import Line
+    from rnnlab.sources import found_at
+
+    line = Line.read(sys.argv[1:])
+    with _own_hydra(), found_at(line.place):
+        _compose_and_train(line)
 
 
 @contextmanager
@@ -84,7 +89,7 @@ def _own_hydra() -> Iterator[None]:
             os.environ["HYDRA_FULL_ERROR"] = errors
 
 
-def _compose_and_train() -> None:
+def _compose_and_train(line: "Line") -> None:
     import hydra
     from hydra.core.hydra_config import HydraConfig
     from hydra.errors import HydraException
@@ -92,12 +97,10 @@ def _compose_and_train() -> None:
 
     from rnnlab.beginning import words_of_base
     from rnnlab.cli import sweeps
-    from rnnlab.cli.hydra_line import Line
     from rnnlab.compose import explain
     from rnnlab.sources import VERSION, config_directory
     from rnnlab.sweep.jobs import job_of, spell
 
-    line = Line.read(sys.argv[1:])
     overrides, many = line.overrides, line.many
     if not is_helper():  # Lightning gives such words to those
         _check_places(overrides)

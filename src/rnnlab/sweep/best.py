@@ -12,6 +12,7 @@ from rnnlab.errors import ConfigError
 from rnnlab.files import write_whole
 from rnnlab.output import note
 from rnnlab.run import Run
+from rnnlab.sources import config_directories
 from rnnlab.sweep.plan import Plan
 
 if TYPE_CHECKING:
@@ -93,7 +94,9 @@ def _as_experiment(config: DictConfig) -> dict[str, Any]:
     changes = _changes(ours, theirs)
     changes.pop("choices", None)
     overrides = [{f"override {group}": option} for group, option in choices.items()]
-    return {"defaults": ["train", *overrides, "_self_"], **changes}
+    made = {"defaults": ["train", *overrides, "_self_"], **changes}
+    own = [f"file://{directory.absolute()}" for directory in config_directories()[1:]]
+    return made | ({"hydra": {"searchpath": own}} if own else {})
 
 
 def _changes(ours: Mapping[Any, Any], theirs: Mapping[Any, Any]) -> dict[Any, Any]:
