@@ -230,7 +230,7 @@ def test_damaged_failures_end_no_overview(tmp_path):
     os.mkfifo(tmp_path / "failures" / f"{'2' * 12}.json")
     (tmp_path / "failures" / f"{'3' * 12}.json").symlink_to("/dev/zero")
     counts, _, _, *table = jobs.overview(tmp_path)
-    assert counts == "4 jobs: 1 refused, 3 failed"
+    assert counts == "4 jobs: 3 failed, 1 refused"
     assert len(table) == 4
 
 

@@ -231,7 +231,8 @@ def overview(sweep: Path) -> list[str]:
             failed.setdefault(name, {"overrides": {}, "status": "damaged", "error": str(error)})
     # A job that was refused has no directory.
     statuses.update(entry["status"] for name, entry in failed.items() if name not in names)
-    said = printable(", ".join(f"{count} {name}" for name, count in statuses.items()))
+    most = sorted(statuses.items(), key=lambda item: (-item[1], item[0]))
+    said = printable(", ".join(f"{count} {name}" for name, count in most))
     lines = [f"{statuses.total()} jobs: {said or 'none'}"]
     if failed:
         keys = [
