@@ -53,11 +53,11 @@ def test_another_split_and_checkpoint_are_scored(call, run):
 
 
 def test_another_length_is_scored(call, run):
-    status, _, _ = call("task.length=6", "data.test_size=4", "data.batch_size=2")
+    status, _, _ = call("task.length=6", "data.test_size=4", "data.eval_batch_size=2")
     assert status == 0
     found = last_line(run)
-    assert found["overrides"] == ["task.length=6", "data.test_size=4", "data.batch_size=2"]
-    longer = run.open(["task.length=6", "data.test_size=4", "data.batch_size=2"])
+    assert found["overrides"] == ["task.length=6", "data.test_size=4", "data.eval_batch_size=2"]
+    longer = run.open(["task.length=6", "data.test_size=4", "data.eval_batch_size=2"])
     assert [batch.mask.sum().item() for batch in longer.batches("test")] == [12, 12]
     assert found["metrics"]["loss"] != run.results["test"]["loss"]
 
