@@ -16,6 +16,9 @@ SMALL = [
     "data.val_size=6",
     "data.test_size=6",
 ]
+FILES = {"val_path": None, "test_path": None, "encoding": None, "min_count": None}
+"""Settings of a task that reads one file, as it is."""
+
 COPY = ["task=copy", "task.length=3", "task.delay=1", *SMALL]
 ELMAN = ["model=elman", "model.cell.hidden_size=8"]
 

@@ -7,7 +7,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from rnnlab.catalogue import describe
-from rnnlab.compose import apply_overrides, compose, read_config
+from rnnlab.compose import anchored, apply_overrides, compose, read_config
 from rnnlab.errors import ConfigError
 from rnnlab.sources import config_directory
 
@@ -244,3 +244,12 @@ def test_a_run_of_an_earlier_version_can_be_opened(tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text("seed: 3\nwatch: full\nmode: min\n")  # whose direction is now the metric's
     assert read_config(path) == {"seed": 3, "watch": "full", "watch_every": 250}
+
+
+def test_files_are_where_the_run_was_begun(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ["task=next_char", "task.path=a.txt", "task.val_path=b.txt", "task.test_path='~/c.txt'"]
+    task = anchored(compose(words)).task
+    home = Path.home()
+    paths = [str(tmp_path / "a.txt"), str(tmp_path / "b.txt"), str(home / "c.txt")]
+    assert [task.path, task.val_path, task.test_path] == paths

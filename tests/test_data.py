@@ -7,7 +7,7 @@ from rnnlab.data import Curriculum, Data, HeldOutLoader, OneBatch, TrainLoader, 
 from rnnlab.errors import ConfigError
 from rnnlab.spec import Batch, map_batch
 from rnnlab.tasks import Copy, NextChar
-from tests.runs import TEXT, assemble
+from tests.runs import FILES, TEXT, assemble
 
 SETTINGS = {
     "batch_size": 4,
@@ -34,6 +34,7 @@ def text_task(tmp_path) -> NextChar:
         cut=None,
         val_fraction=0.1,
         test_fraction=0.1,
+        **FILES,
     )
 
 

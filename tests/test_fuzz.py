@@ -29,7 +29,7 @@ from rnnlab.preparing import prepare
 from rnnlab.sources import config_directory
 from rnnlab.tasks import NextChar, Translation
 from tests.calls import call, check_lines, listing, refusal
-from tests.runs import tiny, tiny_text
+from tests.runs import FILES, tiny, tiny_text
 
 MOST_FEW = 100
 
@@ -253,7 +253,7 @@ def test_any_bytes_are_a_text_or_are_refused(cases: int, tmp_path: Path) -> None
         shares = {"val_fraction": 0.2, "test_fraction": 0.2}
 
         def read() -> None:
-            task = NextChar(layout, 0, path=str(path), length=length, cut=None, **shares)
+            task = NextChar(layout, 0, path=str(path), length=length, cut=None, **shares, **FILES)
             task.num_batches("train", 2)
             use(task)
 
@@ -269,7 +269,9 @@ def test_any_bytes_are_pairs_or_are_refused(cases: int, tmp_path: Path) -> None:
     def table_is_read(data: bytes, layout: Any, level: Any) -> bool:
         path.write_bytes(data)
         return works(
-            lambda: use(Translation(layout, 0, level=level, max_clauses=None, path=str(path)))
+            lambda: use(
+                Translation(layout, 0, level=level, max_clauses=None, path=str(path), **FILES)
+            )
         )
 
     levels = st.sampled_from(["word", "character"])

@@ -126,9 +126,12 @@ def with_choices(cfg: DictConfig, choices: Mapping[str, Any]) -> DictConfig:
     return _resolved(cfg)
 
 
+_PATHS = ("task.path", "task.val_path", "task.test_path", "init_from")
+
+
 def anchored(cfg: DictConfig) -> DictConfig:
     """Say where files are from the root on, so that the run can be used from anywhere."""
-    paths = {key: OmegaConf.select(cfg, key) for key in ("task.path", "init_from")}
+    paths = {key: OmegaConf.select(cfg, key) for key in _PATHS}
     given = {key: path for key, path in paths.items() if isinstance(path, str)}
     cfg = cfg.copy() if given else cfg
     for key, path in given.items():

@@ -216,7 +216,7 @@ class Run:
         if known not in (None, task.fingerprint()):
             raise ConfigError(
                 "task: its symbols or sizes are not those that the model learnt; settings differ, "
-                "or the file at task.path was changed after training"
+                "or a file of the task was changed after training"
             )
 
     def reopen(self, cfg: DictConfig) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from rnnlab.errors import ConfigError
 from rnnlab.tasks import corpus
-from rnnlab.tasks.corpus import plain_play, read_plays, read_text
+from rnnlab.tasks.corpus import TextFiles, plain_play, read_plays, read_text
 
 PLAY = r"""# Romeo and Juliet
 
@@ -188,3 +188,73 @@ def test_a_refusal_to_read_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     monkeypatch.setattr("rnnlab.foreign.os.open", refuse)
     with pytest.raises(ConfigError, match=r"task\.path must be .*can't be read: Permission denied"):
         read_text(str(file))
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "utf-16", "utf-16-le", "UTF-8", "cp037"])
+def test_a_file_is_read_in_the_encoding_that_is_named(tmp_path: Path, encoding: str) -> None:
+    file = tmp_path / "text"
+    file.write_bytes("café\r\nça va".encode(encoding))
+    assert read_text(str(file), encoding=encoding) == "café\nça va"
+
+
+def test_a_byte_order_mark_is_dropped_in_any_encoding(tmp_path: Path) -> None:
+    file = tmp_path / "text"
+    for codec, encoding in (("utf-8-sig", "utf-8"), ("utf-16", "utf-16"), ("utf-16", "utf-16-le")):
+        file.write_bytes("one".encode(codec))
+        assert read_text(str(file), encoding=encoding) == "one"
+
+
+def test_a_text_in_another_encoding_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    file = tmp_path / "text"
+    file.write_bytes("café!".encode("cp1252"))
+    with pytest.raises(ConfigError, match=r"task\.encoding says which, such as task\.enc"):
+        read_text(str(file))
+
+
+@pytest.mark.parametrize(
+    ("data", "encoding", "said"),
+    [
+        ("one\0two".encode("utf-16-le"), "utf-16-le", "byte 0x00 at offset 6"),
+        (b"\0" * 200_001, "utf-16", "byte 0x00 at offset"),
+        ("café".encode("utf-16-le")[:-1], "utf-16-le", "byte 0xe9 at offset 6"),
+        (b"caf\x81", "cp1252", "byte 0x81 at offset 3"),
+        (b"caf+2AA-", "utf-7", "holds half a character, the 4th"),
+    ],
+)
+def test_a_file_that_is_no_text_in_its_encoding_is_refused(
+    tmp_path: Path, data: bytes, encoding: str, said: str
+) -> None:
+    file = tmp_path / "text"
+    file.write_bytes(data)
+    with pytest.raises(ConfigError, match=rf"task\.path must be a {encoding} text file.*{said}"):
+        read_text(str(file), encoding=encoding)
+
+
+@pytest.mark.parametrize(
+    "name", ["cp1253x", "", "hex", "rot13", "undefined", "idna", "a\0b", "../x"]
+)
+def test_what_is_no_encoding_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match=r"task\.encoding must be an encoding .* got "):
+        TextFiles(str(tmp_path), None, None, name)
+
+
+def test_an_encoding_of_nothing_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"task\.encoding must be null .* got 'cp1252'"):
+        TextFiles(None, None, None, "cp1252")
+
+
+def test_a_file_has_one_part_to_play(tmp_path: Path) -> None:
+    one, other = str(tmp_path / "one"), str(tmp_path / "other")
+    (tmp_path / "other").symlink_to("one")
+    with pytest.raises(ConfigError, match=r"task\.test_path must be another file than task\.path"):
+        TextFiles(one, None, other, None)
+    with pytest.raises(ConfigError, match=r"task\.test_path must be another file than task\.val_p"):
+        TextFiles(None, one, str(tmp_path / "." / "one"), None)
+    assert TextFiles(one, None, str(tmp_path / "third"), None).key("test") == "task.test_path"
+    assert TextFiles("nul\0byte", "~nobody-of-that-name/x", None, None).key("test") == "task.path"
+
+
+def test_an_error_names_the_setting_that_gave_the_file(tmp_path: Path) -> None:
+    files = TextFiles(str(tmp_path / "one"), str(tmp_path / "missing"), None, None)
+    with pytest.raises(ConfigError, match=r"task\.val_path must be a UTF-8 text file, .*missing"):
+        files.read("val")

@@ -18,6 +18,7 @@ from rnnlab.models.schedule import Constant
 from rnnlab.spec import Layout, Split
 from rnnlab.state import detach
 from rnnlab.tasks.next_char import NextChar, ngram_floors
+from tests.runs import FILES
 
 TEXT = "".join(f"{n} bottles 🍾 of beer\n" for n in range(99, 0, -1))
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -30,10 +31,16 @@ def make(tmp_path: Path) -> Make:
     def make(layout: Layout = "stream", text: str = TEXT, **settings: object) -> NextChar:
         file = tmp_path / "text"
         file.write_text(text, encoding="utf-8")
-        chosen = {"length": 20, "cut": None, "val_fraction": 0.1, "test_fraction": 0.2, **settings}
+        shares = {"val_fraction": 0.1, "test_fraction": 0.2}
+        chosen = {"length": 20, "cut": None, **shares, **FILES, **settings}
         return NextChar(layout, 0, path=str(file), **chosen)  # type: ignore[arg-type]
 
     return make
+
+
+def plays(length: int) -> NextChar:
+    shares = {"val_fraction": None, "test_fraction": None}
+    return NextChar("stream", 0, path=None, length=length, cut=None, **shares, **FILES)  # type: ignore[arg-type]
 
 
 def test_the_windows_of_a_stream_joined_are_the_text(make: Make) -> None:
@@ -137,7 +144,7 @@ def test_a_cut_that_leaves_nothing_to_answer_is_refused(
 def test_decoding_undoes_encoding(make: Make) -> None:
     task = make()
     assert task.decode(task.encode(TEXT)) == TEXT
-    assert task.vocabulary == "".join(sorted(set(TEXT)))
+    assert task.vocabulary == tuple(sorted(set(TEXT)))
     assert task.spec.input == task.spec.target
     assert len(task.vocabulary) == task.spec.input.size
 
@@ -216,6 +223,53 @@ def test_steps_that_are_not_asked_are_not_shown(make: Make) -> None:
         assert {len(line) for line in block.split("\n")} == {7 + int(mask.sum())}
 
 
+def test_splits_may_have_files_of_their_own(tmp_path: Path) -> None:
+    for name in ("val", "test"):
+        (tmp_path / name).write_text(f"{name}é: 99 bottles of beer\n" * 9, encoding="cp1252")
+    (tmp_path / "main").write_text(TEXT.replace("🍾", "é"), encoding="cp1252")
+    own = {"encoding": "cp1252", "val_fraction": None, "test_fraction": None}
+    paths = {f"{name}_path": str(tmp_path / name) for name in ("val", "test")}
+
+    def whole(task: NextChar, split: Split) -> str:
+        return task.decode(task._splits[split].tolist())
+
+    layout: Layout = "stream"
+    rest = {"length": 20, "cut": None, "min_count": None, "path": str(tmp_path / "main"), **own}
+    both = NextChar(layout, 0, **rest, **paths)  # type: ignore[arg-type]
+    assert whole(both, "train") == TEXT.replace("🍾", "é")
+    assert [whole(both, name)[:5] for name in ("val", "test")] == ["valé:", "testé"]
+    assert list(both.files()) == ["task.path", "task.val_path", "task.test_path"]
+    one = NextChar(layout, 0, **rest, **paths | {"val_path": None})  # type: ignore[arg-type]
+    assert len(whole(one, "val")) == int(0.05 * len(TEXT))
+    assert whole(one, "train") + whole(one, "val") == whole(both, "train")
+    with pytest.raises(ConfigError, match=r"val_fraction must be null where task\.val_path gives"):
+        NextChar(layout, 0, **rest | {"val_fraction": 0.1}, **paths)  # type: ignore[arg-type]
+    (tmp_path / "test").write_text("a")
+    with pytest.raises(ConfigError, match=r"task\.test_path must be a text whose test split has 2"):
+        NextChar(layout, 0, **rest, **paths)  # type: ignore[arg-type]
+
+
+def test_rare_characters_are_unknown(make: Make) -> None:
+    text = "abcab" * 100 + "xyx" + "ab" * 100 + "cq" * 60
+    task = make(text=text, min_count=2, val_fraction=0.1, test_fraction=0.1)
+    assert task.vocabulary == ("<unk>", "a", "b", "c", "x")
+    test = task.sample("test", 0, 1, length=50).target
+    assert set(test.flatten().tolist()) == {0, 3}
+    assert task.decode([1, 0, 2]) == "a<unk>b"
+    assert task.labels(torch.tensor([0, 1])) == ["\N{REPLACEMENT CHARACTER}", "a"]
+    assert task.encode("aqé") == [1, 0, 0]
+    assert task.decode(task._splits["train"].tolist()).count("<unk>") == 1  # y
+    assert make(text=text, min_count=4).vocabulary == ("<unk>", "a", "b", "c")
+    assert make(text=text, min_count=1).vocabulary[-1] == "y"
+    with pytest.raises(ConfigError, match=r"min_count must leave some .* got 1000: the commonest"):
+        make(text=text, min_count=1000)
+
+
+def test_a_warning_says_when_most_of_a_text_is_unknown(make: Make) -> None:
+    (warned,) = make(text="abcdefgh" * 100 + "ijk" * 70, min_count=3).warnings()
+    assert warned.startswith("202 of the 202 characters in the test split are <unk>, so no model")
+
+
 def test_a_warning_says_when_most_held_out_characters_are_new(make: Make) -> None:
     assert list(make().warnings()) == []
     (warned,) = make(text="abcdefgh" * 100 + "ijk" * 70).warnings()
@@ -260,9 +314,7 @@ def test_floors_bear_characters_that_training_never_met() -> None:
 
 
 def test_the_plays_floors_are_those_of_english() -> None:
-    task = NextChar(
-        "stream", 0, path=None, length=100, cut=None, val_fraction=0.05, test_fraction=0.05
-    )
+    task = plays(100)
     floor = task.floor
     assert floor["loss"] == pytest.approx(3.336, abs=0.01)
     assert floor["loss_bigram"] == pytest.approx(2.498, abs=0.01)
@@ -368,9 +420,7 @@ def test_an_empty_prompt_works_for_a_text_without_lines(make: Make) -> None:
 
 @pytest.mark.slow
 def test_an_lstm_that_carries_its_state_reads_the_plays_at_1_80_nats() -> None:
-    task = NextChar(
-        "stream", 0, path=None, length=50, cut=None, val_fraction=0.05, test_fraction=0.05
-    )
+    task = plays(50)
     cell = partial(
         LSTM,
         hidden_size=128,

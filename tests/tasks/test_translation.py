@@ -12,6 +12,7 @@ from rnnlab.tasks.clauses import clauses
 from rnnlab.tasks.grammar import noun_phrase, predicate, verb_phrase
 from rnnlab.tasks.lexicon import ADJECTIVES, NOUNS, VERBS
 from rnnlab.tasks.translation import Translation
+from tests.runs import FILES
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 LEVELS = ("word", "character")
@@ -71,7 +72,7 @@ def test_the_english_article_goes_by_the_english_sound():
     assert said["an"] == {"owl", "apple", "orange", "old"}
     assert {"young", "huge", "hero", "horse"} < said["a"]
     assert not said["a"] & said["an"]
-    task = Translation("stream", 0, level="word", max_clauses=3, path=None)
+    task = translation()
     for index in range(3):
         sentences = task.sample("test", index, 512)
         for row in range(512):
@@ -119,7 +120,7 @@ def test_what_is_said_of_a_subject_agrees(adjective, past, negated, agreement, e
 
 
 def translation(layout: Layout = "encoder_decoder", level: str = "word", **settings) -> Translation:
-    settings = {"max_clauses": 3, "path": None} | settings
+    settings = {"max_clauses": 3, "path": None} | FILES | settings
     return Translation(layout, 0, level=level, **settings)
 
 
@@ -331,6 +332,47 @@ def test_a_warning_says_when_most_held_out_words_are_new(tmp_path: Path, level: 
     ]
     assert list(task.warnings()) == (warned if level == "word" else [])
     assert list(translation(level=level).warnings()) == []
+
+
+def test_splits_may_have_files_of_their_own(tmp_path: Path):
+    paths = {"path": pairs_file(tmp_path)}
+    for name, first in (("val", 38), ("test", 50)):
+        paths[f"{name}_path"] = str(tmp_path / name)
+        lines = (f"number {i} .\tl'été n° {i} .\n" for i in range(first, first + 4))
+        (tmp_path / name).write_text("".join(lines), encoding="utf-8")
+    task = translation(max_clauses=None, **paths)
+    assert {split: len(task.rows[split]) for split in SPLITS} == {"train": 40, "val": 4, "test": 4}
+    assert [text for text, _ in texts(task, "test")] == [f"number {i}." for i in range(50, 54)]
+    assert list(task.files().values()) == list(paths.values())
+    assert list(task.warnings()) == [
+        "2 of the 4 sources in task.val_path stand in train, too: of those the scores tell what "
+        "was learnt by heart"
+    ]
+    del paths["val_path"]
+    task = translation(max_clauses=None, **paths)
+    assert {split: len(task.rows[split]) for split in SPLITS} == {"train": 36, "val": 4, "test": 4}
+    Path(paths["test_path"]).write_text("a b\n")
+    with pytest.raises(ConfigError, match=r"task\.test_path: every line .* line 1 .*test is 'a b'"):
+        translation(max_clauses=None, **paths)
+
+
+def test_rare_words_are_unknown(tmp_path: Path):
+    lines = [f"number {i} .\tla {'nuit' if i % 2 else 'neige'} n° {i} ." for i in range(40)]
+    task = translation(max_clauses=None, path=pairs_file(tmp_path, lines), min_count=10)
+    assert task.symbols[task.num_specials :] == (
+        "<unk>", ".", "la", "n", "neige", "nuit", "number", "°",
+    )  # fmt: skip
+    assert texts(task, "test")[0][0] == "number <unk>."
+    assert task.source_text(task.prompt("number 1000", 1, None), 0) == "number <unk>"
+    with pytest.raises(ConfigError, match=r"task\.min_count must leave some symbols, got 999"):
+        translation(max_clauses=None, path=pairs_file(tmp_path, lines), min_count=999)
+
+
+@pytest.mark.parametrize("key", ["val_path", "test_path", "min_count", "encoding"])
+def test_settings_of_files_are_refused_without_one(key: str):
+    value = 3 if key == "min_count" else "utf-8"
+    with pytest.raises(ConfigError, match=rf"task\.{key} must be null where .* got '?{value}"):
+        translation(**{key: value})
 
 
 def _bad(name: str, content: bytes | None, message: str):

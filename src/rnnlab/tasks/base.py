@@ -118,6 +118,10 @@ class Task(ABC):
         """
         return None
 
+    def files(self) -> Mapping[str, str]:
+        """Give the path of each file that the data come from, by its key."""
+        return {}
+
     def warnings(self) -> Iterator[str]:
         """Say what a person should know of the data before anything is trained on them."""
         yield from ()

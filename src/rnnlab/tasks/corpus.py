@@ -1,22 +1,95 @@
-"""Text to read: any UTF-8 file, or the plays of Shakespeare."""
+"""Text to read: any text file, or the plays of Shakespeare."""
 
+import codecs
+import os
 import re
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 from rnnlab.errors import ConfigError, Damaged
 from rnnlab.foreign import LARGEST_TEXT, opened
+from rnnlab.spec import Split
+
+_NO_ENCODINGS = ("idna", "punycode", "unicode-escape", "raw-unicode-escape")  # of names, of code
 
 
-def read_text(path: str) -> str:
-    r"""Read a UTF-8 text file; a byte order mark is dropped, every line ends in `\n`.
+@dataclass(frozen=True)
+class TextFiles:
+    """The text files of a task: one that is cut into splits, or files of their own.
+
+    Attributes:
+        path: what is trained on, and the splits that have no file; `null` for what needs none.
+        val_path: the validation split, or `null`.
+        test_path: the test split, or `null`.
+        encoding: of all of them, by Python's name; `null` for UTF-8.
+
+    Raises:
+        ConfigError: there is no such encoding, nothing is read in it, or two are the same file.
+    """
+
+    path: str | None
+    val_path: str | None
+    test_path: str | None
+    encoding: str | None
+
+    def __post_init__(self) -> None:
+        if self.encoding is not None:
+            _check_encoding(self.encoding)
+            if not self.named:
+                raise ConfigError(
+                    f"task.encoding must be null where no file is read, got {self.encoding!r}"
+                )
+        keys: dict[str, str] = {}
+        for key, path in self.named.items():
+            other = keys.setdefault(_real(path), key)
+            if other != key:
+                raise ConfigError(f"{key} must be another file than {other}, got {path!r} for both")
+
+    @property
+    def named(self) -> dict[str, str]:
+        """Give each file by its key."""
+        paths = {
+            "task.path": self.path,
+            "task.val_path": self.val_path,
+            "task.test_path": self.test_path,
+        }
+        return {key: path for key, path in paths.items() if path is not None}
+
+    def key(self, split: Split) -> str:
+        """Name the setting that a split comes from."""
+        own = f"task.{split}_path"
+        return own if own in self.named else "task.path"
+
+    def read(self, split: Split) -> str:
+        """Read the file that a split comes from, as `read_text` does."""
+        key = self.key(split)
+        return read_text(self.named[key], key=key, encoding=self.encoding)
+
+
+def _real(path: str) -> str:
+    """Give a path without links, whatever is there."""
+    try:
+        return os.path.realpath(Path(path).expanduser())
+    except (OSError, RuntimeError, ValueError):  # what is wrong with it, reading it tells
+        return path
+
+
+def read_text(path: str, *, key: str = "task.path", encoding: str | None = None) -> str:
+    r"""Read a text file; a byte order mark is dropped, every line ends in `\n`.
 
     So `\r\n` and a lone `\r` become `\n`. All else stays as it is, combining characters too.
+
+    Args:
+        path: the file.
+        key: what gave it, for errors.
+        encoding: by Python's name, or `None` for UTF-8.
 
     Raises:
         ConfigError: there is no such file, it can't be read, or it is empty or not text.
     """
-    wanted = f"task.path must be a UTF-8 text file, got {path!r}, which"
+    wanted = f"{key} must be a {encoding or 'UTF-8'} text file, got {path!r}, which"
+    codec = encoding or "utf-8"
     try:
         file = Path(path).expanduser()
         if not file.is_file():  # nor are pipes and devices, which could be read without end
@@ -24,7 +97,7 @@ def read_text(path: str) -> str:
             raise ConfigError(f"{wanted} {what}")
         with opened(file, largest=LARGEST_TEXT) as text_file:
             data = text_file.read(2**16)
-            if b"\0" not in data:  # else it is none, however long
+            if "\0" not in data.decode(codec, errors="ignore"):  # else it is none, however long
                 data += text_file.read()
     except Damaged as error:
         raise ConfigError(f"{wanted} {str(error).removeprefix(f'{file} ')}") from error
@@ -32,21 +105,41 @@ def read_text(path: str) -> str:
         raise ConfigError(f"{wanted} can't be read: {error.strerror}") from error
     except RuntimeError as error:  # from `expanduser`
         raise ConfigError(f"{wanted} is in nobody's home directory") from error
-    offset = data.find(b"\0")
+    offset = data.find(b"\0") if len("\0".encode(codec)) == 1 else -1
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode(codec)
+        if encoding is not None:
+            text.encode()  # some hold half of a pair
     except UnicodeDecodeError as error:
-        # With a byte order mark the decoder counts from behind it.
-        start = len(data) - len(error.object) + error.start
-        offset = start if offset < 0 else min(offset, start)
+        offset = error.start if offset < 0 else min(offset, error.start)
+    except UnicodeEncodeError as error:
+        raise ConfigError(f"{wanted} holds half a character, the {error.start + 1}th") from error
+    else:
+        if offset < 0 <= text.find("\0"):
+            offset = len(text[: text.find("\0")].encode(codec))
     if offset >= 0:
         raise ConfigError(
             f"{wanted} is binary or in another encoding: byte {data[offset]:#04x} at offset "
-            f"{offset}"
+            f"{offset}; task.encoding says which, such as task.encoding=cp1252"
         )
+    text = text.removeprefix("\ufeff")
     if not text:
         raise ConfigError(f"{wanted} is empty")
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _check_encoding(name: str) -> None:
+    """Refuse what is no encoding of texts."""
+    try:
+        "a".encode(name)
+        known = codecs.lookup(name).name not in _NO_ENCODINGS
+    except (LookupError, ValueError):  # a NUL in its name, or one that always fails
+        known = False
+    if not known:
+        raise ConfigError(
+            "task.encoding must be an encoding of texts that Python knows, such as cp1252, latin-1 "
+            f"or utf-16, got {name!r}"
+        )
 
 
 def read_plays() -> str:

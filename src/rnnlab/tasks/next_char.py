@@ -15,11 +15,12 @@ from rnnlab.errors import ConfigError
 from rnnlab.grouping import groups
 from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
 from rnnlab.tasks.base import Mean, Task
-from rnnlab.tasks.corpus import read_plays, read_text
-from rnnlab.tasks.vocabulary import unseen_symbols
+from rnnlab.tasks.corpus import TextFiles, read_plays
+from rnnlab.tasks.vocabulary import UNKNOWN, choose_symbols, unseen_symbols
 
 _VISIBLE = {"\n": "↵", "\t": "→"}
 
+_SHARE = 0.05  # of a text to validate on, and to test on, where nobody says
 _STREAMS, _STREAM_LENGTH = 64, 1000  # of held-out text: most, and least characters of one
 
 _SPOKEN = 400  # characters that a sample goes on where nobody says
@@ -49,8 +50,9 @@ class NextChar(Task):
     characters, 64 at most, of which each begins without memory. So a score depends on no size of
     batch, nor there on `length`.
 
-    A character is a Unicode code point; the vocabulary is that of the whole text. The data are
-    the text: the seed changes nothing.
+    A character is a Unicode code point; the vocabulary is that of the whole text, or with
+    `min_count` of the characters that are common in train: all others are `<unk>` then, a
+    character like any other, to be predicted too. The data are the text: the seed changes nothing.
 
     The floors are the two models that remember nothing, counted on train and scored on val: the
     unigram model, which looks at nothing (`loss`, `bits_per_char`, `accuracy`), and the bigram
@@ -59,15 +61,22 @@ class NextChar(Task):
     Args:
         layout: given by the model.
         seed: without effect.
-        path: the text file, UTF-8; `null` is the plays of Shakespeare.
+        path: the text file; `null` is the plays of Shakespeare.
+        val_path: a file to validate on; `null` takes a share of `path`.
+        test_path: a file to test on; `null` takes a share of `path`.
+        encoding: of the files, by Python's name; `null` for UTF-8.
+        min_count: how often a character must stand in train to have a symbol of its own; `null`
+            gives one to every character of the whole text.
         length: characters of a window.
         cut: characters of a window that the encoder reads, `null` for half; encoder-decoder
             layout only.
-        val_fraction: share of the text, before the test split.
-        test_fraction: share of the text, at its end.
+        val_fraction: share of the text, before the test split; `null` for 0.05, or none with
+            `val_path`.
+        test_fraction: share of the text, at its end; `null` for 0.05, or none with `test_path`.
 
     Attributes:
-        vocabulary: all characters of the text, sorted.
+        vocabulary: all characters of the text, sorted; with `min_count` the common ones behind
+            `<unk>`.
     """
 
     scores_free_run = False
@@ -80,10 +89,14 @@ class NextChar(Task):
         seed: int,
         *,
         path: str | None,
+        val_path: str | None,
+        test_path: str | None,
+        encoding: str | None,
+        min_count: PositiveInt | None,
         length: PositiveInt,
         cut: PositiveInt | None,
-        val_fraction: Share,
-        test_fraction: Share,
+        val_fraction: Share | None,
+        test_fraction: Share | None,
     ) -> None:
         super().__init__(layout, seed)
         if layout == "stream" and cut is not None:
@@ -93,17 +106,25 @@ class NextChar(Task):
             )
         self.length = length
         self.cut = cut
-        text = read_plays() if path is None else read_text(path)
-        codes = np.frombuffer(text.encode("utf-32-le"), dtype="<u4")
-        present = np.bincount(codes) > 0
-        self.vocabulary = "".join(map(chr, np.flatnonzero(present)))
+        self._files = TextFiles(path, val_path, test_path, encoding)
+        codes = self._read_splits(val_fraction, test_fraction)
+        counts = {split: np.bincount(part) for split, part in codes.items()}
+        train = {chr(code): int(counts["train"][code]) for code in np.flatnonzero(counts["train"])}
+        held_out = (chr(code) for part in counts.values() for code in np.flatnonzero(part))
+        self.vocabulary = tuple(choose_symbols(train, held_out, min_count))
+        self._unknown = None if min_count is None else self.vocabulary.index(UNKNOWN)
         if len(self.vocabulary) < 2:
             raise ConfigError(
                 f"task.path must be a text of 2 or more different characters, got {path!r} with "
-                f"nothing but {self.vocabulary!r}"
+                f"nothing but {self.vocabulary[0]!r}"
             )
-        ids = torch.from_numpy((np.cumsum(present) - 1)[codes])
-        self._splits = _split(ids, val_fraction, test_fraction)
+        table = torch.full((max(map(len, counts.values())),), self._unknown or 0)
+        for index, character in enumerate(self.vocabulary):
+            if index != self._unknown:
+                table[ord(character)] = index
+        self._splits = {
+            split: table[torch.from_numpy(part.astype(np.int64))] for split, part in codes.items()
+        }
         for split in self._splits:
             self.num_batches(split, 1)
         symbols = Tokens(len(self.vocabulary))
@@ -122,20 +143,30 @@ class NextChar(Task):
 
     def warnings(self) -> Iterator[str]:
         """Warn of held-out text in other characters than those that are learnt."""
-        splits = {split: ids.numpy() for split, ids in self._splits.items()}
+        splits: dict[Split, np.ndarray] = {
+            split: ids.numpy() for split, ids in self._splits.items()
+        }
         train = splits.pop("train")
-        return unseen_symbols(train, splits, "characters", "is it text of another kind?")
+        advice = "is it text of another kind?"
+        return unseen_symbols(train, splits, "characters", advice, self._unknown)
+
+    def files(self) -> Mapping[str, str]:
+        """Give the text files."""
+        return self._files.named
 
     def encode(self, text: str) -> list[int]:
         """Spell a text as ids.
 
         Raises:
-            ConfigError: a character is not in the vocabulary.
+            ConfigError: a character is not in the vocabulary, and nothing stands for such.
         """
         ids = {character: index for index, character in enumerate(self.vocabulary)}
+        if self._unknown is not None:
+            return [ids.get(character, self._unknown) for character in text]
         for position, character in enumerate(text):
             if character not in ids:
-                known = self.vocabulary[:100] + ("..." if len(self.vocabulary) > 100 else "")
+                known = "".join(self.vocabulary[:100])
+                known += "..." if len(self.vocabulary) > 100 else ""
                 raise ConfigError(
                     f"prompt must be of the {len(self.vocabulary)} characters that the text has, "
                     f"got {character!r} at position {position}; it takes {known!r}"
@@ -198,7 +229,7 @@ class NextChar(Task):
         a line. Inputs behind the prompt and all targets are placeholders.
         """
         if not ids:
-            ids = [max(self.vocabulary.find("\n"), 0)]
+            ids = [self.vocabulary.index("\n") if "\n" in self.vocabulary else 0]
         prompt = torch.tensor(ids).expand(num_samples, -1)
         read = self._read(self.length)
         told = prompt[:, -1:] if self.layout == "encoder_decoder" else prompt
@@ -273,9 +304,28 @@ class NextChar(Task):
     def labels(self, ids: Tensor) -> list[str]:
         """Spell each id in one sign that can be seen."""
         return [
-            _VISIBLE.get(c, c if c.isprintable() else "\N{REPLACEMENT CHARACTER}")
-            for c in self.decode(ids.tolist())
+            _VISIBLE.get(c, c if len(c) == 1 and c.isprintable() else "\N{REPLACEMENT CHARACTER}")
+            for c in (self.vocabulary[index] for index in ids.tolist())
         ]
+
+    def _read_splits(
+        self, val_fraction: float | None, test_fraction: float | None
+    ) -> dict[Split, np.ndarray]:
+        """Read each split as code points: from a file of its own, or as a share of the text."""
+        shares: dict[Split, float] = {"val": 0.0, "test": 0.0}
+        own: dict[Split, np.ndarray] = {}
+        for split, fraction in zip(shares, (val_fraction, test_fraction), strict=True):
+            key = self._files.key(split)
+            if key == "task.path":
+                shares[split] = _SHARE if fraction is None else fraction
+            elif fraction is None:
+                own[split] = _codes(self._files.read(split))
+            else:
+                raise ConfigError(
+                    f"task.{split}_fraction must be null where {key} gives the text, got {fraction}"
+                )
+        text = read_plays() if self._files.path is None else self._files.read("train")
+        return _split(_codes(text), shares["val"], shares["test"]) | own
 
     def _visible(self, ids: Tensor) -> str:
         return "".join(self.labels(ids))
@@ -312,8 +362,8 @@ class NextChar(Task):
         read, size = self._read(length), len(self._splits[split])
         if size <= read:
             raise ConfigError(
-                f"task.path must be a text whose {split} split has {read + 1} or more characters, "
-                f"got {size}: take a larger share, or a longer text"
+                f"{self._files.key(split)} must be a text whose {split} split has {read + 1} or "
+                f"more characters, got {size}: take a larger share, or a longer text"
             )
         return size - read
 
@@ -324,8 +374,8 @@ class NextChar(Task):
             return _rounded_up(_rounded_up(total, answered), batch_size)
         if total < batch_size:
             raise ConfigError(
-                f"task.path must be a text whose {split} split has {batch_size + 1} or more "
-                f"characters for {batch_size} sequences, got {total + 1}"
+                f"{self._files.key(split)} must be a text whose {split} split has {batch_size + 1} "
+                f"or more characters for {batch_size} sequences, got {total + 1}"
             )
         return _rounded_up(_rounded_up(total, batch_size), answered)
 
@@ -348,15 +398,20 @@ def _rounded_up(total: int, size: int) -> int:
     return -(-total // size)
 
 
-def _split(ids: Tensor, val_fraction: float, test_fraction: float) -> dict[Split, Tensor]:
+def _codes(text: str) -> np.ndarray:
+    """Give the code points of a text."""
+    return np.frombuffer(text.encode("utf-32-le"), dtype="<u4")
+
+
+def _split(text: np.ndarray, val_fraction: float, test_fraction: float) -> dict[Split, np.ndarray]:
     """Cut the text into its splits; they share no character."""
     if val_fraction + test_fraction >= 1:
         raise ConfigError(
             "task.val_fraction and task.test_fraction must leave some text for training, got "
             f"{val_fraction} and {test_fraction}"
         )
-    val_size, test_size = int(len(ids) * val_fraction), int(len(ids) * test_fraction)
-    train, val, test = ids.split([len(ids) - val_size - test_size, val_size, test_size])
+    val_size, test_size = int(len(text) * val_fraction), int(len(text) * test_fraction)
+    train, val, test = np.split(text, [len(text) - val_size - test_size, len(text) - test_size])
     return {"train": train, "val": val, "test": test}
 
 

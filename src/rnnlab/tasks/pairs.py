@@ -2,50 +2,65 @@
 
 import unicodedata
 import zlib
+from collections.abc import Collection
 
 import numpy as np
 
 from rnnlab.errors import ConfigError
 from rnnlab.spec import Split
-from rnnlab.tasks.corpus import read_text
 
 _LEAST = 10
 
 
-def read_pairs(path: str) -> list[tuple[str, str]]:
-    """Read `source<TAB>target` lines as `read_text` does, in composed form (Unicode NFC).
+def read_pairs(text: str, *, key: str, path: str) -> list[tuple[str, str]]:
+    """Read the `source<TAB>target` lines of a file, in composed form (Unicode NFC).
 
     Spaces around a source or a target are no part of it, nor are further columns (Tatoeba's third
     one says who wrote a line) and blank lines at the end.
 
+    Args:
+        text: of the file.
+        key: what gave the file, for errors.
+        path: of the file, for errors.
+
     Raises:
-        ConfigError: the file can't be read, or a line is no pair.
+        ConfigError: a line is no pair.
     """
     pairs = []
-    text = unicodedata.normalize("NFC", read_text(path))
+    text = unicodedata.normalize("NFC", text)
     for number, line in enumerate(text.rstrip("\n").split("\n"), start=1):
         source, target, *_ = (part.strip() for part in (*line.split("\t"), ""))
         if not source or not target:
             raise ConfigError(
-                f"path: every line must be a source, a tab and a target; line {number} of "
+                f"{key}: every line must be a source, a tab and a target; line {number} of "
                 f"{path} is {_short(line)}"
             )
         pairs.append((source, target))
-    sources = len({source for source, _ in pairs})
-    if sources < _LEAST:
-        raise ConfigError(
-            f"path must hold {_LEAST} pairs or more with different sources, got {sources} in {path}"
-        )
     return pairs
 
 
-def split_pairs(pairs: list[tuple[str, str]]) -> dict[Split, list[tuple[str, str]]]:
-    """Split pairs about 80 : 10 : 10 by a hash of the source; one source is in one split."""
+def split_pairs(
+    pairs: list[tuple[str, str]], held_out: Collection[Split]
+) -> dict[Split, list[tuple[str, str]]]:
+    """Split pairs by a hash of the source, so that one source is in one split.
+
+    Args:
+        pairs: all of a file.
+        held_out: the splits that get about a tenth of them each; the rest is train.
+
+    Raises:
+        ConfigError: there is no tenth.
+    """
     sources = sorted({source for source, _ in pairs}, key=lambda s: (zlib.crc32(s.encode()), s))
+    if held_out and len(sources) < _LEAST:
+        raise ConfigError(
+            f"task.path must hold {_LEAST} pairs or more with different sources, got {len(sources)}"
+        )
     tenth = len(sources) // 10
+    tenths: dict[Split, list[str]] = {"test": sources[:tenth], "val": sources[tenth : 2 * tenth]}
     place: dict[str, Split] = dict.fromkeys(sources, "train")
-    place |= dict.fromkeys(sources[:tenth], "test")
-    place |= dict.fromkeys(sources[tenth : 2 * tenth], "val")
+    for name in held_out:
+        place |= dict.fromkeys(tenths[name], name)
     split: dict[Split, list[tuple[str, str]]] = {"train": [], "val": [], "test": []}
     for pair in pairs:
         split[place[pair[0]]].append(pair)

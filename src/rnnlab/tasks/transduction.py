@@ -12,6 +12,7 @@ from torch import Tensor
 from rnnlab.errors import ConfigError
 from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
 from rnnlab.tasks.base import Scorer, Task
+from rnnlab.tasks.vocabulary import UNKNOWN
 
 _FLOOR_PAIRS = 1024
 _ROOM = 10  # symbols that an answer may have beyond twice its source's, where nobody says
@@ -92,20 +93,21 @@ class Transduction(Task):
         """Turn a typed source into ids.
 
         Raises:
-            ConfigError: a symbol is unknown, or there is none.
+            ConfigError: a symbol is unknown and nothing stands for such, or there is none.
         """
         symbols = self.cut(text)
         if not symbols:
             raise ConfigError("the source must have one symbol or more, got none")
         for symbol in symbols:
-            if symbol not in self._ids:
+            if symbol not in self._ids and UNKNOWN not in self._ids:
                 near = get_close_matches(symbol, self._ids, n=1)
                 hint = f"; did you mean {near[0]!r}?" if near else ""
                 raise ConfigError(
                     f"the source may hold the task's {len(self._ids)} symbols, got {symbol!r} "
                     f"in {text!r}{hint}"
                 )
-        return [self._ids[symbol] for symbol in symbols]
+        unknown = self._ids.get(UNKNOWN, -1)
+        return [self._ids.get(symbol, unknown) for symbol in symbols]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Spell an answer up to its end, or all of it where it has none."""

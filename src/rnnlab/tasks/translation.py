@@ -1,7 +1,8 @@
 """Translation: English to French by a toy grammar, or any pairs from a file."""
 
 import unicodedata
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -12,11 +13,12 @@ from rnnlab.errors import ConfigError
 from rnnlab.grouping import groups
 from rnnlab.spec import Batch, Layout, Split
 from rnnlab.tasks.clauses import clauses
+from rnnlab.tasks.corpus import TextFiles
 from rnnlab.tasks.lengths import Lengths
 from rnnlab.tasks.pairs import Pool, read_pairs, split_pairs
 from rnnlab.tasks.splits import SPLITS
 from rnnlab.tasks.transduction import Pairs, Transduction, TransductionScorer
-from rnnlab.tasks.vocabulary import unseen_symbols
+from rnnlab.tasks.vocabulary import UNKNOWN, choose_symbols, unseen_symbols
 from rnnlab.tasks.words import cut_words, join_words
 
 _APOSTROPHES = ("'", "\u2019")  # typewriter's, typographer's
@@ -33,12 +35,14 @@ class Translation(Transduction):
     sentences are unseen combinations of seen words; joined clauses are of one split.
 
     With `path` the pairs come from a file of `source<TAB>target` lines instead; a fixed hash of
-    the source names the split, about 80 : 10 : 10, and `sample` takes no length.
+    the source names the split, about 80 : 10 : 10, and `sample` takes no length. A split with a
+    file of its own takes nothing from it.
 
     Cut into words, punctuation is a word of its own and `l'` goes before its noun; marks, joiners
     and joined emoji stay whole, and Chinese, Japanese, Thai and other scripts without spaces go by
     grapheme (`words.py`). A decoded text can differ from the file in spaces. A word of any split
-    is in the vocabulary.
+    is in the vocabulary, or with `min_count` those that are common in train: all others are
+    `<unk>` then, a word like any other, which is right where it stands in the right answer.
 
     Args:
         layout: given by the model.
@@ -46,7 +50,12 @@ class Translation(Transduction):
         level: what one symbol is.
         max_clauses: each sentence draws its number of clauses, 1 to this. Where `sample` is given
             a length, all sentences have that many. `null` with `path`.
-        path: a file of pairs, UTF-8, or `null` for the grammar.
+        path: a file of pairs, or `null` for the grammar.
+        val_path: a file of pairs to validate on; `null` takes a tenth of `path`.
+        test_path: a file of pairs to test on; `null` takes a tenth of `path`.
+        encoding: of the files, by Python's name; `null` for UTF-8.
+        min_count: how often a symbol must stand in train, sources and targets together, to be one
+            of its own; `null` takes every symbol of the files.
     """
 
     higher_is_better: ClassVar = {**Transduction.higher_is_better, "bleu": True}
@@ -59,6 +68,10 @@ class Translation(Transduction):
         level: Literal["word", "character"],
         max_clauses: PositiveInt | None,
         path: str | None,
+        val_path: str | None,
+        test_path: str | None,
+        encoding: str | None,
+        min_count: PositiveInt | None,
     ) -> None:
         if path is None and max_clauses is None:
             raise ConfigError("max_clauses must be 1 or more where path is null, got null")
@@ -66,15 +79,27 @@ class Translation(Transduction):
             raise ConfigError(
                 f"max_clauses must be null where path={path} gives the sentences, got {max_clauses}"
             )
+        for name, value in (
+            ("val_path", val_path),
+            ("test_path", test_path),
+            ("min_count", min_count),
+        ):
+            if path is None and value is not None:
+                raise ConfigError(f"task.{name} must be null where task.path is null, got {value}")
+        self._files = TextFiles(path, val_path, test_path, encoding)
         self.by_word = level == "word"
         self.max_clauses = max_clauses
         self.rows: dict[Split, np.ndarray] = {}
-        texts = self._file_rows(path) if path is not None else clauses().phrases
+        self._repeated: dict[Split, tuple[int, int]] = {}
+        texts = self._file_rows() if path is not None else clauses().phrases
         pieces = [[self._pieces(text) for text in pair] for pair in texts]
-        symbols = sorted({symbol for pair in pieces for piece in pair for symbol in piece})
+        trained = len(self.rows["train"]) if self.rows else len(pieces)  # they come first
+        symbols = choose_symbols(_count(pieces[:trained]), _count(pieces[trained:]), min_count)
         ids = {symbol: i + self.num_specials for i, symbol in enumerate(symbols)}
+        unknown = ids.get(UNKNOWN, -1)
         self.sources, self.targets = (
-            Pool([[ids[symbol] for symbol in pair[side]] for pair in pieces]) for side in (0, 1)
+            Pool([[ids.get(symbol, unknown) for symbol in pair[side]] for pair in pieces])
+            for side in (0, 1)
         )
         super().__init__(layout, seed, symbols)
 
@@ -132,7 +157,18 @@ class Translation(Transduction):
         for pool, what in ((self.sources, "sources"), (self.targets, "targets")):
             ids = {split: pool.symbols(rows) for split, rows in self.rows.items()}
             train = ids.pop("train")
-            yield from unseen_symbols(train, ids, f"{unit} of {what}", advice)
+            unknown = self._ids.get(UNKNOWN)
+            yield from unseen_symbols(train, ids, f"{unit} of {what}", advice, unknown)
+        for split, (count, total) in self._repeated.items():
+            if count:
+                yield (
+                    f"{count} of the {total} sources in {self._files.key(split)} stand in train, "
+                    "too: of those the scores tell what was learnt by heart"
+                )
+
+    def files(self) -> Mapping[str, str]:
+        """Give the files of pairs."""
+        return self._files.named
 
     def cut(self, text: str) -> list[str]:
         """Cut a text into words or characters."""
@@ -167,9 +203,22 @@ class Translation(Transduction):
             text += " "
         return self.cut(text)
 
-    def _file_rows(self, path: str) -> list[tuple[str, str]]:
-        """Read the file, and note which of its pairs are whose."""
-        split = split_pairs(read_pairs(path))
+    def _file_rows(self) -> list[tuple[str, str]]:
+        """Read the files, and note which of their pairs are whose."""
+        named = self._files.named
+        own = [name for name in SPLITS[1:] if self._files.key(name) != "task.path"]
+        read = {
+            name: read_pairs(
+                self._files.read(name), key=self._files.key(name), path=named[self._files.key(name)]
+            )
+            for name in ("train", *own)
+        }
+        split = split_pairs(read["train"], [name for name in SPLITS[1:] if name not in own])
+        trained = {source for source, _ in split["train"]}
+        for name in own:
+            split[name] = read[name]
+            sources = {source for source, _ in split[name]}
+            self._repeated[name] = len(sources & trained), len(sources)
         first = 0
         for name in SPLITS:
             self.rows[name] = np.arange(first, first + len(split[name]))
@@ -182,6 +231,11 @@ class Translation(Transduction):
         if split == "train":
             rows = self.rng(split, epoch).permutation(rows)
         return rows[batch * batch_size : (batch + 1) * batch_size]
+
+
+def _count(pairs: list[list[list[str]]]) -> Counter[str]:
+    """Count the symbols of pairs."""
+    return Counter(symbol for pair in pairs for text in pair for symbol in text)
 
 
 class TranslationScorer(TransductionScorer):
@@ -248,7 +302,9 @@ class TranslationScorer(TransductionScorer):
 
     def _spaced(self, ids: list[int]) -> str:
         words = self.task.words(ids)
-        return " ".join(words if self.task.by_word else cut_words("".join(words)))
+        if not self.task.by_word:
+            words = cut_words("".join("\ufffd" if word == UNKNOWN else word for word in words))
+        return " ".join(words)
 
 
 def _have_bleu(rights: list[str]) -> bool:
