@@ -83,7 +83,7 @@ def sweep_directory(words: Iterable[str]) -> Path:
     try:
         name, directory = Path(str(cfg.sweep_name)), Path(cfg.hydra.sweep.dir)
     except _REFUSALS as error:
-        raise ConfigError(explain(error, list(words))) from error
+        raise ConfigError(_first_line(error)) from error
     if ".." in name.parts or name.is_absolute():
         raise ConfigError(f"sweep_name must be a name in output_dir/sweeps, got {name}")
     return directory
@@ -99,15 +99,33 @@ def has_name(words: Iterable[str]) -> bool:
 
 
 def _of_sweep(words: Iterable[str]) -> DictConfig:
-    """Compose what says how a sweep is called and where it writes."""
+    """Compose what says how a sweep is called and where it writes; it must be one for all jobs."""
+    words = list(words)
     about = [
         word for word in words if re.match(r"(sweep|sweep_name|output_dir|hydra[./].*)=", word)
     ]
+    if several := [word for word in about if _names_several(word)]:
+        parts = [word.partition("=") for word in several]
+        raise ConfigError(
+            "\n".join(
+                f"{key} must be one for all jobs of a sweep, got {got}" for key, _, got in parts
+            )
+        )
+    # Configs of these groups may say it, too.
+    about += [w for w in words if re.match("(experiment|debug)=", w) and not _names_several(w)]
     try:
         with begun():
             return hydra_compose(primary(), about, return_hydra_config=True)
     except _REFUSALS as error:
-        raise ConfigError(explain(error, about)) from error
+        raise ConfigError(explain(error, words, grid=True)) from error
+
+
+def _names_several(word: str) -> bool:
+    """Tell whether a word names several values; one that can't be read doesn't."""
+    try:
+        return parse(word).is_sweep_override()
+    except ConfigError:
+        return False
 
 
 def with_choices(cfg: DictConfig, choices: Mapping[str, Any]) -> DictConfig:

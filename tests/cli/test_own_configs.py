@@ -99,6 +99,17 @@ def test_an_own_sweep_is_a_sweep(call, tmp_path, name, jobs):
     ]
 
 
+def test_a_sweep_is_where_the_experiment_of_its_jobs_says(conf, run_main, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = f"# @package _global_\noutput_dir: {tmp_path / 'there'}\nsweep_name: called\n"
+    (conf / "experiment/placed.yaml").write_text(text)
+    words = ["-m", "experiment=placed", "seed=0,1", *ELMAN, *COPY, "--config-dir", str(conf)]
+    status, out, err = run_main(train.main, "rnnlab-train", *words)
+    assert status == 0, err
+    assert out.splitlines()[-2:] == ["2 jobs: 2 finished", str(tmp_path / "there/sweeps/called")]
+    assert not (tmp_path / "outputs").exists()
+
+
 def test_an_own_launcher_is_made_from_ours(call):
     status, out, err = call("-m", "seed=0,1", "dry_run=true", "hydra/launcher=two", *ELMAN, *COPY)
     assert status == 0, err

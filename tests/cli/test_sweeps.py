@@ -309,6 +309,21 @@ def test_a_mistake_is_one_line_and_status_2(sweep, tmp_path, word):
     assert runs(tmp_path) == {}
 
 
+@pytest.mark.parametrize(
+    "word",
+    ["sweep_name=a,b", "output_dir=a,b", "sweep=memory,recall", "hydra.launcher.members=1,2"],
+)
+def test_what_all_jobs_share_is_one(run_main, tmp_path, monkeypatch, word):
+    monkeypatch.chdir(tmp_path)
+    key, _, value = word.partition("=")
+    assert run_main(main, "rnnlab-train", "-m", "seed=0,1", word) == (
+        2,
+        "",
+        f"rnnlab-train: {key} must be one for all jobs of a sweep, got {value}\n",
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_named_sweep_that_says_no_name_has_that_of_its_file(tmp_path):
     (tmp_path / "sweep").mkdir()
     (tmp_path / "sweep/mine.yaml").write_text("# @package _global_\nhydra: {mode: MULTIRUN}\n")
