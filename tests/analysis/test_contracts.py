@@ -1,9 +1,13 @@
 """Every analysis looks inside every model, or says in a clause why there is nothing to see."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -82,5 +86,31 @@ def test_it_looks_or_says_why_not(name: str, model: str, task: str, tmp_path: Pa
     assert findings.pictures
     if CAN_DRAW:
         (tmp_path / "config.yaml").touch()
-        written = write(Run(tmp_path), name, findings, 1)
+        with drawn() as figures:
+            written = write(Run(tmp_path), name, findings, 1)
         assert all(path.stat().st_size > 0 for path in written)
+        assert len(figures) == len(findings.pictures)
+        texts = [text for figure in figures for text in texts_of(figure)]
+        # The style reads no math, so that it would stand there with its dollars.
+        assert [text for text in texts if "$" in text] == []
+
+
+@contextmanager
+def drawn() -> Iterator[list[Any]]:
+    """Give the figures that are drawn meanwhile."""
+    figures: list[Any] = []
+
+    def note(figure: Any) -> None:
+        figures.append(figure)
+        plain_ticks(figure)
+
+    from rnnlab.sweep.ticks import plain_ticks
+
+    with patch("rnnlab.sweep.ticks.plain_ticks", note):
+        yield figures
+
+
+def texts_of(figure: Any) -> list[str]:
+    from matplotlib.text import Text
+
+    return [text.get_text() for text in figure.findobj(Text)]

@@ -132,6 +132,18 @@ def test_it_is_drawn_with_and_without_lost_directions(tmp_path: Path) -> None:
         assert len(picture.draw().axes) == 2
 
 
+def test_each_trajectory_is_seen_beside_the_dot_of_their_mean(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    (picture,) = lyapunov(num_sequences=3).look(fading(tmp_path)).pictures.values()
+    _, right = picture.draw().axes
+    means, *_ = [line for line in right.get_lines() if line.get_marker() == "o"]
+    each = [line for line in right.get_lines() if line.get_marker() == "_"]
+    assert [len(line.get_xdata()) for line in each] == [2, 2, 2]
+    for line in each:
+        assert line.get_markersize() > 1.5 * means.get_markersize()
+        assert line.get_color() != means.get_color()
+
+
 def test_fewer_test_sequences_than_wanted_are_looked_at_and_not_waited_for(tmp_path):
     file = tmp_path / "pairs.tsv"
     file.write_text("".join(f"{n} owls\t{n} hiboux\n" for n in range(20)), encoding="utf-8")

@@ -257,7 +257,7 @@ def _draw_heat(slide: "Figure", axes: "Axes", seen: Flow, part: str) -> None:
     )
     axes.grid(False)
     axes.set(xlabel="step s of the state", ylabel="answered step t")
-    slide.colorbar(image, ax=axes, label=f"|dL$_t$/d {part}$_s$|")
+    slide.colorbar(image, ax=axes, label=f"|dL(t) / d {part}(s)|")
 
 
 def _draw_decay(axes: "Axes", curves: Mapping[str, Decay]) -> None:

@@ -221,7 +221,7 @@ def _convergence(running: Tensor) -> Rows:
 
 
 def _draw(spectrum: Spectrum) -> "Figure":
-    """Draw how the largest settle, and all of them in order."""
+    """Draw how the largest settle, and all in order: a dash a trajectory, a dot their mean."""
     from matplotlib.ticker import MaxNLocator
 
     slide, ((left, right),) = panels(1, 2, height=4.4)
@@ -231,8 +231,11 @@ def _draw(spectrum: Spectrum) -> "Figure":
     steps, number = torch.arange(1, len(running) + 1), torch.arange(1, kept + 1)
     for axes in (left, right):
         axes.axhline(0, color="#666666", linewidth=1.2)
-    right.plot(number, spectrum.exponents[:, :kept].T, ".", color="#A0A0A0", markersize=6)
-    right.plot(number, mean, "o-", color="#A0A0A0", linewidth=1.4)
+    right.plot(number, mean, "-", color="#A0A0A0", linewidth=1.4)
+    # Wider than the dot of the mean, so that they are seen where all trajectories agree.
+    each = spectrum.exponents[:, :kept].T
+    right.plot(number, each, "_", color="#505050", markersize=15, markeredgewidth=1.2)
+    right.plot(number, mean, "o", color="#A0A0A0")
     for i in range(min(_LINES, kept)):
         left.plot(steps, running[:, i], color=COLORS[i], linewidth=1.8)
         right.plot(number[i], mean[i], "o", color=COLORS[i])

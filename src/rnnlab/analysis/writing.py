@@ -114,9 +114,11 @@ def _drawn(picture: Picture) -> Iterator[tuple[str, bytes]]:
     import matplotlib
 
     from rnnlab.analysis.style import STYLE
+    from rnnlab.sweep.ticks import plain_ticks
 
     with matplotlib.rc_context(STYLE):
         figure = picture.draw()
+        plain_ticks(figure)
         for suffix in ("png", "svg") if picture.vector else ("png",):
             buffer = io.BytesIO()
             figure.savefig(buffer, format=suffix, dpi=_DPI)

@@ -62,6 +62,8 @@ def draw(analysis: Analysis, curves: Sequence[Mapping[str, Curves]], directory: 
     """
     from matplotlib import rc_context
 
+    from rnnlab.sweep.ticks import plain_ticks
+
     drawn: list[str] = []
     if not any(group.values for group in analysis.groups):
         return drawn
@@ -74,6 +76,7 @@ def draw(analysis: Analysis, curves: Sequence[Mapping[str, Curves]], directory: 
         )
         for name, figure in zip(PICTURES, figures, strict=True):
             if figure is not None:
+                plain_ticks(figure)
                 figure.savefig(directory / name)
                 drawn.append(name)
     return drawn
