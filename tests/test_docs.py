@@ -1,0 +1,268 @@
+"""Every command of ours that stands in the README or in docs/ is one that can be given.
+
+Nothing trains here but a few tiny runs for `DIR` to stand for: a command is composed
+(`dry_run=true`), its settings are bound to what they belong to, or it is run on a tiny run.
+"""
+
+import os
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from rnnlab import resuming, train
+from rnnlab.cli import analyze, diff, evaluate, report, sample
+from rnnlab.cli import list as listing
+from rnnlab.cli import train as trains
+from rnnlab.errors import ConfigError
+from rnnlab.run import Run
+from rnnlab.sweep import best
+from tests.calls import call
+from tests.runs import SMALL, TEXT
+from tests.sweep.fabricate import fabricate
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+MAINS = {
+    "train": trains.main,
+    "evaluate": evaluate.main,
+    "sample": sample.main,
+    "list": listing.main,
+    "diff": diff.main,
+    "analyze": analyze.main,
+    "report": report.main,
+}
+PLUGINS = {  # what a word needs that an environment for tests may lack
+    "hydra/sweeper=optuna": "optuna",
+    "hydra/launcher=joblib": "joblib",
+    "hydra/launcher=submitit_slurm": "submitit",
+    "hydra/launcher=submitit_local": "submitit",
+    "hydra/launcher=ray": "ray",
+}
+UNCHECKED = {
+    "rnnlab-train trainer=ddp trainer.devices=2 ...": "it asks for two GPUs, which tests have not",
+    "rnnlab-train model=mine task=copy": "the reader writes the model, inside the package",
+}
+"""Commands that can't be checked here, each with its reason."""
+
+RUNS = {  # what DIR may stand for: a command must suit one of them
+    "copy": ["model=lstm", "model.cell.hidden_size=4", "task=copy", "task.length=3"],
+    "text": ["model=elman", "model.cell.hidden_size=4", "task=next_char", "task.path=my.txt"],
+    "translator": [
+        *("model=seq2seq", "model.attention=dot", "task=translation", "task.max_clauses=1"),
+        *("model.encoder.cell.hidden_size=4", "model.decoder.cell.hidden_size=4"),
+    ],
+    "memory": ["experiment=attractor_memory_elman", "model.cell.hidden_size=40"],
+    "adder": ["experiment=addition_binary_elman"],
+    "oscillator": ["experiment=oscillation_figure_eight_elman", "model.cell.hidden_size=4"],
+}
+
+
+_RUN = re.compile(r"\b(RUN)?DIR[12]?$|\bRUN[12]$")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command as it stands on a page.
+
+    Attributes:
+        page: where it stands.
+        text: in one line, without its comment.
+    """
+
+    page: str
+    text: str
+
+
+def commands(text: str) -> Iterator[str]:
+    """Find our commands in a page: in blocks, fenced or indented, and between backticks."""
+    joined = re.sub(r"\\\n\s*", "", text)
+    blocks = re.findall(r"^```sh\n(.*?)^```", joined, re.DOTALL | re.MULTILINE)
+    blocks += re.findall(r"^    (rnnlab-.*)$", joined, re.MULTILINE)
+    for line in "\n".join(blocks).splitlines():
+        if line.strip().startswith("rnnlab-"):
+            yield shlex.join(shlex.split(line, comments=True))
+    prose = re.sub(r"^```.*?^```", "", joined, flags=re.DOTALL | re.MULTILINE)
+    for span in re.findall(r"`(rnnlab-\w+\s[^`]*)`", prose):
+        yield shlex.join(shlex.split(span))
+
+
+def found() -> list[Command]:
+    every = [
+        Command(str(page.relative_to(ROOT)), text)
+        for page in PAGES
+        for text in commands(page.read_text(encoding="utf-8"))
+    ]
+    return list({each.text: each for each in every}.values())
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A working directory with the files that the pages name, and tiny runs."""
+    place = tmp_path_factory.mktemp("docs")
+    for name, speaker in (("my.txt", "ROMEO"), ("french.txt", "ROMÉO")):
+        (place / name).write_text(f"{speaker}:\n{TEXT}" * 4, encoding="utf-8")
+    pairs = "".join(f"the cat {n}\tle chat {n}\n" for n in range(99))
+    (place / "pairs.tsv").write_text(pairs, encoding="utf-8")
+    (place / "english.txt").write_text("the cat sleeps\nthe dog sleeps\n", encoding="utf-8")
+    for name in ("NAME", "memory", "recall"):
+        sweep = place / "outputs" / "sweeps" / name
+        for seed in (0, 1):
+            fabricate(sweep, {"seed": seed}, {"loss": 0.5 + seed, "exact_match": 0.5})
+    best_of_a_search = OmegaConf.to_yaml(best._as_experiment(tiny_run("copy", place).config))
+    (place / "outputs/sweeps/NAME/best.yaml").write_text(best_of_a_search, encoding="utf-8")
+    (place / "DIR" / "experiment").mkdir(parents=True)
+    mine = "# @package _global_\ndefaults: [override /task: copy]\n"
+    (place / "DIR" / "experiment" / "mine.yaml").write_text(mine, encoding="utf-8")
+    (place / "bin").mkdir()
+    for name in ("sbatch", "srun"):  # what a dry run looks for, and doesn't call
+        (place / "bin" / name).write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+        (place / "bin" / name).chmod(0o755)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        patch.setenv("PATH", str(place / "bin"), prepend=os.pathsep)
+        yield place
+
+
+@cache
+def tiny_run(name: str, place: Path) -> Run:
+    words = [word.replace("my.txt", str(place / "my.txt")) for word in RUNS[name]]
+    return train([*words, *SMALL, f"output_dir={place}/made", "watch=none"])
+
+
+def check(text: str, place: Path) -> None:
+    """Hold a command to what can be held without doing all that it asks for."""
+    program, *words = shlex.split(text)
+    verb = program.removeprefix("rnnlab-")
+    assert verb in MAINS, f"{program} is no command of ours"
+    words = _without_ellipsis(words)
+    for word, package in PLUGINS.items():
+        if word in words and find_spec(package) is None:
+            pytest.skip(f"{package} is not installed")
+    if "--config-dir" in words or not any(_RUN.search(word) for word in words):
+        _accepted(program, [*words, *(["dry_run=true"] if verb == "train" else [])])
+        return
+    refusals = []
+    for name in RUNS:
+        run = tiny_run(name, place)
+        try:
+            _check_on(run, program, verb, [_named(word, run) for word in words])
+        except (AssertionError, ConfigError) as refusal:
+            refusals.append(f"{name}: {refusal}")
+        else:
+            return
+    raise AssertionError("\n".join(refusals))
+
+
+def _without_ellipsis(words: list[str]) -> list[str]:
+    """Put a model and a task where the page says that words are left out."""
+    if "..." not in words:
+        return words
+    at = words.index("...")
+    return [*words[:at], "model=elman", "task=copy", "seed=0,1", *words[at + 1 :]]
+
+
+def _named(word: str, run: Run) -> str:
+    """Put a run, and a new file for answers, where the page has names for them."""
+    if word.startswith("answer_file="):
+        return f"answer_file={run.path / 'answers.txt'}"
+    return _RUN.sub(str(run.path), word)
+
+
+def _check_on(run: Run, program: str, verb: str, words: list[str]) -> None:
+    """Check a command about a run, of which only what is quick is done."""
+    if verb == "train" and any(word.startswith("resume=") for word in words):
+        rest = [word for word in words if not word.startswith("resume=")]
+        at = resuming.point(run)
+        resuming.check_changes(resuming.settings(run, rest), at)
+    elif verb == "train":
+        _accepted(program, [*words, "dry_run=true"])
+    else:
+        _accepted(program, words)
+
+
+def _accepted(program: str, words: list[str]) -> None:
+    status, _, err = call(MAINS[program.removeprefix("rnnlab-")], program, *words)
+    assert status == 0, f"{program} {shlex.join(words)}\n{err}"
+
+
+@pytest.fixture(autouse=True)
+def _only_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bind an analysis to its settings and to the run, and look no further."""
+    from rnnlab.analysis import looking
+
+    monkeypatch.setattr(looking, "check_drawing", lambda: None)
+    monkeypatch.setattr(looking, "_look", _bound)
+
+
+def _bound(_run: Any, _name: str, analysis: Any, experiment: Any, _step: int) -> None:
+    if reason := analysis.refusal(experiment.model, experiment.task):
+        raise ConfigError(reason)
+
+
+@pytest.mark.parametrize("command", found(), ids=lambda each: f"{each.page}: {each.text}")
+def test_a_documented_command_can_be_given(command: Command, place: Path) -> None:
+    if command.text in UNCHECKED:
+        pytest.skip(UNCHECKED[command.text])
+    check(command.text, place)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rnnlab-trian model=elman task=copy",
+        "rnnlab-train model=elmann task=copy",
+        "rnnlab-train model=elman task=copy task.delai=5",
+        "rnnlab-train -m model=elman,grru task=copy",
+        "rnnlab-train -m ... hydra/launcher=jobliib",
+        "rnnlab-train sweep=memmory",
+        "rnnlab-train resume=DIR trainer.max_step=9000",
+        "rnnlab-train init_from=DIR optimizer.rl=1e-4",
+        "rnnlab-evaluate run=DIR task.delai=40",
+        "rnnlab-sample run=DIR promt=ROMEO:",
+        "rnnlab-diff DIR1",
+        "rnnlab-list analysis_",
+        "rnnlab-analyze run=DIR analysis=lenghts",
+        "rnnlab-analyze run=DIR analysis=bptt analysis.num_step=5",
+        "rnnlab-report outputs/sweeps/NAME taget=0.99",
+    ],
+)
+def test_a_mistyped_command_is_found(text: str, place: Path) -> None:
+    with pytest.raises(AssertionError):
+        check(text, place)
+
+
+def test_commands_are_found_wherever_they_stand() -> None:
+    page = (
+        "Say `rnnlab-evaluate run=DIR\ntask.length=9` or `rnnlab-list`.\n\n"
+        "```sh\nmake run\nrnnlab-train -m a=1 \\\n    b=2   # both\n```\n\n"
+        "    rnnlab-diff DIR1 DIR2\n    a line of output\n"
+    )
+    assert list(commands(page)) == [
+        "rnnlab-train -m a=1 b=2",
+        "rnnlab-diff DIR1 DIR2",
+        "rnnlab-evaluate run=DIR task.length=9",
+    ]
+
+
+def test_what_is_not_checked_stands_on_a_page() -> None:
+    assert set(UNCHECKED) <= {each.text for each in found()}
+
+
+def test_the_search_that_is_to_train_as_one_model_does(place: Path) -> None:
+    pytest.importorskip("optuna")
+    page = (ROOT / "docs" / "optuna.md").read_text(encoding="utf-8")
+    (text,) = [each for each in commands(page) if "hydra/launcher=vectorized" in each]
+    program, *words = shlex.split(text)
+    less = [*SMALL, f"output_dir={place}/search", "hydra.sweeper.n_trials=16"]
+    status, out, err = call(MAINS["train"], program, *words, *less)
+    assert status == 0, err
+    joined = [int(n) for n in re.findall(r"^(\d+) jobs as one model", out + err, re.MULTILINE)]
+    assert sum(joined) >= 12, out + err
