@@ -91,7 +91,7 @@ def usage() -> str:
     lines = [f"  make {name:<7} {command.help}" for name, command in COMMANDS.items()]
     return "\n".join(
         [
-            "rnnlab: each command makes .venv first if it has to (about a minute, once)",
+            "rnnlab: each command makes .venv first if it has to (once; README: how without CUDA)",
             *lines,
             "  make test PYTHON=/path/python   use an environment that is there; install nothing",
             "  make setup BASE_PYTHON=python3.12 picks the Python of .venv; UV=1 installs with uv",
@@ -175,7 +175,7 @@ def prepared(venv: Path) -> str:
         say(f"making {venv}" + (" again" if found is not None else ""))
         create(venv, uv)
     stamp.write_text("")
-    say(f"installing into {venv} (about a minute, once)")
+    say(f"installing into {venv} (once; on Linux PyPI's torch brings CUDA, see README.md)")
     install(str(python), uv)
     stamp.write_text(f"{place}\n{packages}\n")
     return str(python)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 import rnnlab
 from rnnlab import environment
@@ -163,3 +164,10 @@ def test_whatever_the_requirements_pull_in_is_pinned_too():
             if need.marker is None or any(need.marker.evaluate({"extra": e}) for e in extras):
                 waiting.append(need)
     assert {name for name, *_ in reached} == set(pinned)
+
+
+def test_the_cpu_build_of_torch_is_the_pinned_one_and_goes_before_that_for_cuda():
+    # So PyTorch's index, given to pip beside PyPI, is enough: see README.md.
+    (pinned,) = re.findall(r"^torch==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+    assert Requirement(f"torch=={pinned}").specifier.contains(f"{pinned}+cpu")
+    assert Version(f"{pinned}+cpu") > Version(pinned)
