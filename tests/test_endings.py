@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -109,6 +111,45 @@ def test_the_same_diverged_run_diverges_again_when_resumed(tmp_path, break_at):
         rnnlab.train(tiny(tmp_path, *LONG))
     with pytest.raises(Diverged, match="at update 6"):
         rnnlab.resume(the_run(tmp_path).path)
+
+
+@pytest.mark.slow
+def test_what_one_of_two_processes_meets_inside_an_update_ends_both(tmp_path):
+    """The loss of one share of one batch; nothing of it has reached the other process yet."""
+    script = tmp_path / "broken.py"
+    script.write_text(
+        "import os\n"
+        "from rnnlab.cli.train import main\n"
+        "from rnnlab.module import SequenceModule\n"
+        "take = SequenceModule.training_step\n"
+        "def broken(module, batch, index):\n"
+        "    outputs = take(module, batch, index)\n"
+        "    if os.environ.get('LOCAL_RANK') == '1' and index == 9:\n"
+        "        outputs |= {name: outputs[name] * float('nan') for name in ('loss', 'mean')}\n"
+        "    return outputs\n"
+        "SequenceModule.training_step = broken\n"
+        "main()\n"
+    )
+    words = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.accumulate=4"]
+    words += ["trainer.val_every=4"]
+    line = [sys.executable, str(script), *tiny(tmp_path / "runs", *words)]
+    both = subprocess.Popen(line, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        _, err = both.communicate(timeout=60)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(both.pid, signal.SIGKILL)
+    assert both.returncode == 3, err
+    assert "the training loss is nan at update 3" in err
+    assert the_run(tmp_path / "runs").card["status"] == "diverged"
+
+
+def test_a_process_ends_by_what_another_has_met(monkeypatch):
+    met = [(7, False, "the loss, later"), None, (6, True, "its gradient"), (6, False, "the loss")]
+    monkeypatch.setattr("rnnlab.callbacks.finite.of_each", lambda mine: [mine, *met])
+    agree = SimpleNamespace(reduce_boolean_decision=lambda mine, all: not mine and not all)
+    with pytest.raises(Diverged, match=r"^the loss$"):
+        Finite(1).check(SimpleNamespace(strategy=agree))
 
 
 def start(*words: str, **options) -> subprocess.Popen[str]:

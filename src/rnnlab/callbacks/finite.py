@@ -9,6 +9,7 @@ from torch import Tensor
 
 from rnnlab.errors import Diverged
 from rnnlab.module import SequenceModule
+from rnnlab.processes import of_each
 from rnnlab.stopping import divergence
 
 _LOSS = "the training loss"
@@ -19,7 +20,8 @@ class Finite(L.Callback):
 
     On the CPU each update is looked at. Elsewhere that would make the processor wait for the
     device, so there the numbers are kept and looked at every `every` updates, and before each
-    validation and checkpoint.
+    validation and checkpoint. Between its updates alone, where all processes come by: what one of
+    them has met ends them all.
 
     Args:
         every: updates between two looks where a look costs time.
@@ -46,7 +48,7 @@ class Finite(L.Callback):
         # With float16 an overflowing gradient is met by a smaller scale, and no update.
         if whole and pl_module.grad_norm is not None and trainer.precision != "16-mixed":
             self._seen.append((step, "the gradient's norm", pl_module.grad_norm))
-        if _is_quick(pl_module.device) or len(self._seen) >= 2 * self.every:
+        if whole and (_is_quick(pl_module.device) or len(self._seen) >= 2 * self.every):
             self.check(trainer)
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
@@ -60,11 +62,18 @@ class Finite(L.Callback):
         self.check(trainer)
 
     def check(self, trainer: L.Trainer) -> None:
-        """Look at all that was kept.
+        """Look at all that was kept; all processes must.
 
         Raises:
-            Diverged: something is not finite.
+            Diverged: something is not finite, here or in another process.
         """
+        mine = self._first_not_finite(trainer)
+        if trainer.strategy.reduce_boolean_decision(mine is not None, all=False):
+            *_, text = min(found for found in of_each(mine) if found is not None)
+            raise Diverged(text)
+
+    def _first_not_finite(self, trainer: L.Trainer) -> tuple[int, bool, str] | None:
+        """Give what kept number is not finite: its update, whether it isn't the loss, words."""
         for step, quantity, number in self._seen:
             value = float(number)
             if not math.isfinite(value):
@@ -77,10 +86,11 @@ class Finite(L.Callback):
                     clip_norm=trainer.gradient_clip_val,
                     precision=trainer.precision,
                 )
-                raise Diverged(text)
+                return step, quantity != _LOSS, text  # the loss is the cause, if it is one
             if quantity == _LOSS:
                 self._last_loss = value
         self._seen.clear()
+        return None
 
 
 def _is_quick(device: torch.device) -> bool:
