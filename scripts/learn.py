@@ -1,12 +1,13 @@
 """What must be learnt, with the numbers reached: `python scripts/learn.py [NAME ...] [--write]`.
 
 Trains each target with three seeds, one after another on one thread, prints the medians, and with
-`--write` puts them into docs/learnt.json and the README's table. The slow tests hold each target
-for its first seed.
+`--write` puts them into docs/learnt.json and the README's table, with the commit, so that code and
+configs must be as committed. The slow tests hold each target for its first seed.
 """
 
 import json
 import math
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -213,12 +214,30 @@ def reach(target: Target, seed: int, output_dir: Path, known: dict[Any, Run]) ->
     return target.measure(known[key]), known[key]
 
 
+def committed(root: Path) -> str | None:
+    """Give the commit that numbers made here are of, `None` where the code is no commit's."""
+    told = []
+    for words in (["rev-parse", "HEAD"], ["status", "--porcelain", "src", "configs", "scripts"]):
+        done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True)
+        if done.returncode:
+            return None
+        told.append(done.stdout.strip())
+    return None if told[1] else told[0][:9]
+
+
 def main() -> None:
     """Train what is named, or all."""
     names = [word for word in sys.argv[1:] if not word.startswith("-")]
     wrong = [name for name in names if name not in TARGETS]
     if wrong:
         print(f"learn: {wrong[0]} is no target: it takes {', '.join(TARGETS)}", file=sys.stderr)
+        sys.exit(2)
+    writes = "--write" in sys.argv
+    commit = committed(ROOT) if writes else None
+    if writes and commit is None:
+        print(
+            f"learn: --write needs src, configs and scripts as committed in {ROOT}", file=sys.stderr
+        )
         sys.exit(2)
     known: dict[Any, Run] = {}
     record = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
@@ -240,10 +259,10 @@ def main() -> None:
             "seconds": median(run.card["seconds"] for _, run in reached),
             "cpu_seconds": median(run.card["cpu_seconds"] for _, run in reached),
             "budget_seconds": target.seconds,
-            "commit": (reached[0][1].card["git"] or {}).get("commit", "")[:9],
+            "commit": commit,
         }
         print(_row(record[name]), flush=True)
-        if "--write" in sys.argv:
+        if writes:
             RECORD.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
             write_table(record)
 

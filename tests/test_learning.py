@@ -1,6 +1,7 @@
 """What must be learnt, a slow test a target; the numbers stand in `scripts/learn.py`."""
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -32,3 +33,48 @@ def test_the_table_holds_every_target_and_each_was_reached_in_its_budget(name: s
     # The budget is held to by the recorded run, not by a clock in a test.
     assert record[name]["cpu_seconds"] <= learn.TARGETS[name].seconds
     assert f"`{record[name]['command']}`" in learn.README.read_text(encoding="utf-8")
+
+
+def test_numbers_are_of_a_commit_or_of_none(tmp_path: Path) -> None:
+    def git(*words: str) -> str:
+        us = ["-c", "user.name=us", "-c", "user.email=us@here"]
+        done = subprocess.run(["git", *us, *words], cwd=tmp_path, capture_output=True, check=True)
+        return done.stdout.decode().strip()
+
+    assert learn.committed(tmp_path) is None
+    code, table = tmp_path / "src" / "code.py", tmp_path / "README.md"
+    code.parent.mkdir()
+    for file in (code, table):
+        file.write_text("one\n")
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-qm", "One")
+    assert learn.committed(tmp_path) == git("rev-parse", "HEAD")[:9]
+    table.write_text("two\n")  # what it writes itself, row after row
+    assert learn.committed(tmp_path) == git("rev-parse", "HEAD")[:9]
+    code.write_text("two\n")
+    assert learn.committed(tmp_path) is None
+
+
+def test_code_that_is_no_commits_writes_no_numbers(monkeypatch, capsys) -> None:
+    monkeypatch.setattr(learn, "committed", lambda _: None)
+    monkeypatch.setattr(learn, "reach", lambda *_: pytest.fail("it trains"))
+    monkeypatch.setattr(learn.sys, "argv", ["learn.py", "--write"])
+    with pytest.raises(SystemExit, match="2"):
+        learn.main()
+    assert "--write needs src, configs and scripts as committed" in capsys.readouterr().err
+
+
+def test_every_row_was_trained_with_a_commit_of_this_history() -> None:
+    root = learn.ROOT
+    if not (root / ".git").exists():
+        pytest.skip("a copy without its history")
+    shallow = subprocess.run(
+        ["git", "rev-parse", "--is-shallow-repository"], cwd=root, capture_output=True, text=True
+    )
+    if shallow.stdout.strip() != "false":
+        pytest.skip("a clone without all of its history")
+    rows = json.loads(learn.RECORD.read_text(encoding="utf-8")).values()
+    for commit in {row["commit"] for row in rows}:
+        within = ["git", "merge-base", "--is-ancestor", commit, "HEAD"]
+        assert subprocess.run(within, cwd=root).returncode == 0, commit
