@@ -345,3 +345,9 @@ def test_an_override_after_composing_is_what_is_saved(tmp_path):
     cfg = compose(tiny(tmp_path))
     OmegaConf.update(cfg, "task.delay", 2)
     assert training.train(cfg).config.task.delay == 2
+
+
+def test_sequences_are_those_that_were_trained_on_where_a_set_is_less_than_a_batch(tmp_path):
+    words = [*tiny(tmp_path), "data.train_size=3", "trainer.max_sequences=9"]
+    results = rnnlab.train(words).results  # three of a set of three, where a batch is four
+    assert (results["steps"], results["sequences"]) == (3, 9)

@@ -38,7 +38,7 @@ class Data:
     Args:
         task: makes them.
         accumulate: batches an update.
-        batch_size: B, sequences an update, over all devices.
+        batch_size: B, sequences a batch, over all devices.
         eval_batch_size: sequences scored at once. Of a text that is read in streams it says
             nothing: the task fixes their number, so that a score depends on the text alone.
         train_size: sequences to train on, shuffled anew each time through, in whole batches where
@@ -85,6 +85,11 @@ class Data:
         if train_size is not None and curriculum is not None:
             raise ConfigError("data.curriculum needs fresh sequences: data.train_size must be null")
 
+    @property
+    def train_rows(self) -> int:
+        """Sequences of a training batch: fewer than `batch_size` where there are no more."""
+        return self.batch_size if self.train_size is None else min(self.batch_size, self.train_size)
+
     def train(self, index: int) -> Batch:
         """Make training batch `index`, a pure function of seed and index."""
         if self.train_size is not None:
@@ -111,13 +116,13 @@ class Data:
     def _rows(self, split: Split) -> int:
         """Give the sequences of a batch."""
         if split == "train":
-            return self.batch_size
+            return self.train_rows
         return self.task.num_streams(split) or self.eval_batch_size
 
     def _from_pool(self, index: int) -> Batch:
         """Pick rows of the finite training set, in an order shuffled anew each epoch."""
         assert self.train_size is not None
-        size = min(self.batch_size, self.train_size)
+        size = self.train_rows
         batches = self.train_size // size
         epoch, place = divmod(index, batches)
         rng = generator(self.task.seed, "shuffle", epoch)

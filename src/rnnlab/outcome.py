@@ -54,7 +54,7 @@ def write_outcome(
         "parameters": experiment.num_parameters,
         "steps": steps,
         "best_step": checkpoint.read(run.file(f"checkpoints/{checkpoint.BEST}"))["global_step"],
-        "sequences": steps * experiment.cfg.data.batch_size * experiment.training.accumulate,
+        "sequences": steps * experiment.data.train_rows * experiment.training.accumulate,
     }
     run.write_json("results.json", results)
     _write_samples(run, experiment, events, steps)

@@ -104,8 +104,9 @@ def resume(run: Run, words: list[str], judge: Judge | None = None) -> Run:
         if cfg == run.config and run.is_finished:
             return run
         prepared = prepare(cfg, at)
-        run.check_fingerprint(prepared.experiment.task)
-        total = prepared.experiment.training.total_steps(cfg.data.batch_size)
+        experiment = prepared.experiment
+        run.check_fingerprint(experiment.task)
+        total = experiment.training.total_steps(experiment.data.train_rows)
         if total < at.step:
             raise ConfigError(
                 f"trainer.max_steps must be {at.step} or more, the updates done, got {total}"
@@ -133,7 +134,9 @@ def _train(run: Run, prepared: Prepared, at: resuming.Point, judge: Judge | None
             callbacks += [Showcase(), Watch(cfg.watch_every, full=cfg.watch == "full")]
         pruning = [Pruning(judge, run.path.name)] if judge else []
         callbacks += [checkpoints, Listening(signals), *pruning]
-        trainer = experiment.training.build(run.path, cfg.data.batch_size, callbacks, loggers)
+        trainer = experiment.training.build(
+            run.path, experiment.data.train_rows, callbacks, loggers
+        )
         if trainer.is_global_zero:
             device = str(trainer.strategy.root_device)
             run.begin(at.step, facts(experiment, device), experiment.task.meanings())

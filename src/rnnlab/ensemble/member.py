@@ -42,7 +42,7 @@ class Member:
         self.run = run
         self.experiment = experiment = prepared.experiment
         self.make_scheduler = prepared.make_scheduler
-        total = experiment.training.total_steps(experiment.cfg.data.batch_size)
+        total = experiment.training.total_steps(experiment.data.train_rows)
         with without_compiler():
             optimizer = prepared.make_optimizer(experiment.model.parameters())
             prepared.make_scheduler(optimizer, total, experiment.mode)
