@@ -82,7 +82,10 @@ class Command:
 
 
 def commands(text: str) -> Iterator[str]:
-    """Find our commands in a page: in blocks, fenced or indented, and between backticks."""
+    """Find our commands in a page: in blocks, fenced or indented, and between backticks.
+
+    Between those `rnnlab-train` may be left out before `experiment=` and `model=`.
+    """
     joined = re.sub(r"\\\n\s*", "", text)
     blocks = re.findall(r"^```sh\n(.*?)^```", joined, re.DOTALL | re.MULTILINE)
     blocks += re.findall(r"^    (rnnlab-.*)$", joined, re.MULTILINE)
@@ -92,6 +95,9 @@ def commands(text: str) -> Iterator[str]:
     prose = re.sub(r"^```.*?^```", "", joined, flags=re.DOTALL | re.MULTILINE)
     for span in re.findall(r"`(rnnlab-\w+\s[^`]*)`", prose):
         yield shlex.join(shlex.split(span))
+    for span in re.findall(r"`((?:experiment|model)=[^`]*)`", prose):
+        sweep = ["-m"] if re.search(r"=\S+,\S", span) else []
+        yield shlex.join(["rnnlab-train", *sweep, *shlex.split(span)])
 
 
 def found() -> list[Command]:
@@ -241,7 +247,7 @@ def test_a_mistyped_command_is_found(text: str, place: Path) -> None:
 
 def test_commands_are_found_wherever_they_stand() -> None:
     page = (
-        "Say `rnnlab-evaluate run=DIR\ntask.length=9` or `rnnlab-list`.\n\n"
+        "Say `rnnlab-evaluate run=DIR\ntask.length=9` or `rnnlab-list`; `model=gru seed=0,1`.\n\n"
         "```sh\nmake run\nrnnlab-train -m a=1 \\\n    b=2   # both\n```\n\n"
         "    rnnlab-diff DIR1 DIR2\n    a line of output\n"
     )
@@ -249,6 +255,7 @@ def test_commands_are_found_wherever_they_stand() -> None:
         "rnnlab-train -m a=1 b=2",
         "rnnlab-diff DIR1 DIR2",
         "rnnlab-evaluate run=DIR task.length=9",
+        "rnnlab-train -m model=gru seed=0,1",
     ]
 
 
@@ -266,3 +273,18 @@ def test_the_search_that_is_to_train_as_one_model_does(place: Path) -> None:
     assert status == 0, err
     joined = [int(n) for n in re.findall(r"^(\d+) jobs as one model", out + err, re.MULTILINE)]
     assert sum(joined) >= 12, out + err
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_lines_of_prose_are_not_too_wide(page: Path) -> None:
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.M)
+    wide = [line for line in text.splitlines() if len(line) > 115 and not line.startswith("|")]
+    assert wide == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)#]+)\)", re.sub(r"`[^`]*`", "", text))
+    inside = [link for link in links if "://" not in link]
+    assert [link for link in inside if not (page.parent / link).exists()] == []
