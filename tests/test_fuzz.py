@@ -1,4 +1,4 @@
-"""Words, files and run directories that nobody would write: each works, or is refused in a line.
+"""Words, texts and tables that nobody would write: each works, or is refused in a line.
 
 Each campaign has a few dozen cases by default, always the same, and many more in the slow set,
 where they are new each time; a failure prints how to see it again.
