@@ -24,7 +24,10 @@ UV = """#!/bin/sh
 echo "$1" >> "$UV_LOG"
 for last; do :; done
 case "$1" in
-  venv) mkdir -p "$last/bin" && ln -s "$UV_PYTHON" "$last/bin/python" ;;
+  venv)
+    mkdir -p "$last/bin"
+    printf '#!/bin/sh\nexec "%s" "$@"\n' "$UV_PYTHON" > "$last/bin/python"
+    chmod +x "$last/bin/python" ;;  # a link would lead to other packages, from Python 3.12 on
   pip) [ ! -e "$UV_LOG.broken" ] ;;
 esac
 """

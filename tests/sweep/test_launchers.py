@@ -198,7 +198,8 @@ def test_a_signal_ends_all_jobs_and_the_same_command_goes_on(tmp_path, words, nu
 def test_a_job_whose_worker_is_killed_has_failed_and_the_others_go_on(tmp_path):
     whole = command(tmp_path, "trainer.max_steps=1000000,1000001,2", "data.val_size=2", *JOBLIB)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    process = subprocess.Popen(whole, text=True, start_new_session=True, **pipes)
+    bare = {**os.environ, "PATH": str(tmp_path)}  # without pgrep
+    process = subprocess.Popen(whole, text=True, start_new_session=True, env=bare, **pipes)
     until(lambda: len(list(tmp_path.glob("sweeps/s/*/checkpoints/last.ckpt"))) == 2, process)
     for worker in processes("LokyProcess", group=process.pid):
         os.kill(worker, signal.SIGKILL)

@@ -9,14 +9,16 @@ from pathlib import Path
 import optuna
 import pytest
 from filelock import FileLock
-from optuna.storages import JournalStorage
+from optuna.storages import JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
+from sqlalchemy.exc import OperationalError
 
 from rnnlab.cli.train import main
+from rnnlab.errors import ConfigError
 from rnnlab.module import SequenceModule
 from rnnlab.run import Run
 from rnnlab.sweep import plan
-from rnnlab.sweep.trials import mend_journal
+from rnnlab.sweep.trials import close_storage, mend_journal, open_storage
 from tests.kills import Process
 from tests.runs import tiny
 from tests.same import differing
@@ -281,6 +283,41 @@ def test_a_database_keeps_a_search_as_well(search, tmp_path):
     assert len(kept.trials) == len(runs(tmp_path)) == 8
     assert not (tmp_path / "sweeps/s/study.journal").exists()
     kept._storage._backend.engine.dispose()
+
+
+def test_searches_begun_at_once_share_a_new_database(tmp_path):
+    script = str(Path(__file__).parents[2] / "scripts/train.py")
+    words = ["hydra/sweeper=optuna", "hydra.sweeper.n_trials=1", RATE]
+    storage = f"hydra.sweeper.storage=sqlite:///{tmp_path}/a.db"
+    begun = [
+        subprocess.Popen(
+            [sys.executable, script, "-m", *tiny(tmp_path), *words, storage, f"sweep_name=s{n}"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for n in range(3)
+    ]
+    for process in begun:
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+
+
+def test_tables_that_another_process_makes_just_now_are_waited_for(tmp_path, monkeypatch):
+    refusals = ["table studies already exists", "UNIQUE constraint failed"]
+
+    def make(place: str) -> RDBStorage:
+        if refusals:
+            raise OperationalError("CREATE TABLE", None, Exception(refusals.pop()))
+        return RDBStorage(place)
+
+    monkeypatch.setattr("optuna.storages.RDBStorage", make)
+    close_storage(open_storage(f"sqlite:///{tmp_path}/a.db"))
+    assert not refusals
+    with pytest.raises(
+        ConfigError, match=r"hydra.sweeper.storage=sqlite:////no/a.db can't be used"
+    ):
+        open_storage("sqlite:////no/a.db")
 
 
 def test_a_named_sweep_may_bring_what_is_searched(search, tmp_path):

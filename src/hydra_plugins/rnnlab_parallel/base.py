@@ -20,9 +20,11 @@ class ParallelLauncher(BasicLauncher):
 
     Attributes:
         package: what must be installed, and the extra of that name.
+        beside: what that extra brings too, and a job may fail without.
     """
 
     package: ClassVar[str]
+    beside: ClassVar[tuple[str, ...]] = ()
     elsewhere = True
 
     def setup(
@@ -35,7 +37,7 @@ class ParallelLauncher(BasicLauncher):
         """
         from rnnlab.errors import ConfigError
 
-        if find_spec(self.package) is None:
+        if any(find_spec(name) is None for name in (self.package, *self.beside)):
             raise ConfigError(
                 f"hydra/launcher={config.hydra.runtime.choices['hydra/launcher']} needs a package "
                 f"that is not installed: pip install 'rnnlab[{self.package}]'"

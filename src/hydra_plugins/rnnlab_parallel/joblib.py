@@ -25,6 +25,7 @@ class JoblibLauncher(ParallelLauncher):
     """
 
     package = "joblib"
+    beside = ("psutil",)  # by which joblib ends the workers beside one that was killed
 
     def __init__(self, n_jobs: Any) -> None:
         self.n_jobs = n_jobs

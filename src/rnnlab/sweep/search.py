@@ -24,7 +24,7 @@ from rnnlab.sweep.asking import Asking
 from rnnlab.sweep.best import best_lines, scores_line, write_best
 from rnnlab.sweep.composing import Composer
 from rnnlab.sweep.plan import Plan, Settings, job_of, make_plan, read_space
-from rnnlab.sweep.trials import Trial, mend_journal, open_storage
+from rnnlab.sweep.trials import Trial, close_storage, mend_journal, open_storage
 
 if TYPE_CHECKING:
     import optuna
@@ -165,13 +165,7 @@ def _study(plan: Plan, sweep: Path, place: str) -> Iterator["optuna.Study"]:
     storage = open_storage(place) if plan.settings.storage else None
     lock = FileLock(sweep / ".search.lock", timeout=0)
     try:
-        sweep.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout as error:
-        raise Busy(f"{sweep} is being searched by another process") from error
-    except OSError as error:
-        raise ConfigError(f"output_dir must be a directory to write in: {error}") from error
-    try:
+        _acquire(lock, sweep)
         if storage is None:
             mend_journal(Path(place))
             storage = open_storage(place)
@@ -190,7 +184,19 @@ def _study(plan: Plan, sweep: Path, place: str) -> Iterator["optuna.Study"]:
             checked(trial.user_attrs, TrialNotes, where=f"{place}: trial {trial.number}")
         yield study
     finally:
+        if storage is not None:
+            close_storage(storage)
         lock.release()
+
+
+def _acquire(lock: FileLock, sweep: Path) -> None:
+    try:
+        sweep.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
+        raise Busy(f"{sweep} is being searched by another process") from error
+    except OSError as error:
+        raise ConfigError(f"output_dir must be a directory to write in: {error}") from error
 
 
 def _differs(name: str, known: Mapping[str, Any], now: Mapping[str, Any]) -> str:

@@ -3,6 +3,9 @@
 Optuna is imported where it is used: nobody else waits for it.
 """
 
+import re
+import time
+import weakref
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -78,6 +81,7 @@ class Judge:
         (about,) = {(t.storage, t.study, t.pruner, t.objective) for t in trials.values()}
         storage, study, pruner, self.objective = about
         self.storage = open_storage(storage)
+        weakref.finalize(self, close_storage, self.storage)
         self.study = load_study(
             study_name=study, storage=self.storage, pruner=_pruner(pruner, val_every)
         )
@@ -109,23 +113,45 @@ def judge(trials: Mapping[str, Trial | None], val_every: int) -> Judge | None:
 
 
 def open_storage(place: str) -> "BaseStorage":
-    """Open where a study is kept, and make it where it isn't there.
+    """Open where a study is kept, and make it where it isn't there; see `close_storage`.
 
     Raises:
         ConfigError: it can't be.
     """
-    from optuna.storages import JournalStorage, get_storage
+    from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
     try:
         if "://" in place:
-            return get_storage(place)
+            return _open_database(place)
         # Optuna's own lock outlives a process that was killed, by half a minute.
         lock: Any = FileLock(f"{place}.writing")
         return JournalStorage(JournalFileBackend(place, lock_obj=lock))
     except Exception as error:  # of SQLAlchemy and of whatever driver the address names
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ConfigError(f"hydra.sweeper.storage={place} can't be used: {first}") from error
+
+
+def _open_database(place: str) -> "BaseStorage":
+    """Open a database; of two processes that make its tables at once one is refused at first."""
+    from optuna.storages import RDBStorage
+    from sqlalchemy.exc import DBAPIError
+
+    for wait in (0.1, 0.3, 1.0, 3.0):
+        try:
+            return RDBStorage(place)
+        except DBAPIError as error:
+            if not re.search("already exists|unique|duplicate|locked", str(error), re.IGNORECASE):
+                raise
+            time.sleep(wait)
+    return RDBStorage(place)
+
+
+def close_storage(storage: "BaseStorage") -> None:
+    """Close a database's connections; other storages have none."""
+    if (engine := getattr(storage, "engine", None)) is not None:
+        storage.remove_session()
+        engine.dispose()
 
 
 def mend_journal(path: Path) -> None:
