@@ -7,8 +7,9 @@ import yaml
 from omegaconf import OmegaConf
 
 from rnnlab.catalogue import describe
-from rnnlab.compose import anchored, apply_overrides, compose, read_config
+from rnnlab.compose import apply_overrides, compose, read_config
 from rnnlab.errors import ConfigError
+from rnnlab.named_files import anchored
 from rnnlab.sources import config_directory
 
 ROOT = config_directory()
@@ -243,11 +244,17 @@ def test_every_root_setting_has_a_comment():
 def test_a_run_of_an_earlier_version_can_be_opened(tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text("seed: 3\nwatch: full\nmode: min\n")  # whose direction is now the metric's
-    assert read_config(path) == {"seed": 3, "watch": "full", "watch_every": 250}
+    assert read_config(path) == {
+        "seed": 3,
+        "watch": "full",
+        "watch_every": 250,
+        "files": {},
+    }
 
 
 def test_files_are_where_the_run_was_begun(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.txt").touch()
     words = ["task=next_char", "task.path=a.txt", "task.val_path=b.txt", "task.test_path='~/c.txt'"]
     task = anchored(compose(words)).task
     home = Path.home()

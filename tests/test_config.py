@@ -294,7 +294,6 @@ def test_a_bug_in_our_own_code_is_not_taken_for_a_wrong_setting():
         (["model=elman", f"model.cell.hidden_size={2**53}"], "model.cell"),
         (["model=ar", f"model.cell.taps={2**53}"], "model"),
         (["model=lstm", f"model.embedding_size={2**53}"], "model"),
-        (["task=addition", f"task.length={2**53}"], "task"),
         (["task=copy", f"task.num_symbols={2**53}"], "model"),
     ],
 )

@@ -113,7 +113,7 @@ def found() -> list[Command]:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A working directory with the files that the pages name, and tiny runs."""
     place = tmp_path_factory.mktemp("docs")
-    for name, speaker in (("my.txt", "ROMEO"), ("french.txt", "ROMÉO")):
+    for name, speaker in (("my.txt", "ROMEO"), ("other.txt", "ROMEO"), ("french.txt", "ROMÉO")):
         (place / name).write_text(f"{speaker}:\n{TEXT}" * 4, encoding="utf-8")
     pairs = "".join(f"the cat {n}\tle chat {n}\n" for n in range(99))
     (place / "pairs.tsv").write_text(pairs, encoding="utf-8")

@@ -337,7 +337,7 @@ def test_a_text_that_was_edited_is_refused(tmp_path, stop):
     run = interrupted(tiny_text(tmp_path / "parts", *LONG), tmp_path / "parts")
     text = tmp_path / "parts/text.txt"
     text.write_text(text.read_text().replace("dog", "fox"))
-    with pytest.raises(ConfigError, match=r"a file of the task was changed after training"):
+    with pytest.raises(ConfigError, match=r"holds something else than what the run learnt"):
         rnnlab.resume(run.path)
 
 

@@ -8,6 +8,11 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt, Le, Lt
 
+
+class NamesFile:
+    """Marks a setting as the name of a file, which is a part of the run; see `named_files`."""
+
+
 _MOST = Le(2**53)  # beyond it not every whole number is a float, nor is there so much memory
 _LARGEST = Le(3e38)  # of float32
 
@@ -25,3 +30,4 @@ Probability = Annotated[float, Ge(0), Le(1)]
 PositiveProbability = Annotated[float, Gt(0), Le(1)]
 BelowOne = Annotated[float, Ge(0), Lt(1)]
 Share = Annotated[float, Gt(0), Lt(1)]
+DataFile = Annotated[str, NamesFile]

@@ -32,7 +32,7 @@ _OWN: dict[str, Any] = {
 }
 
 # Settings that runs of earlier versions don't have, as it was then.
-_LATER: dict[str, Any] = {"watch": "none", "watch_every": 250}
+_LATER: dict[str, Any] = {"watch": "none", "watch_every": 250, "files": {}}
 GONE = ("mode",)
 """Settings that runs of earlier versions have: the direction of a metric is now its own."""
 
@@ -134,27 +134,15 @@ def with_choices(cfg: DictConfig, choices: Mapping[str, Any]) -> DictConfig:
     Raises:
         ConfigError: a reference leads nowhere.
     """
-    if cfg.get("choices"):
-        raise ConfigError("choices can't be given: the program fills them in")
+    for key in ("choices", "files"):
+        if cfg.get(key):
+            raise ConfigError(f"{key} can't be given: the program fills them in")
     for group, choice in choices.items():
         if ".." in str(choice):
             raise ConfigError(f"{group}={choice} is not to be had: it leads out of the configs")
     with open_dict(cfg):
         cfg.choices = {k: v for k, v in choices.items() if not k.startswith("hydra/")}
     return _resolved(cfg)
-
-
-_PATHS = ("task.path", "task.val_path", "task.test_path", "init_from")
-
-
-def anchored(cfg: DictConfig) -> DictConfig:
-    """Say where files are from the root on, so that the run can be used from anywhere."""
-    paths = {key: OmegaConf.select(cfg, key) for key in _PATHS}
-    given = {key: path for key, path in paths.items() if isinstance(path, str)}
-    cfg = cfg.copy() if given else cfg
-    for key, path in given.items():
-        OmegaConf.update(cfg, key, str(Path(path).expanduser().absolute()))
-    return cfg
 
 
 def read_config(path: Path) -> DictConfig:

@@ -75,6 +75,7 @@ _ROOT: dict[str, Any] = {
     "monitor": str,
     "output_dir": Annotated[str, StringConstraints(pattern=r"^[^\x00]+$")],
     "init_from": str | None,
+    "files": dict[str, str],
     "choices": dict[str, str | None],
 }
 
@@ -207,6 +208,16 @@ def target(node: Any) -> Any:
     if found is None:
         raise ConfigError(f"{node['_target_']} is no class or function of {', '.join(_HOMES)}")
     return found
+
+
+def settings_of(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give the settings that a node's class takes, with their annotations.
+
+    Raises:
+        ConfigError: it is none that a config may name.
+    """
+    found = target(node)
+    return _signature(found, _within("rnnlab", found.__module__))
 
 
 @cache

@@ -69,21 +69,8 @@ class Data:
         self.train_size = train_size
         self.curriculum = curriculum
         self._sizes: dict[Split, int | None] = {"val": val_size, "test": test_size}
-        endless = {split: self._num_batches(split) is None for split in SPLITS}
-        for split in self._sizes:
-            if self._sizes[split] is None and endless[split]:
-                raise ConfigError(
-                    f"data.{split}_size must be a number, got null: this task makes sequences "
-                    "without end"
-                )
-        if train_size is not None and not endless["train"]:
-            raise ConfigError(
-                f"data.train_size must be null, got {train_size}: this task reads a text in order"
-            )
-        if curriculum is not None and not endless["train"]:
-            raise ConfigError("data.curriculum must be null: this task reads a text in order")
-        if train_size is not None and curriculum is not None:
-            raise ConfigError("data.curriculum needs fresh sequences: data.train_size must be null")
+        if task.problem is None:
+            self._check()
 
     @property
     def train_rows(self) -> int:
@@ -109,6 +96,25 @@ class Data:
         full, rest = divmod(size, rows)
         plan = [(index, rows) for index in range(full)]
         return [*plan, (full, rest)] if rest else plan
+
+    def _check(self) -> None:
+        """Refuse sizes that the task's data don't have."""
+        endless = {split: self._num_batches(split) is None for split in SPLITS}
+        for split in self._sizes:
+            if self._sizes[split] is None and endless[split]:
+                raise ConfigError(
+                    f"data.{split}_size must be a number, got null: this task makes sequences "
+                    "without end"
+                )
+        if self.train_size is not None and not endless["train"]:
+            raise ConfigError(
+                f"data.train_size must be null, got {self.train_size}: this task reads a text in "
+                "order"
+            )
+        if self.curriculum is not None and not endless["train"]:
+            raise ConfigError("data.curriculum must be null: this task reads a text in order")
+        if self.train_size is not None and self.curriculum is not None:
+            raise ConfigError("data.curriculum needs fresh sequences: data.train_size must be null")
 
     def _num_batches(self, split: Split) -> int | None:
         return self.task.num_batches(split, self._rows(split))

@@ -16,6 +16,7 @@ from rnnlab.models.base import Model
 from rnnlab.randomness import seed_globals
 from rnnlab.spec import Batch, Split
 from rnnlab.tasks.base import Task
+from rnnlab.tasks.file_task import FileTask, Known
 from rnnlab.trainer import Training
 
 
@@ -30,8 +31,12 @@ class Experiment:
     training: Training
 
     @classmethod
-    def assemble(cls, cfg: DictConfig) -> "Experiment":
+    def assemble(cls, cfg: DictConfig, known: Known | None = None) -> "Experiment":
         """Check a config whole, then build what it describes.
+
+        Args:
+            cfg: the whole config.
+            known: what a run keeps of a task whose symbols come from files.
 
         Raises:
             ConfigError: with every problem that can be seen before building, or the first that
@@ -39,7 +44,8 @@ class Experiment:
         """
         check(cfg)
         training: Training = build("trainer", cfg.trainer)
-        task: Task = build("task", cfg.task, target(cfg.model).layout, cfg.seed)
+        given = [known] if known and issubclass(target(cfg.task), FileTask) else []
+        task: Task = build("task", cfg.task, target(cfg.model).layout, cfg.seed, *given)
         data: Data = build("data", cfg.data, task, training.accumulate)
         with borrowed(), threads(cfg.threads):
             seed_globals(cfg.seed, "weights")

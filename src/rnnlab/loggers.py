@@ -184,7 +184,7 @@ def flat_settings(cfg: DictConfig) -> dict[str, bool | int | float | str]:
         for name, value in flat(OmegaConf.to_container(cfg, resolve=True)).items()
         if value is not None
         and not name.endswith("_target_")
-        and not name.startswith("choices")
+        and not name.startswith(("choices", "files"))
         and name != "output_dir"
     }
     return named | settings

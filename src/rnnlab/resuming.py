@@ -12,6 +12,7 @@ from rnnlab.csv_log import CSVLog
 from rnnlab.curve import parse_curve, read_curve
 from rnnlab.errors import ConfigError, Damaged
 from rnnlab.loggers import Events, flat
+from rnnlab.named_files import changes, moved
 from rnnlab.output import note
 from rnnlab.run import Run
 
@@ -151,19 +152,24 @@ def check_changes(cfg: DictConfig, at: Point) -> None:
     """
     if at.file is None:
         return
+    lost = [*changes(OmegaConf.create(at.config), cfg).values()]
+    if lost:
+        raise ConfigError("\n".join([*lost, _ADVICE]))
     old, new = (
-        {key: value for key, value in flat(tree).items() if not key.startswith("choices")}
+        {key: value for key, value in flat(tree).items() if key.partition(".")[0] not in _FILLED_IN}
         for tree in (at.config, OmegaConf.to_container(cfg, resolve=True))
     )
+    allowed = (*MAY_CHANGE, *GONE, *moved(at.config, cfg))
     problems = [
         f"resume can't change {key}: the checkpoint has {old.get(key)!r}, got {new.get(key)!r}"
         for key in dict.fromkeys([*old, *new])
-        if old.get(key) != new.get(key) and key not in (*MAY_CHANGE, *GONE)
+        if old.get(key) != new.get(key) and key not in allowed
     ]
     if problems:
         raise ConfigError("\n".join([*problems, _ADVICE]))
 
 
+_FILLED_IN = ("choices", "files")
 _ADVICE = (
     f"resume may change only {', '.join(MAY_CHANGE)}; init_from=DIR begins a new run with the "
     "weights of an old one"

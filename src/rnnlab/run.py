@@ -191,6 +191,10 @@ class Run:
     def open(self, overrides: list[str], checkpoint: str = "best") -> "Experiment":
         """Build the run again from its directory alone, with some settings changed.
 
+        A text or table that isn't where it was, or holds something else, is not read: then the
+        model can speak, and not be scored. One that an override names is read in the symbols that
+        the model learnt.
+
         Args:
             overrides: `key=value` for keys of the config, such as another length of the task.
             checkpoint: `best` or `last`.
@@ -200,8 +204,16 @@ class Run:
         """
         from rnnlab.compose import apply_overrides
         from rnnlab.experiment import Experiment
+        from rnnlab.named_files import anchored, changes
+        from rnnlab.tasks.file_task import Known
 
-        experiment = Experiment.assemble(apply_overrides(self.config, overrides))
+        cfg = anchored(apply_overrides(self.config, overrides))
+        meant = {override.partition("=")[0] for override in overrides}
+        lost = [why for key, why in changes(self.config, cfg).items() if key not in meant]
+        known = Known(self.symbols, "\n".join(lost) or None) if self.symbols else None
+        if lost and not known:
+            raise ConfigError("\n".join(lost))
+        experiment = Experiment.assemble(cfg, known)
         self.check_fingerprint(experiment.task)
         experiment.load_weights(self.file(f"checkpoints/{checkpoint}.ckpt"))
         return experiment

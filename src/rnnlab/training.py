@@ -27,7 +27,6 @@ from rnnlab.callbacks import (
     Telemetry,
     Watch,
 )
-from rnnlab.compose import anchored
 from rnnlab.csv_log import CSVLog
 from rnnlab.data import TrainLoader
 from rnnlab.errors import (
@@ -42,6 +41,7 @@ from rnnlab.experiment import Experiment
 from rnnlab.file_logger import FileLogger
 from rnnlab.loggers import Events, close, flat_settings
 from rnnlab.module import SequenceModule
+from rnnlab.named_files import anchored
 from rnnlab.outcome import final_scores, on_test, write_outcome
 from rnnlab.preparing import Prepared, facts, prepare, warn
 from rnnlab.randomness import seed_globals

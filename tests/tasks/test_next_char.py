@@ -238,7 +238,6 @@ def test_splits_may_have_files_of_their_own(tmp_path: Path) -> None:
     both = NextChar(layout, 0, **rest, **paths)  # type: ignore[arg-type]
     assert whole(both, "train") == TEXT.replace("🍾", "é")
     assert [whole(both, name)[:5] for name in ("val", "test")] == ["valé:", "testé"]
-    assert list(both.files()) == ["task.path", "task.val_path", "task.test_path"]
     one = NextChar(layout, 0, **rest, **paths | {"val_path": None})  # type: ignore[arg-type]
     assert len(whole(one, "val")) == int(0.05 * len(TEXT))
     assert whole(one, "train") + whole(one, "val") == whole(both, "train")

@@ -92,7 +92,8 @@ def _as_experiment(config: DictConfig) -> dict[str, Any]:
     assert isinstance(ours, dict)
     assert isinstance(theirs, dict)
     changes = _changes(ours, theirs)
-    changes.pop("choices", None)
+    for filled_in in ("choices", "files"):
+        changes.pop(filled_in, None)
     overrides = [{f"override {group}": option} for group, option in choices.items()]
     made = {"defaults": ["train", *overrides, "_self_"], **changes}
     own = [f"file://{directory.absolute()}" for directory in config_directories()[1:]]

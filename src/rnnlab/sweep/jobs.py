@@ -14,11 +14,12 @@ from typing import Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 
-from rnnlab.compose import anchored, take_own, with_choices
+from rnnlab.compose import take_own, with_choices
 from rnnlab.errors import Busy, ConfigError, Diverged, Missing, RunLost
 from rnnlab.files import below, clear_parts, write_whole
 from rnnlab.foreign import JOB_NAME, Failure, read_json
 from rnnlab.loading import loading
+from rnnlab.named_files import anchored
 from rnnlab.run import Run
 from rnnlab.spelling import brief, printable
 from rnnlab.sweep.trials import Judge, Trial, judge

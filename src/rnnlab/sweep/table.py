@@ -19,7 +19,11 @@ from rnnlab.run import Run
 Setting = bool | int | float | str | None
 Settings = Mapping[str, Setting]
 
-_ELSEWHERE = ("output_dir", "sweep", "sweep_name", "dry_run", "on_error", "resume", "choices")
+_CONTENTS, _DIGITS = "files.", 8  # SHA-256 of what a file held
+_ELSEWHERE = (
+    *("output_dir", "sweep", "sweep_name", "dry_run", "on_error", "resume"),
+    *("choices", "files"),
+)
 _ABSENT: Any = object()
 
 
@@ -95,7 +99,8 @@ class _Source:
         """Give a setting: the choice, the config's own value, or the word."""
         for name in (f"choices.{key}", key):
             if name in self.leaves:
-                return self.leaves[name]
+                found = self.leaves[name]
+                return str(found)[:_DIGITS] if key.startswith(_CONTENTS) else found
         return _typed((self.words or {}).get(key, _ABSENT))
 
 
@@ -120,6 +125,7 @@ def read_table(directory: Path) -> Table:
         keys = _differing_words(sources)
     else:
         keys = _differing_settings([source.leaves for source in known])
+    keys += _differing_contents(known)
     records, remarks = _newest([(_placed(source, keys), source.card) for source in sources])
     return Table(
         directory=directory,
@@ -289,6 +295,17 @@ def _differing_settings(configs: Sequence[Mapping[str, Setting]]) -> list[str]:
             if seen.setdefault(brought, value) != value:
                 swept[key.removeprefix("choices.")] = None
     return list(swept)
+
+
+def _differing_contents(sources: Sequence[_Source]) -> list[str]:
+    """Find files of one name that held something else for some runs."""
+    held: dict[tuple[str, Setting], set[Setting]] = {}
+    for source in sources:
+        for key in source.leaves:
+            if key.startswith(_CONTENTS):
+                name = source.leaves.get(key.removeprefix(_CONTENTS))
+                held.setdefault((key, name), set()).add(source.leaves[key])
+    return list(dict.fromkeys(key for (key, _), digests in held.items() if len(digests) > 1))
 
 
 def _bringing(key: str, config: Mapping[str, Setting]) -> list[str]:

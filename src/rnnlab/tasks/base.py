@@ -49,6 +49,7 @@ class Task(ABC):
         causal: whether a batch draws its length and then numbers for each step, `(B, T, ...)`, of
             which no step reads later ones: it is the beginning of the longer one that has the same
             numbers, and 0 after them.
+        problem: why it has no data, of a task whose files can't be read; `None` where it has.
         stepwise: whether its scores look at nothing but the answered steps, and not at where they
             stand, so that these can be given alone.
     """
@@ -67,6 +68,7 @@ class Task(ABC):
     one_length: bool = False
     causal: bool = False
     stepwise: bool = False
+    problem: str | None = None
 
     def __init__(self, layout: Layout, seed: int) -> None:
         self.layout = layout
@@ -117,10 +119,6 @@ class Task(ABC):
         It is the task's to say, for a score would depend on the number. `None` means any.
         """
         return None
-
-    def files(self) -> Mapping[str, str]:
-        """Give the path of each file that the data come from, by its key."""
-        return {}
 
     def warnings(self) -> Iterator[str]:
         """Say what a person should know of the data before anything is trained on them."""

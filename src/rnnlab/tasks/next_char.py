@@ -1,5 +1,6 @@
 """Text, read a character at a time."""
 
+import hashlib
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -10,12 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnnlab.checks import PositiveInt, Share
+from rnnlab.checks import DataFile, PositiveInt, Share
 from rnnlab.errors import ConfigError
 from rnnlab.grouping import groups
 from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
 from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.corpus import TextFiles, read_plays
+from rnnlab.tasks.file_task import FileTask, Known, NoData
 from rnnlab.tasks.vocabulary import UNKNOWN, choose_symbols, unseen_symbols
 
 _VISIBLE = {"\n": "↵", "\t": "→"}
@@ -27,7 +29,7 @@ _SPOKEN = 400  # characters that a sample goes on where nobody says
 
 
 @groups(alone=lambda _: "carries its state from batch to batch")
-class NextChar(Task):
+class NextChar(FileTask):
     """Next character: predict what follows in a text.
 
     Elman (1990) for letters in a row; Graves (2013) for long texts. Each split is one piece of
@@ -61,6 +63,7 @@ class NextChar(Task):
     Args:
         layout: given by the model.
         seed: without effect.
+        known: given for a task that a model has learnt.
         path: the text file; `null` is the plays of Shakespeare.
         val_path: a file to validate on; `null` takes a share of `path`.
         test_path: a file to test on; `null` takes a share of `path`.
@@ -87,10 +90,11 @@ class NextChar(Task):
         self,
         layout: Layout,
         seed: int,
+        known: Known | None = None,
         *,
-        path: str | None,
-        val_path: str | None,
-        test_path: str | None,
+        path: DataFile | None,
+        val_path: DataFile | None,
+        test_path: DataFile | None,
         encoding: str | None,
         min_count: PositiveInt | None,
         length: PositiveInt,
@@ -107,26 +111,17 @@ class NextChar(Task):
         self.length = length
         self.cut = cut
         self._files = TextFiles(path, val_path, test_path, encoding)
-        codes = self._read_splits(val_fraction, test_fraction)
-        counts = {split: np.bincount(part) for split, part in codes.items()}
-        train = {chr(code): int(counts["train"][code]) for code in np.flatnonzero(counts["train"])}
-        held_out = (chr(code) for part in counts.values() for code in np.flatnonzero(part))
-        self.vocabulary = tuple(choose_symbols(train, held_out, min_count))
-        self._unknown = None if min_count is None else self.vocabulary.index(UNKNOWN)
-        if len(self.vocabulary) < 2:
-            raise ConfigError(
-                f"task.path must be a text of 2 or more different characters, got {path!r} with "
-                f"nothing but {self.vocabulary[0]!r}"
-            )
-        table = torch.full((max(map(len, counts.values())),), self._unknown or 0)
-        for index, character in enumerate(self.vocabulary):
-            if index != self._unknown:
-                table[ord(character)] = index
-        self._splits = {
-            split: table[torch.from_numpy(part.astype(np.int64))] for split, part in codes.items()
-        }
-        for split in self._splits:
-            self.num_batches(split, 1)
+        self.know(known)
+        self._plays = ""
+        if self.problem is not None:
+            self.vocabulary = tuple(self.known_symbols or ())
+            self._splits: dict[Split, Tensor] = NoData(self.problem)
+        else:
+            codes = self._read_splits(val_fraction, test_fraction)
+            self.vocabulary = self._choose_symbols(codes, min_count)
+            self._splits = {split: self._ids(part) for split, part in codes.items()}
+            for split in self._splits:
+                self.num_batches(split, 1)
         symbols = Tokens(len(self.vocabulary))
         self.spec = TaskSpec(
             input=symbols,
@@ -134,6 +129,11 @@ class NextChar(Task):
             source=symbols if layout == "encoder_decoder" else None,
             feedback=True,
         )
+
+    @property
+    def _unknown(self) -> int | None:
+        """The id of characters without a symbol of their own, if there are such."""
+        return self.vocabulary.index(UNKNOWN) if UNKNOWN in self.vocabulary else None
 
     @cached_property
     def floor(self) -> Mapping[str, float]:  # type: ignore[override]  # a value, made late
@@ -149,10 +149,6 @@ class NextChar(Task):
         train = splits.pop("train")
         advice = "is it text of another kind?"
         return unseen_symbols(train, splits, "characters", advice, self._unknown)
-
-    def files(self) -> Mapping[str, str]:
-        """Give the text files."""
-        return self._files.named
 
     def encode(self, text: str) -> list[int]:
         """Spell a text as ids.
@@ -176,6 +172,11 @@ class NextChar(Task):
     def decode(self, ids: Sequence[int]) -> str:
         """Read ids as a text, the inverse of `encode`."""
         return "".join(self.vocabulary[index] for index in ids)
+
+    def fingerprint(self) -> str:
+        """Tell the plays of one version of their package from another's: no setting names them."""
+        known = super().fingerprint()
+        return hashlib.sha256(f"{known} {self._plays}".encode()).hexdigest()[:16]
 
     def meanings(self) -> Sequence[str]:
         """Give the vocabulary."""
@@ -308,6 +309,30 @@ class NextChar(Task):
             for c in (self.vocabulary[index] for index in ids.tolist())
         ]
 
+    def _choose_symbols(
+        self, codes: Mapping[Split, np.ndarray], min_count: int | None
+    ) -> tuple[str, ...]:
+        counts = {split: np.bincount(part) for split, part in codes.items()}
+        train = {chr(code): int(counts["train"][code]) for code in np.flatnonzero(counts["train"])}
+        held_out = (chr(code) for part in counts.values() for code in np.flatnonzero(part))
+        symbols = choose_symbols(train, held_out, min_count, self.known_symbols)
+        if len(symbols) < 2:
+            raise ConfigError(
+                "task.path must be a text of 2 or more different characters, got "
+                f"{self._files.path!r} with nothing but {symbols[0]!r}"
+            )
+        return tuple(symbols)
+
+    def _ids(self, codes: np.ndarray) -> Tensor:
+        """Give the ids of code points."""
+        unknown = self._unknown
+        own = [(ord(c), index) for index, c in enumerate(self.vocabulary) if index != unknown]
+        largest = max(int(codes.max(initial=0)), *(code for code, _ in own))
+        table = torch.full((largest + 1,), unknown or 0)
+        for code, index in own:
+            table[code] = index
+        return table[torch.from_numpy(codes.astype(np.int64))]
+
     def _read_splits(
         self, val_fraction: float | None, test_fraction: float | None
     ) -> dict[Split, np.ndarray]:
@@ -325,6 +350,8 @@ class NextChar(Task):
                     f"task.{split}_fraction must be null where {key} gives the text, got {fraction}"
                 )
         text = read_plays() if self._files.path is None else self._files.read("train")
+        if self._files.path is None:
+            self._plays = hashlib.sha256(text.encode()).hexdigest()
         return _split(_codes(text), shares["val"], shares["test"]) | own
 
     def _visible(self, ids: Tensor) -> str:

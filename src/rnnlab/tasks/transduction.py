@@ -1,8 +1,9 @@
 """Transductions: a sequence of symbols is read, another one is answered."""
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,7 +72,6 @@ class Transduction(Task):
             source=tokens if layout == "encoder_decoder" else None,
             feedback=True,
         )
-        self.floor = self._floor()
 
     @abstractmethod
     def pairs(self, split: Split, index: int, batch_size: int, length: int | None) -> Pairs:
@@ -239,7 +239,9 @@ class Transduction(Task):
             source_mask=torch.from_numpy(read),
         )
 
-    def _floor(self) -> dict[str, float]:
+    @cached_property
+    def floor(self) -> Mapping[str, float]:  # type: ignore[override]  # a value, made late
+        """What knowing how often each symbol stands at each place of an answer scores."""
         pairs = self.pairs("train", 0, _FLOOR_PAIRS, None)
         batch = self._encoder_decoder(pairs)
         target, mask = batch.target.numpy(), batch.mask.numpy()

@@ -2,18 +2,19 @@
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from torch import Tensor
 
-from rnnlab.checks import PositiveInt
+from rnnlab.checks import DataFile, PositiveInt
 from rnnlab.errors import ConfigError
 from rnnlab.grouping import groups
 from rnnlab.spec import Batch, Layout, Split
 from rnnlab.tasks.clauses import clauses
 from rnnlab.tasks.corpus import TextFiles
+from rnnlab.tasks.file_task import FileTask, Known, NoData
 from rnnlab.tasks.lengths import Lengths
 from rnnlab.tasks.pairs import Pool, read_pairs, split_pairs
 from rnnlab.tasks.splits import SPLITS
@@ -25,7 +26,7 @@ _APOSTROPHES = ("'", "\u2019")  # typewriter's, typographer's
 
 
 @groups()
-class Translation(Transduction):
+class Translation(Transduction, FileTask):
     """Translate: `the tired owl did not leave` -> `le hibou fatigué n'est pas parti`.
 
     Clauses of a toy grammar are joined by `and`, `but`, `because`. To be right in French the
@@ -47,6 +48,7 @@ class Translation(Transduction):
     Args:
         layout: given by the model.
         seed: of the data.
+        known: given for a task that a model has learnt.
         level: what one symbol is.
         max_clauses: each sentence draws its number of clauses, 1 to this. Where `sample` is given
             a length, all sentences have that many. `null` with `path`.
@@ -64,12 +66,13 @@ class Translation(Transduction):
         self,
         layout: Layout,
         seed: int,
+        known: Known | None = None,
         *,
         level: Literal["word", "character"],
         max_clauses: PositiveInt | None,
-        path: str | None,
-        val_path: str | None,
-        test_path: str | None,
+        path: DataFile | None,
+        val_path: DataFile | None,
+        test_path: DataFile | None,
         encoding: str | None,
         min_count: PositiveInt | None,
     ) -> None:
@@ -89,12 +92,20 @@ class Translation(Transduction):
         self._files = TextFiles(path, val_path, test_path, encoding)
         self.by_word = level == "word"
         self.max_clauses = max_clauses
+        self.know(known if path is not None else None)
+        learnt = self.known_symbols and self.known_symbols[self.num_specials :]
         self.rows: dict[Split, np.ndarray] = {}
         self._repeated: dict[Split, tuple[int, int]] = {}
+        if self.problem is not None:
+            self.rows = NoData(self.problem)
+            super().__init__(layout, seed, learnt or ())
+            return
         texts = self._file_rows() if path is not None else clauses().phrases
         pieces = [[self._pieces(text) for text in pair] for pair in texts]
         trained = len(self.rows["train"]) if self.rows else len(pieces)  # they come first
-        symbols = choose_symbols(_count(pieces[:trained]), _count(pieces[trained:]), min_count)
+        symbols = choose_symbols(
+            _count(pieces[:trained]), _count(pieces[trained:]), min_count, learnt
+        )
         ids = {symbol: i + self.num_specials for i, symbol in enumerate(symbols)}
         unknown = ids.get(UNKNOWN, -1)
         self.sources, self.targets = (
@@ -165,10 +176,6 @@ class Translation(Transduction):
                     f"{count} of the {total} sources in {self._files.key(split)} stand in train, "
                     "too: of those the scores tell what was learnt by heart"
                 )
-
-    def files(self) -> Mapping[str, str]:
-        """Give the files of pairs."""
-        return self._files.named
 
     def cut(self, text: str) -> list[str]:
         """Cut a text into words or characters."""
