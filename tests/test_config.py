@@ -12,8 +12,9 @@ from omegaconf import OmegaConf
 
 from rnnlab.catalogue import describe
 from rnnlab.compose import compose
-from rnnlab.config import _BORROWED, build, check, check_values, near, target
+from rnnlab.config import _BORROWED, build, check, check_values, target
 from rnnlab.errors import ConfigError
+from rnnlab.habits import near
 from rnnlab.spec import Reals, TaskSpec, Tokens
 
 BASE = ["task=copy", "model=lstm"]

@@ -65,7 +65,7 @@ def test_two_processes_train_as_one_and_write_one_run(tmp_path):
         (["seed=0,1"], "seed=0,1 names several values: add -m"),
         (["sead=1", "--cfg", "job"], "sead is not a setting"),
         (["model/teacher_forcing=linear"], "model/teacher_forcing can't be chosen"),
-        (["task.path=~/a"], """needs quotes: 'task.path="~/a"'"""),
+        (["monitor=~a"], """stands in quotes: 'monitor="~a"'"""),
     ],
 )
 def test_a_slip_of_the_keyboard_is_one_clear_line(words, said, monkeypatch, capsys):

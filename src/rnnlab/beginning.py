@@ -1,7 +1,6 @@
 """`init_from=DIR`: the task and the model of an earlier run, as words that choose them."""
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 from hydra import compose
@@ -9,8 +8,8 @@ from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from rnnlab.compose import parse
 from rnnlab.errors import ConfigError
+from rnnlab.overrides import parse
 from rnnlab.sources import begun
 
 _PARTS = ("task", "model")
@@ -49,7 +48,7 @@ def words_of_base(words: Sequence[str]) -> list[str]:
 def _config(directory: str) -> DictConfig:
     from rnnlab.run import Run
 
-    return Run.load(Path(directory).expanduser(), "init_from").config
+    return Run.load(directory, "init_from").config
 
 
 def _words(config: DictConfig, said: Iterable[Override]) -> list[str]:

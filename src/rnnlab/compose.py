@@ -8,20 +8,19 @@ from typing import Any, Literal
 
 import yaml
 from hydra import compose as hydra_compose
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, OverrideType
-from hydra.errors import HydraException
+from hydra.core.override_parser.types import OverrideType
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from rnnlab.config import check_values, near
+from rnnlab.config import check_values
 from rnnlab.errors import ConfigError
+from rnnlab.explaining import REFUSALS, explain, settings_of
 from rnnlab.foreign import read_text
+from rnnlab.habits import near
+from rnnlab.overrides import first_line, parse, short, with_paths
 from rnnlab.sources import begun, primary
 
 _LARGEST, _DEEPEST = 30_000, 20  # bytes and levels of a config.yaml; ours have 3000 and 4
-# What Hydra raises at words that it can't use; it stumbles over some.
-_REFUSALS = (HydraException, OmegaConfBaseException, ValueError, TypeError, RecursionError)
 
 # What a command takes beside the settings of a run.
 _OWN: dict[str, Any] = {
@@ -45,11 +44,12 @@ def compose(overrides: list[str]) -> DictConfig:
     """
     from rnnlab.beginning import words_of_base  # which composes too
 
+    overrides = with_paths(overrides)
     overrides = [*words_of_base(overrides), *overrides]
     try:
         with begun():
             cfg = hydra_compose("train", overrides, return_hydra_config=True)
-    except _REFUSALS as error:
+    except REFUSALS as error:
         raise ConfigError(explain(error, overrides)) from error
     choices = dict(cfg.hydra.runtime.choices)
     with open_dict(cfg):
@@ -68,7 +68,7 @@ def take_own(cfg: DictConfig) -> dict[str, Any]:
         with open_dict(cfg):
             own = {key: cfg.pop(key) for key in _OWN}
     except OmegaConfBaseException as error:
-        raise ConfigError(_first_line(error)) from error
+        raise ConfigError(first_line(error)) from error
     check_values(own, _OWN)
     return {key: own[key] for key in ("on_error", "dry_run", "trial")}
 
@@ -82,8 +82,8 @@ def sweep_directory(words: Iterable[str]) -> Path:
     cfg = _of_sweep(words)
     try:
         name, directory = Path(str(cfg.sweep_name)), Path(cfg.hydra.sweep.dir)
-    except _REFUSALS as error:
-        raise ConfigError(_first_line(error)) from error
+    except REFUSALS as error:
+        raise ConfigError(first_line(error)) from error
     if ".." in name.parts or name.is_absolute():
         raise ConfigError(f"sweep_name must be a name in output_dir/sweeps, got {name}")
     return directory
@@ -116,7 +116,7 @@ def _of_sweep(words: Iterable[str]) -> DictConfig:
     try:
         with begun():
             return hydra_compose(primary(), about, return_hydra_config=True)
-    except _REFUSALS as error:
+    except REFUSALS as error:
         raise ConfigError(explain(error, words, grid=True)) from error
 
 
@@ -170,7 +170,7 @@ def read_config(path: Path) -> DictConfig:
             cfg.pop(key, None)
     except Exception as error:
         # OmegaConf lets its yaml parser's and decoder's errors through as they are.
-        raise ConfigError(f"{path} can't be read: {_first_line(error)}") from error
+        raise ConfigError(f"{path} can't be read: {first_line(error)}") from error
     return cfg
 
 
@@ -182,22 +182,23 @@ def apply_overrides(cfg: DictConfig, overrides: list[str]) -> DictConfig:
     """
     cfg = cfg.copy()
     OmegaConf.set_struct(cfg, True)
-    known = _keys(cfg)
+    known = settings_of(cfg)
     problems = []
-    for text in overrides:
+    for text in with_paths(overrides):
         try:
             override = parse(text)
             key = override.key_or_group
             if override.type is not OverrideType.CHANGE or override.is_sweep_override():
                 problems.append(f"{text!r} must be KEY=VALUE with one value")
             elif key not in known:
-                problems.append(f"{key} is not a setting of this run{near(key, known)}")
+                hint = near(key, known, text.partition("=")[2])
+                problems.append(f"{key} is not a setting of this run{hint}")
             else:
                 OmegaConf.update(cfg, key, override.value())
         except ConfigError as error:
             problems.append(str(error))
         except OmegaConfBaseException as error:
-            problems.append(f"{_short(text)} can't be: {_first_line(error)}")
+            problems.append(f"{short(text)} can't be: {first_line(error)}")
     if problems:
         raise ConfigError("\n".join(problems))
     return _resolved(cfg)
@@ -214,149 +215,10 @@ def _resolved(cfg: DictConfig) -> DictConfig:
         return cfg
     key = ""
     try:
-        for key in _keys(cfg):
+        for key in settings_of(cfg):
             if OmegaConf.is_list(value := OmegaConf.select(cfg, key)):
                 OmegaConf.resolve(value)
         OmegaConf.resolve(cfg)
     except (OmegaConfBaseException, RecursionError) as error:
-        raise ConfigError(f"{key} can't be resolved: {_first_line(error)}") from error
+        raise ConfigError(f"{key} can't be resolved: {first_line(error)}") from error
     return cfg
-
-
-def explain(error: Exception, overrides: list[str], *, grid: bool = False) -> str:
-    """Say in one line a problem what is wrong with overrides that Hydra refused.
-
-    Args:
-        error: what Hydra said.
-        overrides: as they were typed.
-        grid: whether one may name several values, as with `-m`.
-    """
-    if str(error).startswith("hydra.searchpath"):
-        return _first_line(error)  # without it nothing is known of what there is
-    problems, chosen, settings = [], [], []
-    paths = [text for text in overrides if text.startswith("hydra.searchpath=")]
-    for text in overrides:
-        try:
-            override = parse(text)
-        except ConfigError as unreadable:
-            problems.append(str(unreadable))
-            continue
-        key = override.key_or_group
-        if not key:
-            problems.append(f"{_short(text)} can't be read as KEY=VALUE")
-        elif override.is_interval_sweep() and grid:
-            if options := _options(key, paths):
-                problems.append(f"{text}: {key} is one of {', '.join(options)}")
-            settings.append(key)
-        elif override.is_sweep_override() and not grid:
-            problems.append(f"{text} names several values: add -m to run them one after another")
-        elif not _options(key, paths):
-            settings.append(key)
-        elif override.is_delete():
-            chosen.append(text)
-        else:
-            values = _values(override)
-            problems += filter(None, (_wrong_choice(key, value, paths) for value in values))
-            chosen.append(f"{text.partition('=')[0]}={values[0]}")
-    known = _known([*paths, *chosen])
-    if known:
-        with begun() as loader:
-            names = [name for name in loader.list_groups("") if loader.get_group_options(name)]
-        problems += [
-            f"{key} is not a setting{near(key, [*known, *names, 'resume'])}"
-            for key in settings
-            if key not in known and not key.startswith("hydra")
-        ]
-    return "\n".join(problems or [_shortened(error)])
-
-
-def _shortened(error: Exception) -> str:
-    """Say what Hydra said, in a line."""
-    absent = re.match(r"Could not (?:override|delete) '(.+?)'", str(error))
-    if not absent:
-        return _first_line(error)
-    if error.__cause__ is None:
-        return f"{absent[1]} can't be chosen: no config chosen here has that part"
-    return f"{absent[1]} can't be that: {_first_line(error.__cause__)}"
-
-
-def parse(text: str) -> Override:
-    """Read an override.
-
-    Raises:
-        ConfigError: it can't be read.
-    """
-    try:
-        return OverridesParser.create().parse_override(text)
-    except (HydraException, ValueError, RecursionError) as error:
-        said = f"{_short(text)} can't be read as KEY=VALUE: {_first_line(error)}"
-        key, equals, value = text.partition("=")
-        if equals and text.isprintable() and len(text) <= 100:
-            said += f"; a value with signs in it needs quotes: '{key}=\"{value}\"'"
-        raise ConfigError(said) from error
-
-
-def _short(text: str) -> str:
-    return repr(text if len(text) <= 100 else f"{text[:97]}...")
-
-
-def _first_line(error: BaseException) -> str:
-    """Give the first line of an error's text, not too long and without what can't be printed."""
-    line = (str(error).strip() or type(error).__name__).splitlines()[0]
-    line = line if len(line) <= 200 else f"{line[:197]}..."
-    return line.encode(errors="backslashreplace").decode()
-
-
-def _values(override: Override) -> list[str]:
-    """Give every value that an override takes in turn."""
-    if override.is_sweep_override():
-        return list(override.sweep_string_iterator())
-    return [override.get_value_element_as_str()]
-
-
-def _wrong_choice(group: str, value: str, paths: list[str]) -> str | None:
-    """Say what is wrong with a choice from a group, if something is."""
-    options = _options(group, paths)
-    if value in options:
-        return None
-    return (
-        f"{group}={value} is not to be had"
-        f"{near(value, options)}; {group} is one of {', '.join(options)}"
-    )
-
-
-def _options(group: str, paths: list[str]) -> list[str]:
-    """Give what there is to choose from; nothing where this is no group.
-
-    Args:
-        group: its name.
-        paths: words that say where else there are configs.
-    """
-    if group == "hydra":
-        return []
-    with begun() as loader:
-        try:
-            return loader.get_group_options(group, config_name=primary(), overrides=paths)
-        except _REFUSALS:  # the paths are none
-            return loader.get_group_options(group)
-
-
-def _known(chosen: list[str]) -> list[str]:
-    """Give every key there is with these choices; none if Hydra refuses them too."""
-    try:
-        with begun():
-            return _keys(hydra_compose(primary(), chosen))
-    except _REFUSALS:
-        return []
-
-
-def _keys(cfg: DictConfig) -> list[str]:
-    """Give every key of a config, dotted, those of inner mappings too."""
-    keys: list[str] = []
-    for key in cfg:
-        if isinstance(key, str):
-            inner = cfg._get_node(key)
-            keys.append(key)
-            if isinstance(inner, DictConfig) and not inner._is_none():
-                keys += [f"{key}.{name}" for name in _keys(inner)]
-    return keys

@@ -1,8 +1,7 @@
 """The one place that checks a config and builds objects from it."""
 
-import difflib
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from importlib import import_module
 from pkgutil import resolve_name
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, 
 
 from rnnlab.checks import BelowOne, NonNegative, Positive, PositiveInt, Probability, Seed, Threads
 from rnnlab.errors import ConfigError
+from rnnlab.habits import nearest
 from rnnlab.memory import fitting
 from rnnlab.spelling import brief, printable
 
@@ -316,9 +316,9 @@ def _check_fields(
     problems = []
     for key in values:
         if key not in fields and key not in others:
-            near = difflib.get_close_matches(key, [*fields, *others], n=1)
+            found = nearest(key, dict.fromkeys([*fields, *others]))
             takes = f"it takes {', '.join(fields) or 'none'}"
-            hint = f"did you mean {prefix}{near[0]}?" if near else takes
+            hint = f"did you mean {prefix}{found[0]}?" if found else takes
             problems.append(f"{prefix}{printable(key)} is not a setting: {hint}")
     model = _fields_model(tuple(fields.items()), loose)
     try:
@@ -381,12 +381,3 @@ def _wants(problem: Any) -> str:
         "is_instance_of": "a mapping with _target_",
     }
     return texts.get(problem["type"], problem["msg"])
-
-
-def near(word: str, known: Sequence[str]) -> str:
-    """Suggest what was meant."""
-    near = difflib.get_close_matches(word, known, n=1)
-    if not near:
-        last = word.rsplit(".", 1)[-1]
-        near = [key for key in known if key.rsplit(".", 1)[-1] == last][:1]
-    return f": did you mean {near[0]}?" if near else ""

@@ -5,6 +5,7 @@ import dataclasses
 import errno
 import hashlib
 import json
+import os
 import shutil
 import sys
 import uuid
@@ -87,7 +88,7 @@ class Run:
         Raises:
             ConfigError: it isn't one.
         """
-        run = cls(Path(path))
+        run = cls(Path(os.path.expanduser(path)))
         if not run.file("config.yaml").is_file():
             raise ConfigError(
                 f"{key} must be the directory of a run, with a config.yaml in it, got {path}"

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -41,7 +40,7 @@ def take_weights(experiment: Experiment, path: str) -> None:
     Raises:
         ConfigError: it is no run, or its weights don't fit: with the settings that differ.
     """
-    run = Run.load(Path(path).expanduser(), "init_from")
+    run = Run.load(path, "init_from")
     try:
         weights = checkpoint.weights(run.file(f"checkpoints/{checkpoint.BEST}"))
     except ConfigError as error:

@@ -279,6 +279,7 @@ def test_a_bug_in_one_job_leaves_its_traceback_and_the_others(sweep, tmp_path, m
 
 def test_a_dry_run_lists_the_jobs_and_writes_nothing(sweep, tmp_path):
     status, out, _ = sweep("seed=0,1", "dry_run=true")
+    assert "0 jobs" not in out
     assert status == 0
     assert [line.split()[0] for line in out.splitlines()[:2]] == ["train", "train"]
     assert list(tmp_path.iterdir()) == []

@@ -97,7 +97,7 @@ def test_there_is_no_judge_without_a_pruner():
 
 
 def test_what_a_job_is_told_survives_the_command_line():
-    from rnnlab.compose import parse
+    from rnnlab.overrides import parse
 
     trial = Trial(3, "sqlite:////a 'b'/c,{d}.db", "s-1", "asha", "val/loss")
     assert Trial.read(parse(trial.word()).value()) == trial

@@ -36,8 +36,8 @@ def main() -> None:
 def _main() -> None:
     from rnnlab.catalogue import describe
     from rnnlab.cli.words import parse
-    from rnnlab.config import near
     from rnnlab.errors import ConfigError
+    from rnnlab.habits import near
 
     known = list(describe("analysis"))
     own, rest = parse(

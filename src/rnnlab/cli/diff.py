@@ -4,8 +4,8 @@ import os
 import sys
 
 from rnnlab.cli.exits import command
-from rnnlab.config import near
 from rnnlab.errors import ConfigError
+from rnnlab.habits import near
 from rnnlab.output import say
 
 _USAGE = """

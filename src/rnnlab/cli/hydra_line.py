@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from hydra._internal.utils import get_args_parser
 
@@ -29,12 +30,14 @@ class Line:
         overrides: those that are settings.
         many: whether it begins a sweep.
         place: where configs are found.
+        unknown: options that there are not, each with what was typed behind it.
     """
 
     options: list[str]
     overrides: list[str]
     many: bool
     place: Place = OURS
+    unknown: tuple[tuple[str, str | None], ...] = ()
 
     @classmethod
     def read(cls, words: Sequence[str]) -> "Line":
@@ -43,10 +46,12 @@ class Line:
         A named sweep is one without `-m`, too.
 
         Raises:
-            ConfigError: an option can't be used.
-            SystemExit: with Hydra's usage, for an option without its value.
+            ConfigError: an option can't be used, or has another value than it takes.
         """
-        args, _ = get_args_parser().parse_known_intermixed_args(list(words))
+        parser = get_args_parser()
+        parser.error = _refuse  # type: ignore[method-assign]
+        args, strange = parser.parse_known_intermixed_args(list(words))
+        unknown = _unknown(words, strange)
         if refused := [said for key, said in _REFUSED.items() if getattr(args, key, None)]:
             raise ConfigError("\n".join(refused))
         directory = Path(args.config_dir) if args.config_dir else None
@@ -62,5 +67,21 @@ class Line:
         named = any(word.startswith("sweep=") for word in overrides)
         if named and not shown and not args.run:
             options = options if args.multirun else ["-m", *options]
-            return cls(options, overrides, True, place)
-        return cls(options, overrides, args.multirun, place)
+            return cls(options, overrides, True, place, unknown)
+        return cls(options, overrides, args.multirun, place, unknown)
+
+
+def _refuse(message: str) -> NoReturn:
+    raise ConfigError(message)
+
+
+def _unknown(words: Sequence[str], strange: Sequence[str]) -> tuple[tuple[str, str | None], ...]:
+    """Give the options that nobody knows, each with what seems to be its value."""
+    found: list[tuple[str, str | None]] = []
+    for word, after in zip(words, [*words[1:], "-"], strict=True):
+        if word not in strange or not word.startswith("-"):
+            continue
+        option, equals, value = word.partition("=")
+        own = None if after.startswith("-") or "=" in after else after
+        found.append((option, value if equals else own))
+    return tuple(found)

@@ -7,8 +7,8 @@ from pathlib import Path
 from shlex import join, quote
 
 from rnnlab.cli.exits import command
-from rnnlab.config import near
 from rnnlab.errors import ConfigError
+from rnnlab.habits import near
 from rnnlab.output import say
 
 _USAGE = """

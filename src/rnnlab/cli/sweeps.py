@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from rnnlab.compose import has_name, parse, sweep_directory
+from rnnlab.compose import has_name, sweep_directory
 from rnnlab.errors import ConfigError
 from rnnlab.files import below
 from rnnlab.output import note, say
+from rnnlab.overrides import parse
 from rnnlab.rank import is_helper, run_of_helper
 from rnnlab.sweep import jobs
 
@@ -122,12 +123,13 @@ def check_on_error(value: str) -> None:
 
 
 def end(sweep: Path) -> None:
-    """Say how the sweep stands; the last line is its directory.
+    """Say how the sweep stands, if it has begun; the last line is its directory.
 
     Raises:
         SystemExit: with the status of the worst failure, if there is one.
     """
-    say("\n".join(jobs.overview(sweep)))
+    if sweep.is_dir():  # not where a dry run has just told what there would be
+        say("\n".join(jobs.overview(sweep)))
     say(sweep)
     statuses = {"diverged": 3, "refused": 2}
     failed = jobs.failures(sweep).values()

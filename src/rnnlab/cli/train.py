@@ -97,11 +97,14 @@ def _compose_and_train(line: "Line") -> None:
 
     from rnnlab.beginning import words_of_base
     from rnnlab.cli import sweeps
-    from rnnlab.compose import explain
+    from rnnlab.explaining import explain, explain_options
+    from rnnlab.overrides import with_paths
     from rnnlab.sources import VERSION, config_directory
     from rnnlab.sweep.jobs import job_of, spell
 
-    overrides, many = line.overrides, line.many
+    if line.unknown:
+        raise ConfigError(explain_options(line.unknown, line.overrides))
+    overrides, many = with_paths(line.overrides, several=line.many), line.many
     if not is_helper():  # Lightning gives such words to those
         _check_places(overrides)
     base = words_of_base(overrides)  # before those that change it

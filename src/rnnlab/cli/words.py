@@ -4,8 +4,9 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from rnnlab.config import check_values, near
+from rnnlab.config import check_values
 from rnnlab.errors import ConfigError
+from rnnlab.habits import near
 from rnnlab.output import say
 from rnnlab.spelling import printable
 

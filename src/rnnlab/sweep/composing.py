@@ -10,7 +10,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, open_dict
 
-from rnnlab.compose import parse
+from rnnlab.overrides import parse
 
 
 class Composed(NamedTuple):

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
-from rnnlab.config import near
 from rnnlab.errors import ConfigError
+from rnnlab.habits import near
 from rnnlab.metric import plain
 from rnnlab.spelling import brief, printable
 from rnnlab.sweep.statistics import (

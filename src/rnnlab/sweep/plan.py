@@ -13,9 +13,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rnnlab.checks import PositiveInt, Seed
-from rnnlab.compose import explain, parse
 from rnnlab.config import check_values
 from rnnlab.errors import ConfigError
+from rnnlab.explaining import explain
+from rnnlab.overrides import parse
 from rnnlab.sweep import jobs
 from rnnlab.sweep.composing import Composed, Composer
 from rnnlab.sweep.space import Choice, Space

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
 
-from rnnlab.compose import parse
 from rnnlab.errors import ConfigError
+from rnnlab.overrides import parse
 
 if TYPE_CHECKING:
     from optuna.trial import Trial

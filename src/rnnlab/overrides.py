@@ -1,0 +1,161 @@
+"""One word of a command line as Hydra reads it, and what is wrong with one that it can't read."""
+
+import os
+import re
+from collections.abc import Sequence
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, Quote, QuotedString
+from hydra.errors import HydraException
+
+from rnnlab.errors import ConfigError
+
+_PATH = re.compile(r"(\+{0,2}(?:task\.(?:\w+_)?path|logger\.save_dir|init_from|output_dir))=(.*)")
+_PAIRS = {"(": ")", "[": "]", "{": "}"}
+
+
+def parse(text: str) -> Override:
+    """Read an override.
+
+    Raises:
+        ConfigError: it can't be read.
+    """
+    try:
+        return OverridesParser.create().parse_override(text)
+    except (HydraException, ValueError, RecursionError) as error:
+        said = f"{short(text)} can't be read as KEY=VALUE: {_flaw(text, error)}"
+        raise ConfigError(said) from error
+
+
+def short(text: str) -> str:
+    """Spell a word in quotes, and not too long."""
+    return repr(text if len(text) <= 100 else f"{text[:97]}...")
+
+
+def first_line(error: BaseException) -> str:
+    """Give the first line of an error's text, not too long and without what can't be printed."""
+    line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    line = line if len(line) <= 200 else f"{line[:197]}..."
+    return line.encode(errors="backslashreplace").decode()
+
+
+def _flaw(text: str, error: Exception) -> str:
+    """Say what is wrong with a word that Hydra's parser can't read."""
+    key, equals, value = text.partition("=")
+    if not equals:
+        colon = re.fullmatch(r"([\w./@]+):(.+)", text)
+        return "it has no =" + (f": did you mean {colon[1]}={colon[2]}?" if colon else "")
+    if key.startswith("-"):
+        return "settings are given without dashes"
+    if bad := re.search(r"[^\w.\-/@+~$:]", key):
+        return f"its key can't hold {bad[0]!r}"
+    quotes = _quoting(key, value, text)
+    if value.startswith("="):
+        return f"it has = twice{quotes}"
+    if not re.search(r"[\[\](){}'\"]", value) and "" in [part.strip() for part in value.split(",")]:
+        return "a value is missing beside a comma"
+    if unclosed := _unclosed(value):
+        return f"{unclosed}{quotes}"
+    said = str(error)
+    if sign := re.match(r"token recognition error at: '(.)", said, re.DOTALL):
+        needs = " outside quotes" if sign[1].isprintable() else ""
+        return f"its value can't hold {sign[1]!r}{needs}{quotes}"
+    if sign := re.match(r"(?:extraneous|mismatched) input ' *(.).*' expecting", said, re.DOTALL):
+        return f"{sign[1]!r} can't stand there outside quotes{quotes}"
+    if said.startswith("no viable alternative"):
+        return f"its brackets hold no list and no mapping{quotes}"
+    return first_line(error)
+
+
+def _quoting(key: str, value: str, text: str) -> str:
+    if not text.isprintable() or len(text) > 100 or re.search(r"['\"\\]", value):
+        return ""
+    return f"; a text with signs stands in quotes: '{key}=\"{value}\"'"
+
+
+def _unclosed(value: str) -> str | None:
+    """Name the first bracket or quote without its other half."""
+    awaited: list[tuple[str, str]] = []
+    quote = ""
+    for letter in re.sub(r"\\.", "", value):
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "'\"":
+            quote = letter
+        elif letter in _PAIRS:
+            awaited.append((letter, _PAIRS[letter]))
+        elif letter in _PAIRS.values() and (not awaited or awaited.pop()[1] != letter):
+            return f"a {letter} closes nothing"
+    if quote:
+        return f"a {quote} is not closed"
+    return f"a {awaited[-1][0]} is not closed" if awaited else None
+
+
+def with_paths(words: Sequence[str], *, several: bool = False) -> list[str]:
+    """Spell the words that name files and directories so that Hydra reads what was meant.
+
+    What begins with `~` is in the home directory, as in a shell. A path that is there may hold a
+    comma, and any path signs that Hydra's grammar has no place for.
+
+    Args:
+        words: as they were typed.
+        several: whether a comma may part values, as with `-m`.
+    """
+    return [
+        f"{match[1]}={_spell_paths(match[1], match[2], several)}"
+        if (match := _PATH.fullmatch(word)) and word.isprintable()
+        else word
+        for word in words
+    ]
+
+
+def _spell_paths(key: str, value: str, several: bool) -> str:
+    if not value or "${" in value or (value[0] in "[{" and not _exists(value)):
+        return value
+    if "," not in value or value[0] in "'\"" or _is_call(value):
+        return _spell_path(key, value)
+    parts = value.split(",")
+    whole = _exists(value) and not (several and all(map(_exists, parts)))
+    if whole:
+        return _spell_path(key, value)
+    if not several:
+        return value  # refused as a sweep, unless it can't be read at all
+    return ",".join(_spell_path(key, part) for part in parts)
+
+
+def _spell_path(key: str, value: str) -> str:
+    """Spell one path; what Hydra reads as text that begins with no `~` stays as it is."""
+    try:
+        override = parse(f"{key}={value}")
+    except ConfigError:
+        return value if value[:1] in ("", "'", '"') else _plain(key, os.path.expanduser(value))
+    if override.is_sweep_override():
+        return _plain(key, os.path.expanduser(value)) if _exists(value) else value
+    read = override.value()
+    if isinstance(read, str) and read.startswith("~"):
+        return _plain(key, os.path.expanduser(read))
+    if not isinstance(read, str | None) and _exists(value):
+        return _plain(key, value)  # a file called 2024
+    return value
+
+
+def _plain(key: str, text: str) -> str:
+    """Spell a text so that Hydra reads all of it as one, without quotes where it can."""
+    try:
+        override = parse(f"{key}={text}")
+        if not override.is_sweep_override() and override.value() == text:
+            return text
+    except ConfigError:
+        pass
+    return QuotedString(text, Quote.single).with_quotes()
+
+
+def _is_call(value: str) -> bool:
+    return re.match(r"(choice|glob|range|interval|shuffle|sort|tag)\(", value) is not None
+
+
+def _exists(value: str) -> bool:
+    try:
+        return os.path.exists(os.path.expanduser(value.strip()))
+    except ValueError:  # a NUL
+        return False
