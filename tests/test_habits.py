@@ -85,3 +85,10 @@ def test_every_name_that_is_suggested_is_one_here():
     assert not [key for key in _CALLED if key not in known | {"sweep_name", "dry_run"}]
     for word in _FIXED:
         compose([word, "model=elman", "task=copy"])
+
+
+def test_no_name_of_ours_is_another_tools_word_for_something_else():
+    known = settings_of(compose(["model=lstm", "task=translation"]))
+    for key in known:
+        if not key.startswith("choices") and "_target_" not in key:
+            assert near(key, known).startswith(f": did you mean {key}"), key

@@ -211,8 +211,7 @@ def _groups(paths: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 def _named(known: Mapping[str, Any], paths: Sequence[str]) -> dict[str, Any]:
     """Give all that may have been meant by a key: settings, groups, and `resume`."""
-    settings = {key: value for key, value in known.items() if not key.startswith("choices")}
-    return {**settings, **_groups(paths), "resume": None}
+    return {**known, **_groups(paths), "resume": None}
 
 
 def _known(chosen: Sequence[str]) -> dict[str, Any]:

@@ -121,10 +121,14 @@ def unit(word: str, found: Sequence[str]) -> str:
 
 def meant(word: str, known: Iterable[str], value: str | None = None) -> list[str]:
     """Give the names, or a word with its value, that somebody may have meant by a name."""
-    values = known if isinstance(known, Mapping) else dict.fromkeys(known)
+    given = known if isinstance(known, Mapping) else dict.fromkeys(known)
+    # The program fills the record of choices in: nobody sets it.
+    values = {key: value for key, value in given.items() if not key.startswith("choices")}
     word = word.lstrip("-+~").strip("[](){}'\" ")
     if not word or len(word) > _LONGEST or not values:
         return []
+    if word in values:
+        return [word]
     last = _last(word)
     name = last.lower().replace("-", "_")
     if fixed := _with_value(name, value, values):

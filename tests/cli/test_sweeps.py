@@ -199,6 +199,26 @@ def test_a_sweep_that_is_refused_forgets_no_failure(sweep, tmp_path, words):
     assert snapshot(tmp_path) == before
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["nosuch=1"],
+        ["on_error=maybe"],
+        ["model=lstm,elman", "model.cell.forget_bias=1"],
+        ["hydra/launcher=vectorized", "hydra.launcher.members=0"],
+        ["hydra/launcher=joblib", "trainer=ddp", "trainer.devices=2"],
+    ],
+)
+def test_a_sweep_that_is_refused_as_a_whole_leaves_nothing(sweep, tmp_path, words):
+    assert sweep("seed=0,1", *words, out=tmp_path / "a/b")[0] == 2
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "sweeps/s").mkdir(parents=True)
+    (tmp_path / "sweeps/s/multirun.yaml").write_text("mine")
+    assert sweep("seed=0,1", *words)[0] == 2
+    assert (tmp_path / "sweeps/s/multirun.yaml").read_text() == "mine"
+    assert [path.name for path in tmp_path.rglob("*")] == ["sweeps", "s", "multirun.yaml"]
+
+
 def test_what_no_sweep_wrote_stays_among_the_failures(sweep, tmp_path):
     sweep("model.cell.hidden_size=0")
     failures = tmp_path / "sweeps/s/failures"

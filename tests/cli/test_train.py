@@ -161,6 +161,8 @@ def test_a_table_of_pairs_that_cannot_be_learnt_from_is_named(call, place, tmp_p
         (["model=jordan", "model.dropout=0.5"], "model.dropout must be 0 with one layer"),
         (["hydra.run.dir=foo"], "hydra.run.dir can't be set: output_dir says where"),
         (["hydra.job.chdir=true"], "hydra.job.chdir can't be set"),
+        (["hydra.job={chdir:true}"], "hydra.job can't be set: output_dir says where"),
+        (["++hydra.run={dir:foo}"], "hydra.run can't be set: output_dir says where"),
         (["-m", "seed=1,2", "hydra.sweep.dir=foo"], "hydra.sweep.dir can't be set"),
         (["trainer.precision=16-mixed"], "trainer.precision=16-mixed needs trainer=gpu"),
         (

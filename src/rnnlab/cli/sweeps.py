@@ -5,20 +5,21 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rnnlab.compose import has_name, sweep_directory
 from rnnlab.errors import ConfigError
-from rnnlab.files import below
+from rnnlab.files import below, write_whole
 from rnnlab.output import note, say
 from rnnlab.overrides import parse
 from rnnlab.rank import is_helper, run_of_helper
 from rnnlab.sweep import jobs
 
 _LONGEST_NAME = 255  # bytes, of most file systems
+_NOTES = "multirun.yaml"  # of Hydra's: the words of a sweep
 _WRITTEN = (
-    *("multirun.yaml", "failures", "best.yaml", ".submitit"),
+    *(_NOTES, "failures", "best.yaml", ".submitit"),
     *(".search.lock", "study.journal", "study.journal.writing"),
 )
 """What is written in a sweep's directory, beside its runs."""
@@ -63,6 +64,28 @@ def hydra_notes(words: Sequence[str], sweep: Path) -> Iterator[list[str]]:
         return
     with tempfile.TemporaryDirectory() as directory:
         yield [f"hydra.sweep.dir={directory}", f"hydra.sweep.subdir='{sweep.absolute()}'"]
+
+
+@contextmanager
+def nothing_of_refused(sweep: Path) -> Iterator[None]:
+    """Leave a sweep that is refused as a whole as it was: Hydra notes its words before any job.
+
+    Directories that were made for it go again if nothing else is in them.
+    """
+    notes = below(sweep, _NOTES)
+    before = notes.read_bytes() if notes.is_file() else None
+    made = [path for path in (sweep, *sweep.parents) if not os.path.lexists(path)]
+    try:
+        yield
+    except Exception:
+        with suppress(OSError):  # it isn't there, or can't be written: the error says enough
+            if before is not None:
+                write_whole(notes, before)
+            elif not jobs.failures(sweep) and not any(sweep.glob("*/run.json")):
+                notes.unlink()
+            for path in made:
+                path.rmdir()
+        raise
 
 
 def place(words: Sequence[str]) -> Path:

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
@@ -135,8 +135,10 @@ def _compose_and_train(line: "Line") -> None:
             name = sweeps.named(overrides)
             sys.argv += name
             sweep = sweeps.place([*overrides, *name])
-        with sweeps.hydra_notes(overrides, sweep) as notes:
-            sys.argv += notes
+        with ExitStack() as stack:
+            if many and not is_helper():
+                stack.enter_context(sweeps.nothing_of_refused(sweep))
+            sys.argv += stack.enter_context(sweeps.hydra_notes(overrides, sweep))
             run()
     except ConfigError:
         raise
@@ -162,7 +164,7 @@ def _check_places(overrides: Sequence[str]) -> None:
         f"{key} can't be set: output_dir says where runs are written, sweep_name where in it a "
         "sweep is"
         for key in dict.fromkeys(keys)
-        if key in _PLACES
+        if any(place == key or place.startswith(f"{key}.") for place in _PLACES)
     ]
     if problems:
         raise ConfigError("\n".join(problems))
