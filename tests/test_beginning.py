@@ -9,6 +9,7 @@ from rnnlab.beginning import words_of_base
 from rnnlab.cli import train
 from rnnlab.compose import compose
 from rnnlab.errors import ConfigError
+from rnnlab.overrides import spelt
 from rnnlab.run import Run
 from tests.calls import call
 from tests.runs import tiny
@@ -60,6 +61,14 @@ def test_strange_settings_come_through(tmp_path: Path) -> None:
     cfg.task.path = "/it's, {a}=1 \\place/[x]"
     text = Run.create(cfg)
     assert compose([f"init_from={text.path}"]).task == cfg.task
+
+
+def test_a_directory_may_have_any_name(tmp_path: Path) -> None:
+    place = tmp_path / "'it's', a=[run]'"
+    place.mkdir()
+    run = Run.create(compose(tiny(tmp_path, "model.cell.hidden_size=5")), place / "run'")
+    for word in (f"init_from={spelt(str(run.path))}", f"init_from={spelt(str(run.path))},null"):
+        assert "model.cell.hidden_size=5" in words_of_base([word])
 
 
 def test_runs_of_a_sweep_must_be_alike(old: Run, tmp_path: Path) -> None:

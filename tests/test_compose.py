@@ -260,3 +260,14 @@ def test_files_are_where_the_run_was_begun(tmp_path, monkeypatch):
     home = Path.home()
     paths = [str(tmp_path / "a.txt"), str(tmp_path / "b.txt"), str(home / "c.txt")]
     assert [task.path, task.val_path, task.test_path] == paths
+
+
+@pytest.mark.parametrize(
+    "files",
+    ["[1]", "x", "{task.path: 3}", "{task.path: [1]}", "{monitor: %s}", "{task.path.x: %s}"],
+)
+def test_files_of_a_strangers_config_are_digests(tmp_path, files):
+    path = tmp_path / "config.yaml"
+    path.write_text(f"seed: 3\nfiles: {files.replace('%s', 64 * 'a')}\n")
+    with pytest.raises(ConfigError, match=r"can't be read: files must give the SHA-256"):
+        read_config(path)

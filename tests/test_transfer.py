@@ -120,6 +120,21 @@ def test_what_can_not_fit_is_refused_by_its_keys(tmp_path: Path) -> None:
         take_weights(larger, str(old.path))
 
 
+def test_only_what_does_harm_is_named(tmp_path: Path) -> None:
+    old = rnnlab.train(tiny(tmp_path / "old"))
+    harmless = ["task.delay=2", "model.cell.activation=relu", "model.cell.recurrent_scale=0.5"]
+    words = tiny(tmp_path, *harmless, "model.cell.hidden_size=9", "model.num_layers=2")
+    with pytest.raises(ConfigError) as refused:
+        take_weights(Experiment.assemble(compose(words)), str(old.path))
+    named = [line.split()[1] for line in str(refused.value).splitlines()]
+    assert named == ["model.cell.hidden_size=9", "model.num_layers=2"]
+    with pytest.raises(ConfigError) as refused:
+        take_weights(Experiment.assemble(compose(["model=gru", *words[2:8]])), str(old.path))
+    assert str(refused.value) == (
+        f"init_from: model=gru doesn't fit the weights of {old.path}, which has elman"
+    )
+
+
 def test_symbols_that_nobody_kept_are_refused(tmp_path: Path) -> None:
     old = rnnlab.train(words(tmp_path / "old", OLD, *MODELS["elman"]))
     (old.path / "vocabulary.json").unlink()

@@ -1,15 +1,15 @@
 """`init_from=DIR`: the task and the model of an earlier run, as words that choose them."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from hydra import compose
-from hydra.core.override_parser.types import Override, Quote, QuotedString
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
+from rnnlab.compose import flat
 from rnnlab.errors import ConfigError
-from rnnlab.overrides import parse
+from rnnlab.overrides import parse, spelt
 from rnnlab.sources import begun
 
 _PARTS = ("task", "model")
@@ -53,8 +53,6 @@ def _config(directory: str) -> DictConfig:
 
 def _words(config: DictConfig, said: Iterable[Override]) -> list[str]:
     """Spell the task and the model of a config, but for the parts that were chosen otherwise."""
-    from rnnlab.loggers import flat  # loads torch
-
     chosen = [_package(override) for override in said]
     if any(package in _CHOOSE_BOTH for package in chosen):
         return []
@@ -74,7 +72,7 @@ def _words(config: DictConfig, said: Iterable[Override]) -> list[str]:
         ) from error
     own = flat(OmegaConf.to_container(config))
     return words + [
-        f"{key}={_spelt(value)}"
+        f"{key}={spelt(value)}"
         for key, value in own.items()
         if _within(key, _PARTS)
         and not _within(key, chosen)
@@ -91,12 +89,12 @@ def _read(word: str) -> Override | None:
 
 
 def _values(override: Override) -> list[str]:
-    values = (
-        list(override.sweep_string_iterator())
-        if override.is_sweep_override()
-        else [override.value()]
-    )
-    return [str(value).strip("'\"") for value in values if value is not None]
+    """Give what an override may set its key to, without quotes."""
+    if not override.is_sweep_override():
+        return [] if override.value() is None else [str(override.value())]
+    key = override.key_or_group
+    words = (parse(f"{key}={element}") for element in override.sweep_string_iterator())
+    return [value for word in words for value in _values(word)]
 
 
 def _package(override: Override) -> str:
@@ -113,16 +111,3 @@ def _package_of(choice: str) -> str:
 def _within(key: str, parts: Iterable[str]) -> bool:
     """Tell whether a dotted key is one of the parts, or inside one."""
     return any(key == part or key.startswith(f"{part}.") for part in parts)
-
-
-def _spelt(value: Any) -> str:
-    """Spell a value so that Hydra reads it as the same."""
-    if isinstance(value, str):
-        return QuotedString(value, Quote.single).with_quotes()
-    if isinstance(value, list):
-        return f"[{','.join(map(_spelt, value))}]"
-    if isinstance(value, dict):
-        return f"{{{','.join(f'{key}:{_spelt(inner)}' for key, inner in value.items())}}}"
-    return (
-        "null" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
-    )

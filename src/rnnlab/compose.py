@@ -168,10 +168,20 @@ def read_config(path: Path) -> DictConfig:
             cfg[key] = _LATER[key]
         for key in GONE:
             cfg.pop(key, None)
+        if not _are_digests(cfg.files):
+            raise ValueError("files must give the SHA-256 of each file that task or init_from name")
     except Exception as error:
         # OmegaConf lets its yaml parser's and decoder's errors through as they are.
         raise ConfigError(f"{path} can't be read: {first_line(error)}") from error
     return cfg
+
+
+def _are_digests(files: Any) -> bool:
+    """Tell whether these are what `named_files` writes."""
+    return isinstance(files, DictConfig) and all(
+        re.fullmatch(r"init_from|task\.\w+", str(key)) and re.fullmatch("[0-9a-f]{64}", str(value))
+        for key, value in files.items()
+    )
 
 
 def apply_overrides(cfg: DictConfig, overrides: list[str]) -> DictConfig:
@@ -222,3 +232,14 @@ def _resolved(cfg: DictConfig) -> DictConfig:
     except (OmegaConfBaseException, RecursionError) as error:
         raise ConfigError(f"{key} can't be resolved: {first_line(error)}") from error
     return cfg
+
+
+def flat(tree: Any, path: str = "") -> dict[str, Any]:
+    """Give the leaves of nested mappings by their dotted keys."""
+    if not isinstance(tree, dict):
+        return {path: tree}
+    return {
+        name: leaf
+        for key, value in tree.items()
+        for name, leaf in flat(value, f"{path}.{key}" if path else key).items()
+    }

@@ -210,7 +210,7 @@ def target(node: Any) -> Any:
     return found
 
 
-def settings_of(node: Mapping[str, Any]) -> Mapping[str, Any]:
+def annotations_of(node: Mapping[str, Any]) -> Mapping[str, Any]:
     """Give the settings that a node's class takes, with their annotations.
 
     Raises:

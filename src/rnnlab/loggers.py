@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from google.protobuf.message import DecodeError
 from omegaconf import DictConfig, OmegaConf
@@ -20,6 +20,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import Tensor
 from torch.utils.tensorboard import summary
 
+from rnnlab.compose import flat
 from rnnlab.config import build
 from rnnlab.errors import ConfigError
 from rnnlab.files import flush_to_disk, write_whole
@@ -292,14 +293,3 @@ def _bins() -> list[float]:
         edges.append(edge)
         edge *= 1.1
     return [*(-edge for edge in reversed(edges)), 0.0, *edges]
-
-
-def flat(tree: Any, path: str = "") -> dict[str, Any]:
-    """Give the leaves of nested mappings by their dotted keys."""
-    if not isinstance(tree, dict):
-        return {path: tree}
-    return {
-        name: leaf
-        for key, value in tree.items()
-        for name, leaf in flat(value, f"{path}.{key}" if path else key).items()
-    }

@@ -86,8 +86,7 @@ def _digests(cfg: DictConfig) -> dict[str, str]:
 
 def _named(cfg: DictConfig) -> dict[str, str]:
     """Give the files that settings name, key -> name."""
-    # What was declared when the file was there still is where it is not.
-    known = [key for key in _digests(cfg) if key.startswith("task.")]
+    known = [*_digests(cfg)]  # what was declared when the file was there still is where it is not
     tree = OmegaConf.to_container(cfg, resolve=False)
     assert isinstance(tree, dict)
     keys = ["init_from", *known, *(f"task.{key}" for key in _declared(tree.get("task")))]
@@ -104,10 +103,10 @@ def _declared(node: Any) -> Iterable[str]:
         return []
     if not any(isinstance(value, str) and _exists(value) for value in node.values()):
         return []
-    from rnnlab.config import settings_of
+    from rnnlab.config import annotations_of
 
     with suppress(ConfigError):  # told by whoever checks the config
-        return [key for key, kind in settings_of(node).items() if _is_file(kind)]
+        return [key for key, kind in annotations_of(node).items() if _is_file(kind)]
     return []
 
 

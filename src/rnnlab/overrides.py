@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, Quote, QuotedString
@@ -25,6 +26,19 @@ def parse(text: str) -> Override:
     except (HydraException, ValueError, RecursionError) as error:
         said = f"{short(text)} can't be read as KEY=VALUE: {_flaw(text, error)}"
         raise ConfigError(said) from error
+
+
+def spelt(value: Any) -> str:
+    """Spell a value of a config so that Hydra reads it as the same."""
+    if isinstance(value, str):
+        return QuotedString(value, Quote.single).with_quotes()
+    if isinstance(value, list):
+        return f"[{','.join(map(spelt, value))}]"
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{key}:{spelt(inner)}' for key, inner in value.items())}}}"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "null" if value is None else repr(value)
 
 
 def short(text: str) -> str:
@@ -147,7 +161,7 @@ def _plain(key: str, text: str) -> str:
             return text
     except ConfigError:
         pass
-    return QuotedString(text, Quote.single).with_quotes()
+    return spelt(text)
 
 
 def _is_call(value: str) -> bool:

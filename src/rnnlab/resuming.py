@@ -7,11 +7,11 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from rnnlab import checkpoint
-from rnnlab.compose import GONE, apply_overrides
+from rnnlab.compose import GONE, apply_overrides, flat
 from rnnlab.csv_log import CSVLog
 from rnnlab.curve import parse_curve, read_curve
 from rnnlab.errors import ConfigError, Damaged
-from rnnlab.loggers import Events, flat
+from rnnlab.loggers import Events
 from rnnlab.named_files import changes, moved
 from rnnlab.output import note
 from rnnlab.run import Run

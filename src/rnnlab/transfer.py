@@ -11,12 +11,13 @@ from torch import Tensor
 
 from rnnlab import checkpoint
 from rnnlab.borrowed import borrowed
+from rnnlab.compose import flat
 from rnnlab.config import build
 from rnnlab.errors import ConfigError
 from rnnlab.experiment import Experiment
-from rnnlab.loggers import flat
 from rnnlab.models.base import Model
 from rnnlab.output import note
+from rnnlab.overrides import spelt
 from rnnlab.run import Run
 from rnnlab.spec import Batch, TaskSpec, Tokens
 from rnnlab.spelling import brief, printable
@@ -55,27 +56,54 @@ def take_weights(experiment: Experiment, path: str) -> None:
             f"init_from: {path} doesn't say what its symbols stand for, and this task has others"
         )
     if _shapes(weights) != _shapes(fresh):
-        raise ConfigError(_misfit(path, run.config, experiment.cfg))
+        raise ConfigError(_misfit(path, run.config, experiment))
     experiment.model.load_state_dict(weights)
 
 
-def _misfit(path: str, old: DictConfig, new: DictConfig) -> str:
-    """Name the settings for which the weights don't fit: the model's, else the task's."""
-    for part in ("model", "task"):
-        theirs, ours = (flat(OmegaConf.to_container(cfg[part]), part) for cfg in (old, new))
-        differing = [
-            f"init_from: {key}={_shown(ours, key)} doesn't fit the weights of {path}, which has "
-            f"{_shown(theirs, key)}"
-            for key in dict.fromkeys([*theirs, *ours])
-            if theirs.get(key) != ours.get(key)
-        ]
-        if differing:
-            return "\n".join(differing)
-    return f"init_from: the settings don't fit the weights of {path}"
+def _misfit(path: str, old: DictConfig, experiment: Experiment) -> str:
+    """Name what doesn't fit: choices of another model, else settings that change the shapes."""
+    new = experiment.cfg
+    differing = _differing(_model_choices(old), _model_choices(new))
+    if not differing:
+        settings = (
+            flat({part: OmegaConf.to_container(cfg[part]) for part in ("model", "task")})
+            for cfg in (old, new)
+        )
+        every = _differing(*settings)
+        differing = {key: pair for key, pair in every.items() if _matters(experiment, key, pair[0])}
+    return (
+        "\n".join(
+            f"init_from: {key}={_shown(ours)} doesn't fit the weights of {path}, which has "
+            f"{_shown(theirs)}"
+            for key, (theirs, ours) in differing.items()
+        )
+        or f"init_from: the settings don't fit the weights of {path}"
+    )
 
 
-def _shown(settings: Mapping[str, Any], key: str) -> str:
-    return brief(printable(str(settings[key])), 60) if key in settings else "no such setting"
+def _model_choices(cfg: DictConfig) -> dict[str, Any]:
+    return {group: option for group, option in cfg.choices.items() if group.startswith("model")}
+
+
+def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Give both values of each key that has two."""
+    keys = dict.fromkeys([*old, *new])
+    return {key: (old.get(key), new.get(key)) for key in keys if old.get(key) != new.get(key)}
+
+
+def _matters(experiment: Experiment, key: str, value: Any) -> bool:
+    """Tell whether the weights have other shapes with another value of one setting."""
+    cfg = experiment.cfg.copy()
+    OmegaConf.update(cfg, key, value, force_add=True)
+    try:
+        other = Experiment.assemble(cfg)
+    except ConfigError:  # it doesn't go alone
+        return True
+    return _shapes(other.model.state_dict()) != _shapes(experiment.model.state_dict())
+
+
+def _shown(value: Any) -> str:
+    return brief(printable(value if isinstance(value, str) else spelt(value)), 60)
 
 
 def _tell(path: str, old: Sequence[str], new: Sequence[str]) -> None:
@@ -203,9 +231,8 @@ def _renames(model: Model, other: Model, batch: Batch, axes: Axes) -> bool:
     }
     answers = model.double().eval()(batch)[0]
     others = other.double().eval()(batch._replace(**ports))[0]
-    return torch.allclose(
-        answers, others[..., new_id], rtol=0, atol=1e-4
-    )  # some cells count in float32
+    # Some cells count in float32.
+    return torch.allclose(answers, others[..., new_id], rtol=0, atol=1e-4)
 
 
 def _moved(

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
-from hydra.core.override_parser.types import Quote, QuotedString
 
 from rnnlab.errors import ConfigError
 from rnnlab.foreign import read_bytes
 from rnnlab.output import note
+from rnnlab.overrides import spelt
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -60,11 +60,7 @@ class Trial:
 
     def word(self) -> str:
         """Spell it as a word of the job's command line."""
-        parts = [
-            f"{key}:{value if isinstance(value, int) else _quoted(value)}"
-            for key, value in asdict(self).items()
-        ]
-        return f"trial={{{','.join(parts)}}}"
+        return f"trial={spelt(asdict(self))}"
 
 
 class Judge:
@@ -169,7 +165,3 @@ def _pruner(name: str, val_every: int) -> "BasePruner":
     from optuna.pruners import MedianPruner, SuccessiveHalvingPruner
 
     return MedianPruner() if name == "median" else SuccessiveHalvingPruner(min_resource=val_every)
-
-
-def _quoted(text: str) -> str:
-    return QuotedString(text, Quote.single).with_quotes()
