@@ -69,7 +69,8 @@ def changes(old: DictConfig, new: DictConfig) -> dict[str, str]:
         elif now != then:
             found[key] = (
                 f"{key}={path} holds something else than what the run learnt (SHA-256 "
-                f"{then[:_SHOWN]}... then, {now[:_SHOWN]}... now)"
+                f"{then[:_SHOWN]}... then, {now[:_SHOWN]}... now): {key}=FILE says where the same "
+                "file lies now"
             )
     return found
 

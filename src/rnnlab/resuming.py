@@ -154,7 +154,7 @@ def check_changes(cfg: DictConfig, at: Point) -> None:
         return
     lost = [*changes(OmegaConf.create(at.config), cfg).values()]
     if lost:
-        raise ConfigError("\n".join([*lost, _ADVICE]))
+        raise ConfigError("\n".join([*lost, "init_from=DIR begins a new run on another file"]))
     old, new = (
         {key: value for key, value in flat(tree).items() if key.partition(".")[0] not in _FILLED_IN}
         for tree in (at.config, OmegaConf.to_container(cfg, resolve=True))

@@ -211,6 +211,10 @@ class Run:
         cfg = anchored(apply_overrides(self.config, overrides))
         meant = {override.partition("=")[0] for override in overrides}
         lost = [why for key, why in changes(self.config, cfg).items() if key not in meant]
+        if lost:
+            lost.append(
+                "a file that is named is read all the same, in the symbols that were learnt"
+            )
         known = Known(self.symbols, "\n".join(lost) or None) if self.symbols else None
         if lost and not known:
             raise ConfigError("\n".join(lost))

@@ -219,6 +219,22 @@ def test_a_sweep_that_is_refused_as_a_whole_leaves_nothing(sweep, tmp_path, word
     assert [path.name for path in tmp_path.rglob("*")] == ["sweeps", "s", "multirun.yaml"]
 
 
+def test_a_sweep_whose_jobs_are_all_refused_leaves_their_failures_alone(sweep, tmp_path):
+    assert sweep("seed=0,1", "model.cell.hidden_size=0")[0] == 2
+    assert [path.name for path in (tmp_path / "sweeps/s").iterdir()] == ["failures"]
+    assert sweep("seed=0", "model.cell.hidden_size=0,4")[0] == 2
+    assert (tmp_path / "sweeps/s/multirun.yaml").is_file()  # one has a run
+
+
+def test_a_dry_run_of_a_sweep_that_has_begun_only_tells_what_would_be_done(sweep, tmp_path):
+    sweep("seed=0", "model.cell.hidden_size=0,4")
+    status, out, _ = sweep("seed=0", "model.cell.hidden_size=0,4,5", "dry_run=true")
+    lines = out.splitlines()
+    assert status == 0
+    assert [line.split()[0] for line in lines] == ["train", "skip", "train", lines[-1]]
+    assert lines[-1] == str(tmp_path / "sweeps/s")
+
+
 def test_what_no_sweep_wrote_stays_among_the_failures(sweep, tmp_path):
     sweep("model.cell.hidden_size=0")
     failures = tmp_path / "sweeps/s/failures"

@@ -145,16 +145,22 @@ def check_on_error(value: str) -> None:
         raise ConfigError(f"on_error must be continue or stop, got {value}")
 
 
-def end(sweep: Path) -> None:
-    """Say how the sweep stands, if it has begun; the last line is its directory.
+def end(sweep: Path, words: Sequence[str]) -> None:
+    """Say how the sweep stands; the last line is its directory.
+
+    A dry run has told what there would be. Of a sweep that came to no run the failures stay alone.
 
     Raises:
         SystemExit: with the status of the worst failure, if there is one.
     """
-    if sweep.is_dir():  # not where a dry run has just told what there would be
-        say("\n".join(jobs.overview(sweep)))
+    if _is_dry(words):
+        say(sweep)
+        return
+    say("\n".join(jobs.overview(sweep)))
     say(sweep)
     statuses = {"diverged": 3, "refused": 2}
     failed = jobs.failures(sweep).values()
+    if failed and not any(sweep.glob("*/config.yaml")):
+        (sweep / _NOTES).unlink(missing_ok=True)
     if failed:
         sys.exit(max(statuses.get(entry["status"], 1) for entry in failed))

@@ -150,7 +150,7 @@ def _compose_and_train(line: "Line") -> None:
     if problems:
         raise problems[0]
     if many and not is_helper():
-        sweeps.end(sweep)
+        sweeps.end(sweep, overrides)
 
 
 def _check_places(overrides: Sequence[str]) -> None:
