@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rnnlab.errors import ConfigError
-from rnnlab.files import below, clear_parts, write_whole
+from rnnlab.files import below, clear_parts, clearing, write_whole
 
 
 def test_two_who_write_a_file_at_once_both_come_to_their_end(tmp_path, monkeypatch):
@@ -66,3 +66,19 @@ def test_a_place_inside_may_be_reached_through_links(tmp_path: Path):
     (tmp_path / "root/b").symlink_to("a")
     (tmp_path / "latest").symlink_to("root")
     assert below(tmp_path / "latest", "b/x") == tmp_path / "latest/b/x"
+
+
+def test_an_error_leaves_no_empty_directory_that_it_made(tmp_path: Path):
+    (tmp_path / "there").mkdir()
+
+    def made_and_lost(directory: Path, file: str | None) -> None:
+        with clearing(directory):
+            directory.mkdir(parents=True)
+            if file:
+                (directory.parent / file).touch()
+            raise OSError("full")
+
+    for directory, file in ((tmp_path / "there/a/b", None), (tmp_path / "a/b/c", "kept")):
+        with pytest.raises(OSError, match="full"):
+            made_and_lost(directory, file)
+    assert {path.name for path in tmp_path.rglob("*")} == {"there", "a", "b", "kept"}

@@ -1,5 +1,6 @@
 """A run directory is enough by itself; two runs of one second don't meet."""
 
+import errno
 import json
 import subprocess
 from pathlib import Path
@@ -155,6 +156,16 @@ def test_a_place_that_cannot_be_written_is_a_setting(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="output_dir must be a directory to write in"):
         Run.create(compose(tiny(tmp_path / "file")))
+
+
+def test_a_disk_that_is_full_keeps_nothing_of_a_run(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("rnnlab.run.write_whole", full)
+    with pytest.raises(ConfigError, match="No space left on device"):
+        Run.create(compose(tiny(tmp_path / "out")))
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_a_run_opens_at_another_length_and_keeps_its_weights(trained):

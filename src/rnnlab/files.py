@@ -5,6 +5,7 @@ import os
 import re
 import stat
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from rnnlab.errors import ConfigError
@@ -37,6 +38,19 @@ def write_whole(path: Path, content: bytes, *, keep: Path | None = None) -> None
             part.unlink()
         raise
     flush_to_disk(path.parent)
+
+
+@contextlib.contextmanager
+def clearing(directory: Path) -> Iterator[None]:
+    """Remove the directories on this path that are made inside and left empty by an error."""
+    missing = [path for path in (directory, *directory.parents) if not os.path.lexists(path)]
+    try:
+        yield
+    except Exception:
+        for path in missing:
+            with contextlib.suppress(OSError):  # not made, or not empty
+                path.rmdir()
+        raise
 
 
 def clear_parts(directory: Path, *, alone: bool = False) -> None:

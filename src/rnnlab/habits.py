@@ -1,8 +1,11 @@
 """What was meant by a name that is none here: a slip of the keyboard, or another tool's word."""
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from rnnlab.spelling import printable
 
 _LONGEST = 60  # letters of a name that is worth a suggestion
 _UNFIT = 0.75  # what it costs that the value is of another kind, in slips
@@ -111,6 +114,27 @@ def near(word: str, known: Iterable[str], value: str | None = None) -> str:
     """
     found = meant(word, known, value)
     return f": did you mean {' or '.join(found)}?{unit(word, found)}" if found else ""
+
+
+def no_setting(word: str, after: str, keys: Sequence[str]) -> str:
+    """Say of a word that is no `KEY=VALUE` what was meant, as far as one can guess.
+
+    Args:
+        word: an option of another tool's kind, a key without a value, or a path.
+        after: the word behind it, perhaps the option's value; nothing at the end.
+        keys: the settings of the command.
+    """
+    name, equals, value = word.partition("=")
+    said = f"{printable(name or word)!r} can't be read as KEY=VALUE"
+    if word.startswith("-"):
+        said = f"{printable(name)} is not an option; settings are KEY=VALUE, without dashes"
+    elif "run" in keys and os.path.isdir(word):
+        return f"{said}: did you mean run={printable(word)}?"
+    value = (
+        value if equals else after if after and "=" not in after and after[0] != "-" else "VALUE"
+    )
+    found = [f"{key}={printable(value)}" for key in meant(name, keys)]
+    return f"{said}: did you mean {' or '.join(found)}?" if found else said
 
 
 def unit(word: str, found: Sequence[str]) -> str:

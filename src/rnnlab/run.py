@@ -23,7 +23,7 @@ from rnnlab import rank
 from rnnlab.curve import read_curve
 from rnnlab.environment import environment
 from rnnlab.errors import Busy, ConfigError
-from rnnlab.files import below, clear_parts, flush_to_disk, write_whole
+from rnnlab.files import below, clear_parts, clearing, flush_to_disk, write_whole
 from rnnlab.foreign import Results, RunCard, Session, Vocabulary, read_json
 
 if TYPE_CHECKING:
@@ -75,7 +75,8 @@ class Run:
             place = parent / f"{_now():%Y-%m-%d_%H-%M-%S}-{digest}"
         card = json.dumps({"status": "begun", "overrides": dict(words)}) + "\n"
         files = {"config.yaml": text.encode(), "run.json": card.encode()}
-        return cls(_make_directory(place.parent, place.name, files, numbered))
+        with clearing(place.parent):
+            return cls(_make_directory(place.parent, place.name, files, numbered))
 
     @classmethod
     def load(cls, path: str | Path, key: str = "run") -> "Run":

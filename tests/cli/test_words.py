@@ -1,9 +1,12 @@
 """Words of the commands that work on a run."""
 
+import re
 import sys
+from importlib import import_module
 
 import pytest
 
+import rnnlab
 from rnnlab.checks import PositiveInt
 from rnnlab.cli.words import parse
 from rnnlab.errors import ConfigError
@@ -53,7 +56,13 @@ def test_null_is_null(read):
         (["run=1", "length=" + "[" * 5000], "length must be a whole number, got '[[["),
         (["run=1", "length=" + "9" * 5000], "length must be a whole number, got inf"),
         (["run=1", "length=nan"], "length must be a whole number, got nan"),
-        (["run=1", "length"], "'length' can't be read as KEY=VALUE: did you mean length?"),
+        (["run=1", "length"], "'length' can't be read as KEY=VALUE: did you mean length=VALUE?"),
+        (
+            ["--run", "1"],
+            "--run is not an option; settings are KEY=VALUE, without dashes: did you ",
+        ),
+        (["run=1", "--length=30"], "--length is not an option; settings are KEY=VALUE, without "),
+        (["run=1", "--length", "30"], "--length is not an option; settings are KEY=VALUE, without"),
     ],
 )
 def test_mistakes_are_named(read, words, said):
@@ -62,8 +71,34 @@ def test_mistakes_are_named(read, words, said):
     assert str(caught.value).startswith(said)
 
 
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["--run", "here"], "run=here"),
+        (["--length=30"], "length=30"),
+        (["-length", "run=1"], "length=VALUE"),
+    ],
+)
+def test_an_option_of_another_tools_kind_is_answered_with_the_setting(read, words, meant):
+    with pytest.raises(ConfigError) as caught:
+        read(*words)
+    assert str(caught.value).endswith(f": did you mean {meant}?")
+
+
+def test_a_directory_alone_is_taken_for_the_run(read, tmp_path):
+    with pytest.raises(ConfigError, match=re.escape(f"did you mean run={tmp_path}?")):
+        read(str(tmp_path))
+
+
 def test_help_is_the_usage(read, capsys):
     with pytest.raises(SystemExit) as end:
         read("run=1", "-h")
     assert not end.value.code
     assert capsys.readouterr().out == "how to\n"
+
+
+@pytest.mark.parametrize("name", ["train", "evaluate", "list", "report"])
+def test_every_command_says_its_version(name, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["command", "--version"])
+    import_module(f"rnnlab.cli.{name}").main()
+    assert capsys.readouterr().out == f"rnnlab-{name} {rnnlab.__version__}\n"

@@ -149,9 +149,9 @@ class LSTM(Cell):
         """Whether it is the LSTM of torch, with a forget gate and without peepholes."""
         return self.forget_gate and self.peepholes is None
 
-    def has_fast_twin(self, inputs: Tensor) -> bool:  # noqa: ARG002
+    def has_fast_twin(self, inputs: Tensor) -> bool:
         """Torch's own is 1.4 to 3 times as fast."""
-        return self.is_common
+        return self.is_common and not _is_refused_by_torch(inputs)
 
     def unroll_fast(
         self, inputs: Tensor, state: LSTMState, mask: Tensor | None
@@ -177,6 +177,16 @@ class LSTM(Cell):
             inputs, start, weights, True, 1, 0.0, torch.is_grad_enabled(), False, True
         )
         return outputs, LSTMState(last_real(outputs, mask, state.hidden), cell[0])
+
+
+def _is_refused_by_torch(inputs: Tensor) -> bool:
+    """Whether torch's own ends with an error (2.13): bfloat16 on a CPU without AVX-512."""
+    halved = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") != inputs.dtype
+    return (
+        inputs.device.type == "cpu"
+        and halved
+        and "AVX512" not in torch.backends.cpu.get_cpu_capability()
+    )
 
 
 def _check_biases(input_bias: float | None, forget_bias: float | None, forget_gate: bool) -> None:

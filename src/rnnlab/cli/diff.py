@@ -5,7 +5,7 @@ import sys
 
 from rnnlab.cli.exits import command
 from rnnlab.errors import ConfigError
-from rnnlab.habits import near
+from rnnlab.habits import near, no_setting
 from rnnlab.output import say
 
 _USAGE = """
@@ -40,8 +40,10 @@ def _main() -> None:
     from rnnlab.run import Run
 
     chosen, paths, problems = list(PARTS), [], []
-    for word in words:
+    for word, after in zip(words, [*words, ""][1:], strict=True):
         key, equals, value = word.partition("=")
+        if word.startswith("-"):
+            raise ConfigError(no_setting(word, after, ["only"]))
         if not equals or os.path.exists(word):
             paths.append(word)
         elif key == "only":

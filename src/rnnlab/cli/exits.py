@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from rnnlab import output
+from rnnlab import __version__, output
 from rnnlab.errors import (
     INTERRUPTED,
     TERMINATED,
@@ -35,6 +35,9 @@ def command(name: str, body: Callable[[], None], *, trains: bool = False) -> Non
         body: what it does.
         trains: whether it is done even if nothing that it prints can be written.
     """
+    if "--version" in sys.argv[1:]:
+        say(f"{name} {__version__}")
+        return
     output.guard()
     before = signal.signal(signal.SIGTERM, _terminate)
     try:

@@ -8,7 +8,7 @@ from shlex import join, quote
 
 from rnnlab.cli.exits import command
 from rnnlab.errors import ConfigError
-from rnnlab.habits import near
+from rnnlab.habits import near, no_setting
 from rnnlab.output import say
 
 _USAGE = """
@@ -76,8 +76,10 @@ def _parse(words: list[str]) -> tuple[Path, dict[str, str], float | None]:
         ConfigError: one line a problem.
     """
     given, paths, problems = {}, [], []
-    for word in words:
+    for word, after in zip(words, [*words, ""][1:], strict=True):
         key, equals, value = word.partition("=")
+        if word.startswith("-"):
+            raise ConfigError(no_setting(word, after, _KEYS))
         if not equals or os.path.exists(word):
             paths.append(word)
         elif key in _KEYS:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rnnlab.compose import has_name, sweep_directory
 from rnnlab.errors import ConfigError
-from rnnlab.files import below, write_whole
+from rnnlab.files import below, clearing, write_whole
 from rnnlab.output import note, say
 from rnnlab.overrides import parse
 from rnnlab.rank import is_helper, run_of_helper
@@ -74,18 +74,16 @@ def nothing_of_refused(sweep: Path) -> Iterator[None]:
     """
     notes = below(sweep, _NOTES)
     before = notes.read_bytes() if notes.is_file() else None
-    made = [path for path in (sweep, *sweep.parents) if not os.path.lexists(path)]
-    try:
-        yield
-    except Exception:
-        with suppress(OSError):  # it isn't there, or can't be written: the error says enough
-            if before is not None:
-                write_whole(notes, before)
-            elif not jobs.failures(sweep) and not any(sweep.glob("*/run.json")):
-                notes.unlink()
-            for path in made:
-                path.rmdir()
-        raise
+    with clearing(sweep):
+        try:
+            yield
+        except Exception:
+            with suppress(OSError):  # it isn't there, or can't be written: the error says enough
+                if before is not None:
+                    write_whole(notes, before)
+                elif not jobs.failures(sweep) and not any(sweep.glob("*/run.json")):
+                    notes.unlink()
+            raise
 
 
 def place(words: Sequence[str]) -> Path:

@@ -6,7 +6,7 @@ from typing import Any
 
 from rnnlab.config import check_values
 from rnnlab.errors import ConfigError
-from rnnlab.habits import near
+from rnnlab.habits import near, no_setting
 from rnnlab.output import say
 from rnnlab.spelling import printable
 
@@ -32,10 +32,10 @@ def parse(
         sys.exit(0)
     own: dict[str, Any] = dict(defaults)
     rest = []
-    for word in words:
+    for word, after in zip(words, [*words, ""][1:], strict=True):
         key, equals, value = word.partition("=")
-        if not key or not equals:
-            raise ConfigError(f"{word!r} can't be read as KEY=VALUE{near(word, list(fields))}")
+        if word.startswith("-") or not key or not equals:
+            raise ConfigError(no_setting(word, after, list(fields)))
         if key in fields:
             own[key] = _read(value, fields[key])
         elif "." not in key and key not in _ROOT:
