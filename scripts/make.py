@@ -34,7 +34,9 @@ class Command(NamedTuple):
     default: tuple[str, ...] = ()  # arguments when none are given
 
 
-TEST_NEEDS = ("pytest", "hatchling")  # a test builds the wheel
+TEST_NEEDS = ("pytest", "pytest-xdist", "hatchling")  # a test builds the wheel
+# On all cores, up to 8; a worker takes over what another has left, so that none waits.
+PARALLEL = ("--numprocesses=auto", "--maxprocesses=8", "--dist=worksteal")
 COMMANDS = {
     "setup": Command("make .venv, or bring it up to date", []),
     "run": Command(
@@ -42,7 +44,9 @@ COMMANDS = {
         [["scripts/train.py"]],
         default=("experiment=next_char_lstm", "trainer.max_steps=3000"),
     ),
-    "test": Command("the quick tests; ARGS='-k copy' picks some", [["-m", "pytest"]], TEST_NEEDS),
+    "test": Command(
+        "the quick tests; ARGS='-k copy' picks some", [["-m", "pytest"]], TEST_NEEDS, PARALLEL
+    ),
     "slow": Command("the learning tests", [["-m", "pytest", "-m", "slow"]], TEST_NEEDS),
     "check": Command(
         "format, lint and types, as CI and pre-commit check them",
