@@ -20,13 +20,13 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from rnnlab.analysis.glance import glance
-from rnnlab.callbacks import Watch
-from rnnlab.compose import compose
-from rnnlab.config import build
-from rnnlab.experiment import Experiment
-from rnnlab.loggers import Events
+from rnnlab.config.build import build
+from rnnlab.config.compose import compose
+from rnnlab.experiment.experiment import Experiment
+from rnnlab.runs.loggers import Events
 from rnnlab.spec import map_batch
-from rnnlab.training import train
+from rnnlab.training.callbacks import Watch
+from rnnlab.training.train import train
 
 ROUNDS = 5
 PAIRS = {
@@ -37,9 +37,9 @@ PAIRS = {
     "lstm 2x128, next_char": ["model=lstm", "task=next_char", "model.num_layers=2"],
 }
 CELLS = {
-    "elman": ("rnnlab.cells.elman.Elman", torch.nn.RNN),
-    "gru": ("rnnlab.cells.gru.GRU", torch.nn.GRU),
-    "lstm": ("rnnlab.cells.lstm.LSTM", torch.nn.LSTM),
+    "elman": ("rnnlab.cells.Elman", torch.nn.RNN),
+    "gru": ("rnnlab.cells.GRU", torch.nn.GRU),
+    "lstm": ("rnnlab.cells.LSTM", torch.nn.LSTM),
 }
 SWEEPS = {  # of 64 seeds
     "elman 32, copy": [

@@ -16,8 +16,8 @@ from statistics import median
 from typing import Any
 
 from rnnlab import train
-from rnnlab.evaluation import evaluate
-from rnnlab.run import Run
+from rnnlab.inference.evaluate import evaluate
+from rnnlab.runs.run import Run
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORD, README = ROOT / "docs" / "learnt.json", ROOT / "README.md"

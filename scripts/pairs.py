@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from rnnlab.run import Run
+from rnnlab.runs.run import Run
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"

@@ -29,9 +29,9 @@ import rnnlab
 from rnnlab.cli import analyze, diff, evaluate, report, sample, train
 from rnnlab.cli.exits import command
 from rnnlab.errors import ConfigError
-from rnnlab.run import Run
+from rnnlab.runs.run import Run
 from tests.calls import call, listing
-from tests.runs import ELMAN, SMALL, tiny, tiny_text
+from tests.small_runs import ELMAN, SMALL, tiny, tiny_text
 
 SECONDS = 60
 """That a command may take; it takes one, but on a machine that does much else."""

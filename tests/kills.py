@@ -22,12 +22,12 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from rnnlab import checkpoint
-from rnnlab.curve import read_curve
 from rnnlab.errors import ConfigError
-from rnnlab.run import Run
-from tests.runs import TEXT
+from rnnlab.files import checkpoint
+from rnnlab.runs.curve import read_curve
+from rnnlab.runs.run import Run
 from tests.same import differing
+from tests.small_runs import TEXT
 
 Pair = tuple[str, str]
 RUNS = "runs"
@@ -145,7 +145,9 @@ class Process:
         self.diary.unlink(missing_ok=True)
         context = multiprocessing.get_context("spawn" if fresh else "forkserver")
         if not fresh:  # pytest, for children import what their parent's program is
-            context.set_forkserver_preload(["pytest", "hydra", "rnnlab.training", "rnnlab.report"])
+            context.set_forkserver_preload(
+                ["pytest", "hydra", "rnnlab.training.train", "rnnlab.runs.summary"]
+            )
         arguments = (words, f"{place / RUNS}", self.diary, touch)
         self.process = context.Process(target=_live, args=arguments, daemon=True)
         self.process.start()

@@ -8,8 +8,8 @@ import torch
 from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
 from tensorboard.compat.proto.event_pb2 import Event
 
-from rnnlab import checkpoint
-from rnnlab.run import Run
+from rnnlab.files import checkpoint
+from rnnlab.runs.run import Run
 
 VARYING = ("time/", "_hparams_/session_start_info")
 """Tags of what clocks and names have in it: only its steps are compared."""

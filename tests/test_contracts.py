@@ -12,13 +12,13 @@ from PIL import Image
 from torch.func import functional_call, stack_module_state, vmap
 from torch.nn import functional as F
 
-from rnnlab.catalogue import describe
 from rnnlab.cells import readable
-from rnnlab.compose import compose
-from rnnlab.data import share
-from rnnlab.evaluation import evaluate
-from rnnlab.experiment import Experiment
-from rnnlab.generate import beam_search, free_answers, free_run
+from rnnlab.config.catalogue import describe
+from rnnlab.config.compose import compose
+from rnnlab.experiment.data import share
+from rnnlab.experiment.experiment import Experiment
+from rnnlab.inference.evaluate import evaluate
+from rnnlab.inference.generate import beam_search, free_answers, free_run
 from rnnlab.spec import Batch, Tokens
 
 MODELS, TASKS = list(describe("model")), list(describe("task"))

@@ -17,16 +17,17 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from rnnlab import resuming, train
+from rnnlab import train
 from rnnlab.cli import analyze, diff, evaluate, report, sample
 from rnnlab.cli import list as listing
 from rnnlab.cli import train as trains
 from rnnlab.errors import ConfigError
-from rnnlab.run import Run
-from rnnlab.sweep import best
+from rnnlab.runs.run import Run
+from rnnlab.sweep.search import best
+from rnnlab.training import resume as resuming
 from tests.calls import call
-from tests.runs import SMALL, TEXT
-from tests.sweep.fabricate import fabricate
+from tests.report.fabricate import fabricate
+from tests.small_runs import SMALL, TEXT
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -202,7 +203,7 @@ def _accepted(program: str, words: list[str]) -> None:
 @pytest.fixture(autouse=True)
 def _only_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bind an analysis to its settings and to the run, and look no further."""
-    from rnnlab.analysis import looking
+    from rnnlab.analysis import run as looking
 
     monkeypatch.setattr(looking, "check_drawing", lambda: None)
     monkeypatch.setattr(looking, "_look", _bound)

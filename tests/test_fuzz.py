@@ -19,17 +19,17 @@ from hypothesis import strategies as st
 from hypothesis.configuration import set_hypothesis_home_dir
 
 import rnnlab
-from rnnlab.catalogue import describe
 from rnnlab.cli.evaluate import main as evaluate
 from rnnlab.cli.sample import main as sample
 from rnnlab.cli.train import main as train
-from rnnlab.compose import compose
+from rnnlab.config.catalogue import describe
+from rnnlab.config.compose import compose
+from rnnlab.config.sources import config_directory
 from rnnlab.errors import ConfigError
-from rnnlab.preparing import prepare
-from rnnlab.sources import config_directory
 from rnnlab.tasks import NextChar, Translation
+from rnnlab.training.prepare import prepare
 from tests.calls import call, check_lines, listing, refusal
-from tests.runs import FILES, tiny, tiny_text
+from tests.small_runs import FILES, tiny, tiny_text
 
 MOST_FEW = 100
 
@@ -107,7 +107,7 @@ ODD = [
     *("{}", "{a:1}", "{1:2}", "[" * 90, "[" * 90 + "]" * 90, "[1", "1]", "[1,[2]]"),
     *("${seed}", "${sed}", "${", "${}", "${a}${b}", "${oc.env:HOME}", "${now:%Y}", "${model}"),
     *("1,2", "range(1,3)", "glob(*)", "choice(1)", "int(x)", "a=b", "a b", "'", "\\", "é🙂"),
-    *("os.system", "rnnlab.run.os.system", "{_target_:os.system}", "../x", "/etc/passwd"),
+    *("os.system", "rnnlab.runs.run.os.system", "{_target_:os.system}", "../x", "/etc/passwd"),
     *("rnnlab.cells.Taps", "rnnlab.tasks.Copy", "rnnlab.cells.Stack", "torch.optim.SGD"),
 ]
 SIGNS = st.text(alphabet="=~+@{}[]()$'\"\\,.:;#%&*-/ \n\t\0abcdk1é🙂\u2028\udcff", max_size=9)

@@ -18,14 +18,14 @@ import torch
 import yaml
 
 import rnnlab
-from rnnlab import checkpoint
 from rnnlab.cli.evaluate import main as evaluate
 from rnnlab.cli.sample import main as sample
 from rnnlab.cli.train import main as train
 from rnnlab.errors import ConfigError
-from rnnlab.run import Run
+from rnnlab.files import checkpoint
+from rnnlab.runs.run import Run
 from tests.calls import call, check_lines, listing, refusal
-from tests.runs import SMALL, tiny, tiny_text
+from tests.small_runs import SMALL, tiny, tiny_text
 
 SECRET = "RNNLAB_TEST_SECRET"
 
@@ -160,11 +160,11 @@ TARGETS = [
     "os.system",
     "builtins.eval",
     "subprocess.Popen",
-    "rnnlab.run.subprocess.Popen",
-    "rnnlab.run.os.system",
+    "rnnlab.runs.run.subprocess.Popen",
+    "rnnlab.runs.run.os.system",
     "rnnlab.train",
     "rnnlab.cli.train.main",
-    "rnnlab.loggers.Events",
+    "rnnlab.runs.loggers.Events",
     "lightning.pytorch.cli.LightningCLI",
     "lightning.pytorch.utilities.consolidate_checkpoint.process_cli_args",
     "lightning.fabric.utilities.imports.RequirementCache",

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from rnnlab.catalogue import describe
-from rnnlab.loggers import Events
+from rnnlab.config.catalogue import describe
+from rnnlab.runs.loggers import Events
 from tests.kills import PAIRS, Campaign, Pair, Process, plain, runs
 from tests.same import differing
 

@@ -14,7 +14,7 @@ import rnnlab
 from rnnlab.cli import analyze, diff, evaluate, report, sample, train
 from rnnlab.spelling import brief, printable
 from tests.calls import call
-from tests.runs import TEXT, tiny
+from tests.small_runs import TEXT, tiny
 
 SOURCE = Path(rnnlab.__file__).parents[1]
 HOSTILE = "\x1b[31m\x07\x9b\u202e\u2066\u2028\r\nevil|`<script>$\\foo$![x](http://x)"

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rnnlab.run import Run
+    from rnnlab.runs.run import Run
 
 __version__ = "0.1.0"
 __all__ = ["load", "resume", "train"]
@@ -24,9 +24,9 @@ def train(overrides: list[str]) -> "Run":
     Raises:
         ConfigError: a setting is wrong; nothing was written.
     """
-    from rnnlab.compose import compose
-    from rnnlab.run import Run
-    from rnnlab.training import train
+    from rnnlab.config.compose import compose
+    from rnnlab.runs.run import Run
+    from rnnlab.training.train import train
 
     words = dict(word.partition("=")[::2] for word in overrides)
     return Run(train(compose(overrides), words=words).path.absolute())
@@ -42,8 +42,8 @@ def resume(path: str | Path, overrides: Sequence[str] = ()) -> "Run":
     Raises:
         ConfigError: it can't go on so; nothing was changed.
     """
-    from rnnlab.run import Run
-    from rnnlab.training import resume
+    from rnnlab.runs.run import Run
+    from rnnlab.training.train import resume
 
     return resume(Run.load(Path(path).absolute()), list(overrides))
 
@@ -54,6 +54,6 @@ def load(path: str | Path) -> "Run":
     Raises:
         ConfigError: it isn't one.
     """
-    from rnnlab.run import Run
+    from rnnlab.runs.run import Run
 
     return Run.load(Path(path).absolute())

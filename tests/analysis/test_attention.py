@@ -8,11 +8,11 @@ import torch
 from torch.nn import functional as F
 
 from rnnlab.analysis.attention import Attention, align, entropy, free_reading
-from rnnlab.experiment import Experiment
-from rnnlab.generate import free_answers, free_run
+from rnnlab.experiment.experiment import Experiment
+from rnnlab.inference.generate import free_answers, free_run
 from rnnlab.spec import Tokens
 from tests.cells.zoo import scatter
-from tests.runs import COPY, SMALL, assemble, tiny
+from tests.small_runs import COPY, SMALL, assemble, tiny
 
 DEFAULTS = {"answers": "right", "num_maps": 2, "num_sequences": 5, "length": None}
 SEQ2SEQ = ["model=seq2seq", *(f"model.{p}.cell.hidden_size=6" for p in ("encoder", "decoder"))]

@@ -12,8 +12,8 @@ from rnnlab.analysis.base import Findings
 from rnnlab.errors import ConfigError
 from rnnlab.models import Stream
 from rnnlab.tasks import AttractorMemory
-from tests.analysis.machines import experiment_of
-from tests.runs import assemble
+from tests.analysis.numerics.machines import experiment_of
+from tests.small_runs import assemble
 from tests.tasks.hopfield import hopfield
 
 SMALL = ["data.batch_size=4", "data.val_size=4", "data.test_size=4"]

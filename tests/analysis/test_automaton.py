@@ -9,8 +9,8 @@ import torch
 from rnnlab import train
 from rnnlab.analysis.automaton import Automaton
 from rnnlab.analysis.base import Findings
-from rnnlab.analysis.machine import Machine, distinguish, minimise
-from tests.analysis.machines import (
+from rnnlab.analysis.numerics.machine import Machine, distinguish, minimise
+from tests.analysis.numerics.machines import (
     ADDER,
     MOD_3,
     PARITY,
@@ -19,7 +19,7 @@ from tests.analysis.machines import (
     experiment_of,
     wire,
 )
-from tests.runs import assemble, tiny, tiny_text
+from tests.small_runs import assemble, tiny, tiny_text
 
 SMALL = ["data.batch_size=4", "data.val_size=4", "data.test_size=4"]
 
@@ -183,7 +183,7 @@ def test_what_is_found_is_drawn_and_written(machine: Machine) -> None:
 
 def test_the_run_keeps_the_dot_text(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    from rnnlab.analysis.writing import write
+    from rnnlab.analysis.save import write
 
     run = train([*tiny(tmp_path, "task.num_symbols=2"), "task.length=1"])
     paths = write(run, "automaton", automaton(num_sequences=8).look(run.open([])), 4)

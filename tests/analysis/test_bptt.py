@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from rnnlab.analysis.bptt import Bptt
-from rnnlab.analysis.bptt_window import strongest
+from rnnlab.analysis.probe.bptt_window import strongest
 from rnnlab.errors import ConfigError
-from rnnlab.experiment import Experiment
+from rnnlab.experiment.experiment import Experiment
 from tests.analysis.test_gradient_flow import KINDS
-from tests.runs import COPY, assemble, tiny
+from tests.small_runs import COPY, assemble, tiny
 
 
 def bptt(**settings) -> Bptt:

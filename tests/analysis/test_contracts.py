@@ -11,12 +11,12 @@ from unittest.mock import patch
 
 import pytest
 
-from rnnlab.analysis.looking import make
-from rnnlab.analysis.writing import write
-from rnnlab.catalogue import describe
-from rnnlab.experiment import Experiment
-from rnnlab.run import Run
-from tests.runs import SMALL, assemble
+from rnnlab.analysis.run import make
+from rnnlab.analysis.save import write
+from rnnlab.config.catalogue import describe
+from rnnlab.experiment.experiment import Experiment
+from rnnlab.runs.run import Run
+from tests.small_runs import SMALL, assemble
 
 CAN_DRAW = find_spec("matplotlib") is not None and find_spec("scipy") is not None
 MODELS = {
@@ -104,9 +104,9 @@ def drawn() -> Iterator[list[Any]]:
         figures.append(figure)
         plain_ticks(figure)
 
-    from rnnlab.sweep.ticks import plain_ticks
+    from rnnlab.plots.ticks import plain_ticks
 
-    with patch("rnnlab.sweep.ticks.plain_ticks", note):
+    with patch("rnnlab.plots.ticks.plain_ticks", note):
         yield figures
 
 

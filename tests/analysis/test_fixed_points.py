@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from rnnlab.analysis.autonomous import in_double
 from rnnlab.analysis.fixed_points import FixedPoints
-from rnnlab.analysis.system import systems
-from rnnlab.experiment import Experiment
-from tests.runs import COPY, SMALL, assemble, tiny
+from rnnlab.analysis.probe.autonomous import in_double
+from rnnlab.analysis.probe.system import systems
+from rnnlab.experiment.experiment import Experiment
+from tests.small_runs import COPY, SMALL, assemble, tiny
 
 CELLS = {
     "elman": ["model=elman", "model.cell.hidden_size=5"],

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from rnnlab.analysis.gates import Gates, gates
-from rnnlab.analysis.reading import read
+from rnnlab.analysis.probe.reading import read
 from rnnlab.cells import GRU, LSTM
 from rnnlab.errors import ConfigError
 from rnnlab.state import unflatten
 from tests.cells.zoo import draw, draw_state, make, scatter
-from tests.runs import COPY, SMALL, assemble, tiny
+from tests.small_runs import COPY, SMALL, assemble, tiny
 
 DEFAULTS = {
     "system": None,

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from rnnlab.analysis.gradient_flow import GradientFlow
-from rnnlab.analysis.gradients import decay, effective_horizon, flow
-from rnnlab.experiment import Experiment
-from tests.runs import COPY, SMALL, assemble, tiny, tiny_text
+from rnnlab.analysis.probe.gradients import decay, effective_horizon, flow
+from rnnlab.experiment.experiment import Experiment
+from tests.small_runs import COPY, SMALL, assemble, tiny, tiny_text
 
 TAPS = ["model=ar", "model.cell.taps=3"]
 SEQ2SEQ = [

@@ -7,9 +7,9 @@ import torch
 
 from rnnlab.analysis.lengths import Lengths, trained_lengths
 from rnnlab.errors import ConfigError
-from rnnlab.evaluation import evaluate
+from rnnlab.inference.evaluate import evaluate
 from rnnlab.tasks.lengths import Lengths as Range
-from tests.runs import assemble, tiny, tiny_text
+from tests.small_runs import assemble, tiny, tiny_text
 
 
 def lengths(**settings) -> Lengths:

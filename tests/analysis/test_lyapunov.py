@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from rnnlab.analysis.autonomous import batch_in_double, in_double
 from rnnlab.analysis.lyapunov import Lyapunov
-from rnnlab.analysis.system import systems, watch
+from rnnlab.analysis.probe.autonomous import batch_in_double, in_double
+from rnnlab.analysis.probe.system import systems, watch
 from rnnlab.errors import ConfigError
-from rnnlab.experiment import Experiment
+from rnnlab.experiment.experiment import Experiment
 from tests.analysis.test_fixed_points import CELLS, OSCILLATION, build
-from tests.runs import COPY, SMALL, tiny, tiny_text
+from tests.small_runs import COPY, SMALL, tiny, tiny_text
 
 
 def lyapunov(**settings) -> Lyapunov:

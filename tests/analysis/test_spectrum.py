@@ -8,9 +8,9 @@ import torch
 
 from rnnlab.analysis.spectrum import Spectrum, power_spectrum, stray, strongest
 from rnnlab.errors import ConfigError
-from rnnlab.experiment import Experiment
+from rnnlab.experiment.experiment import Experiment
 from tests.analysis.test_fixed_points import OSCILLATION, build
-from tests.runs import tiny
+from tests.small_runs import tiny
 
 
 def spectrum(**settings) -> Spectrum:

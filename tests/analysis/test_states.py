@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from rnnlab.analysis.base import Findings
-from rnnlab.analysis.reading import read
+from rnnlab.analysis.probe.reading import read
 from rnnlab.analysis.states import States
 from rnnlab.errors import ConfigError
-from tests.runs import SMALL, assemble, tiny
+from tests.small_runs import SMALL, assemble, tiny
 
 DEFAULTS = {
     "system": None,

@@ -23,10 +23,10 @@ pytest.importorskip("scipy")
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 import rnnlab
-from rnnlab.analysis.looking import look
+from rnnlab.analysis.run import look
 from rnnlab.cli.report import main as report
 from tests.calls import call
-from tests.runs import tiny
+from tests.small_runs import tiny
 
 pytestmark = pytest.mark.browser
 

@@ -7,9 +7,9 @@ import pytest
 
 import rnnlab
 from rnnlab.cli.diff import main
-from rnnlab.comparison import PARTS
-from rnnlab.run import Run
-from tests.runs import tiny
+from rnnlab.runs.diff import PARTS
+from rnnlab.runs.run import Run
+from tests.small_runs import tiny
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import pytest
 
 import rnnlab
 from rnnlab.cli.evaluate import main
-from rnnlab.run import Run
-from tests.runs import tiny
+from rnnlab.runs.run import Run
+from tests.small_runs import tiny
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 
 from rnnlab.cli.exits import command
 from rnnlab.errors import ConfigError, Diverged, Interrupted, RunLost
-from rnnlab.run import Run
+from rnnlab.runs.run import Run
 from tests.cli.test_train import ROOT
 
 

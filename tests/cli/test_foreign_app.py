@@ -11,9 +11,9 @@ import pytest
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 
-from rnnlab.hydra_options import OPTIONS
-from rnnlab.sources import own_hydra
-from tests.runs import tiny
+from rnnlab.config.hydra_options import OPTIONS
+from rnnlab.config.sources import own_hydra
+from tests.small_runs import tiny
 
 APP = """
 import hydra, sys
@@ -68,8 +68,8 @@ OURS = """
 import json, sys
 from hydra import compose
 from rnnlab.cli.train import main
-from rnnlab.hydra_options import OPTIONS
-from rnnlab.sources import begun
+from rnnlab.config.hydra_options import OPTIONS
+from rnnlab.config.sources import begun
 targets = {}
 with begun():
     for group, options in OPTIONS.items():

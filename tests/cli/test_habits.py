@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from rnnlab.cli.train import main
-from rnnlab.run import Run
-from tests.runs import TEXT, tiny, tiny_text
+from rnnlab.runs.run import Run
+from tests.small_runs import TEXT, tiny, tiny_text
 
 Call = Callable[..., tuple[int, str, str]]
 NO_OPTION = "is not an option; settings are KEY=VALUE, without dashes"

@@ -6,8 +6,8 @@ import hydra
 import pytest
 
 from rnnlab.cli.hydra_line import Line
+from rnnlab.config.sources import OURS, Place
 from rnnlab.errors import ConfigError
-from rnnlab.sources import OURS, Place
 
 
 @pytest.mark.parametrize(

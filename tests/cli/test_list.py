@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from rnnlab.catalogue import describe
 from rnnlab.cli.list import _GROUPS, main
-from rnnlab.sources import config_directory
+from rnnlab.config.catalogue import describe
+from rnnlab.config.sources import config_directory
 
 
 @pytest.fixture

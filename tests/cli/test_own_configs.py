@@ -7,9 +7,9 @@ from omegaconf import OmegaConf
 
 from rnnlab.cli import list as listing
 from rnnlab.cli import train
-from rnnlab.run import Run
-from rnnlab.sources import config_directory
-from tests.runs import COPY, ELMAN, tiny
+from rnnlab.config.sources import config_directory
+from rnnlab.runs.run import Run
+from tests.small_runs import COPY, ELMAN, tiny
 
 FILES = {
     "experiment/mine.yaml": """# @package _global_

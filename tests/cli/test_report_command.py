@@ -8,10 +8,10 @@ import pytest
 
 import rnnlab
 from rnnlab.cli.report import main
-from rnnlab.sweep import charts
+from rnnlab.report import charts
 from tests.calls import listing, refusal
-from tests.runs import tiny
-from tests.sweep.fabricate import fabricate, fail
+from tests.report.fabricate import fabricate, fail
+from tests.small_runs import tiny
 
 RATES = (0.001, 0.01, 0.1)
 

@@ -7,7 +7,7 @@ import pytest
 
 import rnnlab
 from rnnlab.cli.sample import main
-from tests.runs import SMALL, tiny, tiny_text
+from tests.small_runs import SMALL, tiny, tiny_text
 
 
 @pytest.fixture(scope="module")

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from rnnlab.cli import sweeps
 from rnnlab.cli.train import main
+from rnnlab.config.sources import Place, found_at
 from rnnlab.errors import ConfigError
-from rnnlab.module import SequenceModule
-from rnnlab.run import Run
-from rnnlab.sources import Place, found_at
+from rnnlab.runs.run import Run
 from rnnlab.sweep import jobs
-from tests.runs import tiny
+from rnnlab.sweep import progress as sweeps
+from rnnlab.training.module import SequenceModule
 from tests.same import differing
+from tests.small_runs import tiny
 
 EXPLODING = ["optimizer=sgd", "trainer.clip_norm=null", "model.cell.activation=relu"]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from rnnlab.cli.train import main
-from rnnlab.run import Run
-from tests.runs import tiny, tiny_text
+from rnnlab.runs.run import Run
+from tests.small_runs import tiny, tiny_text
 
 ROOT = Path(__file__).parents[2]
 

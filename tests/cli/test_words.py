@@ -7,9 +7,9 @@ from importlib import import_module
 import pytest
 
 import rnnlab
-from rnnlab.checks import PositiveInt
 from rnnlab.cli.words import parse
 from rnnlab.errors import ConfigError
+from rnnlab.ranges import PositiveInt
 
 FIELDS = {"run": str, "prompt": str | None, "length": PositiveInt | None}
 DEFAULTS = {"prompt": None, "length": None}

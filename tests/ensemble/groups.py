@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 
-from rnnlab import checkpoint
-from rnnlab.compose import compose
+from rnnlab.config.compose import compose
 from rnnlab.ensemble import Ended, train_group
-from rnnlab.run import Run
-from rnnlab.training import train
+from rnnlab.files import checkpoint
+from rnnlab.runs.run import Run
+from rnnlab.training.train import train
 
 CLOCKS = ("costs", "config", "written")  # the curve is compared as a file
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from rnnlab.catalogue import describe
+from rnnlab.config.catalogue import describe
 from rnnlab.ensemble.batches import Batches, stack
 from rnnlab.ensemble.streams import SplitError, Streams, UnlikeError
-from rnnlab.experiment import Experiment
+from rnnlab.experiment.experiment import Experiment
 from rnnlab.spec import Batch
 from rnnlab.tasks.lengths import Lengths
-from tests.runs import assemble
+from tests.small_runs import assemble
 
 TASKS = [task for task in describe("task") if task != "next_char"]  # goes alone: it carries state
 MODELS = ("elman", "seq2seq")  # one of each layout

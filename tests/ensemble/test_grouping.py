@@ -11,18 +11,18 @@ from torch import Tensor
 
 from rnnlab import cells, models, tasks
 from rnnlab.cells import GRU
-from rnnlab.checks import Positive, PositiveInt, Real
-from rnnlab.compose import compose
-from rnnlab.config import _find, target
+from rnnlab.cells.init import InputInit, RecurrentInit
+from rnnlab.config.build import _find, target
+from rnnlab.config.compose import compose
 from rnnlab.ensemble import Group, joinable
 from rnnlab.grouping import grouping, groups
-from rnnlab.init import InputInit, RecurrentInit
 from rnnlab.models.stream import Stream
-from rnnlab.run import Run
+from rnnlab.ranges import Positive, PositiveInt, Real
+from rnnlab.runs.run import Run
 from rnnlab.tasks.next_char import NextChar
-from rnnlab.training import train
+from rnnlab.training.train import train
 from tests.ensemble.groups import alone, assert_alike, open_group, out, together
-from tests.runs import COPY, SMALL, tiny_text
+from tests.small_runs import COPY, SMALL, tiny_text
 
 VALUES: dict[str, tuple[Any, Any]] = {
     "input_init": ("uniform", "orthogonal"),
@@ -85,7 +85,7 @@ def at_home(kind: type, module: Any, monkeypatch: pytest.MonkeyPatch) -> str:
     """Let configs name a class of a test's."""
     kind.__module__, kind.__qualname__ = module.__name__, kind.__name__
     monkeypatch.setattr(module, kind.__name__, kind, raising=False)
-    monkeypatch.setattr("rnnlab.config._find", unwrap(_find))
+    monkeypatch.setattr("rnnlab.config.build._find", unwrap(_find))
     return f"{module.__name__}.{kind.__name__}"
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from rnnlab.compose import compose
+from rnnlab.config.compose import compose
 from rnnlab.ensemble import Group, joinable
-from tests.runs import tiny, tiny_text
+from tests.small_runs import tiny, tiny_text
 
 
 def groups(tmp_path: Path, *more: list[str]) -> list[Group]:

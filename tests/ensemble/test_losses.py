@@ -7,9 +7,9 @@ import torch
 
 from rnnlab.cells import Elman
 from rnnlab.ensemble.batches import pick, stack
+from rnnlab.ensemble.kernels import library
 from rnnlab.ensemble.losses import losses_at_once
 from rnnlab.ensemble.stacking import Stacked
-from rnnlab.kernels import library
 from rnnlab.models import Model, Stream
 from rnnlab.spec import Batch, TaskSpec, Tokens
 from rnnlab.tasks.copy import Copy

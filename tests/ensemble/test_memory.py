@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from rnnlab.compose import compose
+from rnnlab.config.compose import compose
 from rnnlab.ensemble.memory import bytes_of_member, members_that_fit
-from tests.runs import tiny
+from tests.small_runs import tiny
 
 
 def test_states_of_all_steps_are_counted(tmp_path: Path) -> None:

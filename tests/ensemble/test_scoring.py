@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 
-from rnnlab.catalogue import describe
+from rnnlab.config.catalogue import describe
 from rnnlab.ensemble.batches import Batches, batched, member
 from rnnlab.ensemble.scoring import loss, score
 from rnnlab.ensemble.stacking import Stacked
-from rnnlab.evaluation import evaluate
+from rnnlab.inference.evaluate import evaluate
 from rnnlab.spec import Batch, Tokens
 from rnnlab.tasks import Copy, Task
-from tests.runs import assemble
+from tests.small_runs import assemble
 
 TASKS = [task for task in describe("task") if task != "next_char"]  # has no text by itself
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 import rnnlab
-from rnnlab import checkpoint
-from rnnlab.compose import compose
+from rnnlab.config.compose import compose
 from rnnlab.ensemble import train_group
 from rnnlab.ensemble.members import Members
 from rnnlab.errors import Interrupted
-from rnnlab.run import Run
+from rnnlab.files import checkpoint
+from rnnlab.runs.run import Run
 from tests.ensemble.groups import alone, assert_alike, close, open_group, saved, together
-from tests.runs import SMALL, tiny
+from tests.small_runs import SMALL, tiny
 
 COPY = ["task=copy", "task.length=4", "task.delay=2", "task.min_length=2", *SMALL]
 ADDITION = ["task=addition", "task.length=2", *SMALL]

@@ -6,8 +6,8 @@ from torch import Tensor
 
 from rnnlab.errors import ConfigError
 from rnnlab.models import Seq2Seq
-from rnnlab.models.schedule import Constant, Exponential, Linear
 from rnnlab.models.seq2seq import reverse_real
+from rnnlab.models.teacher_forcing import Constant, Exponential, Linear
 from rnnlab.spec import Batch, Reals, TaskSpec, Tokens
 from rnnlab.state import leaves
 from tests.cells.zoo import prefix_mask, same

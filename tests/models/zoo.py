@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from rnnlab.models import Model, Seq2Seq, Stream
-from rnnlab.models.schedule import Constant
+from rnnlab.models.teacher_forcing import Constant
 from rnnlab.spec import Batch, Port, Reals, TaskSpec, Tokens
 from tests.cells.zoo import elman, gru, jordan, lstm, prefix_mask, scatter, taps, taps_mlp
 

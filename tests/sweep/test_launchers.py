@@ -15,13 +15,13 @@ import pytest
 
 import rnnlab
 from hydra_plugins.rnnlab_parallel.joblib import JoblibLauncher
-from rnnlab import checkpoint
 from rnnlab.cli.train import main
-from rnnlab.run import Run
+from rnnlab.files import checkpoint
+from rnnlab.runs.run import Run
 from tests.calls import call
 from tests.kills import Process
-from tests.runs import tiny
 from tests.same import differing
+from tests.small_runs import tiny
 
 ROOT = Path(__file__).parents[2]
 JOBLIB = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]

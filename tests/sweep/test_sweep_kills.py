@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnlab.run import Run
+from rnnlab.runs.run import Run
 from tests.ensemble.groups import assert_alike
 from tests.kills import Process, half_written
-from tests.runs import tiny
 from tests.same import assert_same
+from tests.small_runs import tiny
 
 RUNS, KILLS = 64, 3
 # A group adds in another order than a run alone, and so does one that is smaller after a kill.

@@ -8,7 +8,7 @@ import torch
 
 from rnnlab import train
 from rnnlab.errors import ConfigError
-from rnnlab.evaluation import evaluate
+from rnnlab.inference.evaluate import evaluate
 from rnnlab.spec import Batch, Layout
 from rnnlab.tasks import AttractorMemory
 from tests.tasks.hopfield import hopfield

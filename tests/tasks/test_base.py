@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from rnnlab.catalogue import describe
-from rnnlab.compose import compose
-from rnnlab.config import build
+from rnnlab.config.build import build
+from rnnlab.config.catalogue import describe
+from rnnlab.config.compose import compose
 from rnnlab.errors import ConfigError
 from rnnlab.spec import Batch, Reals, TaskSpec, Tokens
 from rnnlab.tasks.base import Scorer, Task

@@ -11,14 +11,14 @@ import torch
 
 from rnnlab.cells import LSTM, Elman
 from rnnlab.errors import ConfigError
-from rnnlab.evaluation import evaluate
-from rnnlab.generate import free_answers
+from rnnlab.inference.evaluate import evaluate
+from rnnlab.inference.generate import free_answers
 from rnnlab.models import Seq2Seq, Stream
-from rnnlab.models.schedule import Constant
+from rnnlab.models.teacher_forcing import Constant
 from rnnlab.spec import Layout, Split
 from rnnlab.state import detach
 from rnnlab.tasks.next_char import NextChar, ngram_floors
-from tests.runs import FILES
+from tests.small_runs import FILES
 
 TEXT = "".join(f"{n} bottles 🍾 of beer\n" for n in range(99, 0, -1))
 SPLITS: tuple[Split, ...] = ("train", "val", "test")

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from rnnlab.cells import Cell, Elman, Jordan, Taps
 from rnnlab.errors import ConfigError
-from rnnlab.generate import free_run
+from rnnlab.inference.generate import free_run
 from rnnlab.models import Stream
 from rnnlab.spec import Layout, Reals
 from rnnlab.tasks.curves import CURVES

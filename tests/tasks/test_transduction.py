@@ -4,7 +4,7 @@ import torch
 from torch.nn import functional as F
 
 from rnnlab.errors import ConfigError
-from rnnlab.generate import free_run
+from rnnlab.inference.generate import free_run
 from rnnlab.spec import Batch, Layout, Split
 from rnnlab.tasks.transduction import Pairs, Transduction
 from tests.models.zoo import make_seq2seq, make_stream

@@ -8,11 +8,11 @@ from torch.nn import functional as F
 
 from rnnlab.errors import ConfigError
 from rnnlab.spec import Layout, Split
-from rnnlab.tasks.clauses import clauses
-from rnnlab.tasks.grammar import noun_phrase, predicate, verb_phrase
-from rnnlab.tasks.lexicon import ADJECTIVES, NOUNS, VERBS
+from rnnlab.tasks.toy_french.clauses import clauses
+from rnnlab.tasks.toy_french.grammar import noun_phrase, predicate, verb_phrase
+from rnnlab.tasks.toy_french.lexicon import ADJECTIVES, NOUNS, VERBS
 from rnnlab.tasks.translation import Translation
-from tests.runs import FILES
+from tests.small_runs import FILES
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 LEVELS = ("word", "character")

@@ -9,7 +9,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 if TYPE_CHECKING:
-    from rnnlab.sweep.orders import Order
+    from rnnlab.sweep.workers import Order
 
 
 class BasicLauncher(Launcher):
@@ -50,7 +50,7 @@ class BasicLauncher(Launcher):
         That jobs failed in an earlier start is forgotten when all are known to be in order.
         """
         from rnnlab.sweep.jobs import forget_failures
-        from rnnlab.sweep.orders import orders_of
+        from rnnlab.sweep.workers import orders_of
 
         orders = orders_of(
             self.context.config_loader,

@@ -1,4 +1,4 @@
-"""The sweeper: all it does is in `rnnlab.sweep.search`. Light to import."""
+"""The sweeper: all it does is in `rnnlab.sweep.search.study`. Light to import."""
 
 from typing import Any
 
@@ -49,9 +49,9 @@ class OptunaSweeper(Sweeper):
         Raises:
             ConfigError: the settings can't be; nothing was written.
         """
-        from rnnlab.sweep.composing import Composer
-        from rnnlab.sweep.plan import Settings
-        from rnnlab.sweep.search import search
+        from rnnlab.sweep.compose_jobs import Composer
+        from rnnlab.sweep.search.plan import Settings
+        from rnnlab.sweep.search.study import search
 
         assert self.hydra_context is not None
         assert self.config is not None

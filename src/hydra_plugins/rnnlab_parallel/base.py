@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from hydra_plugins.rnnlab_basic.launcher import BasicLauncher
 
 if TYPE_CHECKING:
-    from rnnlab.sweep.orders import Order
+    from rnnlab.sweep.workers import Order
 
 
 class ParallelLauncher(BasicLauncher):
@@ -51,7 +51,7 @@ class ParallelLauncher(BasicLauncher):
 
     def perform(self, orders: "Sequence[Order]", *, dry_run: bool) -> None:
         """Hand out each job once; those that are done are told of here."""
-        from rnnlab.output import note
+        from rnnlab.process.output import note
 
         given: dict[str, Order] = {}
         for order in orders:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .base import ParallelLauncher, processors
 
 if TYPE_CHECKING:
-    from rnnlab.sweep.orders import Order
+    from rnnlab.sweep.workers import Order
 
 _KILLED = "its process, or one beside it, was killed, perhaps for lack of memory"
 
@@ -44,7 +44,7 @@ class JoblibLauncher(ParallelLauncher):
         import joblib
 
         from rnnlab.sweep.jobs import fail
-        from rnnlab.sweep.orders import Office, stoppable
+        from rnnlab.sweep.workers import Office, stoppable
 
         threads = max(order.threads for order in orders)
         auto = max(processors() // threads, 1)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from .base import ParallelLauncher
 
 if TYPE_CHECKING:
-    from rnnlab.sweep.orders import Order
+    from rnnlab.sweep.workers import Order
 
 
 class RayLauncher(ParallelLauncher):
@@ -33,7 +33,7 @@ class RayLauncher(ParallelLauncher):
         import ray
 
         from rnnlab.sweep.jobs import fail
-        from rnnlab.sweep.orders import stoppable
+        from rnnlab.sweep.workers import stoppable
 
         threads = max(order.threads for order in orders)
         gpus = float(any(order.on_gpu for order in orders))
@@ -65,7 +65,7 @@ class RayLauncher(ParallelLauncher):
 
 
 def _do(order: "Order") -> bool:
-    from rnnlab.sweep.orders import labelled
+    from rnnlab.sweep.workers import labelled
 
     with labelled(order.number):
         return order()

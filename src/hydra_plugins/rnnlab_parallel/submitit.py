@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from .base import ParallelLauncher, processors
 
 if TYPE_CHECKING:
-    from rnnlab.sweep.orders import Order
+    from rnnlab.sweep.workers import Order
 
 _LOOK_SECONDS = 0.5
 
@@ -33,7 +33,7 @@ class Doing:
 
     def __call__(self, order: "Order") -> bool:
         """Do it; at the signal that time is up, save first, and go into the queue again."""
-        from rnnlab.sweep.orders import stopped_when
+        from rnnlab.sweep.workers import stopped_when
 
         time_is_up = getattr(signal, f"SIG{os.environ.get('SUBMITIT_PREEMPT_SIGNAL', 'USR2')}")
         requeue = signal.getsignal(time_is_up)
@@ -89,9 +89,9 @@ class SubmititLauncher(ParallelLauncher):
 
     def hand_out(self, orders: "list[Order]") -> None:
         """Have the jobs done; one that ends without a word has failed."""
-        from rnnlab.output import note
+        from rnnlab.process.output import note
         from rnnlab.sweep.jobs import fail
-        from rnnlab.sweep.orders import stoppable
+        from rnnlab.sweep.workers import stoppable
 
         folder = orders[0].job.sweep / ".submitit"
         executor = self.executor(folder / "%j", orders)
@@ -254,7 +254,7 @@ class LocalLauncher(SubmititLauncher):
 
     def submit(self, executor: Any, orders: "Sequence[Order]", closed: Path) -> list[Any]:
         """Start processes."""
-        from rnnlab.sweep.orders import deaf
+        from rnnlab.sweep.workers import deaf
 
         with deaf():
             return [executor.submit(Doing(closed), order) for order in orders]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from hydra_plugins.rnnlab_basic.launcher import BasicLauncher
 
 if TYPE_CHECKING:
-    from rnnlab.sweep.orders import Order
+    from rnnlab.sweep.workers import Order
 
 
 class VectorizedLauncher(BasicLauncher):
@@ -30,10 +30,10 @@ class VectorizedLauncher(BasicLauncher):
 
     def perform(self, orders: "Sequence[Order]", *, dry_run: bool) -> None:
         """Do the jobs, groups first."""
-        from rnnlab.loading import loading
+        from rnnlab.process.loading import loading
 
         with loading():
-            from rnnlab.sweep.grouped import do_groups
+            from rnnlab.sweep.vectorized import do_groups
 
         jobs = {place: order.job for place, order in enumerate(orders)}
         done = set() if dry_run else set(do_groups(jobs, self.members))

@@ -1,7 +1,32 @@
 """Looks inside a trained model.
 
 Each analysis is one file here and one yaml in `configs/analysis` of the same name: a subclass of
-`Analysis`, whose keyword-only arguments are its settings. Beside them stand what they share
-(`system`, `reading`, `autonomous`), their numerical cores, which know nothing of models, and their
-drawings. To add one, take `lengths` as the pattern.
+`Analysis`, whose keyword-only arguments are its settings. `probe` looks into a model while it runs,
+`numerics` knows no model, `figures` draws. To add one, take `lengths` as the pattern.
 """
+
+from importlib import import_module
+from typing import Any
+
+_PUBLIC = {
+    "Analysis": "base",
+    "Attention": "attention",
+    "Attractors": "attractors",
+    "Automaton": "automaton",
+    "Bptt": "bptt",
+    "FixedPoints": "fixed_points",
+    "Gates": "gates",
+    "GradientFlow": "gradient_flow",
+    "Lengths": "lengths",
+    "Lyapunov": "lyapunov",
+    "Spectrum": "spectrum",
+    "States": "states",
+}
+__all__ = [*_PUBLIC]
+
+
+def __getattr__(name: str) -> Any:
+    """Import an analysis when it is asked for: training needs none of them, and some are large."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_PUBLIC[name]}"), name)

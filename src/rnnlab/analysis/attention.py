@@ -9,14 +9,15 @@ import torch
 from torch import Tensor
 
 from rnnlab.analysis.base import Analysis, Findings, Picture, Rows, draw_batch
-from rnnlab.analysis.reading import names
-from rnnlab.analysis.style import COLORS, SEQUENTIAL, figure
-from rnnlab.checks import PositiveInt
-from rnnlab.experiment import Experiment
-from rnnlab.feedback import feed
-from rnnlab.generate import free_answers
+from rnnlab.analysis.figures.style import SEQUENTIAL, figure
+from rnnlab.analysis.probe.reading import names
+from rnnlab.experiment.experiment import Experiment
+from rnnlab.inference.generate import free_answers
 from rnnlab.models.base import Model
+from rnnlab.models.feedback import feed
 from rnnlab.models.seq2seq import Seq2Seq
+from rnnlab.plots.palette import COLORS
+from rnnlab.ranges import PositiveInt
 from rnnlab.spec import Batch
 from rnnlab.tasks.base import Task
 

@@ -6,7 +6,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from rnnlab.analysis.autonomous import (
+from rnnlab.analysis.base import Analysis, Findings, Picture, Rows, draw_batch
+from rnnlab.analysis.figures.basins import Landscape, draw_landscape
+from rnnlab.analysis.numerics.settling import attractors, nearest_return, settle
+from rnnlab.analysis.probe.autonomous import (
     Autonomous,
     Choice,
     autonomous,
@@ -15,15 +18,12 @@ from rnnlab.analysis.autonomous import (
     forgets,
     in_double,
 )
-from rnnlab.analysis.base import Analysis, Findings, Picture, Rows, draw_batch
-from rnnlab.analysis.basins import Landscape, draw_landscape
-from rnnlab.analysis.settling import attractors, nearest_return, settle
-from rnnlab.analysis.system import systems
-from rnnlab.checks import Positive, PositiveInt, Seed
+from rnnlab.analysis.probe.system import systems
 from rnnlab.errors import ConfigError
-from rnnlab.experiment import Experiment
+from rnnlab.experiment.experiment import Experiment
 from rnnlab.models.base import Model
 from rnnlab.models.seq2seq import Seq2Seq
+from rnnlab.ranges import Positive, PositiveInt, Seed
 from rnnlab.spec import Batch
 from rnnlab.tasks.attractor_memory import AttractorMemory
 from rnnlab.tasks.base import Task

@@ -6,19 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import numpy as np
 from annotated_types import Gt, Le
 
-from rnnlab.analysis.alphabet import (
-    Alphabet,
-    alphabet_of,
-    answer_names,
-    read_strings,
-    visit,
-)
 from rnnlab.analysis.base import Analysis, Findings, Picture, Rows
-from rnnlab.analysis.graph import draw_machine
+from rnnlab.analysis.figures.graph import draw_machine
+from rnnlab.analysis.figures.style import figure
 from rnnlab.analysis.lengths import trained_lengths
-from rnnlab.analysis.machine import NOTHING, Ints, Machine, minimise, to_dot
-from rnnlab.analysis.pca import components
-from rnnlab.analysis.quantising import (
+from rnnlab.analysis.numerics.machine import NOTHING, Ints, Machine, minimise, to_dot
+from rnnlab.analysis.numerics.pca import components
+from rnnlab.analysis.numerics.quantising import (
     Numbers,
     Strings,
     Table,
@@ -27,12 +21,19 @@ from rnnlab.analysis.quantising import (
     nearest,
     tabulate,
 )
-from rnnlab.analysis.style import COLORS, figure
-from rnnlab.analysis.system import System
-from rnnlab.checks import PositiveInt, Probability, Seed
-from rnnlab.experiment import Experiment
+from rnnlab.analysis.probe.alphabet import (
+    Alphabet,
+    alphabet_of,
+    answer_names,
+    read_strings,
+    visit,
+)
+from rnnlab.analysis.probe.system import System
+from rnnlab.experiment.experiment import Experiment
 from rnnlab.models.base import Model
 from rnnlab.models.stream import Stream
+from rnnlab.plots.palette import COLORS
+from rnnlab.ranges import PositiveInt, Probability, Seed
 from rnnlab.spec import Batch, Tokens
 from rnnlab.tasks.base import Task
 

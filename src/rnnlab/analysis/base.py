@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.errors import ConfigError
-from rnnlab.experiment import Experiment
+from rnnlab.experiment.experiment import Experiment
 from rnnlab.models.base import Model
 from rnnlab.spec import Batch
 from rnnlab.tasks.base import Task

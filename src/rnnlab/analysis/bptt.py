@@ -8,15 +8,15 @@ import torch
 from torch import Tensor
 
 from rnnlab.analysis.base import Analysis, Findings, Picture, draw_batch
-from rnnlab.analysis.bptt_drawing import draw
-from rnnlab.analysis.bptt_window import Window, strongest_of_matrix
-from rnnlab.analysis.gradients import top_part, tracing, undisturbed
-from rnnlab.analysis.system import systems
-from rnnlab.analysis.walk import Walk, walk
-from rnnlab.checks import Count, Positive, PositiveInt
+from rnnlab.analysis.figures.bptt import draw
+from rnnlab.analysis.probe.bptt_window import Window, strongest_of_matrix
+from rnnlab.analysis.probe.gradients import top_part, tracing, undisturbed
+from rnnlab.analysis.probe.system import systems
+from rnnlab.analysis.probe.walk import Walk, walk
 from rnnlab.errors import ConfigError
-from rnnlab.experiment import Experiment
+from rnnlab.experiment.experiment import Experiment
 from rnnlab.models.base import Model
+from rnnlab.ranges import Count, Positive, PositiveInt
 from rnnlab.spec import Batch, map_batch
 from rnnlab.tasks.base import Task
 

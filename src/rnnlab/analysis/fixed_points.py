@@ -5,18 +5,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rnnlab.analysis.autonomous import (
-    Autonomous,
-    Choice,
-    autonomous,
-    batch_in_double,
-    feeds_numbers,
-    forgets,
-    in_double,
-)
 from rnnlab.analysis.base import Analysis, Findings, Picture, Rows, draw_batch
-from rnnlab.analysis.landscape import LOOKS, Landscape, Point, draw, draw_eigenvalues
-from rnnlab.analysis.slow_points import (
+from rnnlab.analysis.figures.landscape import LOOKS, Landscape, Point, draw, draw_eigenvalues
+from rnnlab.analysis.numerics.slow_points import (
     SlowPoints,
     classify,
     distinct,
@@ -25,9 +16,18 @@ from rnnlab.analysis.slow_points import (
     is_fixed,
     turning_steps,
 )
-from rnnlab.checks import Count, NonNegative, Positive, PositiveInt, Seed, Share
-from rnnlab.experiment import Experiment
+from rnnlab.analysis.probe.autonomous import (
+    Autonomous,
+    Choice,
+    autonomous,
+    batch_in_double,
+    feeds_numbers,
+    forgets,
+    in_double,
+)
+from rnnlab.experiment.experiment import Experiment
 from rnnlab.models.base import Model
+from rnnlab.ranges import Count, NonNegative, Positive, PositiveInt, Seed, Share
 from rnnlab.tasks.base import Task
 
 _FOLLOWED = 300  # steps that the map is followed for, to see where it leads

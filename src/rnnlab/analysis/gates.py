@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rnnlab.analysis.base import Analysis, Findings, Picture, Rows
-from rnnlab.analysis.pca import Numbers
-from rnnlab.analysis.reading import Reading, layer_parts, read
-from rnnlab.analysis.style import COLORS, DIVERGING, MARKERS, SEQUENTIAL, figure
-from rnnlab.analysis.system import Drive, System, systems
-from rnnlab.checks import Count, PositiveInt, Share
+from rnnlab.analysis.figures.style import DIVERGING, SEQUENTIAL, figure
+from rnnlab.analysis.numerics.pca import Numbers
+from rnnlab.analysis.probe.reading import Reading, layer_parts, read
+from rnnlab.analysis.probe.system import Drive, System, systems
 from rnnlab.errors import ConfigError
-from rnnlab.experiment import Experiment
+from rnnlab.experiment.experiment import Experiment
 from rnnlab.models.base import Model
+from rnnlab.plots.palette import COLORS, MARKERS
+from rnnlab.ranges import Count, PositiveInt, Share
 from rnnlab.state import State, unflatten
 from rnnlab.tasks.base import Task
 

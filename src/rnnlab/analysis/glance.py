@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from rnnlab.analysis.gates import Gated, gates
-from rnnlab.analysis.gradients import (
+from rnnlab.analysis.numerics.pca import components
+from rnnlab.analysis.probe.gradients import (
     Decay,
     Flow,
     decay,
@@ -16,8 +17,7 @@ from rnnlab.analysis.gradients import (
     top_part,
     undisturbed,
 )
-from rnnlab.analysis.pca import components
-from rnnlab.analysis.system import Drive, System, systems, watch
+from rnnlab.analysis.probe.system import Drive, System, systems, watch
 from rnnlab.models.base import Model
 from rnnlab.spec import Batch
 from rnnlab.tasks.base import Task

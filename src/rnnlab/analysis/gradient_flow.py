@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rnnlab.analysis.base import Analysis, Findings, Picture, draw_batch
-from rnnlab.analysis.gradients import (
+from rnnlab.analysis.figures.style import SEQUENTIAL, panels
+from rnnlab.analysis.probe.gradients import (
     Decay,
     Flow,
     Spectra,
@@ -25,13 +26,12 @@ from rnnlab.analysis.gradients import (
     spread,
     top_part,
 )
-from rnnlab.analysis.style import COLORS, SEQUENTIAL, panels
-from rnnlab.analysis.system import Drive, System, stateful, watch
-from rnnlab.checks import PositiveInt
-from rnnlab.experiment import Experiment
+from rnnlab.analysis.probe.system import Drive, System, stateful, watch
+from rnnlab.experiment.experiment import Experiment
 from rnnlab.models.base import Model
+from rnnlab.plots.palette import COLORS, GREY
+from rnnlab.ranges import PositiveInt
 from rnnlab.spec import map_batch
-from rnnlab.sweep.drawing import GREY
 from rnnlab.tasks.base import Task
 
 if TYPE_CHECKING:

@@ -7,13 +7,14 @@ import numpy as np
 from annotated_types import Gt, Le
 
 from rnnlab.analysis.base import Analysis, Findings, Picture
-from rnnlab.analysis.style import COLORS, figure
-from rnnlab.checks import PositiveInt
+from rnnlab.analysis.figures.style import figure
 from rnnlab.errors import ConfigError
-from rnnlab.evaluation import evaluate
-from rnnlab.experiment import Experiment
+from rnnlab.experiment.experiment import Experiment
+from rnnlab.inference.evaluate import evaluate
 from rnnlab.metric import plain
 from rnnlab.models.base import Model
+from rnnlab.plots.palette import COLORS
+from rnnlab.ranges import PositiveInt
 from rnnlab.tasks.base import Task
 from rnnlab.tasks.lengths import Lengths as Range
 

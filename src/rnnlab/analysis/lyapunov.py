@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from rnnlab.analysis.autonomous import (
+from rnnlab.analysis.base import Analysis, Findings, Picture, Rows, draw_batch
+from rnnlab.analysis.figures.style import panels
+from rnnlab.analysis.numerics.exponents import Spectrum, Steps, kaplan_yorke, lyapunov_spectrum
+from rnnlab.analysis.probe.autonomous import (
     Choice,
     autonomous,
     batch_in_double,
@@ -17,15 +20,13 @@ from rnnlab.analysis.autonomous import (
     read_steps,
     reads_own,
 )
-from rnnlab.analysis.base import Analysis, Findings, Picture, Rows, draw_batch
-from rnnlab.analysis.exponents import Spectrum, Steps, kaplan_yorke, lyapunov_spectrum
-from rnnlab.analysis.free_run import FreeRun
-from rnnlab.analysis.style import COLORS, panels
-from rnnlab.analysis.system import choose, systems, watch
-from rnnlab.checks import Count, PositiveInt, Seed
+from rnnlab.analysis.probe.free_run import FreeRun
+from rnnlab.analysis.probe.system import choose, systems, watch
 from rnnlab.errors import ConfigError
-from rnnlab.experiment import Experiment
+from rnnlab.experiment.experiment import Experiment
 from rnnlab.models.base import Model
+from rnnlab.plots.palette import COLORS
+from rnnlab.ranges import Count, PositiveInt, Seed
 from rnnlab.tasks.base import Task
 
 if TYPE_CHECKING:

@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
-from rnnlab.analysis.autonomous import batch_in_double, in_double
 from rnnlab.analysis.base import Analysis, Findings, Picture, Rows
-from rnnlab.analysis.exponents import lyapunov_spectrum
-from rnnlab.analysis.free_run import FreeRun
-from rnnlab.analysis.limit_cycle import Cycle, Decay, few_points, fit_decay, trace
-from rnnlab.analysis.style import COLORS, panels
-from rnnlab.checks import Positive, PositiveInt, Seed
+from rnnlab.analysis.figures.style import panels
+from rnnlab.analysis.numerics.exponents import lyapunov_spectrum
+from rnnlab.analysis.numerics.limit_cycle import Cycle, Decay, few_points, fit_decay, trace
+from rnnlab.analysis.probe.autonomous import batch_in_double, in_double
+from rnnlab.analysis.probe.free_run import FreeRun
 from rnnlab.errors import ConfigError
-from rnnlab.experiment import Experiment
+from rnnlab.experiment.experiment import Experiment
 from rnnlab.models.base import Model
+from rnnlab.plots.palette import COLORS
+from rnnlab.ranges import Positive, PositiveInt, Seed
 from rnnlab.tasks.base import Task
 from rnnlab.tasks.oscillation import Oscillation
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from rnnlab.analysis.base import Analysis, Findings, Picture, Points, Rows
-from rnnlab.analysis.cloud import (
+from rnnlab.analysis.figures.cloud import (
     Cloud,
     Hue,
     Steps,
@@ -16,15 +16,15 @@ from rnnlab.analysis.cloud import (
     draw_variance,
     group_names,
 )
-from rnnlab.analysis.pca import Numbers, components
-from rnnlab.analysis.reading import Reading, layer_parts, read
-from rnnlab.analysis.style import COLORS
-from rnnlab.analysis.system import stateful
-from rnnlab.analysis.tree import grow
-from rnnlab.checks import Count, PositiveInt
+from rnnlab.analysis.numerics.pca import Numbers, components
+from rnnlab.analysis.numerics.tree import grow
+from rnnlab.analysis.probe.reading import Reading, layer_parts, read
+from rnnlab.analysis.probe.system import stateful
 from rnnlab.errors import ConfigError
-from rnnlab.experiment import Experiment
+from rnnlab.experiment.experiment import Experiment
 from rnnlab.models.base import Model
+from rnnlab.plots.palette import COLORS
+from rnnlab.ranges import Count, PositiveInt
 from rnnlab.tasks.base import Task
 
 

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rnnlab.cells.base import Cell, in_one_chunk, last_real
-from rnnlab.checks import Positive, PositiveInt
+from rnnlab.cells.init import InputInit, RecurrentInit, init_input, init_recurrent
 from rnnlab.grouping import groups
-from rnnlab.init import InputInit, RecurrentInit, init_input, init_recurrent
+from rnnlab.ranges import Positive, PositiveInt
 
 _ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "sigmoid": torch.sigmoid}
 _FUSED = {"tanh": torch.rnn_tanh, "relu": torch.rnn_relu}

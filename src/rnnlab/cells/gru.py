@@ -5,9 +5,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rnnlab.cells.base import Cell, in_one_chunk, last_real
-from rnnlab.checks import Positive, PositiveInt, Real
+from rnnlab.cells.init import InputInit, RecurrentInit, init_input, init_recurrent
 from rnnlab.grouping import groups
-from rnnlab.init import InputInit, RecurrentInit, init_input, init_recurrent
+from rnnlab.ranges import Positive, PositiveInt, Real
 
 
 @groups(initial=["update_bias", "input_init", "recurrent_init", "recurrent_scale"])

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from rnnlab.cells.base import AnsweringCell
-from rnnlab.cells.delay import mlp
-from rnnlab.checks import PositiveInt, Probability
+from rnnlab.cells.init import InputInit
+from rnnlab.cells.taps import mlp
 from rnnlab.errors import ConfigError
 from rnnlab.grouping import groups
-from rnnlab.init import InputInit
+from rnnlab.ranges import PositiveInt, Probability
 from rnnlab.spec import Port, Tokens
 
 

@@ -7,10 +7,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rnnlab.cells.base import Cell, in_one_chunk, last_real
-from rnnlab.checks import Positive, PositiveInt, Real
+from rnnlab.cells.init import InputInit, RecurrentInit, init_input, init_recurrent
 from rnnlab.errors import ConfigError
 from rnnlab.grouping import groups
-from rnnlab.init import InputInit, RecurrentInit, init_input, init_recurrent
+from rnnlab.ranges import Positive, PositiveInt, Real
 
 SHUT = 1e4  # sigmoid(-1e4) is exactly 0 and sigmoid(1e4) exactly 1, in half precision too
 

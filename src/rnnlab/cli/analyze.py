@@ -34,10 +34,10 @@ def main() -> None:
 
 
 def _main() -> None:
-    from rnnlab.catalogue import describe
     from rnnlab.cli.words import parse
+    from rnnlab.config.catalogue import describe
+    from rnnlab.config.suggestions import near
     from rnnlab.errors import ConfigError
-    from rnnlab.habits import near
 
     known = list(describe("analysis"))
     own, rest = parse(
@@ -57,11 +57,11 @@ def _main() -> None:
     if words and len(names) > 1:
         raise ConfigError(f"{words[0]!r} must be about one analysis, got {', '.join(names)}")
 
-    from rnnlab.run import Run
+    from rnnlab.runs.run import Run
 
     run = Run.load(own["run"])
 
-    from rnnlab.analysis.looking import look  # loads torch, which a mistake needn't wait for
+    from rnnlab.analysis.run import look  # loads torch, which a mistake needn't wait for
 
     overrides = [word for word in rest if word not in words]
     look(run, names, words, overrides, own["checkpoint"], everything=everything)

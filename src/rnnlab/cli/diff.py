@@ -4,9 +4,9 @@ import os
 import sys
 
 from rnnlab.cli.exits import command
+from rnnlab.config.suggestions import near, no_setting
 from rnnlab.errors import ConfigError
-from rnnlab.habits import near, no_setting
-from rnnlab.output import say
+from rnnlab.process.output import say
 
 _USAGE = """
 rnnlab-diff: say in which settings, versions and results two runs differ.
@@ -36,8 +36,8 @@ def _main() -> None:
     if {"--help", "-h"} & set(words):
         say(_USAGE.strip())
         return
-    from rnnlab.comparison import PARTS, compare, lay_out
-    from rnnlab.run import Run
+    from rnnlab.runs.diff import PARTS, compare, lay_out
+    from rnnlab.runs.run import Run
 
     chosen, paths, problems = list(PARTS), [], []
     for word, after in zip(words, [*words, ""][1:], strict=True):

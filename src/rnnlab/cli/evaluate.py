@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from rnnlab.cli.exits import command
 from rnnlab.errors import ConfigError
-from rnnlab.output import note, say
+from rnnlab.process.output import note, say
 
 _USAGE = """
 rnnlab-evaluate: score a trained model, from its run directory alone.
@@ -40,14 +40,14 @@ def _main() -> None:
     }
     own, overrides = parse(_USAGE, fields, {"split": "test", "checkpoint": "best"})
 
-    from rnnlab.run import Run
+    from rnnlab.runs.run import Run
 
     run = Run.load(own["run"])
     run.file("evaluations.jsonl")  # refused now, if it leads elsewhere
 
-    from rnnlab.borrowed import threads  # loads torch, which a wrong run needn't wait for
-    from rnnlab.evaluation import evaluate
-    from rnnlab.report import score_lines
+    from rnnlab.inference.evaluate import evaluate
+    from rnnlab.process.borrowed import threads  # loads torch, which a wrong run needn't wait for
+    from rnnlab.runs.summary import score_lines
 
     experiment = run.open(overrides, own["checkpoint"])
     with threads(experiment.cfg.threads):

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from rnnlab import __version__, output
+from rnnlab import __version__
 from rnnlab.errors import (
     INTERRUPTED,
     TERMINATED,
@@ -18,9 +18,10 @@ from rnnlab.errors import (
     Diverged,
     Interrupted,
 )
-from rnnlab.memory import fitting
-from rnnlab.output import note, say
-from rnnlab.rank import is_helper
+from rnnlab.process import output
+from rnnlab.process.memory import fitting
+from rnnlab.process.output import note, say
+from rnnlab.process.rank import is_helper
 from rnnlab.spelling import brief
 
 _LONGEST = 1000  # characters of a line that says what is wrong

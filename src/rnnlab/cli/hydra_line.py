@@ -7,8 +7,8 @@ from typing import NoReturn
 
 from hydra._internal.utils import get_args_parser
 
+from rnnlab.config.sources import OURS, Place
 from rnnlab.errors import ConfigError
-from rnnlab.sources import OURS, Place
 
 _SHOWN = ("help", "hydra_help", "cfg", "info", "shell_completion")
 """Options that show something, and run nothing."""

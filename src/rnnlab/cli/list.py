@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rnnlab.cli.exits import command
 from rnnlab.errors import ConfigError
-from rnnlab.output import say
+from rnnlab.process.output import say
 
 _USAGE = """
 rnnlab-list: models, tasks and experiments, each with its one-line description.
@@ -46,7 +46,7 @@ def _main() -> None:
         return
     own = _own_directory(words)
 
-    from rnnlab.sources import Place, found_at
+    from rnnlab.config.sources import Place, found_at
 
     with found_at(Place(own)):
         _list(words)
@@ -68,7 +68,7 @@ def _own_directory(words: list[str]) -> Path | None:
 
 
 def _list(words: list[str]) -> None:
-    from rnnlab.catalogue import describe, pairs
+    from rnnlab.config.catalogue import describe, pairs
 
     for word in words:
         if word not in _GROUPS and word != "pairs":

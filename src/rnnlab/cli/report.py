@@ -7,9 +7,9 @@ from pathlib import Path
 from shlex import join, quote
 
 from rnnlab.cli.exits import command
+from rnnlab.config.suggestions import near, no_setting
 from rnnlab.errors import ConfigError
-from rnnlab.habits import near, no_setting
-from rnnlab.output import say
+from rnnlab.process.output import say
 
 _USAGE = """
 rnnlab-report: aggregate the runs of a sweep over their seeds.
@@ -47,10 +47,10 @@ def _main() -> None:
         return
     directory, given, target = _parse(words)
 
-    from rnnlab.sweep.charts import can_draw
-    from rnnlab.sweep.groups import analyze
-    from rnnlab.sweep.report import terminal, write
-    from rnnlab.sweep.table import read_table
+    from rnnlab.report.aggregate import analyze
+    from rnnlab.report.charts import can_draw
+    from rnnlab.report.table import read_table
+    from rnnlab.report.write import terminal, write
 
     analysis = analyze(
         read_table(directory),

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
-from rnnlab.checks import Count, NonNegative, PositiveInt, PositiveProbability
 from rnnlab.cli.exits import command
 from rnnlab.errors import ConfigError
-from rnnlab.output import say
+from rnnlab.process.output import say
+from rnnlab.ranges import Count, NonNegative, PositiveInt, PositiveProbability
 
 if TYPE_CHECKING:
     from rnnlab.spec import Batch
@@ -79,12 +79,12 @@ def _main() -> None:
     if own["prompt"] is not None and own["prompt_file"] is not None:
         raise ConfigError("prompt must be null where prompt_file gives the prompts")
 
-    from rnnlab.run import Run
+    from rnnlab.runs.run import Run
 
     run = Run.load(own["run"])
 
-    from rnnlab.borrowed import threads  # loads torch, which a wrong run needn't wait for
-    from rnnlab.sampling import Manner, speak
+    from rnnlab.inference.sample import Manner, speak
+    from rnnlab.process.borrowed import threads  # loads torch, which a wrong run needn't wait for
 
     experiment = run.open(overrides, own["checkpoint"])
     task, alone = experiment.task, own["answer_file"] is not None
@@ -126,7 +126,7 @@ def _prompts(task: "Task", own: dict[str, Any]) -> Iterator["Batch"]:
 
 
 def _read(file: str) -> str:
-    from rnnlab.foreign import read_bytes
+    from rnnlab.files.foreign import read_bytes
 
     try:
         return read_bytes(Path(file).expanduser(), largest=_LARGEST).decode("utf-8-sig")

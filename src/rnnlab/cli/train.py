@@ -13,13 +13,13 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rnnlab.cli.exits import command
 from rnnlab.errors import ConfigError, Diverged, RunLost
-from rnnlab.loading import loading
-from rnnlab.output import note, say
-from rnnlab.rank import is_helper
+from rnnlab.process.loading import loading
+from rnnlab.process.output import note, say
+from rnnlab.process.rank import is_helper
 
 if TYPE_CHECKING:
     from rnnlab.cli.hydra_line import Line
-    from rnnlab.run import Run
+    from rnnlab.runs.run import Run
 
 
 _PLACES = (
@@ -45,12 +45,12 @@ def _resume() -> None:
     if wrong:
         raise ConfigError(f"{wrong[0]!r} doesn't go with resume: it takes KEY=VALUE alone")
 
-    from rnnlab.run import Run
+    from rnnlab.runs.run import Run
 
     run = Run.load(directories[0].partition("=")[2], "resume")
 
     with loading():  # torch, which a mistake needn't wait for
-        from rnnlab.training import resume
+        from rnnlab.training.train import resume
 
     before = run.is_finished and run.card.get("ended")
     _tell(lambda: resume(run, words))
@@ -62,7 +62,7 @@ def _resume() -> None:
 
 def _main() -> None:
     from rnnlab.cli.hydra_line import Line
-    from rnnlab.sources import found_at
+    from rnnlab.config.sources import found_at
 
     line = Line.read(sys.argv[1:])
     with _own_hydra(), found_at(line.place):
@@ -74,7 +74,7 @@ def _own_hydra() -> Iterator[None]:
     """Give back what Hydra's application changes in this process, where a caller has one too."""
     from hydra.core.hydra_config import HydraConfig
 
-    from rnnlab.sources import own_hydra
+    from rnnlab.config.sources import own_hydra
 
     words, errors = [*sys.argv], os.environ.get("HYDRA_FULL_ERROR")
     config = HydraConfig.instance().cfg
@@ -95,11 +95,11 @@ def _compose_and_train(line: "Line") -> None:
     from hydra.errors import HydraException
     from hydra.types import RunMode
 
-    from rnnlab.beginning import words_of_base
-    from rnnlab.cli import sweeps
-    from rnnlab.explaining import explain, explain_options
-    from rnnlab.overrides import with_paths
-    from rnnlab.sources import VERSION, config_directory
+    from rnnlab.config.base_run import words_of_base
+    from rnnlab.config.explain import explain, explain_options
+    from rnnlab.config.overrides import with_paths
+    from rnnlab.config.sources import VERSION, config_directory
+    from rnnlab.sweep import progress as sweeps
     from rnnlab.sweep.jobs import job_of, spell
 
     if line.unknown:
@@ -181,20 +181,20 @@ def _is_of_hydra(error: Exception) -> bool:
 
 def _train(cfg: DictConfig, words: Mapping[str, str], *, dry_run: bool) -> None:
     if dry_run:
-        from rnnlab.preparing import prepare, warn
+        from rnnlab.training.prepare import prepare, warn
 
         warn(prepare(cfg).experiment)
         say("nothing is wrong with these settings, and nothing was done")
         return
     with loading():
-        from rnnlab.training import train
+        from rnnlab.training.train import train
 
     _tell(lambda: train(cfg, words=words))
 
 
 def _tell(make: Callable[[], "Run"]) -> None:
     """Train, and print what came of it; the last line is the directory."""
-    from rnnlab.report import report
+    from rnnlab.runs.summary import report
 
     run = make()
     if not is_helper():

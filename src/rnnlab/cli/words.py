@@ -4,10 +4,10 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from rnnlab.config import check_values
+from rnnlab.config.build import check_values
+from rnnlab.config.suggestions import near, no_setting
 from rnnlab.errors import ConfigError
-from rnnlab.habits import near, no_setting
-from rnnlab.output import say
+from rnnlab.process.output import say
 from rnnlab.spelling import printable
 
 _ROOT = ("threads",)  # root settings of a run that may be others when its model is used

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnnlab.data import Data
 from rnnlab.ensemble.streams import SplitError, Streams, UnlikeError
-from rnnlab.experiment import Experiment
-from rnnlab.randomness import generators
+from rnnlab.experiment.data import Data
+from rnnlab.experiment.experiment import Experiment
+from rnnlab.random_streams import generators
 from rnnlab.spec import Batch, Split, map_batch
 
 

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from rnnlab.ensemble.kernels import Arguments, call, fields, library
 from rnnlab.ensemble.scans import in_front
-from rnnlab.kernels import Arguments, call, fields, library
 
 
 class Way(NamedTuple):

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig, OmegaConf
 
 from rnnlab.cells import GRU, LSTM, Elman
-from rnnlab.compose import flat
-from rnnlab.config import target
+from rnnlab.config.build import target
+from rnnlab.config.compose import flat
+from rnnlab.ensemble.kernels import library
 from rnnlab.ensemble.optimizers import STACKED
 from rnnlab.grouping import grouping
-from rnnlab.kernels import library
 
 _STACKED = {
     "seed",

@@ -6,13 +6,13 @@ from typing import Any
 
 from torch import Tensor
 
-from rnnlab import checkpoint
-from rnnlab.csv_log import CSVLog
-from rnnlab.loggers import Events
+from rnnlab.files import checkpoint
 from rnnlab.metric import is_better
-from rnnlab.preparing import Prepared, without_compiler
-from rnnlab.resuming import Point, written
-from rnnlab.run import Run
+from rnnlab.runs.loggers import Events
+from rnnlab.runs.metrics_csv import CSVLog
+from rnnlab.runs.run import Run
+from rnnlab.training.prepare import Prepared, without_compiler
+from rnnlab.training.resume import Point, written
 
 Weights = dict[str, Tensor]
 

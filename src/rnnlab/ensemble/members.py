@@ -19,7 +19,7 @@ from rnnlab.ensemble.stacking import Stacked
 from rnnlab.ensemble.unroll import answers_steps
 from rnnlab.models.base import Model
 from rnnlab.spec import Batch
-from rnnlab.stopping import divergence
+from rnnlab.training.stopping import divergence
 
 
 class Trouble(NamedTuple):

@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from rnnlab.ensemble.stacking import Stacked
-from rnnlab.experiment import Experiment
+from rnnlab.experiment.experiment import Experiment
 from rnnlab.spec import map_batch
 
 _SHARE = 0.5  # of what is free; the rest is for what is not counted here

@@ -8,8 +8,8 @@ import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
+from rnnlab.experiment.schedulers import MakeScheduler
 from rnnlab.metric import Mode
-from rnnlab.schedulers import MakeScheduler
 
 
 class Rates:

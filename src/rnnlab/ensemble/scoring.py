@@ -12,8 +12,8 @@ from torch.nn import functional as F
 from rnnlab.ensemble.batches import Batches, answered_steps, batched, member, pick
 from rnnlab.ensemble.stacking import Stacked
 from rnnlab.ensemble.unroll import answers_steps
-from rnnlab.experiment import Experiment
-from rnnlab.generate import free_run, reads_answers
+from rnnlab.experiment.experiment import Experiment
+from rnnlab.inference.generate import free_run, reads_answers
 from rnnlab.models.base import Model
 from rnnlab.spec import Batch, Split, Tokens
 from rnnlab.tasks.base import Mean, Scorer, Task

@@ -13,8 +13,8 @@ from rnnlab.ensemble.member import Member
 from rnnlab.ensemble.optimizers import StackedOptimizer
 from rnnlab.ensemble.rates import Rates
 from rnnlab.ensemble.stacking import Stacked
-from rnnlab.processes import random_states
-from rnnlab.randomness import seed_globals
+from rnnlab.process.processes import random_states
+from rnnlab.random_streams import seed_globals
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,6 @@ from typing import NamedTuple
 import torch
 from omegaconf import DictConfig
 
-from rnnlab import checkpoint, resuming
-from rnnlab.borrowed import borrowed
 from rnnlab.ensemble.member import Member
 from rnnlab.ensemble.members import Members, Trouble
 from rnnlab.ensemble.memory import keep_freed_blocks, members_that_fit
@@ -17,10 +15,13 @@ from rnnlab.ensemble.scoring import score
 from rnnlab.ensemble.snapshot import Snapshot
 from rnnlab.ensemble.stacking import Stacked
 from rnnlab.errors import INTERRUPTED, TERMINATED, Interrupted
-from rnnlab.outcome import Scores, write_outcome
-from rnnlab.preparing import facts, prepare, warn
-from rnnlab.run import Run
-from rnnlab.stopping import Judge, Signals, Stopped
+from rnnlab.files import checkpoint
+from rnnlab.process.borrowed import borrowed
+from rnnlab.runs.run import Run
+from rnnlab.training import resume as resuming
+from rnnlab.training.prepare import facts, prepare, warn
+from rnnlab.training.results import Scores, write_outcome
+from rnnlab.training.stopping import Judge, Signals, Stopped
 
 
 class Ended(NamedTuple):

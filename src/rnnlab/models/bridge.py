@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from rnnlab.init import init_input
+from rnnlab.cells.init import init_input
 from rnnlab.state import State, detach, flatten, structure, unflatten
 
 

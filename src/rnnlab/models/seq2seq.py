@@ -7,15 +7,15 @@ import torch
 from torch import Tensor, nn
 
 from rnnlab.cells.base import last_real
-from rnnlab.checks import PositiveInt
 from rnnlab.errors import ConfigError
-from rnnlab.feedback import feed, greedy, keep
 from rnnlab.grouping import groups
 from rnnlab.models.attention import AdditiveAttention, Attention, DotAttention
 from rnnlab.models.base import Model
 from rnnlab.models.bridge import Bridge
-from rnnlab.models.schedule import Constant, TeacherSchedule
+from rnnlab.models.feedback import feed, greedy, keep
 from rnnlab.models.stream import Stream
+from rnnlab.models.teacher_forcing import Constant, TeacherSchedule
+from rnnlab.ranges import PositiveInt
 from rnnlab.spec import Batch, Layout, TaskSpec
 from rnnlab.state import State
 

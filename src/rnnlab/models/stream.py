@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rnnlab.cells import Cell, Jordan, Stack, unroll_within
-from rnnlab.checks import BelowOne, Layers, PositiveInt
 from rnnlab.errors import ConfigError
 from rnnlab.grouping import groups
 from rnnlab.models.base import Model
+from rnnlab.ranges import BelowOne, Layers, PositiveInt
 from rnnlab.spec import Batch, Layout, Reals, TaskSpec, Tokens
 from rnnlab.state import State, leaves, like
 

@@ -14,15 +14,15 @@ from typing import Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 
-from rnnlab.compose import take_own, with_choices
+from rnnlab.config.compose import take_own, with_choices
 from rnnlab.errors import Busy, ConfigError, Diverged, Missing, RunLost
-from rnnlab.files import below, clear_parts, write_whole
-from rnnlab.foreign import JOB_NAME, Failure, read_json
-from rnnlab.loading import loading
-from rnnlab.named_files import anchored
-from rnnlab.run import Run
+from rnnlab.files.foreign import JOB_NAME, Failure, read_json
+from rnnlab.files.whole import below, clear_parts, write_whole
+from rnnlab.process.loading import loading
+from rnnlab.runs.named_files import anchored
+from rnnlab.runs.run import Run
 from rnnlab.spelling import brief, printable
-from rnnlab.sweep.trials import Judge, Trial, judge
+from rnnlab.sweep.search.trials import Judge, Trial, judge
 
 Plan = Literal["train", "resume", "skip", "refuse"]
 _WIDEST = 200  # characters of words in a line
@@ -129,12 +129,12 @@ def run(job: Job) -> Run | None:
         plan = job.checked_plan()
         if plan == "train":
             with loading():  # torch, which those done needn't wait for
-                from rnnlab.training import train
+                from rnnlab.training.train import train
 
             made = train(job.cfg, job.path, job.words, judges(job))
         elif plan == "resume":
             with loading():
-                from rnnlab.training import resume
+                from rnnlab.training.train import resume
 
             made = resume(Run.load(job.path), [], judges(job))
         else:

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnnlab.checks import PositiveInt
 from rnnlab.errors import ConfigError
 from rnnlab.grouping import groups
+from rnnlab.ranges import PositiveInt
 from rnnlab.spec import Batch, Layout, Reals, Split, TaskSpec, Tokens
 from rnnlab.tasks import digits
 from rnnlab.tasks.base import Mean, Task

@@ -7,10 +7,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rnnlab.checks import PositiveInt, Probability
 from rnnlab.errors import ConfigError
 from rnnlab.grouping import groups
-from rnnlab.randomness import generator
+from rnnlab.random_streams import generator
+from rnnlab.ranges import PositiveInt, Probability
 from rnnlab.spec import Batch, Layout, Reals, Split, TaskSpec
 from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.lengths import Lengths

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from rnnlab.errors import ConfigError
 from rnnlab.metric import Mode, plain
-from rnnlab.randomness import generator
+from rnnlab.random_streams import generator
 from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
 from rnnlab.tasks.lengths import Lengths
 

@@ -9,9 +9,9 @@ from annotated_types import Ge
 from PIL import Image
 from torch import Tensor
 
-from rnnlab.checks import Count, PositiveInt
-from rnnlab.draw import heat_map
 from rnnlab.grouping import groups
+from rnnlab.plots.draw import heat_map
+from rnnlab.ranges import Count, PositiveInt
 from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
 from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.lengths import Lengths

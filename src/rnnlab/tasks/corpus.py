@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from rnnlab.errors import ConfigError, Damaged
-from rnnlab.foreign import LARGEST_TEXT, opened
+from rnnlab.files.foreign import LARGEST_TEXT, opened
 from rnnlab.spec import Split
 
 _NO_ENCODINGS = ("idna", "punycode", "unicode-escape", "raw-unicode-escape")  # of names, of code

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnnlab.checks import DataFile, PositiveInt, Share
 from rnnlab.errors import ConfigError
 from rnnlab.grouping import groups
+from rnnlab.ranges import DataFile, PositiveInt, Share
 from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
 from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.corpus import TextFiles, read_plays

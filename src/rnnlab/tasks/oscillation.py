@@ -9,10 +9,10 @@ from annotated_types import Gt, Le
 from PIL import Image
 from torch import Tensor
 
-from rnnlab.checks import Count, NonNegative, PositiveInt
-from rnnlab.draw import join, line_plot, path_plot
 from rnnlab.errors import ConfigError
 from rnnlab.grouping import groups
+from rnnlab.plots.draw import join, line_plot, path_plot
+from rnnlab.ranges import Count, NonNegative, PositiveInt
 from rnnlab.spec import Batch, Layout, Reals, Split, TaskSpec
 from rnnlab.tasks import orbit
 from rnnlab.tasks.base import Mean, Task

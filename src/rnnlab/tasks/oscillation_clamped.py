@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from rnnlab.checks import Count, PositiveInt
 from rnnlab.errors import ConfigError
 from rnnlab.grouping import groups
+from rnnlab.ranges import Count, PositiveInt
 from rnnlab.spec import Batch, Layout, Reals, Split, TaskSpec
 from rnnlab.tasks.curves import CurveName
 from rnnlab.tasks.oscillation import Oscillation, PeriodSteps, to_tensor

@@ -1,0 +1,1 @@
+"""Drawing what the analyses found, with matplotlib."""

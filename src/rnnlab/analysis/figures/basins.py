@@ -1,0 +1,129 @@
+"""What a map comes to from many starts, and how that is drawn."""
+
+from math import isfinite
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from rnnlab.analysis.figures.style import figure
+from rnnlab.analysis.numerics.pca import components
+from rnnlab.analysis.numerics.settling import Attractor, Return
+from rnnlab.analysis.probe.autonomous import Autonomous
+from rnnlab.plots.palette import COLORS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_BARS, _LOOSE = 12, 8  # basins that are named, and tracks drawn of those that come nowhere
+_NEARLY = 0.05  # spreads
+_FAR = 1e6  # what goes beyond is not drawn
+_GREY = "#9A9A9A"
+
+
+class Landscape(NamedTuple):
+    """What a map comes to.
+
+    Attributes:
+        map: the map.
+        found: its attractors.
+        ends: `(B, D)` where each start came to, settled or not.
+        back: how nearly the others come back, in spreads of the visited states.
+        tracks: `(B, T, D)` the first steps from some of the starts.
+        stored: for each attractor the pattern that it answers at every step, or `None`; `None` at
+            all where there are no patterns.
+        recall: scores of the ends, where the starts were clues.
+    """
+
+    map: Autonomous
+    found: list[Attractor]
+    ends: Tensor
+    back: Return | None
+    tracks: Tensor
+    stored: list[int | None] | None
+    recall: dict[str, float]
+
+    @property
+    def loose(self) -> int:
+        """Starts that came to no attractor."""
+        return len(self.ends) - sum(len(one.basin) for one in self.found)
+
+
+def draw_landscape(each: Landscape) -> "Figure":
+    """Draw the starts settling, in their plane, and the sizes of the basins."""
+    slide = figure(width=13.3, height=6.2)
+    left, right = slide.subplots(1, 2, width_ratios=(1.2, 1))
+    _draw_plane(left, each)
+    _draw_basins(right, each)
+    slide.suptitle(f"Reading {each.map.reads}", x=0.01, ha="left", size=15)
+    return slide
+
+
+def _color(number: int) -> str:
+    return COLORS[number] if number < len(COLORS) else _GREY
+
+
+def _draw_plane(axes: "Axes", each: Landscape) -> None:
+    """Draw the tracks in the colours of their basins; what is beyond the largest is grey."""
+    basin = {start: number for number, a in enumerate(each.found) for start in a.basin}
+    tracks = each.tracks.numpy()
+    near = (np.abs(tracks) < _FAR).all(axis=(1, 2))
+    shown = [start for start in np.flatnonzero(near).tolist() if start in basin]
+    shown += [start for start in np.flatnonzero(near).tolist() if start not in basin][:_LOOSE]
+    points = [tracks[shown].reshape(-1, tracks.shape[2]), *(a.cycle.numpy() for a in each.found)]
+    if not any(map(len, points)):
+        axes.set_title("all starts flew away")
+        return
+    plane = components(np.concatenate(points))
+    for start in shown:
+        x, y = _places(plane.project(tracks[start], 2))
+        color = _color(basin.get(start, len(COLORS)))
+        axes.plot(x, y, color=color, linewidth=1, alpha=0.55)
+        axes.plot(x[:1], y[:1], ".", color=color, markersize=5)
+    for number, attractor in reversed(list(enumerate(each.found))):
+        x, y = _places(plane.project(attractor.cycle.numpy(), 2))
+        look = {"color": _color(number), "zorder": 4}
+        axes.plot([*x, *x[:1]], [*y, *y[:1]], linewidth=2.4 * (attractor.period > 1), **look)
+        size = 13 if attractor.period == 1 else 8
+        axes.plot(x, y, "o", markersize=size, markeredgecolor="white", **look)
+    axes.set(xlabel="first principal component of the state", ylabel="second")
+
+
+def _manner(back: Return) -> str:
+    """Say how states go on that come to no attractor."""
+    if not isfinite(back.distance):
+        return "flying away"
+    if back.distance > _NEARLY:
+        return "no return"
+    return "still creeping" if back.steps == 1 else f"about {back.steps} a round"
+
+
+def _places(places: Any) -> tuple[Any, Any]:
+    """Give both coordinates; a state of one number has 0 for the second."""
+    return places[:, 0], places[:, 1] if places.shape[1] > 1 else 0 * places[:, 0]
+
+
+def _draw_basins(axes: "Axes", each: Landscape) -> None:
+    """Draw the share of the starts that each attractor drew, the largest on top."""
+    total = len(each.ends)
+    bars = []
+    for number, attractor in enumerate(each.found[:_BARS]):
+        kind = "fixed point" if attractor.period == 1 else f"cycle of {attractor.period}"
+        pattern = each.stored[number] if each.stored else None
+        kind = kind if pattern is None else f"pattern {pattern + 1}"
+        bars.append((kind, len(attractor.basin), _color(number)))
+    rest = each.found[_BARS:]
+    if rest:
+        size = sum(len(attractor.basin) for attractor in rest)
+        bars.append((f"{len(rest)} more", size, _GREY))
+    if each.back is not None:
+        bars.append((_manner(each.back), each.loose, "#DDDDDD"))
+    labels, sizes, colors = zip(*bars, strict=True)
+    places = range(len(bars))
+    axes.barh(places, [size / total for size in sizes], color=colors)
+    axes.set_yticks(places, labels)
+    axes.set_ylim(max(len(bars), 6) - 0.5, -0.5)
+    axes.grid(axis="y", visible=False)
+    axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.3g}%")
+    axes.set(xlabel=f"basin: share of {total} starts")

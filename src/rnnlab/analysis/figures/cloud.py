@@ -1,0 +1,170 @@
+"""States as a cloud of points in the plane and in space, coloured by what is known of them."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnlab.analysis.figures.style import CYCLIC, SEQUENTIAL, figure
+from rnnlab.analysis.numerics.pca import Components, Numbers
+from rnnlab.analysis.numerics.tree import Tree, draw_tree
+from rnnlab.plots.palette import COLORS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Hue = Literal["symbol", "position", "phase"]
+
+_REST = "#BBBBBB"
+_MOST_NAMES = 8  # of a group in a legend
+
+
+class Steps(NamedTuple):
+    """The real steps of all sequences, P of them.
+
+    Attributes:
+        symbol: `(P,)` what was read, or `None`.
+        position: `(P,)`, from 0.
+        sequence: `(P,)`, from 0.
+        phase: `(P,)` turns, or `None`.
+    """
+
+    symbol: NDArray[np.str_] | None
+    position: NDArray[np.int64]
+    sequence: NDArray[np.int64]
+    phase: Numbers | None
+
+
+class Cloud(NamedTuple):
+    """The states of all steps as points.
+
+    Attributes:
+        points: `(P, D)`.
+        components: of these.
+        places: `(P, 3)` along the first of them, or fewer.
+        tree: of the symbols, or `None`.
+    """
+
+    points: Numbers
+    components: Components
+    places: Numbers
+    tree: Tree | None
+
+
+def group_names(tree: Tree) -> list[str]:
+    """Name the symbols of each group, in the order of the tree; of many the commonest."""
+    names = []
+    for group in range(tree.groups.max() + 1):
+        leaves = [leaf for leaf in tree.order if tree.groups[leaf] == group]
+        common = sorted(leaves, key=lambda leaf: -tree.counts[leaf])[:_MOST_NAMES]
+        shown = [tree.names[leaf] for leaf in leaves if leaf in common]
+        names.append(" ".join(shown) + (" ..." if len(leaves) > _MOST_NAMES else ""))
+    return names
+
+
+def draw_cloud(cloud: Cloud, steps: Steps, hue: Hue, name: str, num_lines: int) -> "Figure":
+    """Draw the first two components, and three where there are so many.
+
+    Args:
+        cloud: the states.
+        steps: what is known of them.
+        hue: what colours tell.
+        name: of the vector.
+        num_lines: sequences whose points are joined.
+    """
+    shares = cloud.components.shares[: cloud.places.shape[1]]
+    labels = [f"component {i + 1} ({share:.0%})" for i, share in enumerate(shares)]
+    places = cloud.places
+    if len(labels) == 1:
+        labels, places = ["step", *labels], np.column_stack([steps.position, places])
+    deep = len(labels) > 2
+    slide = figure(13.3 if deep else 9.0, 7.0)
+    plane = slide.add_subplot(1, 1 + deep, 1, xlabel=labels[0], ylabel=labels[1])
+    plane.set_title(f"{name} states")
+    panels = [(plane, places[:, :2])]
+    if deep:
+        space = slide.add_subplot(1, 2, 2, projection="3d")
+        for axis, label in zip("xyz", labels, strict=True):
+            getattr(space, f"set_{axis}label")(label.split(" (")[0], labelpad=-4)
+            getattr(space, f"set_{axis}ticklabels")([])
+        panels.append((space, places))
+    for axes, values in panels:
+        for sequence in range(num_lines):
+            axes.plot(
+                *values[steps.sequence == sequence].T, color="#888888", linewidth=0.8, zorder=1
+            )
+    if hue == "symbol":
+        _draw_groups(slide, panels, cloud.tree, steps)
+    else:
+        _draw_scale(slide, panels, hue, steps)
+    return slide
+
+
+def _draw_groups(slide: "Figure", panels: Any, tree: Tree | None, steps: Steps) -> None:
+    """Give each symbol, or each branch of the tree, a colour."""
+    assert steps.symbol is not None
+    if tree is None:
+        groups = {name: [name] for name in np.unique(steps.symbol)}
+    else:
+        groups = {
+            label: [n for n, of in zip(tree.names, tree.groups, strict=True) if of == group]
+            for group, label in enumerate(group_names(tree))
+        }
+    rest = ~np.isin(steps.symbol, [name for names in groups.values() for name in names])
+    labels = [f" {label}" for label in groups]  # a legend leaves out what begins with `_`
+    size = _size(steps)
+    for axes, values in panels:
+        axes.scatter(*values[rest].T, s=size, color=_REST, linewidths=0)
+        dots = [
+            axes.scatter(*values[np.isin(steps.symbol, n)].T, s=size, color=color, linewidths=0)
+            for color, n in zip(COLORS, groups.values(), strict=False)
+        ]
+    columns = min(len(labels), max(1, 110 // (6 + max(map(len, labels)))))
+    legend = slide.legend(dots, labels, loc="outside lower center", ncols=columns)
+    for handle in legend.legend_handles:
+        handle.set_sizes([70])
+
+
+def _draw_scale(slide: "Figure", panels: Any, hue: Hue, steps: Steps) -> None:
+    """Colour by a number, and show its scale."""
+    values: Any
+    if hue == "phase":
+        values, most, colors, label = steps.phase, 1, CYCLIC, "phase of the target in turns"
+    else:
+        values, most, colors, label = steps.position, steps.position.max(), SEQUENTIAL, "step"
+    for axes, places in panels:
+        look = {"c": values, "cmap": colors, "vmin": 0, "vmax": most, "s": _size(steps)}
+        dots = axes.scatter(*places.T, linewidths=0, **look)
+    slide.colorbar(dots, ax=[axes for axes, _ in panels], label=label, shrink=0.7, pad=0.04)
+
+
+def _size(steps: Steps) -> float:
+    """Make dots smaller the more there are."""
+    return float(np.clip(30000 / len(steps.position), 8, 40))
+
+
+def draw_variance(clouds: Mapping[str, Cloud]) -> "Figure":
+    """Draw how much of the variance the first components hold, for each vector."""
+    slide = figure(height=5.4)
+    axes = slide.subplots()
+    for color, (name, cloud) in zip(COLORS, clouds.items(), strict=False):
+        found = cloud.components
+        held = np.cumsum(found.shares)[: max(20, found.needed(0.95))]
+        axes.plot(np.arange(1, len(held) + 1), held, "o-", color=color, label=name, markersize=6)
+    axes.axhline(0.9, color="#666666", linewidth=1.5, linestyle="--")
+    axes.text(0.995, 0.9, "90 %", va="bottom", ha="right", transform=axes.get_yaxis_transform())
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set(xlabel="components", ylabel="share of variance held", ylim=(0, 1.03))
+    axes.legend(loc="lower right")
+    return slide
+
+
+def draw_symbols(tree: Tree, name: str) -> "Figure":
+    """Draw the tree of symbols as a slide."""
+    sideways = max(map(len, tree.names)) > 3
+    slide = figure(height=max(5.4, 1.5 + 0.24 * len(tree.names)) if sideways else 5.4)
+    axes = slide.subplots()
+    axes.set_title(f"symbols by their mean {name} state")
+    draw_tree(axes, tree, COLORS, _REST)
+    return slide

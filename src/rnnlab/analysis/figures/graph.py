@@ -1,0 +1,168 @@
+"""Draws a machine: a circle a state, an arrow a transition."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnlab.analysis.numerics.machine import NOTHING, Machine, arrows
+from rnnlab.analysis.numerics.pca import components
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Places = NDArray[np.float64]
+
+_CIRCLE = 8  # most states that stand on one circle
+_SHOWN = 4  # most symbols named on an arrow
+_NAMED = 60  # most arrows that bear names
+
+
+def draw_machine(
+    axes: "Axes",
+    machine: Machine,
+    *,
+    symbols: Sequence[str],
+    answers: Sequence[str],
+    colors: Sequence[str],
+) -> None:
+    """Draw a machine into axes of its own; an arrow from nowhere points to the start."""
+    from matplotlib.patches import Circle
+
+    places, drawn = lay_out(machine), arrows(machine)
+    apart = np.linalg.norm(places[:, None] - places, axis=2)
+    few = len(places) <= _CIRCLE
+    radius = min(0.2, (0.32 if few else 0.22) * float(apart[apart > 0].min(initial=1.0)))
+    size = 15 if few else 11 if radius > 0.045 else 7
+    outward = _outward(places)
+    for (state, following), read in drawn.items():
+        if state == following:
+            direction = _turn(outward[state], np.pi / 3 if state == machine.start else 0.0)
+            curve = _loop(places[state], direction, radius)
+            label, side = places[state] + 2.35 * radius * direction, float(direction[0])
+        else:
+            there_and_back = (following, state) in drawn
+            curve = _bow(places[state], places[following], radius, 0.2 if there_and_back else 0.1)
+            label, side = _along(curve, 0.5 if there_and_back or not few else 0.3), 0.0
+            label = label if few else label + 0.6 * radius * _left(curve[-1] - curve[0])
+        _arrow(axes, curve, 18 if few else 9)
+        beside = {"ha": "left" if side > 0.5 else "right" if side < -0.5 else "center"}
+        if len(drawn) <= _NAMED:
+            said = _spell(symbols, read)
+            look = _MIDDLE | beside | ({"bbox": _BLANK} if few else {})
+            axes.text(*label, said, size=size, zorder=4, **look)
+    edge = places[machine.start] + radius * outward[machine.start]
+    tail = edge + max(1.6 * radius, 0.12) * outward[machine.start]
+    _arrow(axes, np.array([tail, edge]), 18 if few else 9)
+    for state, (place, output) in enumerate(zip(places, machine.outputs.tolist(), strict=True)):
+        axes.add_patch(Circle(tuple(place), radius, color=colors[state], zorder=5))
+        said = "" if output == NOTHING else answers[output]
+        axes.text(*place, said, size=size + 4, color="white", weight="bold", zorder=6, **_MIDDLE)
+    axes.set_aspect("equal")
+    axes.axis("off")
+    room = max(3.4 * radius, 0.2)
+    low, high = places.min(axis=0) - room, places.max(axis=0) + room
+    axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+
+
+def lay_out(machine: Machine) -> Places:
+    """Place the states `(S, 2)`: few on a circle, more where arrows are about equally long.
+
+    For more the stress is minimised, the squared difference between distances and numbers of
+    arrows on the shortest way, by majorisation (Gansner, Koren and North, 2005).
+    """
+    count = len(machine.outputs)
+    angle = np.pi - 2 * np.pi * np.arange(count) / count  # the start stands left
+    places = np.stack([np.cos(angle), np.sin(angle)], axis=1) * (count > 1)
+    if count <= _CIRCLE:
+        return places
+    steps = _steps_apart(machine)
+    weights = np.where(steps > 0, 1 / np.maximum(steps, 1) ** 2, 0)
+    inverse = np.linalg.pinv(np.diag(weights.sum(1)) - weights)
+    for _ in range(200):
+        apart = np.linalg.norm(places[:, None] - places, axis=2)
+        pull = weights * steps / np.maximum(apart, 1e-9)
+        places = inverse @ (np.diag(pull.sum(1)) - pull) @ places
+    places = components(places).project(places, 2)  # the longer way lies
+    if places[machine.start, 0] > 0:
+        places[:, 0] *= -1
+    return places / np.abs(places).max()
+
+
+def _steps_apart(machine: Machine) -> Places:
+    """Count the arrows, of either direction, between all pairs of states (Floyd, 1962)."""
+    count = len(machine.outputs)
+    steps = np.full((count, count), float(count))
+    for state, following in arrows(machine):
+        steps[state, following] = steps[following, state] = 1
+    np.fill_diagonal(steps, 0)
+    for middle in range(count):
+        steps = np.minimum(steps, steps[:, middle : middle + 1] + steps[middle])
+    return steps
+
+
+_MIDDLE: dict[str, Any] = {"ha": "center", "va": "center"}
+_BLANK = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
+
+
+def _spell(symbols: Sequence[str], read: Sequence[int]) -> str:
+    named = ", ".join(symbols[symbol] for symbol in read[:_SHOWN])
+    return named if len(read) <= _SHOWN else f"{named}, … ({len(read)})"
+
+
+def _outward(places: Places) -> Places:
+    """Give the direction from the middle through each place; from one in the middle, left."""
+    away = places - places.mean(axis=0)
+    length = np.linalg.norm(away, axis=1, keepdims=True)
+    return np.where(length > 1e-6, away / np.maximum(length, 1e-6), [-1.0, 0.0])
+
+
+def _turn(direction: Places, angle: float) -> Places:
+    turned: Places = (
+        np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]) @ direction
+    )
+    return turned
+
+
+def _left(along: Places) -> Places:
+    """Give the direction to the left of another."""
+    return np.array([-along[1], along[0]]) / np.linalg.norm(along)
+
+
+def _bow(begin: Places, end: Places, radius: float, bend: float) -> Places:
+    """Bend an arrow to its left, so that one back has its own way."""
+    length = float(np.linalg.norm(end - begin))
+    knee = (begin + end) / 2 + bend * length * _left(end - begin)
+    ends = [p + radius * (knee - p) / np.linalg.norm(knee - p) for p in (begin, end)]
+    return np.array([ends[0], knee, ends[1]])
+
+
+def _along(curve: Places, share: float) -> Places:
+    """Give a point of a quadratic Bezier curve."""
+    weights = np.array([(1 - share) ** 2, 2 * share * (1 - share), share**2])
+    return weights @ curve
+
+
+def _loop(place: Places, direction: Places, radius: float) -> Places:
+    near = [place + radius * _turn(direction, side) for side in (0.5, -0.5)]
+    far = [place + 2.9 * radius * _turn(direction, side) for side in (0.55, -0.55)]
+    return np.array([near[0], *far, near[1]])
+
+
+def _arrow(axes: "Axes", curve: Places, head: float) -> None:
+    """Draw a line, or a Bezier curve, of 2 to 4 points."""
+    from matplotlib.patches import FancyArrowPatch
+    from matplotlib.path import Path
+
+    codes = [Path.MOVETO, *[{2: Path.LINETO, 3: Path.CURVE3, 4: Path.CURVE4}[len(curve)]] * 3]
+    axes.add_patch(
+        FancyArrowPatch(
+            path=Path(curve, codes[: len(curve)]),
+            arrowstyle="-|>",
+            mutation_scale=head,
+            linewidth=head / 10,
+            color="#444444",
+            zorder=3,
+        )
+    )

@@ -1,0 +1,158 @@
+"""A map's fixed and slow points, and how they are drawn."""
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rnnlab.analysis.figures.style import panels
+from rnnlab.analysis.numerics.pca import Components, components
+from rnnlab.analysis.numerics.slow_points import Kind
+from rnnlab.analysis.probe.autonomous import Autonomous
+from rnnlab.plots.palette import COLORS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LOOKS: dict[Kind, tuple[str, str]] = {
+    "stable": (COLORS[2], "o"),
+    "neutral": (COLORS[4], "D"),
+    "saddle": (COLORS[1], "X"),
+    "unstable": (COLORS[3], "^"),
+    "slow": (COLORS[6], "+"),
+}
+"""Colour and marker of each kind, in the order in which they are told."""
+_TRACKS, _TRACK_STEPS = 30, 60
+_MULTIPLIERS = 3  # points whose eigenvalues are drawn
+
+
+class Point(NamedTuple):
+    """A fixed or slow point.
+
+    Attributes:
+        kind: which.
+        state: `(D,)`.
+        speed: |F(x) - x|.
+        hits: starts that ended there.
+        multipliers: `(D,)` complex, eigenvalues of the Jacobian, largest first.
+    """
+
+    kind: Kind
+    state: Tensor
+    speed: float
+    hits: int
+    multipliers: Tensor
+
+
+class Landscape(NamedTuple):
+    """A map with its points.
+
+    Attributes:
+        map: that.
+        points: those of a kind together.
+        beyond: how many starts came to points that the net doesn't.
+        tracks: `(N, T, D)` where the map leads from states that were visited.
+    """
+
+    map: Autonomous
+    points: list[Point]
+    beyond: int
+    tracks: Tensor
+
+
+def draw(found: list[Landscape]) -> "Figure":
+    """Draw state spaces side by side; the eigenvalues too where there is but one."""
+    if len(found) == 1:
+        slide, grid = panels(1, 2, height=5.0)
+        _draw_states(grid[0, 0], found[0], _plane(found))
+        _draw_multipliers(grid[0, 1], found[0].points)
+    else:
+        slide, grid = _grid(len(found))
+        for axes, each in zip(grid, found, strict=False):
+            _draw_states(axes, each, _plane(found))
+            axes.set_title(each.map.reads)
+    kinds = [kind for kind in LOOKS if any(p.kind == kind for e in found for p in e.points)]
+    handles = [_key(kind) for kind in kinds]
+    slide.legend(handles=handles, loc="outside lower center", ncols=len(LOOKS))
+    return slide
+
+
+def draw_eigenvalues(found: list[Landscape]) -> "Figure":
+    """Draw the eigenvalues of each map's points."""
+    slide, grid = _grid(len(found))
+    for axes, each in zip(grid, found, strict=False):
+        _draw_multipliers(axes, each.points)
+        axes.set_title(each.map.reads)
+    return slide
+
+
+def _grid(count: int) -> "tuple[Figure, list[Axes]]":
+    columns = 2 if count in (2, 4) else 3
+    rows = -(-count // columns)
+    slide, grid = panels(rows, columns, height=4.0)
+    for axes in grid.flat[count:]:
+        axes.remove()
+    return slide, list(grid.flat)
+
+
+def _plane(found: list[Landscape]) -> Components:
+    return components(torch.cat([track for each in found for track in each.map.visited]).numpy())
+
+
+def _draw_states(axes: "Axes", each: Landscape, plane: Components) -> None:
+    """Draw where states went at work, where the map takes them, and the points."""
+    visited = _place(plane, torch.cat(each.map.visited))
+    axes.plot(*visited.T, ".", color="#C8C8C8", markersize=4, rasterized=True)
+    for track in each.tracks[:_TRACKS, :_TRACK_STEPS]:
+        axes.plot(*_place(plane, track).T, color=COLORS[0], linewidth=0.9, alpha=0.5)
+    points = [_place(plane, point.state[None]) for point in each.points]
+    shown = np.concatenate([visited, *points])
+    low, high = shown.min(0), shown.max(0)
+    room = np.maximum(high - low, 1e-9)
+    axes.set(xlim=(low[0] - room[0] / 4, high[0] + room[0] / 4))
+    axes.set(ylim=(low[1] - room[1] / 4, high[1] + room[1] / 4))
+    for point, place in reversed(list(zip(each.points, points, strict=True))):
+        _mark(axes, *place[0], kind=point.kind)
+    axes.set(xlabel="first principal component", ylabel="second")
+
+
+def _place(plane: Components, states: Tensor) -> Any:
+    """Give places in the plane, `(P, 2)`; a state of one number has 0 for the second."""
+    places = plane.project(states.numpy(), 2)
+    return np.pad(places, ((0, 0), (0, 2 - places.shape[1])))
+
+
+def _draw_multipliers(axes: "Axes", points: list[Point]) -> None:
+    """Draw eigenvalues in the complex plane, with the unit circle."""
+    turn = np.linspace(0, 2 * np.pi, 200)
+    axes.plot(np.cos(turn), np.sin(turn), color="#666666", linewidth=1.4)
+    for point in reversed(points[:_MULTIPLIERS]):
+        values = point.multipliers.numpy()
+        _mark(axes, values.real, values.imag, kind=point.kind, size=6)
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.set(xlabel="real part of eigenvalue", ylabel="imaginary part")
+
+
+def _mark(axes: "Axes", x: Any, y: Any, *, kind: Kind, size: float = 12) -> None:
+    axes.plot(x, y, zorder=3, **_look(kind, size))
+
+
+def _look(kind: Kind, size: float) -> dict[str, Any]:
+    color, marker = LOOKS[kind]
+    edge = color if marker == "+" else "white"
+    return {
+        "marker": marker,
+        "markersize": size,
+        "color": color,
+        "linestyle": "",
+        "markeredgecolor": edge,
+        "markeredgewidth": 2 if marker == "+" else 0.8,
+    }
+
+
+def _key(kind: Kind) -> Any:
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], label=kind, **_look(kind, 10))

@@ -1,0 +1,95 @@
+"""Lyapunov exponents of any differentiable map, one after the other, by QR."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from rnnlab.analysis.numerics.tangents import push
+
+Steps = Callable[[int, Tensor], Tensor]
+"""The map of step t: from states `(B, D)` to the next `(B, D)`, each row by itself."""
+
+
+class Spectrum(NamedTuple):
+    """Lyapunov exponents along B trajectories, in nats per step.
+
+    Attributes:
+        exponents: `(B, K)`, largest first; -inf for what a step takes away entirely.
+        running: `(steps, B, K)`, their means up to each step.
+    """
+
+    exponents: Tensor
+    running: Tensor
+
+
+def lyapunov_spectrum(
+    step: Steps,
+    start: Tensor,
+    *,
+    steps: int,
+    transient: int,
+    num_exponents: int,
+    generator: torch.Generator,
+    before: Steps | None = None,
+) -> Spectrum:
+    """Measure how fast K directions grow along trajectories.
+
+        J_t Q_t = Q_{t+1} R_{t+1};  exponent_i = mean_t log |R_t[i, i]|
+
+    Benettin et al. (1980), part 2; with QR as in Eckmann and Ruelle (1985), section V.C. For
+    recurrent nets: Engelken, Wolf and Abbott (2023).
+
+    Args:
+        step: the map; its Jacobian is J.
+        start: `(B, D)`, float64.
+        steps: that are counted.
+        transient: steps before them, in which trajectory and directions settle.
+        num_exponents: K <= D.
+        generator: draws the first directions.
+        before: jumps made before step t, such as to the start of the next sequence; directions
+            are kept.
+
+    Raises:
+        FloatingPointError: the states become infinite.
+    """
+    batch_size, size = start.shape
+    frame = torch.randn(size, num_exponents, dtype=start.dtype, generator=generator)
+    frame = torch.linalg.qr(frame.to(start.device))[0].expand(batch_size, -1, -1)
+    states, growths = start, []
+    for t in range(transient + steps):
+        if before is not None:
+            states = before(t, states)
+        states, pushed = push(lambda s, t=t: step(t, s), states, frame)  # type: ignore[misc]
+        frame, triangle = torch.linalg.qr(pushed)
+        if t >= transient:
+            growths.append(_growths(pushed, triangle))
+    if not bool(states.isfinite().all()):
+        raise FloatingPointError("the states run away to infinity")
+    total = torch.stack(growths).cumsum(0)
+    order = total[-1].argsort(dim=1, descending=True)
+    running = total / torch.arange(1, steps + 1, device=total.device)[:, None, None]
+    running = running.gather(2, order.expand_as(running))
+    return Spectrum(running[-1], running)
+
+
+def _growths(pushed: Tensor, triangle: Tensor) -> Tensor:
+    """Give the log growths `(B, K)`; what is left of a lost direction is rounding, not growth."""
+    grown = triangle.diagonal(dim1=1, dim2=2).abs()
+    rounding = torch.finfo(grown.dtype).eps * pushed.shape[1] * pushed.norm(dim=1)
+    return grown.where(grown > rounding, 0.0).log()
+
+
+def kaplan_yorke(exponents: Tensor, size: int) -> float | None:
+    """Estimate the dimension of an attractor from its exponents `(K,)`, largest first.
+
+        j + (sum of the j largest) / |exponent_{j+1}|,  j the most whose sum is not negative
+
+    Kaplan and Yorke (1979). `None` where the K of `size` exponents given are too few to tell.
+    """
+    sums = exponents.cumsum(0)
+    most = int((sums >= 0).sum())
+    if most == len(exponents):
+        return float(size) if most == size else None
+    return most + float(sums[most - 1] / -exponents[most]) if most else 0.0

@@ -1,0 +1,133 @@
+"""Where a map ends: fixed points and cycles, and which starts come to them."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from rnnlab.analysis.numerics.tangents import Map
+
+_MOST = 2**24  # numbers that a path may hold
+
+
+class Ends(NamedTuple):
+    """Where B starts came to.
+
+    Attributes:
+        states: `(B, D)` the last ones.
+        periods: `(B,)` steps after which it came back there, 0 where it did not.
+    """
+
+    states: Tensor
+    periods: Tensor
+
+
+class Attractor(NamedTuple):
+    """A fixed point or a cycle.
+
+    Attributes:
+        cycle: `(P, D)` its states in order.
+        basin: the numbers of the starts that came to it.
+    """
+
+    cycle: Tensor
+    basin: list[int]
+
+    @property
+    def period(self) -> int:
+        """Steps of one round; 1 is a fixed point."""
+        return len(self.cycle)
+
+
+class Return(NamedTuple):
+    """How nearly states come back that don't come back.
+
+    Attributes:
+        steps: after how many they are nearest; 1 where they creep.
+        distance: root mean square of what is left then.
+    """
+
+    steps: int
+    distance: float
+
+
+@torch.no_grad()
+def settle(step: Map, starts: Tensor, *, max_steps: int, max_period: int, tolerance: float) -> Ends:
+    """Run a map from starts `(B, D)` until each has come back to where it was.
+
+    It counts as back if for as many steps as the longest period each number of the state is
+    within `tolerance` of what it was one period earlier, and the shortest such period is taken.
+    """
+    rows = max(_MOST // (2 * max_period * starts.shape[1]), 1)
+    parts = [_settle(step, part, max_steps, max_period, tolerance) for part in starts.split(rows)]
+    return Ends(*(torch.cat(same) for same in zip(*parts, strict=True)))
+
+
+def _settle(step: Map, starts: Tensor, max_steps: int, max_period: int, tolerance: float) -> Ends:
+    states = starts.clone()
+    periods = torch.zeros(len(starts), dtype=torch.int64)
+    going = torch.arange(len(starts))
+    for _ in range(0, max_steps, 2 * max_period):
+        path = [states[going]]
+        for _ in range(2 * max_period):
+            path.append(step(path[-1]))
+        states[going] = path[-1]
+        periods[going] = recurrence(torch.stack(path), max_period, tolerance)
+        going = going[periods[going] == 0]
+        if not len(going):
+            break
+    return Ends(states, periods)
+
+
+def recurrence(path: Tensor, max_period: int, tolerance: float) -> Tensor:
+    """Find the shortest periods of the ends of paths `(T, B, D)`, 0 where there is none."""
+    last = path[-max_period:]
+    periods = torch.zeros(path.shape[1], dtype=torch.int64)
+    for period in range(max_period, 0, -1):
+        before = path[-max_period - period : -period]
+        back = (last - before).abs().amax(dim=(0, 2)) < tolerance
+        periods[back] = period
+    return periods
+
+
+@torch.no_grad()
+def nearest_return(step: Map, states: Tensor, max_period: int) -> Return:
+    """Go on from states `(B, D)`, and give the median of their nearest returns."""
+    path = [states]
+    for _ in range(2 * max_period):
+        path.append(step(path[-1]))
+    whole = torch.stack(path)
+    last = whole[-max_period:]
+    apart = torch.stack(
+        [
+            (last - whole[-max_period - lag : -lag]).square().mean(dim=(0, 2)).sqrt()
+            for lag in range(1, max_period + 1)
+        ]
+    )
+    distances, lags = apart.min(dim=0)
+    return Return(int(lags.median()) + 1, float(distances.median()))
+
+
+@torch.no_grad()
+def attractors(step: Map, ends: Ends, *, apart: float) -> list[Attractor]:
+    """Put together the ends that lie on one cycle, the largest basin first.
+
+    Args:
+        step: the map.
+        ends: of `settle`.
+        apart: cycles are different that are at least so far apart, in some number of the state.
+    """
+    found: list[Attractor] = []
+    free = ends.periods > 0
+    while free.any():
+        first = int(free.int().argmax())
+        cycle = [ends.states[first : first + 1]]
+        for _ in range(int(ends.periods[first]) - 1):
+            cycle.append(step(cycle[-1]))
+        round_ = torch.cat(cycle)
+        alike = (free & (ends.periods == len(round_))).nonzero().flatten()
+        away = (ends.states[alike][:, None] - round_).abs().amax(dim=2).amin(dim=1)
+        alike = alike[away < apart]
+        found.append(Attractor(round_, alike.tolist()))
+        free[alike] = False
+    return sorted(found, key=lambda attractor: -len(attractor.basin))

@@ -1,0 +1,71 @@
+"""What a net reads and answers, and the states that it goes through, in symbols of a machine."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from rnnlab.analysis.numerics.machine import NOTHING, Ints
+from rnnlab.analysis.numerics.quantising import Numbers, Strings
+from rnnlab.analysis.probe.autonomous import read_freely
+from rnnlab.analysis.probe.system import System, watch
+from rnnlab.models.stream import Stream
+from rnnlab.spec import Batch, Tokens
+from rnnlab.tasks.base import Task
+
+
+class Alphabet(NamedTuple):
+    """The symbols that are read.
+
+    Attributes:
+        names: K of them.
+        values: `(K, I)`, what stands for each, where inputs are numbers.
+    """
+
+    names: list[str]
+    values: Tensor | None
+
+    def read(self, input: Tensor) -> Ints:
+        """Give the symbols of inputs `(B, T)` or `(B, T, I)`; one that is not known is -1."""
+        if self.values is None:
+            return input.numpy()
+        same = (input[:, :, None] == self.values).all(dim=3)
+        return torch.where(same.any(dim=2), same.int().argmax(dim=2), NOTHING).numpy()
+
+
+def alphabet_of(task: Task, batch: Batch) -> Alphabet:
+    """Give the symbols of a task; where its inputs are numbers, those that a batch holds."""
+    if isinstance(task.spec.input, Tokens):
+        return Alphabet(task.labels(torch.arange(task.spec.input.vocab_size)), None)
+    values = batch.input.flatten(0, 1).unique(dim=0)
+    names = task.labels(values)
+    if names == Task.labels(task, values) or len(set(names)) < len(values):
+        names = [" ".join(f"{x:g}" for x in row) for row in values.tolist()]
+    return Alphabet(names, values)
+
+
+def answer_names(task: Task) -> list[str]:
+    """Name the symbols that a task answers."""
+    assert isinstance(task.spec.target, Tokens)
+    return task.labels(torch.arange(task.spec.target.vocab_size))
+
+
+@torch.no_grad()
+def read_strings(model: Stream, batch: Batch, alphabet: Alphabet) -> Strings:
+    """Let the net answer strings, without a teacher."""
+    untaught = batch._replace(mask=torch.zeros_like(batch.mask))
+    said = model(untaught)[0].argmax(dim=2)
+    return Strings(
+        symbols=alphabet.read(batch.input),
+        answers=torch.where(batch.mask, said, NOTHING).numpy(),
+        right=torch.where(batch.mask, batch.target, NOTHING).numpy(),
+        real=batch.mask.flip(1).cummax(dim=1).values.flip(1).numpy(),
+    )
+
+
+@torch.no_grad()
+def visit(model: Stream, batch: Batch) -> Numbers:
+    """Give the states `(B, T, D)` after each symbol."""
+    drive = watch(model, batch)["network"]
+    system = System(model)
+    return system.run(read_freely(system, drive.inputs), drive.start).double().numpy()

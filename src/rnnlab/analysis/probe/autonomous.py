@@ -1,0 +1,205 @@
+"""What a model does by itself: at an input that stays the same, or on its own answers."""
+
+from copy import deepcopy
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from rnnlab.analysis.numerics.tangents import Map
+from rnnlab.analysis.probe.free_run import FreeRun
+from rnnlab.analysis.probe.system import System, choose, systems, watch
+from rnnlab.errors import ConfigError
+from rnnlab.models.base import Model
+from rnnlab.models.stream import Stream
+from rnnlab.spec import Batch, Reals, map_batch
+from rnnlab.tasks.base import Task
+
+Choice = str | int | list[float]
+"""What is read: auto, own (answers), or commonest, zero, mean, each, a symbol, numbers."""
+
+_ANSWERING = ("network", "decoder")
+_MOST_INPUTS = 9  # panels that a slide holds
+
+
+class Autonomous(NamedTuple):
+    """A map s' = F(s).
+
+    Attributes:
+        reads: what it reads, in words.
+        step: F.
+        visited: trajectories `(T, D)` that the model went through at work.
+    """
+
+    reads: str
+    step: Map
+    visited: list[Tensor]
+
+
+def in_double(model: Model) -> Model:
+    """Copy a model in float64; its parameters are constants then."""
+    return deepcopy(model).double().requires_grad_(False)
+
+
+def batch_in_double(batch: Batch) -> Batch:
+    """Copy a batch in float64."""
+    return map_batch(lambda part: part.double() if part.is_floating_point() else part, batch)
+
+
+def feeds_numbers(task: Task) -> bool:
+    """Whether answers that are numbers are fed back, so that a free run has a derivative."""
+    return task.spec.feedback and isinstance(task.spec.target, Reals)
+
+
+def forgets(model: Model) -> bool:
+    """Whether no part of a model carries more than its last inputs."""
+    return not any(system.recurrent for system in systems(model).values())
+
+
+def reads_own(choice: Choice, task: Task, name: str | None) -> bool:
+    """Tell whether a choice, `own` or `auto`, means the model's own answers.
+
+    Raises:
+        ConfigError: it is `own`, and the system of this name reads none that are numbers.
+    """
+    can = feeds_numbers(task) and name in (None, *_ANSWERING)
+    if choice == "own" and not can:
+        raise ConfigError(
+            "own takes a task whose answers are numbers that are fed back, and analysis.system "
+            "null, network or decoder"
+        )
+    return can and choice in ("own", "auto")
+
+
+def autonomous(
+    model: Model, task: Task, batch: Batch, choice: Choice, name: str | None
+) -> list[Autonomous]:
+    """Give the maps that a model is by itself: one, or several where it reads several things.
+
+    Args:
+        model: in float64.
+        task: that it does.
+        batch: of it, in float64.
+        choice: what it reads.
+        name: of the system, or `None`.
+
+    Raises:
+        ConfigError: the choice doesn't suit it.
+    """
+    system = choose(systems(model), name)
+    if reads_own(choice, task, name):
+        return _on_own_answers(model, batch)
+    return _at_constant_inputs(model, task, batch, choice, system)
+
+
+def _on_own_answers(model: Model, batch: Batch) -> list[Autonomous]:
+    free = FreeRun(model, batch)
+    steps = batch.input.shape[1] - int(batch.mask[0].int().argmax()) - 1
+    visited, _ = free.run(free.start, free.rows, max(steps, 1))
+    return [
+        Autonomous(reads, _one_row(free, rows[0]), [visited[row] for row in rows])
+        for reads, rows in list(free.alike().items())[: 1 if free.reads_source else _MOST_INPUTS]
+    ]
+
+
+def _one_row(free: FreeRun, row: int) -> Map:
+    return lambda states: free.answer(states, torch.full((len(states),), row))[0]
+
+
+def _at_constant_inputs(
+    model: Model, task: Task, batch: Batch, choice: Choice, name: str
+) -> list[Autonomous]:
+    system = systems(model)[name]
+    if not system.recurrent:
+        raise ConfigError(
+            "analysis.input must be own where a state is the last inputs: at a constant one there "
+            "is nothing to find"
+        )
+    embed = system.stream.embed
+    extra = system.input_size - embed.size
+    taught = 2 * system.stream.output_size if system.stream.taught else 0
+    if extra > taught:
+        raise ConfigError(
+            f"analysis.system={name} is nothing by itself: each step reads a context too, which "
+            "is another for each source"
+        )
+    drive = watch(model, batch)[name]
+    visited = system.run(read_freely(system, drive.inputs), drive.start).detach()
+    real = read_steps(batch, name)
+    tracks = [states[steps] for states, steps in zip(visited, real, strict=True)]
+    raw = batch.input if name in _ANSWERING else batch.source
+    assert raw is not None
+    return [
+        Autonomous(reads, _held(system, torch.cat([input, input.new_zeros(extra)])), tracks)
+        for reads, input in _inputs(choice, system.stream, task, raw[real]).items()
+    ]
+
+
+def _held(system: System, input: Tensor) -> Map:
+    return lambda states: system.step(input.expand(len(states), -1), states)
+
+
+def read_freely(system: System, inputs: Tensor) -> Tensor:
+    """Take from inputs `(B, T, I)` what a teacher told, so that the net reads its own output."""
+    if not system.stream.taught:
+        return inputs
+    inputs = inputs.clone()
+    inputs[..., -2 * system.stream.output_size :] = 0
+    return inputs
+
+
+def read_steps(batch: Batch, name: str) -> Tensor:
+    """Tell the steps `(B, T)` that count: of a real source, or up to the last answer."""
+    if name in _ANSWERING:
+        return batch.mask.flip(1).cummax(1).values.flip(1)
+    assert batch.source_mask is not None
+    return batch.source_mask
+
+
+def _inputs(choice: Choice, stream: Stream, task: Task, read: Tensor) -> dict[str, Tensor]:
+    """Give the inputs that a choice means, as the cell reads them, by their names.
+
+    Args:
+        choice: what is wanted.
+        stream: that reads.
+        task: names the symbols.
+        read: `(N,)` ids or `(N, I)` numbers that were read.
+    """
+    embed = stream.embed
+    values, counts = read.unique(dim=0, return_counts=True)
+    every = embed(torch.arange(stream.spec.input.size)) if embed.tokens else None
+    if choice == "zero":
+        return {"nothing but zeros": embed(read[:1])[0] * 0}
+    commonest = choice in ("auto", "commonest")
+    if choice == "mean" or (commonest and int(counts.max()) == 1):
+        return {"the mean input": embed(read).mean(0)}
+    if commonest:
+        value = values[int(counts.argmax())]
+        return {_name(task, value): embed(value[None])[0]}
+    if choice == "each":
+        if len(values) > _MOST_INPUTS:
+            raise ConfigError(
+                f"analysis.input=each takes tasks with at most {_MOST_INPUTS} different inputs, "
+                f"this one has {len(values)}"
+            )
+        return {_name(task, value): embed(value[None])[0] for value in values}
+    if every is not None and not isinstance(choice, list):
+        labels = task.labels(torch.arange(len(every)))
+        if str(choice) in labels:
+            return {f"input {choice}": every[labels.index(str(choice))]}
+    if every is None and isinstance(choice, list) and len(choice) == embed.size:
+        numbers = torch.tensor(choice, dtype=read.dtype)
+        return {_name(task, numbers): numbers}
+    takes = "a symbol" if embed.tokens else f"a list of {embed.size} numbers"
+    raise ConfigError(
+        f"analysis.input must be auto, own, commonest, zero, mean, each or {takes}, got {choice!r}"
+    )
+
+
+def _name(task: Task, value: Tensor) -> str:
+    if value.numel() > 3 and not value.any():
+        return "nothing but zeros"
+    if value.dim():
+        return "input " + " ".join(f"{number:g}" for number in value.tolist())
+    label = task.labels(value[None])[0]
+    return f"input {label if label.strip() else repr(label)}"

@@ -1,0 +1,252 @@
+"""What of a walk is drawn: a few steps, the units where most happens, the weight matrices."""
+
+import re
+
+import torch
+from torch import Tensor
+
+from rnnlab.analysis.figures.bptt import Band, Change, Drawn, short
+from rnnlab.analysis.probe.system import systems
+from rnnlab.analysis.probe.walk import Walk
+from rnnlab.models.base import Model
+from rnnlab.models.seq2seq import Seq2Seq
+from rnnlab.spec import Batch, Tokens
+from rnnlab.tasks.base import Task
+
+_MATRIX = 32  # rows and columns, at most
+_Row = tuple[int, bool, str]
+
+
+class Window:
+    """A few steps of a walk over one sequence.
+
+    They are the last ones up to the last answer; of an encoder-decoder those around the bridge.
+
+    Args:
+        model: that walked.
+        task: that it was trained on.
+        batch: the sequence.
+        walk: what happened.
+        num_steps: C, to draw at most.
+        num_units: to draw of each vector.
+
+    Attributes:
+        places: C pairs of a system and a step in it.
+        shown: the systems among them.
+        answering: the system that answers.
+    """
+
+    def __init__(
+        self, model: Model, task: Task, batch: Batch, walk: Walk, num_steps: int, num_units: int
+    ) -> None:
+        self.systems = systems(model)
+        self.task = task
+        self.batch = batch
+        self.walk = walk
+        self.num_units = num_units
+        self.answering = next(reversed(self.systems))
+        self.reverse_source = isinstance(model, Seq2Seq) and model.reverse_source
+        self.places = self._places(num_steps)
+        self.shown = list(dict.fromkeys(name for name, _ in self.places))
+
+    def drawn(self, changes: dict[str, Tensor], rate: float) -> Drawn:
+        """Choose what is drawn, with the change of each parameter in each step."""
+        count = sum(self._count(name) for name in self.shown)
+        changed = [
+            self._change(name, steps)
+            for name, steps in reversed(changes.items())
+            if steps.dim() == 3 and "embed" not in name and self._owner(name) in self.shown
+        ]
+        bands = self._bands()
+        notes = ["", "large vectors and weights:", "where most happens"]
+        whole = all(unit == "" for band in bands[1:] for step in band.labels for unit in step)
+        part = "" if count == len(self.places) else f"{len(self.places)} of {count} steps, "
+        return Drawn(
+            f"Backpropagation through time: {part}loss {short(self.walk.loss)}, "
+            f"learning rate {rate:g}",
+            [self._heading(*place) for place in self.places],
+            [self._target(*place) for place in self.places],
+            [self._loss(*place) for place in self.places],
+            [self._read(*place) for place in self.places],
+            bands,
+            changed,
+            [] if whole else notes,
+        )
+
+    def drawn_steps(self, parameter: str) -> list[int]:
+        """Tell at which of its steps a parameter's change is drawn."""
+        owner = self._owner(parameter)
+        return [step for system, step in self.places if system == owner]
+
+    def _places(self, num_steps: int) -> list[tuple[str, int]]:
+        last = int(self.batch.mask[0].nonzero().max()) + 1
+        before = 0 if self.batch.source is None else self._count("encoder")
+        after = min(last, num_steps - min(before, num_steps // 2))
+        before = min(before, num_steps - after)
+        first = last - after if self.batch.source is None else 0
+        return [
+            *(("encoder", self._count("encoder") - k) for k in range(before, 0, -1)),
+            *((self.answering, first + k) for k in range(after)),
+        ]
+
+    def _count(self, system: str) -> int:
+        return len(next(iter(self.walk.passages[system].states.values())))
+
+    def _owner(self, parameter: str) -> str:
+        """Name the system whose steps a parameter serves; the readout serves the answering one."""
+        head = parameter.partition(".")[0]
+        return head if head in self.systems else self.answering
+
+    def _name(self, parameter: str) -> str:
+        """Say in a few short lines what a parameter is."""
+        layers = len(self.systems[self._owner(parameter)].cell.layers)
+        for layer in range(layers):
+            place = f"layer{layer + 1}." if layers > 1 else ""
+            parameter = parameter.replace(f"cell.cells.{layer}.", place)
+        return re.sub(r"\.(\d)", r" \1", parameter).replace(".", "\n").replace("_", "\n")
+
+    def _heading(self, system: str, step: int) -> str:
+        return f"step {step}" if system == self.answering else f"source {step}"
+
+    def _target(self, system: str, step: int) -> str:
+        if system != self.answering or not self.batch.mask[0, step]:
+            return ""
+        target = self.batch.target[0, step : step + 1]
+        wide = target.dim() == 2 and target.shape[1] > 3
+        return "" if wide else self._spell(target).replace("\n", " ")
+
+    def _loss(self, system: str, step: int) -> float:
+        return float(self.walk.losses[step]) if system == self.answering else torch.nan
+
+    def _read(self, system: str, step: int) -> str:
+        inputs = self.batch.input if system == self.answering else self.batch.source
+        assert inputs is not None
+        if system == "encoder" and self.reverse_source:
+            step = inputs.shape[1] - 1 - step
+        return self._spell(inputs[0, step : step + 1])
+
+    def _spell(self, step: Tensor) -> str:
+        """Write a symbol `(1,)` or numbers `(1, I)`."""
+        if step.dim() == 1:
+            return self._symbols(step)[0]
+        some = [f"{value:.2g}" for value in step[0, : self.num_units].tolist()]
+        return "\n".join(some) + ("\n..." if step.shape[1] > self.num_units else "")
+
+    def _symbols(self, ids: Tensor) -> list[str]:
+        return [label if label.strip() else "\N{OPEN BOX}" for label in self.task.labels(ids)]
+
+    def _bands(self) -> list[Band]:
+        """Give the answers, and below them the parts of the states, the highest layer's first."""
+        fed_back = self._fed_back()
+        rows: dict[_Row, dict[str, str]] = {}
+        for name in reversed(self.shown):
+            for part in self.systems[name].parts:
+                if part.name != fed_back and part.units.start < part.units.stop:
+                    rows.setdefault(self._row(name, part.name), {})[name] = part.name
+        states = (self._band(rows[row], place) for place, row in enumerate(sorted(rows), start=1))
+        return [self._answers(fed_back), *states]
+
+    def _row(self, system: str, part: str) -> _Row:
+        """Place a part by layers below the highest, and what is within below what shows."""
+        layer, dot, name = part.rpartition(".")
+        layers = len(self.systems[system].cell.layers)
+        below = layers - int(layer.removeprefix("layer")) if dot else 0
+        return below, name in ("cell", "context"), name
+
+    def _fed_back(self) -> str | None:
+        """Name the part of the state that the answer is, in a network that holds its readout."""
+        top = self.systems[self.answering].cell.layers[-1]
+        if self.answering != "network" or not top.answers:
+            return None
+        return self.systems["network"].parts[-1].name
+
+    def _answers(self, fed_back: str | None) -> Band:
+        """Draw what is answered: probabilities of symbols, or numbers."""
+        steps = torch.tensor([step for _, step in self.places])
+        own = torch.tensor([name == self.answering for name, _ in self.places])
+        steps = steps.where(own, 0)
+        blank = ~own if fed_back else ~(own & self.batch.mask[0, steps])
+        tokens = isinstance(self.task.spec.target, Tokens)
+        values = self.walk.outputs.softmax(1) if tokens else self.walk.outputs
+        deltas = self.walk.output_deltas[steps].masked_fill(blank[:, None], torch.nan)
+        units = strongest(deltas, self.num_units)
+        labels = self._symbols(units) if tokens else _numbers(units, deltas.shape[1])
+        return Band(
+            "answer",
+            [[] if missing else labels for missing in blank.tolist()],
+            values[steps].masked_fill(blank[:, None], torch.nan)[:, units],
+            deltas[:, units],
+            1 if fed_back else None,
+            self._carried({"network": fed_back} if fed_back else {}),
+        )
+
+    def _band(self, parts: dict[str, str], place: int) -> Band:
+        """Draw a part of the state of each system; each chooses its own units."""
+        chosen = {
+            system: strongest(
+                self.walk.passages[system].deltas[name][
+                    [step for other, step in self.places if other == system]
+                ],
+                self.num_units,
+            )
+            for system, name in parts.items()
+        }
+        values = torch.full((2, len(self.places), max(map(len, chosen.values()))), torch.nan)
+        labels: list[list[str]] = [[] for _ in self.places]
+        for column, (system, step) in enumerate(self.places):
+            if system in chosen:
+                name, units, passage = parts[system], chosen[system], self.walk.passages[system]
+                values[0, column, : len(units)] = passage.states[name][step, units]
+                values[1, column, : len(units)] = passage.deltas[name][step, units]
+                labels[column] = _numbers(units, passage.states[name].shape[1])
+        names = sorted(set(parts.values()), key=len)
+        feeds = place + names[0].endswith("output")  # a Jordan network's context, the next band
+        return Band(names[0], labels, values[0], values[1], feeds, self._carried(parts))
+
+    def _carried(self, parts: dict[str, str]) -> Tensor:
+        return torch.tensor(
+            [
+                float(self.walk.passages[system].carried[parts[system]][step].norm())
+                if system in parts
+                else torch.nan
+                for system, step in self.places
+            ]
+        )
+
+    def _change(self, name: str, steps: Tensor) -> Change:
+        """Cut the change of a weight matrix to its strongest rows and columns."""
+        rows, columns = strongest_of_matrix(steps)
+        cut = steps[:, rows][:, :, columns]
+        norms = steps.flatten(1).norm(dim=1)
+        own = self.drawn_steps(name)
+        there = [system == self._owner(name) for system, _ in self.places]
+        drawn = torch.full((len(there), *cut.shape[1:]), torch.nan, dtype=cut.dtype)
+        drawn[there] = cut[own]
+        drawn_norms = torch.full((len(there),), torch.nan, dtype=cut.dtype)
+        drawn_norms[there] = norms[own]
+        return Change(
+            self._name(name),
+            drawn,
+            cut.sum(0),
+            drawn_norms,
+            float(steps.sum(0).norm()),
+            len(steps),
+            bool(norms[: own[0]].any()),
+            bool(norms[own[-1] + 1 :].any()),
+        )
+
+
+def strongest(values: Tensor, most: int) -> Tensor:
+    """Find the places along the last dimension where most happens, in their order."""
+    total = values.reshape(-1, values.shape[-1]).abs().nan_to_num(0).sum(0)
+    return total.topk(min(most, len(total))).indices.sort().values
+
+
+def strongest_of_matrix(steps: Tensor) -> tuple[Tensor, Tensor]:
+    """Find the rows and columns `(S, R, K)` that are drawn and written."""
+    return strongest(steps.transpose(1, 2), _MATRIX), strongest(steps, _MATRIX)
+
+
+def _numbers(units: Tensor, size: int) -> list[str]:
+    """Number units where some were left out."""
+    return [str(unit) if len(units) < size else "" for unit in units.tolist()]

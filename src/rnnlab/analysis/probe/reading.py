@@ -1,0 +1,113 @@
+"""Test sequences that ran through a part of a model, step by step, with the names of the steps."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rnnlab.analysis.base import draw_batch
+from rnnlab.analysis.probe.system import Drive, Part, System, choose, stateful, watch
+from rnnlab.errors import ConfigError
+from rnnlab.experiment.experiment import Experiment
+from rnnlab.models.base import Model
+from rnnlab.models.seq2seq import Seq2Seq, reverse_real
+from rnnlab.spec import Batch
+from rnnlab.tasks.base import Task
+
+_SPACE = "\N{OPEN BOX}"
+
+
+class Reading(NamedTuple):
+    """B sequences of T steps.
+
+    Attributes:
+        name: of the system.
+        system: what read them.
+        drive: what its cells were given.
+        states: `(B, T, D)` after each step.
+        real: `(B, T)` bool, True up to the last step that counts.
+        symbols: `(B, T)`, what was read at each step by name; `None` where steps have no names.
+        phases: `(B, T)` turns, where the task has a period.
+    """
+
+    name: str
+    system: System
+    drive: Drive
+    states: Tensor
+    real: Tensor
+    symbols: "np.ndarray | None"
+    phases: Tensor | None
+
+    def columns(self, row: int, count: int) -> Sequence[str]:
+        """Name the first steps of a sequence: what was read, or the step's number."""
+        steps = min(count, int(self.real[row].sum()))
+        if self.symbols is None:
+            return [str(step) for step in range(steps)]
+        return [str(symbol) for symbol in self.symbols[row, :steps]]
+
+
+@torch.no_grad()
+def read(
+    experiment: Experiment, name: str | None, num_sequences: int, length: int | None
+) -> Reading:
+    """Let one system of a model read test sequences; `None` is the network, or the encoder.
+
+    Raises:
+        ConfigError: there is no system of that name, or the task can't make such sequences.
+    """
+    model, task = experiment.model, experiment.task
+    found = stateful(model)
+    name = choose(found, name)
+    batch = draw_batch(experiment, num_sequences, length)
+    drive = watch(model, batch)[name]
+    ids, real = _read_by(model, name, batch, drive)
+    return Reading(
+        name,
+        found[name],
+        drive,
+        found[name].run(drive.inputs, drive.start),
+        real,
+        _symbols(task, ids),
+        None if "encoder" in name else task.phases(batch),
+    )
+
+
+def layer_parts(system: System, layer: int | None) -> list[Part]:
+    """Give the state's vectors in one layer, `None` for the highest.
+
+    Raises:
+        ConfigError: there is no such layer.
+    """
+    count = len(system.cell.layers)
+    if layer is not None and layer > count:
+        raise ConfigError(f"analysis.layer must be null or 1 to {count}, got {layer}")
+    prefix = f"layer{layer or count}." if count > 1 else ""
+    return [
+        part._replace(name=part.name.removeprefix(prefix))
+        for part in system.parts
+        if part.name.startswith(prefix)
+    ]
+
+
+def _read_by(model: Model, name: str, batch: Batch, drive: Drive) -> tuple[Tensor, Tensor]:
+    """Give what a system read, in the order in which it did, and which steps were real."""
+    if not isinstance(model, Seq2Seq) or name == "decoder":
+        return batch.input, batch.mask.flip(1).cummax(1).values.flip(1)
+    assert batch.source is not None
+    reverse = model.reverse_source == (name == "encoder")
+    return reverse_real(batch.source, drive.mask) if reverse else batch.source, drive.mask
+
+
+def names(task: Task, ids: Tensor) -> list[str] | None:
+    """Name the steps of a sequence `(T,)` or `(T, I)`; `None` if a name is but a step's number."""
+    found = task.labels(ids)
+    if ids.dim() > 1 and found == Task.labels(task, ids):
+        return None
+    return [_SPACE if name == " " else name for name in found]
+
+
+def _symbols(task: Task, ids: Tensor) -> "np.ndarray | None":
+    named = [names(task, row) for row in ids]
+    return None if None in named else np.array(named)

@@ -1,0 +1,82 @@
+"""From the words of `rnnlab-analyze` to findings in the run directory."""
+
+from collections.abc import Sequence
+
+from omegaconf import OmegaConf
+
+from rnnlab.analysis.base import Analysis
+from rnnlab.analysis.save import check_drawing, write
+from rnnlab.config.build import build, check_node
+from rnnlab.config.compose import apply_overrides
+from rnnlab.config.sources import config_directory
+from rnnlab.errors import ConfigError
+from rnnlab.experiment.experiment import Experiment
+from rnnlab.files import checkpoint as checkpoints
+from rnnlab.process.borrowed import threads
+from rnnlab.process.output import note, say
+from rnnlab.runs.run import Run
+
+
+def look(
+    run: Run,
+    names: Sequence[str],
+    words: list[str],
+    overrides: list[str],
+    checkpoint: str,
+    *,
+    everything: bool,
+) -> None:
+    """Look inside a run in several ways, and print what was found and where it is.
+
+    Args:
+        run: what to look inside.
+        names: of the analyses.
+        words: `analysis.KEY=VALUE`, settings of each.
+        overrides: `KEY=VALUE`, other settings of the run's task.
+        checkpoint: `best` or `last`.
+        everything: whether the names are all there are; those that don't suit are then told of
+            and left out.
+
+    Raises:
+        ConfigError: a setting is wrong, or an analysis makes no sense for this run.
+    """
+    check_drawing()
+    analyses = {name: make(name, words) for name in names}
+    experiment = run.open(overrides, checkpoint)
+    step = int(checkpoints.read(run.file(f"checkpoints/{checkpoint}.ckpt"))["global_step"])
+    for name, analysis in analyses.items():
+        if len(analyses) > 1:
+            say(f"\n{name}")
+        try:
+            with threads(experiment.cfg.threads):
+                _look(run, name, analysis, experiment, step)
+        except ConfigError as error:
+            if not everything:
+                raise
+            note(f"not done: {error}")
+
+
+def make(name: str, words: list[str]) -> Analysis:
+    """Build an analysis from its yaml and what is to be different.
+
+    Raises:
+        ConfigError: a setting is wrong.
+    """
+    cfg = OmegaConf.create(
+        {"analysis": OmegaConf.load(config_directory() / f"analysis/{name}.yaml")}
+    )
+    node = OmegaConf.to_container(apply_overrides(cfg, words).analysis)
+    check_node("analysis", node, Analysis, "rnnlab.analysis")
+    analysis = build("analysis", node)
+    assert isinstance(analysis, Analysis)
+    return analysis
+
+
+def _look(run: Run, name: str, analysis: Analysis, experiment: Experiment, step: int) -> None:
+    reason = analysis.refusal(experiment.model, experiment.task)
+    if reason is not None:
+        raise ConfigError(f"analysis={name} makes no sense here: {reason}")
+    findings = analysis.look(experiment)
+    say("\n".join(findings.lines))
+    for path in write(run, name, findings, step):
+        say(path)

@@ -1,0 +1,150 @@
+"""What an analysis leaves in a run: figures, numbers, tables, and a look in TensorBoard."""
+
+import csv
+import io
+import json
+import math
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from rnnlab.analysis.base import Findings, Picture, Points
+from rnnlab.errors import ConfigError
+from rnnlab.files.whole import write_whole
+from rnnlab.runs.run import Run
+from rnnlab.spelling import printable
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+_DPI = 160
+
+
+def check_drawing() -> None:
+    """Refuse where there is nothing to draw with.
+
+    Raises:
+        ConfigError: matplotlib or scipy is not installed.
+    """
+    missing = [name for name in ("matplotlib", "scipy") if find_spec(name) is None]
+    if missing:
+        raise ConfigError(f"analysis needs {' and '.join(missing)}: pip install 'rnnlab[analysis]'")
+
+
+def write(run: Run, name: str, findings: Findings, step: int) -> list[Path]:
+    """Write everything to `figures/` in the run; gives the files.
+
+    TensorBoard shows the pictures and points as a run `figures` beside the run's own curves: a
+    file among those of a training that still goes on would hide what it writes next.
+
+    Args:
+        run: where to.
+        name: of the analysis; files begin with it.
+        findings: what to write.
+        step: updates that the weights have seen.
+    """
+    text = json.dumps(_plain(findings.numbers), indent=2, allow_nan=False) + "\n"
+    written = [_put(run, f"{name}.json", text.encode())]
+    for part, rows in findings.tables.items():
+        table = io.StringIO()
+        shown = [[_shown(cell) for cell in row] for row in rows]
+        csv.writer(table, lineterminator="\n").writerows(shown)
+        written.append(_put(run, f"{_join(name, part)}.csv", table.getvalue().encode()))
+    for ending, said in findings.texts.items():
+        content = printable(said, lines=True).encode()
+        written.append(_put(run, f"{name}.{ending}", content))
+    with _events(run, name) as events:
+        for part, picture in findings.pictures.items():
+            for suffix, content in _drawn(picture):
+                written.append(_put(run, f"{_join(name, part)}.{suffix}", content))
+                if suffix == "png":
+                    pixels = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+                    tag = f"{name}/{part}" if part else name
+                    events.add_image(tag, pixels, step, dataformats="HWC")
+    for part, points in findings.points.items():
+        written += _put_points(run, _join(name, part), points)
+    return written
+
+
+def _join(name: str, part: str) -> str:
+    return f"{name}_{part}" if part else name
+
+
+def _put(run: Run, name: str, content: bytes) -> Path:
+    path = run.figure(name)
+    write_whole(path, content)
+    return path
+
+
+def _put_points(run: Run, name: str, points: Points) -> list[Path]:
+    """Write points as TensorBoard's projector takes them, and tell it of all that are there."""
+    labels = points.labels if len(points.header) == 1 else [points.header, *points.labels]
+    written = [
+        _put(run, f"{name}_{kind}.tsv", "".join(map(_line, rows)).encode())
+        for kind, rows in (("points", points.values.tolist()), ("labels", labels))
+    ]
+    known = (re.fullmatch(r"(\w+)_points\.tsv", path.name) for path in run.figure("").iterdir())
+    names = [found[1] for found in known if found]
+    entries = [
+        f'embeddings {{\n  tensor_name: "{name}"\n  tensor_path: "{name}_points.tsv"\n'
+        f'  metadata_path: "{name}_labels.tsv"\n}}\n'
+        for name in sorted(names)
+    ]
+    _put(run, "projector_config.pbtxt", "".join(entries).encode())
+    return written
+
+
+def _line(row: Sequence[Any]) -> str:
+    return "\t".join(printable(str(cell)) for cell in row) + "\n"
+
+
+def _shown(cell: Any) -> Any:
+    return printable(cell) if isinstance(cell, str) else cell
+
+
+def _drawn(picture: Picture) -> Iterator[tuple[str, bytes]]:
+    """Draw, and give the picture in each form that suits it."""
+    import matplotlib
+
+    from rnnlab.analysis.figures.style import STYLE
+    from rnnlab.plots.ticks import plain_ticks
+
+    with matplotlib.rc_context(STYLE):
+        figure = picture.draw()
+        plain_ticks(figure)
+        for suffix in ("png", "svg") if picture.vector else ("png",):
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format=suffix, dpi=_DPI)
+            yield suffix, buffer.getvalue()
+
+
+@contextmanager
+def _events(run: Run, name: str) -> "Iterator[SummaryWriter]":
+    """Open TensorBoard's record of one analysis, in place of an earlier one."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    directory = run.figure(f"{name}.json").parent
+    for earlier in directory.glob(f"events.out.tfevents.*.{name}"):
+        earlier.unlink()
+    with SummaryWriter(directory, filename_suffix=f".{name}") as events:
+        yield events
+
+
+def _plain(value: Any) -> Any:
+    """Make JSON of numbers, arrays and tensors; what is not finite becomes null."""
+    if isinstance(value, dict):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, (torch.Tensor, np.ndarray, np.generic)):
+        return _plain(value.tolist())
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, complex):
+        return [_plain(value.real), _plain(value.imag)]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

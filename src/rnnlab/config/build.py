@@ -1,0 +1,383 @@
+"""The one place that checks a config and builds objects from it."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from importlib import import_module
+from pkgutil import resolve_name
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_type_hints
+
+from annotated_types import Le, Len
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, create_model
+
+from rnnlab.config.suggestions import nearest
+from rnnlab.errors import ConfigError
+from rnnlab.process.memory import fitting
+from rnnlab.ranges import BelowOne, NonNegative, Positive, PositiveInt, Probability, Seed, Threads
+from rnnlab.spelling import brief, printable
+
+
+class _Kind(NamedTuple):
+    """What a group's node makes, and the package that its target must be defined in."""
+
+    base: str
+    home: str
+
+
+_GROUPS = {
+    "task": _Kind("rnnlab.tasks.base:Task", "rnnlab"),
+    "model": _Kind("rnnlab.models.base:Model", "rnnlab"),
+    "data": _Kind("rnnlab.experiment.data:Data", "rnnlab"),
+    "optimizer": _Kind("torch.optim:Optimizer", "torch.optim"),
+    "scheduler": _Kind("torch.optim.lr_scheduler:LRScheduler", "rnnlab.experiment.schedulers"),
+    "trainer": _Kind("rnnlab.experiment.settings:Training", "rnnlab"),
+    "logger": _Kind("lightning.pytorch.loggers:Logger", "lightning.pytorch.loggers"),
+}
+_HOMES = tuple(dict.fromkeys(kind.home for kind in _GROUPS.values()))
+
+# The settings of other people's constructors that can be given here, with what we ask of them:
+# theirs don't say their range, and what is not here would do nothing, or harm.
+_BORROWED: dict[str, Any] = {
+    "lr": Annotated[Positive, Le(1e6)],
+    "weight_decay": NonNegative,
+    "momentum": BelowOne,
+    "dampening": Probability,
+    "nesterov": bool,
+    "betas": Annotated[list[Probability], Len(2, 2)],
+    "amsgrad": bool,
+    "alpha": BelowOne,
+    "centered": bool,
+    "eps": Positive,
+    "max_iter": Annotated[PositiveInt, Le(10_000)],
+    "history_size": Annotated[PositiveInt, Le(1000)],
+    "line_search_fn": Literal["strong_wolfe"] | None,
+    "tolerance_grad": NonNegative,
+    "tolerance_change": NonNegative,
+    "project": str,
+    "entity": str | None,
+    "group": str | None,
+    "name": str | None,
+    "run_name": str | None,
+    "tags": list[str] | dict[str, str] | None,
+    "offline": bool,
+    "save_dir": str,
+    "experiment_name": str,
+    "tracking_uri": str,
+}
+
+_ROOT: dict[str, Any] = {
+    "seed": Seed,
+    "threads": Threads,
+    "watch": Literal["none", "light", "full"],
+    "watch_every": PositiveInt,
+    "monitor": str,
+    "output_dir": Annotated[str, StringConstraints(pattern=r"^[^\x00]+$")],
+    "init_from": str | None,
+    "files": dict[str, str],
+    "choices": dict[str, str | None],
+}
+
+
+def check(cfg: DictConfig) -> None:
+    """Find every problem of a whole config before anything is built.
+
+    Raises:
+        ConfigError: one line a problem, each naming the key, what it got and what it takes.
+    """
+    try:
+        tree = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except MissingMandatoryValue as error:
+        raise ConfigError(f"{error.full_key} is missing") from error
+    assert isinstance(tree, dict)
+    root = {str(key): value for key, value in tree.items() if key not in _GROUPS}
+    problems = _check_fields("", root, _ROOT, others=[*_GROUPS])
+    for group, (base, home) in _GROUPS.items():
+        if tree.get(group) is not None:
+            problems += _check_node(group, tree[group], resolve_name(base), home)
+        elif group != "logger":
+            problems.append(f"{group} is missing")
+    if problems:
+        raise ConfigError("\n".join(problems))
+
+
+def check_node(path: str, node: Any, base: type, home: str) -> None:
+    """Find every problem of one node that stands outside a run's config.
+
+    Args:
+        path: the node's key, for errors.
+        node: a mapping with `_target_`.
+        base: what it is to make a kind of.
+        home: the package that it may come from.
+
+    Raises:
+        ConfigError: one line a problem.
+    """
+    problems = _check_node(path, node, base, home)
+    if problems:
+        raise ConfigError("\n".join(problems))
+
+
+def check_values(values: Mapping[str, Any], fields: Mapping[str, Any]) -> None:
+    """Compare a command's own values with their annotations.
+
+    Raises:
+        ConfigError: one line a problem.
+    """
+    problems = _check_fields("", values, fields, others=[], loose=True)
+    if problems:
+        raise ConfigError("\n".join(problems))
+
+
+def build(path: str, node: Any, *given: Any) -> Any:
+    """Build what a config node says, with the positional arguments that code gives.
+
+    Inner nodes are built too; one whose constructor waits for arguments from code becomes a
+    callable that takes them, and so does this node where `given` is empty.
+
+    Args:
+        path: the node's key, for errors.
+        node: a mapping with `_target_`.
+        given: positional arguments of the target.
+
+    Raises:
+        ConfigError: the target refuses its settings; the message begins with the key.
+    """
+    if isinstance(node, DictConfig):
+        node = OmegaConf.to_container(node, resolve=True)
+    settings = {
+        key: _build_inner(f"{path}.{key}", value)
+        for key, value in node.items()
+        if key != "_target_"
+    }
+    make = _Recipe(target(node), **settings)
+    make.path = path
+    return make(*given) if given or not make.waits else make
+
+
+def _build_inner(path: str, value: Any) -> Any:
+    if isinstance(value, dict) and "_target_" in value:
+        return build(path, value)
+    return value
+
+
+class _Recipe(partial[Any]):
+    """A constructor with its settings, waiting for what code gives; its errors name the key."""
+
+    path: str
+
+    @property
+    def waits(self) -> bool:
+        return any(
+            p.default is p.empty and p.kind is not p.KEYWORD_ONLY and p.kind is not p.VAR_KEYWORD
+            for name, p in inspect.signature(self.func).parameters.items()
+            if name not in self.keywords
+        )
+
+    def __call__(self, *given: Any) -> Any:
+        try:
+            inspect.signature(self.func).bind(*given, **self.keywords)
+        except TypeError as error:
+            raise ConfigError(f"{self.path}: {error}") from error
+        try:
+            with fitting(self.path):
+                return self.func(*given, **self.keywords)
+        except ConfigError as error:
+            raise ConfigError(self._named(str(error))) from error
+        except (ValueError, TypeError, ImportError, RuntimeError) as error:
+            if _within("rnnlab", self.func.__module__):
+                raise
+            raise ConfigError(f"{self.path}: {error}") from error
+
+    def _named(self, text: str) -> str:
+        """Begin with the whole key, where a constructor could name no more than its own part."""
+        first = text.split(maxsplit=1)[0].rstrip(":")
+        if text.startswith(("data.", "task.", "model.", "trainer.", self.path)):
+            return text
+        return f"{self.path}.{text}" if first in self.keywords else f"{self.path}: {text}"
+
+
+def target(node: Any) -> Any:
+    """Give the class or function that a node names.
+
+    Raises:
+        ConfigError: it is none that a config may name.
+    """
+    found = _find(node["_target_"])
+    if found is None:
+        raise ConfigError(f"{node['_target_']} is no class or function of {', '.join(_HOMES)}")
+    return found
+
+
+def annotations_of(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give the settings that a node's class takes, with their annotations.
+
+    Raises:
+        ConfigError: it is none that a config may name.
+    """
+    found = target(node)
+    return _signature(found, _within("rnnlab", found.__module__))
+
+
+@cache
+def _find(name: str) -> Callable[..., Any] | None:
+    """Find the public class or function of this name that is defined in one of `_HOMES`.
+
+    No module outside them is imported, nothing is called, and no attribute of an attribute is
+    looked up: `rnnlab.runs.run.subprocess.Popen` names nothing.
+    """
+    module, _, last = name.rpartition(".")
+    if not _within(_HOMES, module) or not all(_is_public(part) for part in name.split(".")):
+        return None
+    found = getattr(import_module(module), last, None)
+    if not (inspect.isclass(found) or inspect.isfunction(found)):
+        return None
+    return found if found.__qualname__ == last and _within(_HOMES, found.__module__) else None
+
+
+def _within(homes: str | tuple[str, ...], module: str) -> bool:
+    """Tell whether a module is one of the packages, or in one."""
+    homes = (homes,) if isinstance(homes, str) else homes
+    return any(f"{module}.".startswith(f"{home}.") for home in homes)
+
+
+def _is_public(name: str) -> bool:
+    return name.isidentifier() and not name.startswith("_")
+
+
+def _makes(target: Callable[..., Any], base: type) -> bool:
+    """Tell whether a target is a class of a kind, or a function that says it gives one."""
+    made = target if inspect.isclass(target) else inspect.signature(target).return_annotation
+    return inspect.isclass(made) and issubclass(made, base) and not inspect.isabstract(made)
+
+
+def _check_node(path: str, node: Any, base: type, home: str) -> list[str]:
+    """Bind a node, and all nodes inside it, to the signatures of their targets."""
+    if not isinstance(node, dict) or "_target_" not in node:
+        return [f"{path} must be a mapping with _target_, got {_say(node)}"]
+    if not isinstance(node["_target_"], str):
+        return [f"{path}._target_ must be a text, got {_say(node['_target_'])}"]
+    name, why = node["_target_"], ""
+    try:
+        target = _find(name)
+    except Exception as error:  # whatever a module of ours raised when imported
+        target, why = None, f" ({error})"
+    if target is None or not _within(home, target.__module__) or not _makes(target, base):
+        wanted = f"{path}._target_ must name a kind of {base.__name__} in {home}"
+        return [f"{wanted}, got {_say(name)[1:-1]}{why}"]
+    settings = {str(key): value for key, value in node.items() if key != "_target_"}
+    ours = _within("rnnlab", home)
+    fields = dict(_signature(target, ours))
+    inner = {
+        key: kind
+        for key, value in settings.items()
+        if isinstance(value, dict) and (kind := _inner_kind(fields.get(key)))
+    }
+    fields |= dict.fromkeys(inner, Any)
+    problems = _check_fields(path, settings, fields, others=[], loose=not ours)
+    for key, kind in inner.items():
+        problems += _check_node(f"{path}.{key}", settings[key], kind, "rnnlab")
+    return problems
+
+
+def _inner_kind(annotation: Any) -> type | None:
+    """Give what an annotation asks a node to make: of `Callable[..., Cell]`, `Cell`."""
+    parts = (annotation, *get_args(annotation))
+    ours = (part for part in parts if inspect.isclass(part) and _within("rnnlab", part.__module__))
+    return next(ours, None)
+
+
+@cache
+def _signature(target: Callable[..., Any], ours: bool) -> Mapping[str, Any]:
+    """Give the config keys of a target with their annotations.
+
+    Ours are its keyword-only parameters; of other people's we take those that we know.
+    """
+    parameters = inspect.signature(target).parameters
+    if not ours:
+        return {name: _BORROWED[name] for name in parameters if name in _BORROWED}
+    function = target.__init__ if inspect.isclass(target) else target
+    hints = get_type_hints(function, include_extras=True)
+    keys = [name for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY]
+    return {name: hints.get(name, Any) for name in keys}
+
+
+def _check_fields(
+    path: str,
+    values: Mapping[str, Any],
+    fields: Mapping[str, Any],
+    *,
+    others: list[str],
+    loose: bool = False,
+) -> list[str]:
+    """Compare values with annotations; `loose` lets keys be missing."""
+    prefix = f"{path}." if path else ""
+    problems = []
+    for key in values:
+        if key not in fields and key not in others:
+            found = nearest(key, dict.fromkeys([*fields, *others]))
+            takes = f"it takes {', '.join(fields) or 'none'}"
+            hint = f"did you mean {prefix}{found[0]}?" if found else takes
+            problems.append(f"{prefix}{printable(key)} is not a setting: {hint}")
+    model = _fields_model(tuple(fields.items()), loose)
+    try:
+        model.model_validate({_safe(key): value for key, value in values.items() if key in fields})
+    except ValidationError as error:
+        wanted: dict[str, list[str]] = {}
+        for problem in error.errors():
+            key = str(problem["loc"][0])[len("field_") :]
+            wanted.setdefault(key, []).append(_wants(problem))
+        for key, wants in wanted.items():
+            if wants == ["missing"]:
+                problems.append(f"{prefix}{key} is missing")
+            else:
+                takes = " or ".join(dict.fromkeys(wants))
+                problems.append(f"{prefix}{key} must be {takes}, got {_say(values.get(key))}")
+    return problems
+
+
+@cache
+def _fields_model(fields: tuple[tuple[str, Any], ...], loose: bool) -> type[BaseModel]:
+    return create_model(
+        "Settings",
+        __config__=ConfigDict(arbitrary_types_allowed=True, strict=True, allow_inf_nan=False),
+        **{_safe(key): (kind, None if loose else ...) for key, kind in fields},  # type: ignore[call-overload]
+    )
+
+
+def _safe(key: str) -> str:
+    return f"field_{key}"  # pydantic keeps some names for itself
+
+
+def _say(value: Any) -> str:
+    """Spell a value in a line."""
+    return brief("null" if value is None else repr(value), 100)
+
+
+def _wants(problem: Any) -> str:
+    """Say in our words what pydantic wanted."""
+    context = problem.get("ctx", {})
+    texts = {
+        "missing": "missing",
+        "greater_than_equal": f"{context.get('ge')} or more",
+        "greater_than": f"more than {context.get('gt')}",
+        "less_than_equal": f"at most {context.get('le')}",
+        "less_than": f"less than {context.get('lt')}",
+        "literal_error": f"one of {context.get('expected')}".replace("'", ""),
+        "int_type": "a whole number",
+        "int_from_float": "a whole number",
+        "float_type": "a number",
+        "finite_number": "a finite number",
+        "bool_type": "true or false",
+        "string_type": "a text",
+        "string_unicode": "a text in Unicode",
+        "string_pattern_mismatch": "a text that is not empty",
+        "list_type": "a list",
+        "too_short": f"a list of {context.get('min_length')}",
+        "too_long": f"a list of {context.get('max_length')}",
+        "none_required": "null",
+        "callable_type": "a mapping with _target_",
+        "is_instance_of": "a mapping with _target_",
+    }
+    return texts.get(problem["type"], problem["msg"])

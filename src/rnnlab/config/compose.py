@@ -1,0 +1,192 @@
+"""From words on a command line to a config: composing, overriding, and saying what went wrong."""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from hydra import compose as hydra_compose
+from hydra.core.override_parser.types import OverrideType
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from rnnlab.config.build import check_values
+from rnnlab.config.explain import REFUSALS, explain, settings_of
+from rnnlab.config.overrides import first_line, parse, short, with_paths
+from rnnlab.config.sources import begun, primary
+from rnnlab.config.stored import refers
+from rnnlab.config.suggestions import near
+from rnnlab.errors import ConfigError
+
+# What a command takes beside the settings of a run.
+_OWN: dict[str, Any] = {
+    "sweep_name": str | None,
+    "on_error": Literal["continue", "stop"],
+    "dry_run": bool,
+    "trial": Any,
+}
+
+
+def compose(overrides: list[str]) -> DictConfig:
+    """Compose `train.yaml` with overrides, as the command line does.
+
+    Raises:
+        ConfigError: an override is no setting, or can't be read.
+    """
+    from rnnlab.config.base_run import words_of_base  # which composes too
+
+    overrides = with_paths(overrides)
+    overrides = [*words_of_base(overrides), *overrides]
+    try:
+        with begun():
+            cfg = hydra_compose("train", overrides, return_hydra_config=True)
+    except REFUSALS as error:
+        raise ConfigError(explain(error, overrides)) from error
+    choices = dict(cfg.hydra.runtime.choices)
+    with open_dict(cfg):
+        del cfg["hydra"]
+    take_own(cfg)
+    return with_choices(cfg, choices)
+
+
+def take_own(cfg: DictConfig) -> dict[str, Any]:
+    """Take out the settings of the command, which are none of a run.
+
+    Raises:
+        ConfigError: one isn't there, or isn't what it should be.
+    """
+    try:
+        with open_dict(cfg):
+            own = {key: cfg.pop(key) for key in _OWN}
+    except OmegaConfBaseException as error:
+        raise ConfigError(first_line(error)) from error
+    check_values(own, _OWN)
+    return {key: own[key] for key in ("on_error", "dry_run", "trial")}
+
+
+def sweep_directory(words: Iterable[str]) -> Path:
+    """Tell where a sweep of these words writes.
+
+    Raises:
+        ConfigError: the words that say so can't be read.
+    """
+    cfg = _of_sweep(words)
+    try:
+        name, directory = Path(str(cfg.sweep_name)), Path(cfg.hydra.sweep.dir)
+    except REFUSALS as error:
+        raise ConfigError(first_line(error)) from error
+    if ".." in name.parts or name.is_absolute():
+        raise ConfigError(f"sweep_name must be a name in output_dir/sweeps, got {name}")
+    return directory
+
+
+def has_name(words: Iterable[str]) -> bool:
+    """Tell whether a sweep of these words is named by them, or by a config that they choose.
+
+    Raises:
+        ConfigError: the words that say so can't be read.
+    """
+    return _of_sweep(words).sweep_name is not None
+
+
+def _of_sweep(words: Iterable[str]) -> DictConfig:
+    """Compose what says how a sweep is called and where it writes; it must be one for all jobs."""
+    words = list(words)
+    about = [
+        word for word in words if re.match(r"(sweep|sweep_name|output_dir|hydra[./].*)=", word)
+    ]
+    if several := [word for word in about if _names_several(word)]:
+        parts = [word.partition("=") for word in several]
+        raise ConfigError(
+            "\n".join(
+                f"{key} must be one for all jobs of a sweep, got {got}" for key, _, got in parts
+            )
+        )
+    # Configs of these groups may say it, too.
+    about += [w for w in words if re.match("(experiment|debug)=", w) and not _names_several(w)]
+    try:
+        with begun():
+            return hydra_compose(primary(), about, return_hydra_config=True)
+    except REFUSALS as error:
+        raise ConfigError(explain(error, words, grid=True)) from error
+
+
+def _names_several(word: str) -> bool:
+    """Tell whether a word names several values; one that can't be read doesn't."""
+    try:
+        return parse(word).is_sweep_override()
+    except ConfigError:
+        return False
+
+
+def with_choices(cfg: DictConfig, choices: Mapping[str, Any]) -> DictConfig:
+    """Record in a config which options of the groups were chosen, and resolve its references.
+
+    Raises:
+        ConfigError: a reference leads nowhere.
+    """
+    for key in ("choices", "files"):
+        if cfg.get(key):
+            raise ConfigError(f"{key} can't be given: the program fills them in")
+    for group, choice in choices.items():
+        if ".." in str(choice):
+            raise ConfigError(f"{group}={choice} is not to be had: it leads out of the configs")
+    with open_dict(cfg):
+        cfg.choices = {k: v for k, v in choices.items() if not k.startswith("hydra/")}
+    return _resolved(cfg)
+
+
+def apply_overrides(cfg: DictConfig, overrides: list[str]) -> DictConfig:
+    """Change settings of a config that was composed before.
+
+    Raises:
+        ConfigError: an override is no setting, can't be read, or chooses from a group.
+    """
+    cfg = cfg.copy()
+    OmegaConf.set_struct(cfg, True)
+    known = settings_of(cfg)
+    problems = []
+    for text in with_paths(overrides):
+        try:
+            override = parse(text)
+            key = override.key_or_group
+            if override.type is not OverrideType.CHANGE or override.is_sweep_override():
+                problems.append(f"{text!r} must be KEY=VALUE with one value")
+            elif key not in known:
+                hint = near(key, known, text.partition("=")[2])
+                problems.append(f"{key} is not a setting of this run{hint}")
+            else:
+                OmegaConf.update(cfg, key, override.value())
+        except ConfigError as error:
+            problems.append(str(error))
+        except OmegaConfBaseException as error:
+            problems.append(f"{short(text)} can't be: {first_line(error)}")
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return _resolved(cfg)
+
+
+def _resolved(cfg: DictConfig) -> DictConfig:
+    """Put values in the place of references to them."""
+    if not refers(cfg):  # to look takes a tenth of the time
+        return cfg
+    key = ""
+    try:
+        for key in settings_of(cfg):
+            if OmegaConf.is_list(value := OmegaConf.select(cfg, key)):
+                OmegaConf.resolve(value)
+        OmegaConf.resolve(cfg)
+    except (OmegaConfBaseException, RecursionError) as error:
+        raise ConfigError(f"{key} can't be resolved: {first_line(error)}") from error
+    return cfg
+
+
+def flat(tree: Any, path: str = "") -> dict[str, Any]:
+    """Give the leaves of nested mappings by their dotted keys."""
+    if not isinstance(tree, dict):
+        return {path: tree}
+    return {
+        name: leaf
+        for key, value in tree.items()
+        for name, leaf in flat(value, f"{path}.{key}" if path else key).items()
+    }

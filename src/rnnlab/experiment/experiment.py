@@ -1,0 +1,90 @@
+"""An experiment: a config and the objects that it describes."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from rnnlab.config.build import build, check, target
+from rnnlab.errors import ConfigError
+from rnnlab.experiment.data import Data, HeldOutLoader, OneBatch
+from rnnlab.experiment.settings import Training
+from rnnlab.files import checkpoint
+from rnnlab.metric import Mode
+from rnnlab.models.base import Model
+from rnnlab.process.borrowed import borrowed, threads
+from rnnlab.random_streams import seed_globals
+from rnnlab.spec import Batch, Split
+from rnnlab.tasks.base import Task
+from rnnlab.tasks.file_task import FileTask, Known
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A config and the objects that it describes."""
+
+    cfg: DictConfig
+    task: Task
+    model: Model
+    data: Data
+    training: Training
+
+    @classmethod
+    def assemble(cls, cfg: DictConfig, known: Known | None = None) -> "Experiment":
+        """Check a config whole, then build what it describes.
+
+        Args:
+            cfg: the whole config.
+            known: what a run keeps of a task whose symbols come from files.
+
+        Raises:
+            ConfigError: with every problem that can be seen before building, or the first that
+                a constructor finds.
+        """
+        check(cfg)
+        training: Training = build("trainer", cfg.trainer)
+        given = [known] if known and issubclass(target(cfg.task), FileTask) else []
+        task: Task = build("task", cfg.task, target(cfg.model).layout, cfg.seed, *given)
+        data: Data = build("data", cfg.data, task, training.accumulate)
+        with borrowed(), threads(cfg.threads):
+            seed_globals(cfg.seed, "weights")
+            model: Model = build("model", cfg.model, task.spec)
+        return cls(cfg, task, model, data, training)
+
+    @property
+    def mode(self) -> Mode:
+        """Whether the monitored metric is best at its `min` or its `max`."""
+        return self.task.mode(self.cfg.monitor)
+
+    @property
+    def num_parameters(self) -> int:
+        """Count what is trained."""
+        return sum(p.numel() for p in self.model.parameters() if p.requires_grad)
+
+    def batches(self, split: Split, *, rank: int = 0, world_size: int = 1) -> Iterable[Batch]:
+        """Give the held-out batches of a split; under `overfit` the one that is learnt."""
+        if self.training.overfit:
+            return OneBatch(self.data, rank=rank, world_size=world_size)
+        return HeldOutLoader(self.data, split, rank=rank, world_size=world_size)
+
+    def load_weights(self, path: Path) -> None:
+        """Take the weights of a checkpoint, in float32 whatever they were trained in.
+
+        Raises:
+            ConfigError: it is missing, can't be read, or doesn't fit the model.
+        """
+        weights = checkpoint.weights(path)
+        self.model.float()
+        try:
+            self.model.load_state_dict(weights)
+        except RuntimeError as error:
+            raise ConfigError(
+                f"the settings don't fit the weights in {path}: {_first_line(error)}"
+            ) from error
+        self.model.eval()
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[1] if len(lines) > 1 else lines[0]

@@ -1,0 +1,78 @@
+"""Learning rate over the updates of a run; each gives a factor of the configured rate.
+
+Positional arguments are given by the program (the optimizer, the updates of the whole run, and
+whether the monitored metric is better at its `min` or `max`), keyword-only ones are config keys.
+"""
+
+import math
+from collections.abc import Callable
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
+
+from rnnlab.grouping import groups
+from rnnlab.metric import Mode
+from rnnlab.ranges import Count, Probability, Share
+
+MakeScheduler = Callable[[Optimizer, int, Mode], LRScheduler | ReduceLROnPlateau]
+
+
+@groups()
+def constant(
+    optimizer: Optimizer,
+    total_steps: int,  # noqa: ARG001
+    mode: Mode,  # noqa: ARG001
+) -> LRScheduler:
+    """Leave the rate as it is."""
+    return LambdaLR(optimizer, lambda _: 1.0)
+
+
+@groups()
+def warmup(
+    optimizer: Optimizer,
+    total_steps: int,  # noqa: ARG001
+    mode: Mode,  # noqa: ARG001
+    *,
+    warmup_steps: Count,
+) -> LRScheduler:
+    """Rise in equal steps over the first `warmup_steps` updates, then stay."""
+    return LambdaLR(optimizer, lambda step: _rise(step, warmup_steps))
+
+
+@groups()
+def cosine(
+    optimizer: Optimizer,
+    total_steps: int,
+    mode: Mode,  # noqa: ARG001
+    *,
+    warmup_steps: Count,
+    final_factor: Probability,
+) -> LRScheduler:
+    """Rise over `warmup_steps`, then fall to `final_factor` at the last update.
+
+    Half a period of a cosine (Loshchilov and Hutter, 2017, eq. 5, without restarts).
+    """
+
+    def factor(step: int) -> float:
+        share = min(max(step - warmup_steps, 0) / max(total_steps - warmup_steps, 1), 1.0)
+        fall = final_factor + (1 - final_factor) * (1 + math.cos(math.pi * share)) / 2
+        return _rise(step, warmup_steps) * fall
+
+    return LambdaLR(optimizer, factor)
+
+
+@groups()
+def plateau(
+    optimizer: Optimizer,
+    total_steps: int,  # noqa: ARG001
+    mode: Mode,
+    *,
+    factor: Share,
+    patience: Count,
+) -> ReduceLROnPlateau:
+    """Multiply by `factor` after more than `patience` validations in a row without a new best."""
+    return ReduceLROnPlateau(optimizer, mode=mode, factor=factor, patience=patience)
+
+
+def _rise(step: int, warmup_steps: int) -> float:
+    return min((step + 1) / (warmup_steps + 1), 1.0)

@@ -1,0 +1,1 @@
+"""What a model says: free running, sampling, scores, exhibits."""

@@ -1,0 +1,57 @@
+"""Texts and pictures that show what a model does with a task."""
+
+import torch
+from PIL import Image
+
+from rnnlab.inference.generate import free_run, reads_answers
+from rnnlab.inference.sample import Manner, speak
+from rnnlab.models.base import Model
+from rnnlab.models.seq2seq import Seq2Seq
+from rnnlab.plots.draw import heat_map
+from rnnlab.spec import Batch, map_batch
+from rnnlab.tasks.base import Task
+
+_ROWS = 8
+_WRITTEN = 300  # steps of a sample that has no one right continuation
+
+
+@torch.no_grad()
+def exhibits(model: Model, task: Task, batch: Batch) -> dict[str, str | Image.Image]:
+    """Show a few rows of a batch: what the task shows of the answers, and where attention was."""
+    few = map_batch(lambda part: part[:_ROWS], batch)
+    training = model.training
+    model.eval()
+    shown: dict[str, str | Image.Image] = {}
+    if task.scores_free_run:
+        output = free_run(model, few) if reads_answers(model) else model(few)[0]
+        shown["samples"] = task.show(few, output)
+        picture = task.picture(few, output)
+        if picture is not None:
+            shown["picture"] = picture
+    else:
+        spoken = speak(model, task, task.prompt(None, 1, _WRITTEN), Manner())
+        shown["samples"] = spoken.shown
+        shown["guesses"] = task.show(few, model(few)[0])
+    if isinstance(model, Seq2Seq) and model.attention is not None:
+        shown["attention"] = _attention_map(model, task, few)
+    model.train(training)
+    return shown
+
+
+def _attention_map(model: Seq2Seq, task: Task, batch: Batch) -> Image.Image:
+    """Draw the weights of the first row over its real source steps and answered steps."""
+    weights = model.attend(batch)
+    assert weights is not None
+    assert batch.source is not None
+    source_mask = (
+        batch.source_mask
+        if batch.source_mask is not None
+        else batch.source.new_ones(batch.source.shape[:2], dtype=torch.bool)
+    )
+    answered, real = batch.mask[0], source_mask[0]
+    return heat_map(
+        weights[0][answered][:, real].cpu().numpy(),
+        row_labels=task.labels(batch.target[0][answered]),
+        column_labels=task.labels(batch.source[0][real]),
+        title="attention: answers down, source across",
+    )

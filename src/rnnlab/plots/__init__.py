@@ -1,0 +1,1 @@
+"""Small pictures without a plot library, and what all figures share."""

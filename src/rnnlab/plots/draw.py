@@ -1,0 +1,266 @@
+"""Small pictures: curves over time, paths in the plane, heat maps. Pillow is all they need."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image
+
+from rnnlab.plots.canvas import Canvas, Colour, text_width
+
+_FAINT, _FRAME, _SHADE = "#e9e9e9", "#bbbbbb", "#f4f1e8"
+_TRUTH = "#a6a6a6"
+_COLOURS = ("#0b6bcb", "#d9480f", "#2b8a3e", "#862e9c", "#c2255c", "#087f5b")
+_RAMP = ((255, 255, 255), (158, 202, 225), (49, 130, 189), (8, 48, 107))  # white to deep blue
+
+_Range = tuple[float, float]
+
+
+def line_plot(
+    panels: Mapping[str, Mapping[str, ArrayLike]],
+    *,
+    title: str,
+    x_label: str,
+    x_start: float = 0.0,
+    shade_until: float | None = None,
+) -> Image.Image:
+    """Draw curves over time, one panel above the other.
+
+    Args:
+        panels: for each panel's name its curves by name, each `(T,)`. The first curve is the
+            truth, grey and broad, where there are others to compare; nan is a gap. The range is
+            the truth's, at most three times as wide: a curve that leaves it runs along the edge.
+        title: above everything.
+        x_label: below everything.
+        x_start: where the first number stands; the next ones follow at 1, 2, ...
+        shade_until: what is left of here is shaded, because it was given and not answered.
+    """
+    width, left, right, top, height, gap = 900, 72, 16, 46, 190 if len(panels) < 3 else 96, 12
+    bottom = top + len(panels) * (height + gap) - gap
+    canvas = Canvas(width, bottom + 48)
+    canvas.text((left, 24), title, size=17, anchor="lm")
+    _legend(canvas, list(next(iter(panels.values()))), right=width - right, y=24)
+    length = max(len(np.asarray(c)) for curves in panels.values() for c in curves.values())
+    xs = x_start + np.arange(length)
+    x_range = (float(xs[0]), float(max(xs[-1], xs[0] + 1)))
+    for index, (name, curves) in enumerate(panels.items()):
+        y = top + index * (height + gap)
+        values = [np.asarray(curve, dtype=float) for curve in curves.values()]
+        frame = _Frame(canvas, (left, y, width - right, y + height), x_range, _limits(values))
+        if shade_until is not None:
+            frame.shade(shade_until)
+        frame.grid(x_labels=index == len(panels) - 1, num_y=4)
+        for number, curve in enumerate(values):
+            frame.curve(xs[: len(curve)], curve, *_style(number, len(values)))
+        canvas.text((14, y + height / 2), name, size=13, anchor="mm", upright=True)
+    canvas.text(((left + width - right) / 2, bottom + 36), x_label, size=13, anchor="mm")
+    return canvas.finish()
+
+
+def path_plot(paths: Mapping[str, ArrayLike], *, title: str) -> Image.Image:
+    """Draw paths in the plane, each `(T, 2)`, at equal scales; the first is the truth.
+
+    A dot stands where each of the others begins. Ranges as in `line_plot`.
+    """
+    size, margin, top = 400, 48, 46
+    canvas = Canvas(size + margin + 16, size + top + 48)
+    canvas.text((margin, 24), title, size=17, anchor="lm")
+    points = [np.asarray(path, dtype=float) for path in paths.values()]
+    ranges = [_limits([path[:, axis] for path in points]) for axis in (0, 1)]
+    half = max(high - low for low, high in ranges) / 2
+    x_range, y_range = ((sum(r) / 2 - half, sum(r) / 2 + half) for r in ranges)
+    frame = _Frame(canvas, (margin, top, margin + size, top + size), x_range, y_range)
+    frame.grid(x_labels=True, num_y=4, num_x=4)
+    for number, path in enumerate(points):
+        colour, stroke = _style(number, len(points))
+        frame.curve(path[:, 0], path[:, 1], colour, stroke)
+        if number or len(points) == 1:
+            frame.dot(path[0], colour)
+    _legend(canvas, list(paths), right=margin + size, y=top + size + 36)
+    return canvas.finish()
+
+
+def scatter_paths(paths: ArrayLike, *, title: str) -> Image.Image:
+    """Draw paths in the plane `(R, T, 2)`, a dot a step, light at the first to dark at the last."""
+    points = np.asarray(paths, dtype=float)
+    size, margin, top = 400, 48, 46
+    canvas = Canvas(size + margin + 16, size + top + 30)
+    canvas.text((margin, 24), title, size=17, anchor="lm")
+    x_range, y_range = (_limits([points[..., axis].ravel()]) for axis in (0, 1))
+    frame = _Frame(canvas, (margin, top, margin + size, top + size), x_range, y_range)
+    frame.grid(x_labels=True, num_y=4, num_x=4)
+    for path in points:
+        frame.curve(path[:, 0], path[:, 1], _FRAME, 0.8)
+    colours = _shade(np.linspace(0.25, 1, points.shape[1]))
+    for step, colour in enumerate(colours):
+        for point in points[:, step]:
+            frame.dot(point, tuple(colour), radius=3)
+    return canvas.finish()
+
+
+def heat_map(
+    matrix: ArrayLike,
+    row_labels: Sequence[str],
+    column_labels: Sequence[str],
+    *,
+    title: str,
+    limits: _Range | None = None,
+) -> Image.Image:
+    """Draw `(R, C)` numbers as shades from white to deep blue, with the scale beside them.
+
+    Args:
+        matrix: the numbers.
+        row_labels: R words, left of the rows.
+        column_labels: C words, upright above the columns where one is too long to lie.
+        title: above everything.
+        limits: numbers that are white and deep blue; `None` is the least and the greatest.
+    """
+    values = np.atleast_2d(np.asarray(matrix, dtype=float))
+    rows, columns = values.shape
+    low, high = limits or (float(np.nanmin(values)), float(np.nanmax(values)))
+    cell = min(36, max(12, 720 // max(rows, columns)))
+    font = min(14, cell - 1)
+    widths = [text_width(label, font) for label in column_labels]
+    upright = max(widths, default=0) > cell - 2
+    left = 24 + max((text_width(label, font) for label in row_labels), default=0)
+    top = 56 + (max(widths, default=0) if upright else font)
+    width = max(left + columns * cell + 100, 40 + text_width(title, 17))
+    canvas = Canvas(math.ceil(width), math.ceil(top + max(rows * cell, 60) + 24))
+    canvas.text((16, 24), title, size=17, anchor="lm")
+    colours = _shade((values - low) / ((high - low) or 1.0))
+    canvas.mosaic((left, top), colours, cell)
+    canvas.rectangle((left, top, left + columns * cell, top + rows * cell), outline=_FRAME)
+    for row, label in enumerate(row_labels):
+        canvas.text((left - 8, top + (row + 0.5) * cell), label, size=font, anchor="rm")
+    for column, label in enumerate(column_labels):
+        x = left + (column + 0.5) * cell
+        if upright:
+            place = (x, top - 8 - widths[column] / 2)
+            canvas.text(place, label, size=font, anchor="mm", upright=True)
+        else:
+            canvas.text((x, top - 10), label, size=font, anchor="mm")
+    x, span = left + columns * cell + 18, max(rows * cell, 60)
+    for step, colour in enumerate(_shade(np.linspace(1, 0, 60))):
+        y = top + span * step / 60
+        canvas.rectangle((x, y, x + 12, y + span / 60), tuple(colour))
+    canvas.rectangle((x, top, x + 12, top + span), outline=_FRAME)
+    canvas.text((x + 18, top + 6), f"{high:.2g}", size=12, anchor="lm")
+    canvas.text((x + 18, top + span - 6), f"{low:.2g}", size=12, anchor="lm")
+    return canvas.finish()
+
+
+def join(images: Sequence[Image.Image], *, vertical: bool = False) -> Image.Image:
+    """Put pictures side by side, or below each other, on white."""
+    sizes = np.array([image.size for image in images])
+    along = 1 if vertical else 0
+    size = sizes.max(axis=0)
+    size[along] = sizes[:, along].sum()
+    whole = Image.new("RGB", (int(size[0]), int(size[1])), "white")
+    for image, end in zip(images, sizes[:, along].cumsum(), strict=True):
+        start = int(end) - image.size[along]
+        whole.paste(image, (0, start) if vertical else (start, 0))
+    return whole
+
+
+def ticks(low: float, high: float, count: int) -> list[float]:
+    """Give about `count` round numbers within a range: steps of 1, 2 or 5 times a power of ten."""
+    rough = (high - low) / max(count, 1)
+    power = 10 ** math.floor(math.log10(rough))
+    step = next(s * power for s in (1, 2, 5, 10) if s * power >= rough * 0.999)
+    return [
+        n * step for n in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
+    ]
+
+
+class _Frame:
+    """Axes: a box on the canvas and what it spans."""
+
+    def __init__(
+        self,
+        canvas: Canvas,
+        box: tuple[float, float, float, float],
+        x_range: _Range,
+        y_range: _Range,
+    ) -> None:
+        self.canvas, self.box, self.x_range, self.y_range = canvas, box, x_range, y_range
+
+    def place(self, x: ArrayLike, y: ArrayLike) -> NDArray[np.float64]:
+        """Give points on the canvas, those outside at the edge; `(..., 2)`."""
+        left, top, right, bottom = self.box
+        across = (np.asarray(x) - self.x_range[0]) / (self.x_range[1] - self.x_range[0])
+        up = (np.asarray(y) - self.y_range[0]) / (self.y_range[1] - self.y_range[0])
+        xs = left + np.clip(across, 0, 1) * (right - left)
+        return np.stack([xs, bottom - np.clip(up, 0, 1) * (bottom - top)], axis=-1)
+
+    def shade(self, x: float) -> None:
+        left, top, _, bottom = self.box
+        edge = float(self.place(x, self.y_range[0])[0])
+        if edge > left:
+            self.canvas.rectangle((left, top, edge, bottom), _SHADE)
+
+    def grid(self, *, x_labels: bool, num_y: int, num_x: int = 8) -> None:
+        left, top, right, bottom = self.box
+        for value in ticks(*self.y_range, num_y):
+            y = float(self.place(self.x_range[0], value)[1])
+            self.canvas.line(np.array([[left, y], [right, y]]), _FAINT, 1)
+            self.canvas.text((left - 8, y), f"{value:.4g}", size=12, anchor="rm")
+        for value in ticks(*self.x_range, num_x):
+            x = float(self.place(value, self.y_range[0])[0])
+            self.canvas.line(np.array([[x, top], [x, bottom]]), _FAINT, 1)
+            if x_labels:
+                self.canvas.text((x, bottom + 14), f"{value:.4g}", size=12, anchor="mm")
+        self.canvas.rectangle(self.box, outline=_FRAME)
+
+    def curve(self, x: ArrayLike, y: ArrayLike, colour: str, width: float) -> None:
+        points = self.place(x, y)
+        gaps = np.flatnonzero(np.isnan(points).any(axis=1))
+        for piece in np.split(points, gaps):
+            piece = piece[~np.isnan(piece).any(axis=1)]
+            if len(piece) > 1:
+                self.canvas.line(piece, colour, width)
+
+    def dot(self, point: NDArray[np.float64], colour: Colour, radius: float = 5) -> None:
+        if not np.isnan(point).any():
+            x, y = self.place(*point)
+            self.canvas.dot(float(x), float(y), radius, colour)
+
+
+def _style(number: int, count: int) -> tuple[str, float]:
+    """Give the colour and width of a curve: the truth lies broad and grey below the others."""
+    if count > 1 and number == 0:
+        return _TRUTH, 4.0
+    return _COLOURS[(number - (count > 1)) % len(_COLOURS)], 1.8
+
+
+def _legend(canvas: Canvas, names: list[str], *, right: float, y: float) -> None:
+    if len(names) < 2:
+        return
+    for number in reversed(range(len(names))):
+        colour, width = _style(number, len(names))
+        right -= text_width(names[number], 13)
+        canvas.text((right, y), names[number], size=13, anchor="lm")
+        canvas.line(np.array([[right - 30, y], [right - 8, y]]), colour, max(width, 2.5))
+        right -= 48
+
+
+def _limits(curves: list[NDArray[np.float64]]) -> _Range:
+    """Give the range of all curves, at most three times that of the first, with some air."""
+    first = curves[0][np.isfinite(curves[0])]
+    every = np.concatenate([curve[~np.isnan(curve)] for curve in curves])
+    if not every.size:
+        return -1.0, 1.0
+    if first.size and np.ptp(first):
+        every = np.clip(every, first.min() - np.ptp(first), first.max() + np.ptp(first))
+    finite = every[np.isfinite(every)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (-1.0, 1.0)
+    air = 0.08 * (high - low) or 0.5
+    return low - air, high + air
+
+
+def _shade(share: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Colours `(..., 3)` of numbers from 0 to 1; nan is grey."""
+    stops = np.linspace(0, 1, len(_RAMP))
+    channels = [np.interp(share, stops, channel) for channel in zip(*_RAMP, strict=True)]
+    colours = np.stack(channels, axis=-1)
+    return np.where(np.isnan(share)[..., None], 210, colours).round().astype(np.uint8)

@@ -1,0 +1,1 @@
+"""What a process has and shares: threads, memory, standard output, the other processes."""

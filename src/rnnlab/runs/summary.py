@@ -1,0 +1,77 @@
+"""What a run ends by saying."""
+
+import math
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from shlex import quote
+
+from rnnlab.errors import ConfigError
+from rnnlab.files.foreign import LARGEST_TABLE, read_text
+from rnnlab.metric import plain
+from rnnlab.runs.run import Run
+
+
+def report(run: Run) -> str:
+    """Lay out final numbers beside their floors, a sample, and the commands to go on with."""
+    results = run.results
+    table = score_lines({split: results[split] for split in ("train", "val", "test", "floor")})
+    seconds = run.card.get("seconds", math.nan)
+    return "\n".join(
+        [
+            "",
+            f"{results['model']} on {results['task']}: {results['parameters']:,} parameters, "
+            f"{results['steps']} updates in {seconds:.0f} s, "
+            f"best at update {results['best_step']}",
+            "",
+            *table,
+            "",
+            *_text(run, "samples.md"),
+            "",
+            *(_text(run, "profile.txt") if run.file("profile.txt").exists() else []),
+            f"sample more       {_command('rnnlab-sample')} {quote(f'run={run.path}')}",
+            f"open TensorBoard  {_command('tensorboard')} --logdir {quote(run.config.output_dir)}",
+            "",
+        ]
+    )
+
+
+def score_lines(columns: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Lay out metrics as rows, with a column for each of several mappings."""
+    names = [
+        name
+        for name in dict.fromkeys(name for values in columns.values() for name in values)
+        if name not in ("grad_norm", "learning_rate")
+    ]
+    width = max((len(name) for name in names), default=0)
+    lines = [f"{'':{width}}  " + "  ".join(f"{column:>9}" for column in columns)]
+    for name in names:
+        # A free-running metric has the floor of the plain one.
+        cells = [
+            _number(values.get(plain(name) if column == "floor" else name))
+            for column, values in columns.items()
+        ]
+        lines.append(f"{name:{width}}  " + "  ".join(f"{cell:>9}" for cell in cells))
+    return lines
+
+
+def _text(run: Run, name: str) -> list[str]:
+    """Give a text of the run; where it can't be read, why."""
+    try:
+        return [read_text(run.file(name), largest=LARGEST_TABLE).strip()]
+    except ConfigError as error:
+        return [str(error)]
+
+
+def _command(name: str) -> str:
+    """Spell a command so that it can be typed here: by name, or from beside this Python."""
+    beside = Path(sys.executable).with_name(name)
+    if shutil.which(name) or not beside.exists():
+        return name
+    here = Path.cwd()
+    return str(beside.relative_to(here) if beside.is_relative_to(here) else beside)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"

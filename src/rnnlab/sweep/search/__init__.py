@@ -1,0 +1,1 @@
+"""Searching a space of settings with Optuna."""

@@ -1,0 +1,1 @@
+"""Training a run with Lightning, which stands only here."""

@@ -1,0 +1,39 @@
+"""What a person looks at while training: sample texts and pictures in TensorBoard."""
+
+from typing import Any
+
+import lightning.pytorch as L
+
+from rnnlab.inference.show import exhibits
+from rnnlab.spec import Batch
+from rnnlab.training.file_logger import events_of
+from rnnlab.training.module import SequenceModule
+
+
+class Showcase(L.Callback):
+    """Adds to TensorBoard, at each validation, what the task shows of the first batch."""
+
+    def __init__(self) -> None:
+        self._batch: Batch | None = None
+
+    def on_validation_batch_end(
+        self,
+        trainer: L.Trainer,  # noqa: ARG002
+        pl_module: L.LightningModule,  # noqa: ARG002
+        outputs: Any,  # noqa: ARG002
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,  # noqa: ARG002
+    ) -> None:
+        """Keep the first batch."""
+        if batch_idx == 0:
+            self._batch = batch
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Show it."""
+        assert isinstance(pl_module, SequenceModule)
+        if self._batch is None or not trainer.is_global_zero:
+            return
+        for events in events_of(trainer):
+            for name, thing in exhibits(pl_module.model, pl_module.task, self._batch).items():
+                events.show(f"val/{name}", thing, trainer.global_step)

@@ -1,0 +1,141 @@
+"""The only LightningModule: any model, any task."""
+
+from collections.abc import Callable
+from typing import Any
+
+import lightning.pytorch as L
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from rnnlab.experiment.schedulers import MakeScheduler
+from rnnlab.inference.evaluate import Evaluator, resume
+from rnnlab.metric import Mode
+from rnnlab.models.base import Model
+from rnnlab.process.processes import of_each, random_states, restore_random_states
+from rnnlab.spec import Batch
+from rnnlab.state import State, detach, leaves, like
+from rnnlab.tasks.base import Task
+
+
+class SequenceModule(L.LightningModule):
+    """Joins a model with a task.
+
+    Attributes:
+        carried: the detached state after the last training batch, where batches go on from each
+            other; it is part of the checkpoint.
+        grad_norm: the gradient's norm before clipping, at the last update.
+        evaluator: scores the validation that runs.
+        started: whether training has begun, with all that a checkpoint held in its place.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        task: Task,
+        *,
+        make_optimizer: Callable[[Any], Optimizer],
+        make_scheduler: MakeScheduler,
+        monitor: str,
+        mode: Mode,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.task = task
+        self.make_optimizer = make_optimizer
+        self.make_scheduler = make_scheduler
+        self.monitor = monitor
+        self.mode = mode
+        self.carried: State | None = None
+        self._next_carried: State | None = None
+        self._resumed: dict[str, Any] | None = None
+        self.started = False
+        self.grad_norm: Tensor | None = None
+        self.evaluator: Evaluator | None = None
+
+    def on_train_start(self) -> None:
+        """Take up what a checkpoint held of this process."""
+        if self._resumed is not None:
+            carried = self._resumed["carried"]
+            if carried is not None:
+                nothing = Batch(*(torch.zeros(carried[0].shape[0], 0, device=self.device),) * 3)
+                leaves = [leaf.to(self.device) for leaf in carried]
+                self.carried = like(self.model.begin(nothing), leaves)
+            restore_random_states(self._resumed["random"])  # the last, for `begin` may draw
+        self.started = True
+
+    def training_step(self, batch: Batch, batch_index: int) -> dict[str, Tensor]:  # noqa: ARG002
+        """Give the loss as it counts in the update, its plain mean, and the outputs to score."""
+        state = resume(self.model, batch, self.carried)
+        output, state = self.model.forward_training(batch, state, self.global_step)
+        # An optimizer may evaluate a step several times (L-BFGS): the state moves on at its end.
+        self._next_carried = None if batch.first is None else detach(state)
+        loss = mean = self.task.loss(output, batch)
+        if batch.weight is not None:
+            loss = mean * batch.weight[0].to(mean.dtype)
+        return {"loss": loss, "mean": mean.detach(), "output": output.detach()}
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
+        """Carry the state on."""
+        self.carried = self._next_carried
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin to score."""
+        self.evaluator = Evaluator(self.model, self.task)
+
+    def validation_step(self, batch: Batch, batch_index: int) -> Tensor | None:  # noqa: ARG002
+        """Score one batch; gives the outputs to show, `None` of a share without rows."""
+        assert self.evaluator is not None
+        return self.evaluator.update(batch) if len(batch.mask) else None
+
+    def on_validation_epoch_end(self) -> None:
+        """Give the scores to whoever stops, saves or logs by them."""
+        assert self.evaluator is not None
+        self.evaluator.gather()
+        scores = {f"val/{name}": value for name, value in self.evaluator.compute().items()}
+        # All processes have the same numbers; of those the largest is exact, a mean is not.
+        shared = self.trainer.world_size > 1
+        self.log_dict(scores, logger=False, sync_dist=shared, reduce_fx="max" if shared else "mean")
+
+    def configure_optimizers(self) -> Any:
+        """Build the optimizer and its schedule over all updates of the run."""
+        optimizer = self.make_optimizer(self.model.parameters())
+        scheduler = self.make_scheduler(optimizer, self.trainer.max_steps, self.mode)
+        per_validation = isinstance(scheduler, ReduceLROnPlateau)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {
+                "scheduler": scheduler,
+                "interval": "epoch" if per_validation else "step",
+                "monitor": self.monitor,
+            },
+        }
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,  # noqa: ARG002
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,  # noqa: ARG002
+    ) -> None:
+        """Clip by norm, and keep the norm before; without clipping only measure it."""
+        limit = float("inf") if gradient_clip_val is None else gradient_clip_val
+        self.grad_norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add each process's carried state and random numbers, as plain tensors."""
+        mine = {
+            "carried": None if self.carried is None else leaves(self.carried),
+            "random": random_states(),
+        }
+        checkpoint["processes"] = of_each(mine)
+        # Lightning would go on inside the pass it was in; ours begin anew at any update.
+        del checkpoint["loops"], checkpoint["epoch"]
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Count updates on, and make ready for the weights; the rest waits for its place."""
+        # Lightning converts later, and weights of 64 bits would be rounded until then.
+        self.trainer.precision_plugin.convert_module(self)
+        counts = self.trainer.fit_loop.epoch_loop.automatic_optimization.optim_progress
+        counts.optimizer.step.total.completed = checkpoint["global_step"]
+        self._resumed = checkpoint["processes"][self.trainer.global_rank]

@@ -1,0 +1,51 @@
+"""What `rnnlab-list` reads from the yaml files."""
+
+import pytest
+
+from rnnlab.config import catalogue
+from rnnlab.config.catalogue import describe, pairs
+from rnnlab.config.compose import compose
+
+
+@pytest.fixture
+def own_configs(tmp_path, monkeypatch):
+    for group in ("model", "task", "experiment"):
+        (tmp_path / group).mkdir()
+    (tmp_path / "model/b.yaml").write_text("# Second.\n_target_: x\n")
+    (tmp_path / "model/a.yaml").write_text("_target_: x\n# First.\n")
+    (tmp_path / "task/t.yaml").write_text("_target_: x\n")
+    (tmp_path / "experiment/t_a.yaml").write_text(
+        "# @package _global_\n# Learns.\ndefaults:\n  - override /task: t\n  - override /model: a\n"
+    )
+    monkeypatch.setattr(catalogue, "config_directories", lambda: [tmp_path])
+
+
+@pytest.mark.usefixtures("own_configs")
+def test_a_description_is_the_first_comment_and_packages_are_none():
+    assert describe("model") == {"a": "First.", "b": "Second."}
+    assert describe("task") == {"t": ""}
+    assert describe("experiment") == {"t_a": "Learns."}
+    assert describe("nothing") == {}
+
+
+@pytest.mark.usefixtures("own_configs")
+def test_pairs_mark_what_an_experiment_is_tuned_for():
+    assert pairs().splitlines()[-2:] == ["   a  b", "t  x  ."]
+
+
+def test_the_table_of_pairs_agrees_with_what_hydra_composes():
+    lines = pairs().splitlines()
+    heading = next(n for n, line in enumerate(lines) if not line) + 1
+    models = lines[heading].split()
+    assert models == list(describe("model"))
+    marked = {
+        (model, line.split()[0])
+        for line in lines[heading + 1 :]
+        for model, mark in zip(models, line.split()[1:], strict=True)
+        if mark == "x"
+    }
+    chosen = set()
+    for name in describe("experiment"):
+        choices = compose([f"experiment={name}"]).choices
+        chosen.add((choices["model"], choices["task"]))
+    assert marked == chosen

@@ -1,0 +1,28 @@
+"""Hydra is begun with our configs, and told no more than it asks for."""
+
+import hydra
+import pytest
+from omegaconf import OmegaConf
+
+from rnnlab.config.sources import VERSION, config_directory, version_words
+
+
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [
+        ("1.3.2", {"version_base": "1.3"}),
+        ("1.4.0rc3", {}),
+        ("1.4.0", {}),
+        ("1.10.0", {}),
+    ],
+)
+def test_only_a_hydra_with_several_behaviours_is_told_which(version, words):
+    assert version_words(version) == words
+    assert version_words(hydra.__version__) == VERSION
+
+
+def test_no_config_but_the_first_says_how_hydra_runs():
+    files = [path for path in config_directory().rglob("*.yaml") if path.name != "train.yaml"]
+    assert files
+    for path in files:  # Hydra 1.4 refuses it
+        assert "mode" not in (OmegaConf.load(path).get("hydra") or {}), path

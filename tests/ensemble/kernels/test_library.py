@@ -1,0 +1,185 @@
+"""The kernels are compiled once where they can be, and where they can't it is said why."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from rnnlab.ensemble.fused import FusedScan, Net, Way
+from rnnlab.ensemble.kernels import compiling, library
+
+ACTIVATIONS = {"tanh": torch.tanh, "sigmoid": torch.sigmoid, "relu": torch.relu}
+ASK = (
+    "from rnnlab.ensemble.kernels import library, why_none; "
+    "print(library() is not None, why_none())"
+)
+
+compiled = pytest.mark.skipif(library() is None, reason="no C++ compiler here")
+
+
+def ask(**environment: str) -> tuple[str, str]:
+    """Ask a new process, as few paths as can be in what it inherits."""
+    told = {"PYTHONPATH": os.pathsep.join(sys.path), **environment}
+    done = subprocess.run(
+        [sys.executable, "-c", ASK], env=os.environ | told, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip(), done.stderr
+
+
+@compiled
+def test_they_are_compiled_once(tmp_path) -> None:
+    cache = {"XDG_CACHE_HOME": str(tmp_path)}
+    told, said = ask(**cache)
+    assert told == "True None"
+    assert "compiling" in said
+    (file,) = (tmp_path / "rnnlab" / "kernels").glob("*.so")
+    before = file.stat().st_mtime_ns
+    told, said = ask(**cache)
+    assert (told, said) == ("True None", "")
+    assert file.stat().st_mtime_ns == before
+    names = [file.name, file.with_suffix(".sha256").name, "lock"]
+    assert sorted(p.name for p in file.parent.iterdir()) == sorted(names)
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch) -> Path:
+    """A cache of its own, with a compiler that only writes a text."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    def compile(command: list[str], _: list[Path], file: Path) -> Path:
+        made.append(command)
+        file.write_bytes(b"a library")
+        return file
+
+    made: list[list[str]] = []
+    monkeypatch.setattr(compiling, "_compile", compile)
+    monkeypatch.setattr(compiling, "compile_calls", made, raising=False)
+    return tmp_path / "rnnlab" / "kernels"
+
+
+DAMAGE = {
+    "truncated": lambda file: file.write_bytes(file.read_bytes()[:3]),
+    "flipped": lambda file: file.write_bytes(b"A library"),
+    "empty": lambda file: file.write_bytes(b""),
+    "link": lambda file: (file.rename(file.with_name("x")), file.symlink_to("x")),
+    "no_checksum": lambda file: file.with_suffix(".sha256").unlink(),
+    "empty_checksum": lambda file: file.with_suffix(".sha256").write_bytes(b""),
+}
+
+
+@pytest.mark.usefixtures("cache")
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_a_damaged_library_is_compiled_anew(kind) -> None:
+    file = compiling.compiled(["c++"])
+    assert compiling.compiled(["c++"]) == file
+    assert len(compiling.compile_calls) == 1
+    DAMAGE[kind](file)
+    assert compiling.compiled(["c++"]).read_bytes() == b"a library"
+    assert not file.is_symlink()
+    assert len(compiling.compile_calls) == 2
+    assert compiling.compiled(["c++"]) == file
+    assert len(compiling.compile_calls) == 2
+
+
+def test_what_a_killed_compiler_left_is_cleared(cache) -> None:
+    (cache / "compiling-abc").mkdir(parents=True)
+    (cache / "compiling-abc" / "scan.o").touch()
+    (cache / "x.sha256.01234567.part").touch()
+    file = compiling.compiled(["c++"])
+    names = [file.name, file.with_suffix(".sha256").name, "lock"]
+    assert sorted(p.name for p in cache.iterdir()) == sorted(names)
+
+
+@pytest.mark.usefixtures("cache")
+def test_nothing_of_another_user_is_loaded(monkeypatch) -> None:
+    compiling.compiled(["c++"])
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    with pytest.raises(PermissionError, match="belongs to another user"):
+        compiling.compiled(["c++"])
+
+
+def test_a_cache_that_others_may_write_is_closed_to_them(cache) -> None:
+    cache.mkdir(parents=True)
+    cache.chmod(0o777)
+    compiling.compiled(["c++"])
+    assert cache.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_compiler_may_have_words_of_its_own(monkeypatch, tmp_path) -> None:
+    (tmp_path / "ccache").write_text("")
+    (tmp_path / "ccache").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("CXX", "ccache 'my g++' -v")
+    assert compiling.compiler() == [str(tmp_path / "ccache"), "my g++", "-v"]
+    monkeypatch.setenv("CXX", "nosuch g++")
+    assert compiling.compiler() == "CXX=nosuch g++ is no command here"
+
+
+def test_they_can_be_turned_off() -> None:
+    assert ask(RNNLAB_KERNELS="off")[0] == "False RNNLAB_KERNELS=off"
+
+
+def test_a_machine_without_a_compiler_has_none(tmp_path) -> None:
+    told, said = ask(PATH=str(tmp_path), CXX="")
+    assert told == "False there is no C++ compiler"
+    assert said == ""
+
+
+def test_a_compiler_that_fails_is_named(tmp_path) -> None:
+    compiler = tmp_path / "broken"
+    compiler.write_text("#!/bin/sh\necho 'no such flag' >&2\nexit 1\n")
+    compiler.chmod(0o755)
+    told, _ = ask(CXX=str(compiler), XDG_CACHE_HOME=str(tmp_path / "cache"))
+    assert told == f"False {compiler} failed: no such flag"
+    assert not list(tmp_path.glob("cache/**/*.so"))
+
+
+@compiled
+def test_a_cache_that_nobody_may_write_is_no_disaster(tmp_path) -> None:
+    (tmp_path / "file").touch()
+    told, _ = ask(XDG_CACHE_HOME=str(tmp_path / "file"))
+    assert told.startswith("False")
+    assert "file" in told
+
+
+def squashed(name: str, numbers: torch.Tensor) -> torch.Tensor:
+    """Run the numbers through an Elman unit of weight 1 for one step."""
+    weight = torch.tensor([[[[0.0, 1.0]]]])
+    rows = numbers.view(1, -1, 1, 1)
+    nothing = torch.zeros(1, len(numbers), 1)
+    net = Net(weight, torch.zeros(1, 1, 1), nothing, nothing[:, :, :0].clone(), rows)
+    way = Way("rnnlab_scan", list(ACTIVATIONS).index(name))
+    return FusedScan.forward(way, [0], *net)[0].flatten()
+
+
+@compiled
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations_are_exact_to_the_last_digits(name: str) -> None:
+    sizes = torch.logspace(-8, 2, 20_001)
+    numbers = torch.cat([-sizes, sizes, torch.tensor([0.0, 88.5, -88.5, 1e30, -1e30])])
+    exact = ACTIVATIONS[name](numbers.double())
+    error = (squashed(name, numbers) - exact).abs()
+    assert (error <= 4e-7 * exact.abs() + 1e-37).all()
+
+
+@compiled
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_what_is_no_number_stays_none(name: str) -> None:
+    numbers = torch.tensor([torch.nan, 1.0, torch.inf, -torch.inf])
+    found = squashed(name, numbers)
+    torch.testing.assert_close(found, ACTIVATIONS[name](numbers), equal_nan=True)
+
+
+@compiled
+def test_what_no_memory_holds_is_an_error_and_no_crash() -> None:
+    before = squashed("tanh", torch.ones(3))
+    weight, state = torch.zeros(1, 1, 1, 2), torch.zeros(1, 1, 1)
+    endless = torch.zeros(1, 1, 1, dtype=torch.int64).expand(1, 1, 2**40)
+    net = Net(weight, torch.zeros(1, 1, 1), state, state[:, :, :0].clone(), endless)
+    with pytest.raises(MemoryError, match="too large"):
+        FusedScan.forward(Way("rnnlab_scan", 0), [0], *net)
+    assert torch.equal(squashed("tanh", torch.ones(3)), before)

@@ -1,0 +1,84 @@
+"""Files that are whole or not there, whoever writes at the same time."""
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from rnnlab.errors import ConfigError
+from rnnlab.files.whole import below, clear_parts, clearing, write_whole
+
+
+def test_two_who_write_a_file_at_once_both_come_to_their_end(tmp_path, monkeypatch):
+    path, flush, met = tmp_path / "x", os.fsync, threading.Barrier(2)
+
+    def together(descriptor: int) -> None:
+        met.wait(10)  # each has its part open when the other has
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", together)
+    monkeypatch.setattr("rnnlab.files.whole.flush_to_disk", lambda _: None)
+    problems: list[BaseException] = []
+
+    def write(content: bytes) -> None:
+        try:
+            write_whole(path, content)
+        except BaseException as error:
+            problems.append(error)
+
+    writers = [threading.Thread(target=write, args=(bytes([n]) * 9,)) for n in (1, 2)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert problems == []
+    assert path.read_bytes() in (b"\x01" * 9, b"\x02" * 9)
+    assert [file.name for file in tmp_path.iterdir()] == ["x"]
+
+
+def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path):
+    names = ["x.json.0123abcd.part", "x.0123abcd.part", "x.part", "x.json", "x.0123abcg.part"]
+    for name in names:
+        (tmp_path / name).touch()
+    os.utime(tmp_path / names[0], (0, 0))
+    clear_parts(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names[1:])
+    clear_parts(tmp_path, alone=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names[2:])
+    clear_parts(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("name", ["out/x", "loop", "pipe", "../x", "/x", "a\0b", "x" * 300])
+def test_a_place_outside_is_none(tmp_path: Path, name: str):
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "out").symlink_to(tmp_path)
+    (root / "loop").symlink_to("loop")
+    os.mkfifo(root / "pipe")
+    with pytest.raises(ConfigError) as caught:
+        below(root, name)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_place_inside_may_be_reached_through_links(tmp_path: Path):
+    (tmp_path / "root/a").mkdir(parents=True)
+    (tmp_path / "root/b").symlink_to("a")
+    (tmp_path / "latest").symlink_to("root")
+    assert below(tmp_path / "latest", "b/x") == tmp_path / "latest/b/x"
+
+
+def test_an_error_leaves_no_empty_directory_that_it_made(tmp_path: Path):
+    (tmp_path / "there").mkdir()
+
+    def made_and_lost(directory: Path, file: str | None) -> None:
+        with clearing(directory):
+            directory.mkdir(parents=True)
+            if file:
+                (directory.parent / file).touch()
+            raise OSError("full")
+
+    for directory, file in ((tmp_path / "there/a/b", None), (tmp_path / "a/b/c", "kept")):
+        with pytest.raises(OSError, match="full"):
+            made_and_lost(directory, file)
+    assert {path.name for path in tmp_path.rglob("*")} == {"there", "a", "b", "kept"}

@@ -1,0 +1,48 @@
+"""The packages stand in layers: each imports what is below it, at the top of a file or in it."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import rnnlab
+
+SOURCE = Path(rnnlab.__file__).parent
+SHARED = {"errors", "grouping", "metric", "random_streams", "ranges", "spec", "spelling", "state"}
+LAYERS = [
+    *("files", "process", "plots", "config"),  # of every program
+    *("cells", "models", "tasks", "experiment", "inference"),  # what is studied
+    *("runs", "analysis", "training", "ensemble", "sweep", "report"),  # what is done with it
+    "cli",
+]
+
+
+def layer(module: str) -> int:
+    """How high a module stands: what everything shares is at the bottom."""
+    part = module.split(".")[1]
+    return -1 if part in SHARED else LAYERS.index(part)
+
+
+def imported(file: Path) -> Iterator[str]:
+    """Every module of ours that a file imports, for types and inside functions too."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.startswith("rnnlab."))
+        elif isinstance(node, ast.ImportFrom) and node.module == "rnnlab":
+            yield from (f"rnnlab.{a.name}" for a in node.names if a.name != "__version__")
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("rnnlab."):
+            yield str(node.module)
+
+
+def test_the_root_holds_only_what_everything_shares():
+    found = {path.stem for path in SOURCE.iterdir() if not path.name.startswith("_")}
+    assert found - {"configs"} == SHARED | set(LAYERS)
+
+
+def test_no_package_imports_from_above():
+    up = []
+    for file in SOURCE.rglob("*.py"):
+        module = ".".join(["rnnlab", *file.relative_to(SOURCE).with_suffix("").parts])
+        if module == "rnnlab.__init__":
+            continue  # the front door
+        up += [(module, other) for other in imported(file) if layer(other) > layer(module)]
+    assert up == []

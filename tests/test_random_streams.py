@@ -1,0 +1,28 @@
+"""Random streams made side by side are those made one by one."""
+
+import pytest
+
+from rnnlab.random_streams import generator, generators
+
+
+@pytest.mark.parametrize(
+    ("seeds", "place"),
+    [
+        ([0, 1, 2, 1], 0),
+        ([2**32 - 1, 7], 2**32 - 1),
+        ([2**31, 5, 123456789], 999),
+        ([2**32, 3], 4),  # of two words each: mixed one by one
+        ([3, 4], 2**40),
+    ],
+)
+def test_generators_of_many_seeds_are_those_of_each(seeds: list[int], place: int) -> None:
+    for seed, one in zip(seeds, generators(seeds, "val", place), strict=True):
+        alone = generator(seed, "val", place)
+        assert one.bit_generator.state == alone.bit_generator.state
+        assert one.integers(10**9, size=5).tolist() == alone.integers(10**9, size=5).tolist()
+
+
+def test_negative_seeds_are_refused_in_either_way() -> None:
+    for make in (lambda: generator(-1, "val", 0), lambda: generators([1, -1], "val", 0)):
+        with pytest.raises(ValueError, match="non-negative"):
+            make()
