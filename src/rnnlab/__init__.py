@@ -48,12 +48,18 @@ def resume(path: str | Path, overrides: Sequence[str] = ()) -> "Run":
     return resume(Run.load(Path(path).absolute()), list(overrides))
 
 
-def load(path: str | Path) -> "Run":
+def load(path: str | Path, packages: Sequence[str] = ()) -> "Run":
     """Open the directory of an earlier run.
 
+    Args:
+        path: the directory.
+        packages: of the caller's own, whose classes the run may name.
+
     Raises:
-        ConfigError: it isn't one.
+        ConfigError: it isn't one, or a package can't be imported.
     """
+    from rnnlab.config.packages import admit
     from rnnlab.runs.run import Run
 
+    admit(packages)
     return Run.load(Path(path).absolute())

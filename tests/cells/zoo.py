@@ -3,14 +3,21 @@
 from collections.abc import Callable
 from functools import partial
 
-import torch
-from torch import Tensor
-
 from rnnlab.cells import GRU, LSTM, Cell, Elman, Jordan, Stack, Taps, TapsMLP
 from rnnlab.spec import Reals, Tokens
-from rnnlab.state import State, leaves, map_state
+from rnnlab.testing.cells import (
+    BATCH,
+    STEPS,
+    draw,
+    draw_state,
+    prefix_mask,
+    same,
+    scatter,
+    scattered,
+)
 
-INPUT, HIDDEN, BATCH, STEPS = 3, 4, 3, 6
+__all__ = ["BATCH", "STEPS", "draw", "draw_state", "prefix_mask", "same", "scatter"]
+INPUT, HIDDEN = 3, 4
 
 weights = {"input_init": "xavier", "recurrent_init": "orthogonal", "recurrent_scale": 1.0}
 elman = partial(Elman, hidden_size=HIDDEN, activation="tanh", **weights)
@@ -63,37 +70,6 @@ CELLS: dict[str, Callable[[], Cell]] = {
 RECURRENT = [name for name in CELLS if not name.startswith("taps")]
 
 
-def scatter(module: torch.nn.Module, scale: float = 0.5) -> torch.nn.Module:
-    """Give every parameter its own random value, so that no 0 or 1 hides a missing term."""
-    with torch.no_grad():
-        for parameter in module.parameters():
-            parameter.normal_(std=scale)
-    return module
-
-
 def make(name: str) -> Cell:
     """Build one of `CELLS` in float64 with scattered parameters."""
-    cell = CELLS[name]()
-    scatter(cell.double())
-    return cell
-
-
-def draw(cell: Cell, steps: int = STEPS) -> Tensor:
-    """Draw inputs `(B, T, I)`."""
-    return torch.randn(BATCH, steps, cell.input_size, dtype=torch.float64)
-
-
-def prefix_mask(lengths: list[int], steps: int = STEPS) -> Tensor:
-    """Give the mask `(B, T)` of rows with so many real steps."""
-    return torch.arange(steps) < torch.tensor(lengths)[:, None]
-
-
-def draw_state(cell: Cell) -> State:
-    """Draw a state, as if something had gone before."""
-    return map_state(torch.randn_like, cell.initial_state(BATCH))
-
-
-def same(one: State, other: State, **tolerance: float) -> None:
-    """Hold two trees of tensors equal."""
-    for a, b in zip(leaves(one), leaves(other), strict=True):
-        torch.testing.assert_close(a, b, **tolerance)
+    return scattered(CELLS[name])

@@ -1,6 +1,7 @@
 """From the words of `rnnlab-analyze` to findings in the run directory."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from omegaconf import OmegaConf
 
@@ -8,7 +9,7 @@ from rnnlab.analysis.base import Analysis
 from rnnlab.analysis.save import check_drawing, write
 from rnnlab.config.build import build, check_node
 from rnnlab.config.compose import apply_overrides
-from rnnlab.config.sources import config_directory
+from rnnlab.config.sources import config_directories
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.files import checkpoint as checkpoints
@@ -62,9 +63,8 @@ def make(name: str, words: list[str]) -> Analysis:
     Raises:
         ConfigError: a setting is wrong.
     """
-    cfg = OmegaConf.create(
-        {"analysis": OmegaConf.load(config_directory() / f"analysis/{name}.yaml")}
-    )
+    files = (directory / f"analysis/{name}.yaml" for directory in config_directories())
+    cfg = OmegaConf.create({"analysis": OmegaConf.load(next(filter(Path.is_file, files)))})
     node = OmegaConf.to_container(apply_overrides(cfg, words).analysis)
     check_node("analysis", node, Analysis, "rnnlab.analysis")
     analysis = build("analysis", node)

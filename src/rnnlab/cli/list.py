@@ -45,9 +45,13 @@ def _main() -> None:
         say(_USAGE.strip())
         return
     own = _own_directory(words)
+    named = [word for word in words if word.startswith("packages=")]
+    words = [word for word in words if word not in named]
 
+    from rnnlab.config.packages import admit_from
     from rnnlab.config.sources import Place, found_at
 
+    admit_from(named)
     with found_at(Place(own)):
         _list(words)
 

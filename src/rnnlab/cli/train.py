@@ -98,6 +98,7 @@ def _compose_and_train(line: "Line") -> None:
     from rnnlab.config.base_run import words_of_base
     from rnnlab.config.explain import explain, explain_options
     from rnnlab.config.overrides import with_paths
+    from rnnlab.config.packages import admit_from
     from rnnlab.config.sources import VERSION, config_directory
     from rnnlab.sweep import progress as sweeps
     from rnnlab.sweep.jobs import job_of, spell
@@ -107,8 +108,9 @@ def _compose_and_train(line: "Line") -> None:
     overrides, many = with_paths(line.overrides, several=line.many), line.many
     if not is_helper():  # Lightning gives such words to those
         _check_places(overrides)
+    admit_from(overrides)
     base = words_of_base(overrides)  # before those that change it
-    sys.argv[1:] = [*line.options, *base, *overrides]
+    sys.argv[1:] = [*line.options, *base, *overrides, *_search_path(overrides)]
     fixed = sweeps.fixed(overrides)
     sweep = Path()
     problems: list[Exception] = []
@@ -151,6 +153,17 @@ def _compose_and_train(line: "Line") -> None:
         raise problems[0]
     if many and not is_helper():
         sweeps.end(sweep, overrides)
+
+
+def _search_path(overrides: Sequence[str]) -> list[str]:
+    """Give the override that lets Hydra find the configs of packages, where they have any."""
+    from rnnlab.config.overrides import spelt
+    from rnnlab.config.packages import directories
+
+    found = [f"file://{directory.absolute()}" for directory in directories()]
+    if not found or any(word.startswith("hydra.searchpath=") for word in overrides):
+        return []
+    return [f"hydra.searchpath={spelt(found)}"]
 
 
 def _check_places(overrides: Sequence[str]) -> None:

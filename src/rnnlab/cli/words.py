@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from rnnlab.config.build import check_values
+from rnnlab.config.packages import admit_from
 from rnnlab.config.suggestions import near, no_setting
 from rnnlab.errors import ConfigError
 from rnnlab.process.output import say
 from rnnlab.spelling import printable
 
-_ROOT = ("threads",)  # root settings of a run that may be others when its model is used
+_ROOT = ("threads", "packages")  # root settings of a run that may be given when it is used
 
 
 def parse(
@@ -45,6 +46,7 @@ def parse(
     if "run" not in own:
         raise ConfigError("run=DIR is missing: the directory that training printed last")
     check_values(own, fields)
+    admit_from(rest)
     return own, rest
 
 

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, create_model
 
+from rnnlab.config.packages import admitted
 from rnnlab.config.suggestions import nearest
 from rnnlab.errors import ConfigError
 from rnnlab.process.memory import fitting
@@ -20,7 +21,10 @@ from rnnlab.spelling import brief, printable
 
 
 class _Kind(NamedTuple):
-    """What a group's node makes, and the package that its target must be defined in."""
+    """What a group's node makes, and the package that its target must be defined in.
+
+    It may be defined in one that the caller admitted, too.
+    """
 
     base: str
     home: str
@@ -75,6 +79,7 @@ _ROOT: dict[str, Any] = {
     "monitor": str,
     "output_dir": Annotated[str, StringConstraints(pattern=r"^[^\x00]+$")],
     "init_from": str | None,
+    "packages": list[str],
     "files": dict[str, str],
     "choices": dict[str, str | None],
 }
@@ -93,6 +98,12 @@ def check(cfg: DictConfig) -> None:
     assert isinstance(tree, dict)
     root = {str(key): value for key, value in tree.items() if key not in _GROUPS}
     problems = _check_fields("", root, _ROOT, others=[*_GROUPS])
+    strange = [] if problems else [name for name in root["packages"] if name not in admitted()]
+    if strange:
+        raise ConfigError(
+            f"packages: the config names classes of {printable(', '.join(strange))}, whose code "
+            f"runs only if you name it: packages=[{printable(','.join(root['packages']))}]"
+        )
     for group, (base, home) in _GROUPS.items():
         if tree.get(group) is not None:
             problems += _check_node(group, tree[group], resolve_name(base), home)
@@ -186,7 +197,7 @@ class _Recipe(partial[Any]):
         except ConfigError as error:
             raise ConfigError(self._named(str(error))) from error
         except (ValueError, TypeError, ImportError, RuntimeError) as error:
-            if _within("rnnlab", self.func.__module__):
+            if _is_studied(self.func.__module__):
                 raise
             raise ConfigError(f"{self.path}: {error}") from error
 
@@ -206,7 +217,8 @@ def target(node: Any) -> Any:
     """
     found = _find(node["_target_"])
     if found is None:
-        raise ConfigError(f"{node['_target_']} is no class or function of {', '.join(_HOMES)}")
+        homes = ", ".join([*_HOMES, *admitted()])
+        raise ConfigError(f"{node['_target_']} is no class or function of {homes}")
     return found
 
 
@@ -217,23 +229,32 @@ def annotations_of(node: Mapping[str, Any]) -> Mapping[str, Any]:
         ConfigError: it is none that a config may name.
     """
     found = target(node)
-    return _signature(found, _within("rnnlab", found.__module__))
+    return _signature(found, _is_studied(found.__module__))
 
 
-@cache
 def _find(name: str) -> Callable[..., Any] | None:
-    """Find the public class or function of this name that is defined in one of `_HOMES`.
+    """Find the public class or function of this name that is defined in one of the packages.
 
     No module outside them is imported, nothing is called, and no attribute of an attribute is
     looked up: `rnnlab.runs.run.subprocess.Popen` names nothing.
     """
+    return _find_in(name, (*_HOMES, *admitted()))
+
+
+@cache
+def _find_in(name: str, homes: tuple[str, ...]) -> Callable[..., Any] | None:
     module, _, last = name.rpartition(".")
-    if not _within(_HOMES, module) or not all(_is_public(part) for part in name.split(".")):
+    if not _within(homes, module) or not all(_is_public(part) for part in name.split(".")):
         return None
     found = getattr(import_module(module), last, None)
     if not (inspect.isclass(found) or inspect.isfunction(found)):
         return None
-    return found if found.__qualname__ == last and _within(_HOMES, found.__module__) else None
+    return found if found.__qualname__ == last and _within(homes, found.__module__) else None
+
+
+def _is_studied(module: str) -> bool:
+    """Tell whether a module is rnnlab's or the caller's own, and none of a library."""
+    return _within(("rnnlab", *admitted()), module)
 
 
 def _within(homes: str | tuple[str, ...], module: str) -> bool:
@@ -263,11 +284,12 @@ def _check_node(path: str, node: Any, base: type, home: str) -> list[str]:
         target = _find(name)
     except Exception as error:  # whatever a module of ours raised when imported
         target, why = None, f" ({error})"
-    if target is None or not _within(home, target.__module__) or not _makes(target, base):
-        wanted = f"{path}._target_ must name a kind of {base.__name__} in {home}"
+    homes = (home, *admitted())
+    if target is None or not _within(homes, target.__module__) or not _makes(target, base):
+        wanted = f"{path}._target_ must name a kind of {base.__name__} in {' or '.join(homes)}"
         return [f"{wanted}, got {_say(name)[1:-1]}{why}"]
     settings = {str(key): value for key, value in node.items() if key != "_target_"}
-    ours = _within("rnnlab", home)
+    ours = _is_studied(target.__module__)
     fields = dict(_signature(target, ours))
     inner = {
         key: kind
@@ -284,7 +306,7 @@ def _check_node(path: str, node: Any, base: type, home: str) -> list[str]:
 def _inner_kind(annotation: Any) -> type | None:
     """Give what an annotation asks a node to make: of `Callable[..., Cell]`, `Cell`."""
     parts = (annotation, *get_args(annotation))
-    ours = (part for part in parts if inspect.isclass(part) and _within("rnnlab", part.__module__))
+    ours = (part for part in parts if inspect.isclass(part) and _is_studied(part.__module__))
     return next(ours, None)
 
 

@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rnnlab.config.build import check_values
 from rnnlab.config.explain import REFUSALS, explain, settings_of
 from rnnlab.config.overrides import first_line, parse, short, with_paths
+from rnnlab.config.packages import admit, admit_from
 from rnnlab.config.sources import begun, primary
 from rnnlab.config.stored import refers
 from rnnlab.config.suggestions import near
@@ -35,6 +36,7 @@ def compose(overrides: list[str]) -> DictConfig:
     """
     from rnnlab.config.base_run import words_of_base  # which composes too
 
+    admit_from(overrides)
     overrides = with_paths(overrides)
     overrides = [*words_of_base(overrides), *overrides]
     try:
@@ -131,6 +133,8 @@ def with_choices(cfg: DictConfig, choices: Mapping[str, Any]) -> DictConfig:
     for group, choice in choices.items():
         if ".." in str(choice):
             raise ConfigError(f"{group}={choice} is not to be had: it leads out of the configs")
+    if OmegaConf.is_list(cfg.packages):  # else the check of the config says what it must be
+        admit(map(str, cfg.packages))
     with open_dict(cfg):
         cfg.choices = {k: v for k, v in choices.items() if not k.startswith("hydra/")}
     return _resolved(cfg)
@@ -142,6 +146,7 @@ def apply_overrides(cfg: DictConfig, overrides: list[str]) -> DictConfig:
     Raises:
         ConfigError: an override is no setting, can't be read, or chooses from a group.
     """
+    admit_from(overrides)
     cfg = cfg.copy()
     OmegaConf.set_struct(cfg, True)
     known = settings_of(cfg)

@@ -14,6 +14,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 
+from rnnlab.config import packages
 from rnnlab.config.hydra_options import offered
 from rnnlab.errors import ConfigError
 
@@ -62,14 +63,25 @@ class Place:
             return
         if not self.directory.is_dir():
             raise ConfigError(f"--config-dir must be a directory, got {self.directory}")
-        ours = config_directory()
-        for path in sorted(ours.rglob("*.yaml")):
-            own = self.directory / path.relative_to(ours)
-            if own.is_file() and not _equal(own, path):
-                raise ConfigError(
-                    f"{own} has the name of a config of rnnlab's, which is read in its place: "
-                    "give it another name"
-                )
+        check_names(self.directory)
+
+
+def check_names(directory: Path) -> None:
+    """Refuse a directory with another config under the name of one of ours.
+
+    Hydra takes the first that it finds, so that one of the two would never be read.
+
+    Raises:
+        ConfigError: it names the file.
+    """
+    ours = config_directory()
+    for path in sorted(ours.rglob("*.yaml")):
+        own = directory / path.relative_to(ours)
+        if own.is_file() and not _equal(own, path):
+            raise ConfigError(
+                f"{own} has the name of a config of rnnlab's, which is read in its place: "
+                "give it another name"
+            )
 
 
 OURS = Place()
@@ -97,9 +109,14 @@ def primary() -> str:
 
 
 def config_directories() -> list[Path]:
-    """Give the directories that hold configs: ours, and the user's own if there is one."""
+    """Give the directories that hold configs: ours, then the user's own and their packages'."""
+    return [config_directory(), *own_directories()]
+
+
+def own_directories() -> list[Path]:
+    """Give the directories of configs that are the user's own, and of admitted packages."""
     own = _PLACE.get().directory
-    return [config_directory(), *([own] if own else [])]
+    return [*([own] if own else []), *packages.directories()]
 
 
 def _equal(one: Path, other: Path) -> bool:
@@ -127,11 +144,12 @@ def begun() -> Iterator[ConfigLoader]:
     """Begin Hydra as our command does, beside one that a caller has begun; gives its reader."""
     with own_hydra(), initialize_config_dir(str(config_directory()), **VERSION):
         loader = GlobalHydra.instance().config_loader()
-        own = _PLACE.get().directory
+        own = own_directories()
         if own:
             assert isinstance(loader, ConfigLoaderImpl)
             path = loader.get_search_path()
             schema = SearchPathQuery(provider="schema")
-            path.prepend("command-line", f"file://{own.absolute()}", schema)
+            for number, directory in enumerate(own):
+                path.prepend(f"own-{number}", f"file://{directory.absolute()}", schema)
             loader.repository.initialize_sources(path)
         yield loader
