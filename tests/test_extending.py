@@ -1,0 +1,111 @@
+"""The recipes of docs/extending.md, as they are printed, in a package outside this repository."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rnnlab.config import packages
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+FILES = dict(re.findall(r"^`(mypkg/[\w./]+)`[^\n]*:\n\n```\w+\n(.*?)^```", PAGE, re.M | re.S))
+COMMANDS = [
+    line
+    for block in re.findall(r"^```sh\n(.*?)^```", PAGE, re.M | re.S)
+    for line in block.splitlines()
+]
+SHORT = "debug=smoke data.val_size=4 data.test_size=4 output_dir=runs"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    for name, text in FILES.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    (tmp_path / "mypkg" / "__init__.py").touch()
+    return tmp_path
+
+
+def run(place: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    return subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True)
+
+
+def ours(name: str) -> list[str]:
+    return [sys.executable, str(ROOT / "scripts" / f"{name}.py")]
+
+
+def test_the_page_has_recipes():
+    assert len(FILES) == 5
+    assert len(COMMANDS) == 5
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_of_the_page_trains(command: str, place: Path):
+    words = command.replace('"seed=range(5)"', "seed=0").split()[1:]
+    done = run(place, *ours("train"), *words, *SHORT.split())
+    assert done.returncode == 0, done.stderr
+    assert (place / done.stdout.splitlines()[-1]).is_dir()
+
+
+def test_the_contracts_hold(place: Path):
+    done = run(place, sys.executable, "-m", "pytest", "-q", "mypkg/test_mypkg.py")
+    assert "3 passed" in done.stdout, done.stdout
+
+
+def test_a_stranger_has_to_name_the_package(place: Path):
+    words = f"packages=[mypkg] model=leaky task=parity {SHORT}".split()
+    made = run(place, *ours("train"), *words).stdout.splitlines()[-1]
+    for name in ("evaluate", "sample"):
+        refused = run(place, *ours(name), f"run={made}")
+        assert refused.returncode == 2
+        assert "packages=[mypkg]" in refused.stderr
+        assert "Traceback" not in refused.stderr
+        done = run(place, *ours(name), f"run={made}", "packages=[mypkg]")
+        assert done.returncode == 0, done.stderr
+    resumed = run(place, *ours("train"), f"resume={made}", "trainer.max_steps=6")
+    assert resumed.returncode == 2
+    assert "packages=[mypkg]" in resumed.stderr
+    words = [f"resume={made}", "packages=[mypkg]", "trainer.max_steps=6"]
+    assert run(place, *ours("train"), *words).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("packages=[nothere]", "packages names nothere, which can't be imported"),
+        ("packages=[os.path]", "packages must be names of packages, got 'os.path'"),
+        ("packages=mypkg", "packages must be a list, got 'mypkg'"),
+    ],
+)
+def test_a_wrong_package_is_named(word: str, said: str, place: Path):
+    done = run(place, *ours("train"), word, "task=copy", "debug=smoke")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert [path.name for path in place.iterdir()] == ["mypkg"]
+
+
+def test_a_wrong_setting_of_theirs_is_answered_with_the_right_one(place: Path):
+    words = "packages=[mypkg] model=leaky task=parity model.cell.leek=1 task.length=0"
+    done = run(place, *ours("train"), *words.split())
+    assert "model.cell.leek is not a setting: did you mean model.cell.leak?" in done.stderr
+    done = run(place, *ours("train"), *words.replace("leek=1", "leak=2").split())
+    assert "model.cell.leak must be" in done.stderr
+    assert "task.length must be 1 or more, got 0" in done.stderr
+
+
+def test_an_entry_point_names_a_package_once_and_for_all(monkeypatch: pytest.MonkeyPatch):
+    class Point:
+        value = "json"
+
+    monkeypatch.setattr(packages, "entry_points", lambda group: [Point()] * (group != ""))
+    packages._installed.cache_clear()
+    try:
+        assert packages.admitted() == ("json",)
+    finally:
+        packages._installed.cache_clear()
