@@ -21,6 +21,7 @@ from rnnlab import train
 from rnnlab.cli import analyze, diff, evaluate, report, sample
 from rnnlab.cli import list as listing
 from rnnlab.cli import train as trains
+from rnnlab.config import packages
 from rnnlab.errors import ConfigError
 from rnnlab.runs.run import Run
 from rnnlab.sweep.search import best
@@ -28,6 +29,7 @@ from rnnlab.training import resume as resuming
 from tests.calls import call
 from tests.report.fabricate import fabricate
 from tests.small_runs import SMALL, TEXT
+from tests.test_extending import FILES as EXTENDING
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -49,7 +51,6 @@ PLUGINS = {  # what a word needs that an environment for tests may lack
 }
 UNCHECKED = {
     "rnnlab-train trainer=ddp trainer.devices=2 ...": "it asks for two GPUs, which tests have not",
-    "rnnlab-train model=mine task=copy": "the reader writes the model, inside the package",
 }
 """Commands that can't be checked here, each with its reason."""
 
@@ -128,6 +129,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (place / "DIR" / "experiment").mkdir(parents=True)
     mine = "# @package _global_\ndefaults: [override /task: copy]\n"
     (place / "DIR" / "experiment" / "mine.yaml").write_text(mine, encoding="utf-8")
+    for name, text in EXTENDING.items():
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_text(text, encoding="utf-8")
     (place / "bin").mkdir()
     for name in ("sbatch", "srun"):  # what a dry run looks for, and doesn't call
         (place / "bin" / name).write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
@@ -135,6 +139,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
         patch.setenv("PATH", str(place / "bin"), prepend=os.pathsep)
+        patch.syspath_prepend(place)
+        patch.setattr(packages, "_NAMED", {})
         yield place
 
 

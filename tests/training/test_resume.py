@@ -254,15 +254,21 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_is_used(half, tmp_p
     assert first.endswith(": going on from update 8")
 
 
-def test_a_run_of_an_earlier_version_goes_on_without_the_settings_that_are_gone(half, tmp_path):
-    whole = rnnlab.train(tiny(tmp_path / "whole", *LONG))
-    for name in ("last.ckpt", "previous.ckpt"):
-        path = half.path / "checkpoints" / name
-        saved = checkpoint.read(path)
-        checkpoint.write(path, saved | {"config": saved["config"] | {"mode": "min"}})
-    with (half.path / "config.yaml").open("a", encoding="utf-8") as file:
-        file.write("mode: min\n")
-    assert_same(rnnlab.resume(half.path), whole)
+@pytest.mark.parametrize(("made", "whose"), [(None, "an earlier"), (99, "a later")])
+def test_a_run_of_another_format_is_refused_in_one_line(half, made, whose):
+    card = {key: value for key, value in half.card.items() if key != "format"}
+    half.write_json("run.json", card | ({"format": made} if made else {}))
+    before = snapshot(half.path)
+    uses = (
+        rnnlab.resume,
+        lambda path: rnnlab.load(path).model,
+        lambda path: rnnlab.load(path).open([]),
+    )
+    for use in uses:
+        with pytest.raises(ConfigError, match=f"was written by {whose} version of rnnlab") as said:
+            use(half.path)
+        assert "\n" not in str(said.value)
+    assert snapshot(half.path) == before
 
 
 @pytest.mark.parametrize("lost", ["last.ckpt", "best.ckpt"])
