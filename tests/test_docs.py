@@ -124,7 +124,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         sweep = place / "outputs" / "sweeps" / name
         for seed in (0, 1):
             fabricate(sweep, {"seed": seed}, {"loss": 0.5 + seed, "exact_match": 0.5})
-    best_of_a_search = OmegaConf.to_yaml(best._as_experiment(tiny_run("copy", place).config))
+    best_of_a_search = OmegaConf.to_yaml(best._as_primary_config(tiny_run("copy", place).config))
     (place / "outputs/sweeps/NAME/best.yaml").write_text(best_of_a_search, encoding="utf-8")
     (place / "DIR" / "experiment").mkdir(parents=True)
     mine = "# @package _global_\ndefaults: [override /task: copy]\n"

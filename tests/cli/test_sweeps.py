@@ -11,8 +11,7 @@ from rnnlab.cli.train import main
 from rnnlab.config.sources import Place, found_at
 from rnnlab.errors import ConfigError
 from rnnlab.runs.run import Run
-from rnnlab.sweep import jobs
-from rnnlab.sweep import progress as sweeps
+from rnnlab.sweep import jobs, progress
 from rnnlab.training.module import SequenceModule
 from tests.same import differing
 from tests.small_runs import tiny
@@ -261,7 +260,7 @@ def test_a_sweep_writes_nothing_through_a_link(sweep, tmp_path, name):
 
 
 def test_damaged_failures_end_no_overview(tmp_path):
-    jobs.keep_failure(tmp_path, "0" * 12, {"overrides": {}, "status": "refused", "error": "wrong"})
+    jobs.write_failure(tmp_path, "0" * 12, {"overrides": {}, "status": "refused", "error": "wrong"})
     (tmp_path / "failures" / f"{'1' * 12}.json").write_text('{"overrides": [1]}')
     os.mkfifo(tmp_path / "failures" / f"{'2' * 12}.json")
     (tmp_path / "failures" / f"{'3' * 12}.json").symlink_to("/dev/zero")
@@ -271,7 +270,7 @@ def test_damaged_failures_end_no_overview(tmp_path):
 
 
 def test_a_failure_that_another_start_forgets_meanwhile_is_none(tmp_path, monkeypatch):
-    jobs.keep_failure(tmp_path, "0" * 12, {"overrides": {}, "status": "failed", "error": "x"})
+    jobs.write_failure(tmp_path, "0" * 12, {"overrides": {}, "status": "failed", "error": "x"})
     read = jobs.read_json
 
     def forgotten(path: Path, *given: Any) -> Any:
@@ -279,13 +278,13 @@ def test_a_failure_that_another_start_forgets_meanwhile_is_none(tmp_path, monkey
         return read(path, *given)
 
     monkeypatch.setattr(jobs, "read_json", forgotten)
-    assert jobs.failures(tmp_path) == {}
-    jobs.forget_failures(tmp_path)
+    assert jobs.read_failures(tmp_path) == {}
+    jobs.remove_failures(tmp_path)
 
 
 def test_a_failure_is_written_nowhere_else(tmp_path):
     with pytest.raises(ConfigError, match="not the name of a job"):
-        jobs.keep_failure(tmp_path, "../../x", {"overrides": {}, "status": "failed", "error": "x"})
+        jobs.write_failure(tmp_path, "../../x", {"overrides": {}, "status": "failed", "error": "x"})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -366,8 +365,8 @@ def test_a_named_sweep_that_says_no_name_has_that_of_its_file(tmp_path):
     (tmp_path / "sweep/mine.yaml").write_text("# @package _global_\nhydra: {mode: MULTIRUN}\n")
     (tmp_path / "sweep/yours.yaml").write_text("# @package _global_\nsweep_name: ours\n")
     with found_at(Place(tmp_path)):
-        assert sweeps.named(["sweep=mine"]) == ["sweep_name=mine"]
-        assert sweeps.named(["sweep=yours"]) == []
-        assert sweeps.named(["sweep=mine", "sweep_name=other"]) == []
+        assert progress.name_override(["sweep=mine"]) == ["sweep_name=mine"]
+        assert progress.name_override(["sweep=yours"]) == []
+        assert progress.name_override(["sweep=mine", "sweep_name=other"]) == []
         with pytest.raises(ConfigError, match="sweep=nothing is not to be had"):
-            sweeps.named(["sweep=nothing"])
+            progress.name_override(["sweep=nothing"])

@@ -15,7 +15,7 @@ from rnnlab.cli import diff, evaluate, report, sample, train
 from rnnlab.cli import list as listing
 from rnnlab.process import output
 from rnnlab.runs.run import Run
-from rnnlab.sweep.workers import labelled
+from rnnlab.sweep.workers import prefixed_lines
 from tests.small_runs import tiny, tiny_text
 
 FULL = Path("/dev/full")
@@ -111,7 +111,7 @@ def test_from_python_too_and_the_streams_are_given_back(tmp_path, spoil):
 
 def test_a_worker_says_whose_line_it_is_to_nobody(spoil):
     spoil(broken_pipe, "stdout", "stderr")
-    with labelled("3"):
+    with prefixed_lines("3"):
         print("a line")
         print("another", file=sys.stderr, flush=True)
 

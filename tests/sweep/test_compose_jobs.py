@@ -37,7 +37,7 @@ def test_jobs_are_composed_as_hydra_does(hydra: tuple[ConfigLoader, DictConfig])
     for words in JOBS:
         found = compose(words)
         wanted = loader.load_sweep_config(master, words)
-        assert found.said == OmegaConf.to_container(wanted.hydra.overrides.task)
+        assert found.overrides == OmegaConf.to_container(wanted.hydra.overrides.task)
         assert found.choices == dict(wanted.hydra.runtime.choices)
         with open_dict(wanted):
             del wanted["hydra"]

@@ -31,7 +31,7 @@ LONG = ["trainer.max_steps=500", "trainer.val_every=20", "data.val_size=2"]
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="signals as POSIX has them")
 
-LOOKS = pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="looks for processes in /proc")
+READS_PROC = pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="reads /proc")
 
 HAS_RAY = pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed")
 
@@ -155,7 +155,7 @@ def assert_as_if_alone(out: Path) -> None:
     assert differing(made[1], rnnlab.train(tiny(out / "alone", "seed=1", *LONG))) == []
 
 
-@LOOKS
+@READS_PROC
 @pytest.mark.parametrize(
     ("words", "number", "group"),
     [
@@ -163,7 +163,7 @@ def assert_as_if_alone(out: Path) -> None:
         pytest.param(LOCAL, signal.SIGTERM, False, id="local-terminate", marks=pytest.mark.slow),
         pytest.param(RAY, signal.SIGTERM, False, id="ray-terminate", marks=HAS_RAY),
         pytest.param(JOBLIB, signal.SIGTERM, True, id="joblib-all", marks=pytest.mark.slow),
-        pytest.param(JOBLIB, signal.SIGTERM, False, id="joblib-boss", marks=pytest.mark.slow),
+        pytest.param(JOBLIB, signal.SIGTERM, False, id="joblib-parent", marks=pytest.mark.slow),
         pytest.param(JOBLIB, signal.SIGKILL, True, id="joblib-kill", marks=pytest.mark.slow),
         pytest.param(JOBLIB, signal.SIGKILL, False, id="joblib-orphan", marks=pytest.mark.slow),
     ],
@@ -194,7 +194,7 @@ def test_a_signal_ends_all_jobs_and_the_same_command_goes_on(tmp_path, words, nu
     assert_as_if_alone(tmp_path)
 
 
-@LOOKS
+@READS_PROC
 def test_a_job_whose_worker_is_killed_has_failed_and_the_others_go_on(tmp_path):
     whole = command(tmp_path, "trainer.max_steps=1000000,1000001,2", "data.val_size=2", *JOBLIB)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -210,7 +210,7 @@ def test_a_job_whose_worker_is_killed_has_failed_and_the_others_go_on(tmp_path):
     assert "Traceback" not in err
 
 
-@LOOKS
+@READS_PROC
 def test_a_preempted_job_saves_and_goes_on_when_its_turn_comes_again(tmp_path):
     whole = command(tmp_path, "seed=0,1", *LONG, *LOCAL)
     process = subprocess.Popen(whole, stderr=subprocess.PIPE, text=True)
@@ -284,21 +284,21 @@ def test_where_slurm_is_not_nothing_is_submitted(sweep, tmp_path, monkeypatch):
 
 
 @dataclass(frozen=True)
-class Look:
-    """An order that only writes down what its worker has."""
+class Probe:
+    """A work item that writes the device and threads of its worker to a file."""
 
-    number: str
+    label: str
     place: Path
     threads: int = 3
     on_gpu: bool = True
 
     @property
     def job(self) -> SimpleNamespace:
-        return SimpleNamespace(name=self.number)
+        return SimpleNamespace(name=self.label)
 
-    def __call__(self) -> bool:
+    def run_in_worker(self) -> bool:
         seen = [os.environ[name] for name in ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")]
-        (self.place / self.number).write_text(" ".join([str(os.getpid()), *seen]))
+        (self.place / self.label).write_text(" ".join([str(os.getpid()), *seen]))
         until(lambda: len(list(self.place.iterdir())) >= 2)  # the other worker is there too
         return True
 
@@ -306,7 +306,7 @@ class Look:
 def test_each_worker_has_its_device_and_its_threads(tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
     launcher = JoblibLauncher(n_jobs=2)
-    launcher.hand_out([Look(str(number), tmp_path) for number in range(6)])
+    launcher.run_in_workers([Probe(str(number), tmp_path) for number in range(6)])
     seen = [path.read_text().split() for path in tmp_path.iterdir()]
     assert len(seen) == 6
     assert len({(worker, device) for worker, device, _ in seen}) == 2

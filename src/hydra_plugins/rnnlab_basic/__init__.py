@@ -1,1 +1,1 @@
-"""Hydra's basic sweeper and launcher, which compose the jobs of a sweep once and not twice each."""
+"""The default sweeper and launcher: Hydra's basic ones, but each job is composed only once."""

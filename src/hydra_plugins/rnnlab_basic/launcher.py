@@ -1,4 +1,4 @@
-"""One job after another, in this process. Light to import."""
+"""The basic launcher: one job after another, in this process. Imports no heavy package."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
@@ -9,20 +9,19 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 if TYPE_CHECKING:
-    from rnnlab.sweep.workers import Order
+    from rnnlab.sweep.workers import WorkItem
 
 
 class BasicLauncher(Launcher):
-    """Does one job after another.
+    """Runs one job after another; base class of rnnlab's launchers.
 
-    Hydra's own composes each anew, which takes a tenth of a second. The other launchers of rnnlab
-    are made from this one.
+    Hydra's own basic launcher composes each job anew, which takes a tenth of a second.
 
     Attributes:
-        elsewhere: whether jobs may be done in another working directory.
+        absolute: whether run directories are absolute, for workers in another working directory.
     """
 
-    elsewhere: ClassVar[bool] = False
+    absolute: ClassVar[bool] = False
 
     def setup(
         self,
@@ -31,52 +30,51 @@ class BasicLauncher(Launcher):
         task_function: TaskFunction,  # noqa: ARG002
         config: DictConfig,
     ) -> None:
-        """Keep what Hydra gives.
+        """Store what Hydra gives, and check the launcher's settings.
 
         Raises:
-            ConfigError: the settings can't be; nothing was written yet.
+            ConfigError: a setting is invalid; nothing was written yet.
         """
         self.context, self.config = hydra_context, config
         self.check()
 
     def check(self) -> None:
-        """Refuse settings that can't be."""
+        """Refuse invalid settings of the launcher."""
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        """Do the jobs, and give their directories.
+        """Run the jobs, and return their run directories.
 
-        That jobs failed in an earlier start is forgotten when all are known to be in order.
+        Failures that an earlier command recorded are removed once all jobs are composed.
         """
-        from rnnlab.sweep.jobs import forget_failures
-        from rnnlab.sweep.workers import orders_of
+        from rnnlab.sweep.jobs import remove_failures
+        from rnnlab.sweep.workers import make_items
 
-        orders = orders_of(
+        items, dry_run = make_items(
             self.context.config_loader,
             self.config,
             job_overrides,
             initial_job_idx,
-            elsewhere=self.elsewhere,
+            absolute=self.absolute,
         )
-        self.refuse([order for order, _ in orders])
-        dry_run = any(dry for _, dry in orders)
-        if initial_job_idx == 0 and orders and not dry_run:
-            forget_failures(orders[0][0].job.sweep)
-        self.perform([order for order, _ in orders], dry_run=dry_run)
+        self.check_items(items)
+        if initial_job_idx == 0 and items and not dry_run:
+            remove_failures(items[0].job.sweep)
+        self.run_items(items, dry_run=dry_run)
         return [
-            JobReturn(_return_value=str(order.job.path), status=JobStatus.COMPLETED)
-            for order, _ in orders
+            JobReturn(_return_value=str(item.job.path), status=JobStatus.COMPLETED)
+            for item in items
         ]
 
-    def refuse(self, orders: "Sequence[Order]") -> None:
-        """Refuse jobs that can't be done so, before any begins."""
+    def check_items(self, items: "Sequence[WorkItem]") -> None:
+        """Refuse jobs that this launcher can't run, before any starts."""
 
-    def perform(self, orders: "Sequence[Order]", *, dry_run: bool) -> None:
-        """Do the jobs, or in a dry run say what would be done.
+    def run_items(self, items: "Sequence[WorkItem]", *, dry_run: bool) -> None:
+        """Run the jobs, or in a dry run print what would be done.
 
         Raises:
-            Interrupted: it was told to stop; no process is left that does a job.
+            Interrupted: a signal was received; all worker processes have ended.
         """
-        for order in orders:
-            order.here(dry_run=dry_run)
+        for item in items:
+            item.run_here(dry_run=dry_run)

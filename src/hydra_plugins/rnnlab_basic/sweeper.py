@@ -1,4 +1,4 @@
-"""Every combination of the values given, as Hydra's basic sweeper has it. Light to import."""
+"""The grid sweeper: every combination of the given values. Imports no heavy package."""
 
 from collections.abc import Sequence
 
@@ -6,10 +6,10 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
 
 class GridSweeper(BasicSweeper):
-    """Hydra's basic sweeper, which composes each job once before any begins to see that it can be.
+    """Hydra's basic sweeper without its validation, which composes every job.
 
-    Our launchers compose all before any begins in any case.
+    rnnlab's launchers compose all jobs before the first one starts, which validates them too.
     """
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
-        """Leave it to the launcher."""
+        """Do nothing: the launcher validates."""

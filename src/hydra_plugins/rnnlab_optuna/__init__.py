@@ -1,1 +1,1 @@
-"""`hydra/sweeper=optuna`: what to try next is chosen by what came of the trials before."""
+"""`hydra/sweeper=optuna`: Optuna chooses the next trials by the results of earlier ones."""

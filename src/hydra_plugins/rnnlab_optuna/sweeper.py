@@ -1,4 +1,4 @@
-"""The sweeper: all it does is in `rnnlab.sweep.search.study`. Light to import."""
+"""The Optuna sweeper, a thin layer over `rnnlab.sweep.search`. Imports no heavy package."""
 
 from typing import Any
 
@@ -9,7 +9,20 @@ from omegaconf import DictConfig
 
 
 class OptunaSweeper(Sweeper):
-    """Searches the settings whose words name several values; what it takes is said below."""
+    """Searches the settings whose overrides give several values.
+
+    The arguments are checked when the search starts, as `SearchSettings`.
+
+    Args:
+        sampler: tpe | random | cmaes | grid.
+        pruner: none | median | asha.
+        n_trials: number of trials in all, those of earlier commands too.
+        n_jobs: number of trials that are launched as one batch.
+        seed: seed of the sampler.
+        objective: a metric or a list of metrics; null for the config's `monitor`.
+        storage: URL of a database; null for a journal file in the sweep's directory.
+        params: more overrides, key -> value; those of the command line come after them.
+    """
 
     def __init__(
         self,
@@ -37,25 +50,26 @@ class OptunaSweeper(Sweeper):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Make the launcher, and keep what Hydra gives."""
+        """Make the launcher, and store what Hydra gives."""
         self.hydra_context, self.config = hydra_context, config
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
 
     def sweep(self, arguments: list[str]) -> None:
-        """Search.
+        """Run the search.
 
         Raises:
-            ConfigError: the settings can't be; nothing was written.
+            ConfigError: a setting is invalid; nothing was written.
         """
         from rnnlab.sweep.compose_jobs import Composer
-        from rnnlab.sweep.search.plan import Settings
+        from rnnlab.sweep.search.plan import SearchSettings
         from rnnlab.sweep.search.study import search
 
         assert self.hydra_context is not None
         assert self.config is not None
         assert self.launcher is not None
-        words = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
+        overrides = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
         compose = Composer(self.hydra_context.config_loader, self.config)
-        search(Settings.checked(self.settings), words, self.config, compose, self.launcher.launch)
+        settings = SearchSettings.checked(self.settings)
+        search(settings, overrides, self.config, compose, self.launcher.launch)

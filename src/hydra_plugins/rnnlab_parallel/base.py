@@ -1,4 +1,4 @@
-"""What launchers of processes have in common. Light to import, as all plugins of Hydra's are."""
+"""Base class of the launchers that use worker processes. Imports no heavy package."""
 
 import os
 from abc import abstractmethod
@@ -12,69 +12,69 @@ from omegaconf import DictConfig
 from hydra_plugins.rnnlab_basic.launcher import BasicLauncher
 
 if TYPE_CHECKING:
-    from rnnlab.sweep.workers import Order
+    from rnnlab.sweep.workers import WorkItem
 
 
 class ParallelLauncher(BasicLauncher):
-    """Gives the jobs that are to be done to other processes.
+    """Runs jobs in worker processes.
 
     Attributes:
-        package: what must be installed, and the extra of that name.
-        beside: what that extra brings too, and a job may fail without.
+        package: the package that it needs; the extra of rnnlab has the same name.
+        other_packages: further packages of that extra that it needs.
     """
 
     package: ClassVar[str]
-    beside: ClassVar[tuple[str, ...]] = ()
-    elsewhere = True
+    other_packages: ClassVar[tuple[str, ...]] = ()
+    absolute = True
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Keep what Hydra gives.
+        """Store what Hydra gives, and check packages and settings.
 
         Raises:
-            ConfigError: the settings can't be, or a package is missing; nothing was written yet.
+            ConfigError: a package is missing or a setting invalid; nothing was written yet.
         """
         from rnnlab.errors import ConfigError
 
-        if any(find_spec(name) is None for name in (self.package, *self.beside)):
+        if any(find_spec(name) is None for name in (self.package, *self.other_packages)):
             raise ConfigError(
                 f"hydra/launcher={config.hydra.runtime.choices['hydra/launcher']} needs a package "
                 f"that is not installed: pip install 'rnnlab[{self.package}]'"
             )
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
-    def refuse(self, orders: "Sequence[Order]") -> None:
-        """Refuse jobs that would need the devices of several."""
-        for order in orders:
-            _refuse_devices(order.job.cfg.trainer.devices)
+    def check_items(self, items: "Sequence[WorkItem]") -> None:
+        """Refuse jobs on several devices."""
+        for item in items:
+            _check_devices(item.job.cfg.trainer.devices)
 
-    def perform(self, orders: "Sequence[Order]", *, dry_run: bool) -> None:
-        """Hand out each job once; those that are done are told of here."""
+    def run_items(self, items: "Sequence[WorkItem]", *, dry_run: bool) -> None:
+        """Run each open job once in a worker; finished ones are reported from this process."""
         from rnnlab.process.output import note
 
-        given: dict[str, Order] = {}
-        for order in orders:
-            if dry_run or not order.job.is_open:
-                order.here(dry_run=dry_run)
-            elif order.job.name in given:
-                one = given[order.job.name].number
-                note(f"\n{order.number}  {order.words}: the same job as {one}")
+        submitted: dict[str, WorkItem] = {}
+        for item in items:
+            if dry_run or not item.job.is_open:
+                item.run_here(dry_run=dry_run)
+            elif item.job.name in submitted:
+                first = submitted[item.job.name].label
+                note(f"\n{item.label}  {item.varied}: the same job as {first}")
             else:
-                given[order.job.name] = order
-        if given:
-            self.hand_out(list(given.values()))
+                submitted[item.job.name] = item
+        if submitted:
+            self.run_in_workers(list(submitted.values()))
 
     @abstractmethod
-    def hand_out(self, orders: "list[Order]") -> None:
-        """Have the jobs done by other processes.
+    def run_in_workers(self, items: "list[WorkItem]") -> None:
+        """Run the jobs in worker processes, and wait for them.
 
         Raises:
-            Interrupted: it was told to stop; no process is left that does a job.
+            Interrupted: a signal was received; all worker processes have ended.
         """
 
 
-def _refuse_devices(devices: Any) -> None:
+def _check_devices(devices: Any) -> None:
     from rnnlab.errors import ConfigError
 
     if isinstance(devices, int) and devices > 1:
@@ -84,8 +84,8 @@ def _refuse_devices(devices: Any) -> None:
         )
 
 
-def processors() -> int:
-    """Count those that this process may use."""
+def num_processors() -> int:
+    """Number of processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

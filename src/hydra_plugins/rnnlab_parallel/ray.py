@@ -1,4 +1,4 @@
-"""`hydra/launcher=ray`: the jobs are tasks of a Ray cluster, which gives each its processors."""
+"""`hydra/launcher=ray`: jobs run as tasks of a Ray cluster."""
 
 import threading
 from typing import TYPE_CHECKING
@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 from .base import ParallelLauncher
 
 if TYPE_CHECKING:
-    from rnnlab.sweep.workers import Order
+    from rnnlab.sweep.workers import WorkItem
 
 
 class RayLauncher(ParallelLauncher):
-    """Does as many jobs at a time as the cluster has room for.
+    """Runs as many jobs at a time as the cluster has room for.
 
     Args:
-        address: of the cluster; null for one on this machine that ends with the sweep.
-        num_cpus: processors of a job; null for as many as the config's `threads`.
-        num_gpus: devices of a job, parts of one too; null for one, where a job needs it.
+        address: address of the cluster; null starts one on this machine for the sweep.
+        num_cpus: processors of a job; null for the config's `threads`.
+        num_gpus: GPUs of a job, may be a fraction; null for 1 with `trainer=gpu`, else 0.
     """
 
     package = "ray"
@@ -26,46 +26,46 @@ class RayLauncher(ParallelLauncher):
         self.address, self.num_cpus, self.num_gpus = address, num_cpus, num_gpus
 
     def check(self) -> None:
-        """Leave the rest to Ray."""
+        """Do nothing: Ray checks its own settings."""
 
-    def hand_out(self, orders: "list[Order]") -> None:
-        """Have the jobs done; one whose process is lost has failed."""
+    def run_in_workers(self, items: "list[WorkItem]") -> None:
+        """Run the jobs; one whose process is lost fails."""
         import ray
 
-        from rnnlab.sweep.jobs import fail
-        from rnnlab.sweep.workers import stoppable
+        from rnnlab.sweep.jobs import record_failure
+        from rnnlab.sweep.workers import stop_on_signals
 
-        threads = max(order.threads for order in orders)
-        gpus = float(any(order.on_gpu for order in orders))
+        threads = max(item.threads for item in items)
+        gpus = float(any(item.on_gpu for item in items))
         if not ray.is_initialized():
             ray.init(address=self.address, include_dashboard=False, logging_level="warning")
-        do = ray.remote(
+        remote = ray.remote(
             num_cpus=threads if self.num_cpus is None else self.num_cpus,
             num_gpus=gpus if self.num_gpus is None else self.num_gpus,
             max_retries=0,
-        )(_do)
-        wish = threading.Event()
-        running = {do.remote(order): order for order in orders}
+        )(_run)
+        stop = threading.Event()
+        running = {remote.remote(item): item for item in items}
         cancelled = False
-        with stoppable(wish.set):
+        with stop_on_signals(stop.set):
             while running:
                 for task in ray.wait(list(running), timeout=0.5)[0]:
-                    order = running.pop(task)
+                    item = running.pop(task)
                     try:
                         ray.get(task)
                     except ray.exceptions.RayError as error:
                         if not cancelled:
-                            fail(order.job, error)
-                if wish.is_set() and not cancelled:
+                            record_failure(item.job, error)
+                if stop.is_set() and not cancelled:
                     cancelled = True
                     for task in running:
                         ray.cancel(task)
             if cancelled:
-                ray.shutdown()  # it prints the last lines of the jobs, and ours comes after them
+                ray.shutdown()  # prints the last lines of the jobs, which come before ours
 
 
-def _do(order: "Order") -> bool:
-    from rnnlab.sweep.workers import labelled
+def _run(item: "WorkItem") -> bool:
+    from rnnlab.sweep.workers import prefixed_lines
 
-    with labelled(order.number):
-        return order()
+    with prefixed_lines(item.label):
+        return item.run_in_worker()

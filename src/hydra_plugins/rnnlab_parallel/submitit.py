@@ -1,4 +1,4 @@
-"""`hydra/launcher=submitit_slurm`: jobs of Slurm's; `submitit_local`: the same way, but here."""
+"""`hydra/launcher=submitit_slurm` and `submitit_local`: jobs on Slurm, or the same way here."""
 
 import _thread
 import os
@@ -13,60 +13,60 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .base import ParallelLauncher, processors
+from .base import ParallelLauncher, num_processors
 
 if TYPE_CHECKING:
-    from rnnlab.sweep.workers import Order
+    from rnnlab.sweep.workers import WorkItem
 
-_LOOK_SECONDS = 0.5
+_POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
-class Doing:
-    """What a submitted process does with its order.
+class SubmittedJob:
+    """Function that submitit calls in the submitted process.
 
     Attributes:
-        closed: a file that tells it to stop, or `None` where signals do.
+        stop_file: file whose existence stops the job, or `None` where Slurm signals it.
     """
 
-    closed: Path | None
+    stop_file: Path | None
 
-    def __call__(self, order: "Order") -> bool:
-        """Do it; at the signal that time is up, save first, and go into the queue again."""
-        from rnnlab.sweep.workers import stopped_when
+    def __call__(self, item: "WorkItem") -> bool:
+        """Run the job; at the timeout or preemption signal save first, then requeue."""
+        from rnnlab.sweep.workers import terminate_when
 
-        time_is_up = getattr(signal, f"SIG{os.environ.get('SUBMITIT_PREEMPT_SIGNAL', 'USR2')}")
-        requeue = signal.getsignal(time_is_up)
-        told: list[int] = []
+        preempt = getattr(signal, f"SIG{os.environ.get('SUBMITIT_PREEMPT_SIGNAL', 'USR2')}")
+        requeue = signal.getsignal(preempt)  # submitit's handler
+        received: list[int] = []
 
         def receive(number: int, _: Any) -> None:
-            told.append(number)
+            received.append(number)
             _thread.interrupt_main(signal.SIGTERM)
 
-        signal.signal(time_is_up, receive)
+        signal.signal(preempt, receive)
         with ExitStack() as stack:
-            if self.closed is not None:
-                stack.enter_context(stopped_when(self.closed.exists))
-            ended = order()
-        if told and not ended and callable(requeue):
-            requeue(time_is_up, None)  # ends the process
+            if self.stop_file is not None:
+                stack.enter_context(terminate_when(self.stop_file.exists))
+            ended = item.run_in_worker()
+        if received and not ended and callable(requeue):
+            requeue(preempt, None)  # ends the process
         return ended
 
-    def checkpoint(self, order: "Order") -> Any:
-        """Say what is to be done when its turn comes again: the same, for the run goes on."""
+    def checkpoint(self, item: "WorkItem") -> Any:
+        """Return the submission for the requeued job: the same one, which resumes the run."""
         from submitit.helpers import DelayedSubmission
 
-        return DelayedSubmission(self, order)
+        return DelayedSubmission(self, item)
 
 
 class SubmititLauncher(ParallelLauncher):
-    """Submits jobs, and waits for them.
+    """Submits jobs with submitit, and waits for them.
 
     Args:
-        timeout_min: minutes after which a job is saved and put into the queue again.
-        max_num_timeout: how often that may be.
-        signal_delay_s: seconds that saving has, before time is up.
-        array_parallelism: how many jobs at a time.
+        timeout_min: minutes after which a job saves and is requeued.
+        max_num_timeout: how often a job may time out.
+        signal_delay_s: seconds before the timeout at which a job is signalled to save.
+        array_parallelism: the most jobs at a time.
     """
 
     package = "submitit"
@@ -78,7 +78,7 @@ class SubmititLauncher(ParallelLauncher):
         self.signal_delay_s, self.array_parallelism = signal_delay_s, array_parallelism
 
     def check(self) -> None:
-        """Refuse times that leave none to train."""
+        """Refuse a `signal_delay_s` that leaves no time to train."""
         from rnnlab.errors import ConfigError
 
         if not 0 < self.signal_delay_s < self.timeout_min * 60:
@@ -87,63 +87,64 @@ class SubmititLauncher(ParallelLauncher):
                 f"got {self.signal_delay_s}"
             )
 
-    def hand_out(self, orders: "list[Order]") -> None:
-        """Have the jobs done; one that ends without a word has failed."""
+    def run_in_workers(self, items: "list[WorkItem]") -> None:
+        """Run the jobs; one whose process ends without a result fails."""
         from rnnlab.process.output import note
-        from rnnlab.sweep.jobs import fail
-        from rnnlab.sweep.workers import stoppable
+        from rnnlab.sweep.jobs import record_failure
+        from rnnlab.sweep.workers import stop_on_signals
 
-        folder = orders[0].job.sweep / ".submitit"
-        executor = self.executor(folder / "%j", orders)
-        note(f"\n{len(orders)} jobs; what they print is in {folder}")
-        closed = folder / f"{os.getpid()}.closed"
-        closed.unlink(missing_ok=True)
-        wish = threading.Event()
-        waiting, running = list(orders), dict[Any, "Order"]()
-        with stoppable(wish.set):
-            while running or (waiting and not wish.is_set()):
-                room = max(self.most(orders) - len(running), 0)
+        folder = items[0].job.sweep / ".submitit"
+        executor = self.executor(folder / "%j", items)
+        note(f"\n{len(items)} jobs; what they print is in {folder}")
+        stop_file = folder / f"{os.getpid()}.stop"
+        stop_file.unlink(missing_ok=True)
+        stop = threading.Event()
+        waiting, running = list(items), dict[Any, "WorkItem"]()
+        with stop_on_signals(stop.set):
+            while running or (waiting and not stop.is_set()):
+                room = max(self.max_submitted(items) - len(running), 0)
                 now, waiting = waiting[:room], waiting[room:]
                 if now:
-                    running |= zip(self.submit(executor, now, closed), now, strict=True)
-                for job in [job for job in running if job.done()]:
-                    order = running.pop(job)
-                    if not wish.is_set() and (error := job.exception()):
-                        fail(order.job, error)
-                    order.tell()
-                if wish.is_set() and not closed.exists():
-                    closed.touch()
+                    running |= zip(self.submit(executor, now, stop_file), now, strict=True)
+                for submitted in [submitted for submitted in running if submitted.done()]:
+                    item = running.pop(submitted)
+                    if not stop.is_set() and (error := submitted.exception()):
+                        record_failure(item.job, error)
+                    item.print_outcome()
+                if stop.is_set() and not stop_file.exists():
+                    stop_file.touch()
                     waiting.clear()
                     self.cancel(running)
-                time.sleep(_LOOK_SECONDS)
-        closed.unlink(missing_ok=True)
+                time.sleep(_POLL_SECONDS)
+        stop_file.unlink(missing_ok=True)
 
-    def most(self, orders: "Sequence[Order]") -> int:
-        """Say how many jobs to have submitted at a time."""
-        return len(orders)
-
-    @abstractmethod
-    def executor(self, folder: Path, orders: "Sequence[Order]") -> Any:
-        """Make submitit's executor, which knows all about the jobs but what they do."""
+    def max_submitted(self, items: "Sequence[WorkItem]") -> int:
+        """The most jobs that are submitted at a time."""
+        return len(items)
 
     @abstractmethod
-    def submit(self, executor: Any, orders: "Sequence[Order]", closed: Path) -> list[Any]:
-        """Submit jobs; a file tells them to stop, where nobody else does."""
+    def executor(self, folder: Path, items: "Sequence[WorkItem]") -> Any:
+        """Make submitit's executor with the resources that the jobs need."""
 
-    def cancel(self, jobs: Iterable[Any]) -> None:
-        """Stop jobs, if no file tells them to."""
+    @abstractmethod
+    def submit(self, executor: Any, items: "Sequence[WorkItem]", stop_file: Path) -> list[Any]:
+        """Submit jobs, and return submitit's handles of them."""
+
+    def cancel(self, submitted: Iterable[Any]) -> None:
+        """Stop submitted jobs; not needed where they watch the stop file."""
 
 
 class SlurmLauncher(SubmititLauncher):
-    """Submits to Slurm; what is null, Slurm decides.
+    """Submits to Slurm; an option that is null is left to Slurm.
 
     Args:
-        cpus_per_task: null for as many as the config's `threads`.
-        gpus_per_node: null for one, where a job needs it.
-        mem_gb: memory of a job.
-        partition: where to; `account`, `qos` and `constraint` are Slurm's too.
-        setup: lines for the shell before the job.
-        additional_parameters: any other option of sbatch.
+        timeout_min: and the next three as for `SubmititLauncher`.
+        cpus_per_task: processors of a job; null for the config's `threads`.
+        gpus_per_node: GPUs of a job; null for 1 with `trainer=gpu`.
+        mem_gb: memory of a job in GB.
+        partition: and `account`, `qos`, `constraint`: as for sbatch.
+        setup: shell commands to run before the job.
+        additional_parameters: any other options of sbatch.
     """
 
     def __init__(
@@ -170,7 +171,7 @@ class SlurmLauncher(SubmititLauncher):
             array_parallelism=array_parallelism,
         )
         self.cpus_per_task, self.gpus_per_node, self.mem_gb = cpus_per_task, gpus_per_node, mem_gb
-        self.own = {
+        self.slurm_options = {
             "array_parallelism": array_parallelism,
             "partition": partition,
             "account": account,
@@ -181,7 +182,7 @@ class SlurmLauncher(SubmititLauncher):
         }
 
     def check(self) -> None:
-        """Refuse a machine that can't submit, too."""
+        """Refuse a machine without Slurm, too."""
         from rnnlab.errors import ConfigError
 
         super().check()
@@ -192,12 +193,12 @@ class SlurmLauncher(SubmititLauncher):
                 "doesn't have: run it where Slurm is"
             )
 
-    def executor(self, folder: Path, orders: "Sequence[Order]") -> Any:
+    def executor(self, folder: Path, items: "Sequence[WorkItem]") -> Any:
         """Make submitit's executor."""
         from submitit import AutoExecutor
 
-        threads = max(order.threads for order in orders)
-        gpus = 1 if any(order.on_gpu for order in orders) else None
+        threads = max(item.threads for item in items)
+        gpus = 1 if any(item.on_gpu for item in items) else None
         executor = AutoExecutor(folder, "slurm", slurm_max_num_timeout=self.max_num_timeout)
         executor.update_parameters(
             name="rnnlab",
@@ -206,25 +207,30 @@ class SlurmLauncher(SubmititLauncher):
             cpus_per_task=threads if self.cpus_per_task is None else self.cpus_per_task,
             gpus_per_node=gpus if self.gpus_per_node is None else self.gpus_per_node,
             mem_gb=self.mem_gb,
-            **{f"slurm_{key}": value for key, value in self.own.items()},
+            **{f"slurm_{key}": value for key, value in self.slurm_options.items()},
         )
         return executor
 
-    def submit(self, executor: Any, orders: "Sequence[Order]", closed: Path) -> list[Any]:  # noqa: ARG002
-        """Submit all as one array."""
-        return list(executor.map_array(Doing(None), orders))
+    def submit(
+        self,
+        executor: Any,
+        items: "Sequence[WorkItem]",
+        stop_file: Path,  # noqa: ARG002
+    ) -> list[Any]:
+        """Submit the jobs as one job array."""
+        return list(executor.map_array(SubmittedJob(None), items))
 
-    def cancel(self, jobs: Iterable[Any]) -> None:
-        """Have Slurm end them, which it begins with SIGTERM."""
-        for job in jobs:
+    def cancel(self, submitted: Iterable[Any]) -> None:
+        """Cancel the jobs with scancel, which sends SIGTERM first."""
+        for job in submitted:
             job.cancel(check=False)
 
 
 class LocalLauncher(SubmititLauncher):
-    """Runs jobs on this machine as Slurm would on its own; `joblib` is quicker here."""
+    """Runs submitit's jobs on this machine, to try it without Slurm; `joblib` is faster."""
 
     def check(self) -> None:
-        """Refuse another number of processes than can be."""
+        """Refuse an invalid `array_parallelism`, too."""
         from rnnlab.errors import ConfigError
 
         super().check()
@@ -234,13 +240,13 @@ class LocalLauncher(SubmititLauncher):
                 f"hydra.launcher.array_parallelism must be auto or 1 or more, got {most!r}"
             )
 
-    def most(self, orders: "Sequence[Order]") -> int:
-        """Say how many jobs to have submitted at a time."""
+    def max_submitted(self, items: "Sequence[WorkItem]") -> int:
+        """The most jobs that run at a time."""
         if self.array_parallelism != "auto":
             return int(self.array_parallelism)
-        return max(processors() // max(order.threads for order in orders), 1)
+        return max(num_processors() // max(item.threads for item in items), 1)
 
-    def executor(self, folder: Path, orders: "Sequence[Order]") -> Any:
+    def executor(self, folder: Path, items: "Sequence[WorkItem]") -> Any:
         """Make submitit's executor."""
         from submitit import LocalExecutor
 
@@ -248,13 +254,13 @@ class LocalLauncher(SubmititLauncher):
         executor.update_parameters(
             timeout_min=self.timeout_min,
             signal_delay_s=self.signal_delay_s,
-            gpus_per_node=int(any(order.on_gpu for order in orders)),
+            gpus_per_node=int(any(item.on_gpu for item in items)),
         )
         return executor
 
-    def submit(self, executor: Any, orders: "Sequence[Order]", closed: Path) -> list[Any]:
-        """Start processes."""
-        from rnnlab.sweep.workers import deaf
+    def submit(self, executor: Any, items: "Sequence[WorkItem]", stop_file: Path) -> list[Any]:
+        """Start a process for each job, with signals blocked: it watches the stop file."""
+        from rnnlab.sweep.workers import signals_blocked
 
-        with deaf():
-            return [executor.submit(Doing(closed), order) for order in orders]
+        with signals_blocked():
+            return [executor.submit(SubmittedJob(stop_file), item) for item in items]

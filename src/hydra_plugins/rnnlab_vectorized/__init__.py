@@ -1,1 +1,1 @@
-"""`hydra/launcher=vectorized`: the jobs of a sweep that can be stacked train as one model."""
+"""`hydra/launcher=vectorized`: jobs that can be stacked train as one batched model."""

@@ -1,4 +1,4 @@
-"""The launcher: joins what fits, and does the rest one after another. Light to import."""
+"""The vectorized launcher: trains stackable jobs as groups. Imports no heavy package."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -6,21 +6,23 @@ from typing import TYPE_CHECKING
 from hydra_plugins.rnnlab_basic.launcher import BasicLauncher
 
 if TYPE_CHECKING:
-    from rnnlab.sweep.workers import Order
+    from rnnlab.sweep.workers import WorkItem
 
 
 class VectorizedLauncher(BasicLauncher):
-    """Trains jobs that differ only in seeds, rates and the like as one batched model.
+    """Trains jobs that differ only in seeds, learning rates and the like as one batched model.
+
+    The other jobs run one after another.
 
     Args:
-        members: how many at once; `auto` for as many as memory holds.
+        members: the most jobs in a group; `auto` for as many as memory holds.
     """
 
     def __init__(self, members: str | int) -> None:
         self.members = members
 
     def check(self) -> None:
-        """Refuse another number of members than can be."""
+        """Refuse an invalid `members`."""
         from rnnlab.errors import ConfigError
 
         if self.members != "auto" and not (type(self.members) is int and self.members > 0):
@@ -28,15 +30,14 @@ class VectorizedLauncher(BasicLauncher):
                 f"hydra.launcher.members must be auto or 1 or more, got {self.members!r}"
             )
 
-    def perform(self, orders: "Sequence[Order]", *, dry_run: bool) -> None:
-        """Do the jobs, groups first."""
+    def run_items(self, items: "Sequence[WorkItem]", *, dry_run: bool) -> None:
+        """Run the jobs, groups first."""
         from rnnlab.process.loading import loading
 
         with loading():
-            from rnnlab.sweep.vectorized import do_groups
+            from rnnlab.sweep.vectorized import train_groups
 
-        jobs = {place: order.job for place, order in enumerate(orders)}
-        done = set() if dry_run else set(do_groups(jobs, self.members))
-        super().perform(
-            [order for place, order in enumerate(orders) if place not in done], dry_run=dry_run
-        )
+        jobs = {position: item.job for position, item in enumerate(items)}
+        done = set() if dry_run else set(train_groups(jobs, self.members))
+        alone = [item for position, item in enumerate(items) if position not in done]
+        super().run_items(alone, dry_run=dry_run)

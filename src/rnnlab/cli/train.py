@@ -100,8 +100,8 @@ def _compose_and_train(line: "Line") -> None:
     from rnnlab.config.overrides import with_paths
     from rnnlab.config.packages import admit_from
     from rnnlab.config.sources import VERSION, config_directory
-    from rnnlab.sweep import progress as sweeps
-    from rnnlab.sweep.jobs import job_of, spell
+    from rnnlab.sweep import progress
+    from rnnlab.sweep.jobs import format_overrides, make_job
 
     if line.unknown:
         raise ConfigError(explain_options(line.unknown, line.overrides))
@@ -111,7 +111,7 @@ def _compose_and_train(line: "Line") -> None:
     admit_from(overrides)
     base = words_of_base(overrides)  # before those that change it
     sys.argv[1:] = [*line.options, *base, *overrides, *_search_path(overrides)]
-    fixed = sweeps.fixed(overrides)
+    fixed = progress.fixed_keys(overrides)
     sweep = Path()
     problems: list[Exception] = []
 
@@ -121,26 +121,27 @@ def _compose_and_train(line: "Line") -> None:
         try:
             said: Any = OmegaConf.to_container(chosen.overrides.task, resolve=False)
             own_words = [word for word in said if word not in base]
-            job, own = job_of(cfg, own_words, chosen.runtime.choices, sweep)
+            job, own = make_job(cfg, own_words, chosen.runtime.choices, sweep)
             if chosen.mode == RunMode.MULTIRUN:
-                label = spell(job.words, [key for key in job.words if key not in fixed])
+                varied = [key for key in job.overrides if key not in fixed]
+                label = format_overrides(job.overrides, varied)
                 number = f"trial {job.trial.number}" if job.trial else chosen.job.num + 1
-                sweeps.do(job, f"{number}  {label}", **own)
+                progress.run_job(job, f"{number}  {label}", **own)
                 return str(job.path)
-            _train(job.cfg, job.words, dry_run=own["dry_run"])
+            _train(job.cfg, job.overrides, dry_run=own["dry_run"])
         except (ConfigError, Diverged, RunLost) as error:
             problems.append(error)  # Hydra would add a line of its own
         return None
 
     try:
         if many:
-            name = sweeps.named(overrides)
+            name = progress.name_override(overrides)
             sys.argv += name
-            sweep = sweeps.place([*overrides, *name])
+            sweep = progress.checked_directory([*overrides, *name])
         with ExitStack() as stack:
             if many and not is_helper():
-                stack.enter_context(sweeps.nothing_of_refused(sweep))
-            sys.argv += stack.enter_context(sweeps.hydra_notes(overrides, sweep))
+                stack.enter_context(progress.undone_if_refused(sweep))
+            sys.argv += stack.enter_context(progress.directory_overrides(overrides, sweep))
             run()
     except ConfigError:
         raise
@@ -152,7 +153,7 @@ def _compose_and_train(line: "Line") -> None:
     if problems:
         raise problems[0]
     if many and not is_helper():
-        sweeps.end(sweep, overrides)
+        progress.finish(sweep, overrides)
 
 
 def _search_path(overrides: Sequence[str]) -> list[str]:

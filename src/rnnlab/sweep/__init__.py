@@ -1,1 +1,1 @@
-"""Many runs at once: the jobs of a sweep, and what came of them."""
+"""Sweeps: their jobs, the processes that run them, and searches with Optuna."""

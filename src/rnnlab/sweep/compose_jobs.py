@@ -1,4 +1,4 @@
-"""Configs of a sweep's many jobs: what they choose alike is composed once."""
+"""Composing the configs of a sweep's many jobs, with the work that they share done once."""
 
 import pickle
 from collections.abc import Mapping, Sequence
@@ -14,54 +14,55 @@ from rnnlab.config.overrides import parse
 
 
 class Composed(NamedTuple):
-    """What Hydra makes of the words of a job.
+    """A composed config.
 
     Attributes:
-        cfg: the config without Hydra's own part.
-        said: the words that are not Hydra's own.
-        choices: the option that each group has.
+        cfg: the config without the `hydra` group.
+        overrides: the overrides that it was composed from, without those of `hydra`.
+        choices: config group -> chosen option.
     """
 
     cfg: DictConfig
-    said: list[str]
+    overrides: list[str]
     choices: Mapping[str, Any]
 
 
 class Composer:
-    """Composes jobs as Hydra does, which takes a tenth of a second for each.
+    """Composes the config of a job as Hydra does, which alone takes a tenth of a second a job.
 
-    Words that choose from groups, add, delete or are Hydra's own decide what is composed; words
-    that only change a value that is there are put in afterwards, as Hydra does it too.
+    Hydra composes once for each set of overrides that choose from groups, add, delete or begin
+    with `hydra`. Overrides that change a value are applied to a copy, by Hydra's own function.
 
     Args:
-        loader: Hydra's.
-        master: the config of the sweep.
+        loader: Hydra's config loader.
+        sweep_config: Hydra's config of the whole sweep.
     """
 
-    def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
-        self._loader, self._master = loader, master
-        self._found: dict[tuple[str, ...], _Found] = {}
+    def __init__(self, loader: ConfigLoader, sweep_config: DictConfig) -> None:
+        self._loader, self._sweep_config = loader, sweep_config
+        self._composed: dict[tuple[str, ...], _Pickled] = {}
         self._is_group: dict[str, bool] = {}
-        self._parse = cache(parse)  # of grid's words most are the same from job to job
+        self._parse = cache(parse)  # the jobs of a grid have most overrides in common
 
-    def __call__(self, words: Sequence[str]) -> Composed:
+    def __call__(self, overrides: Sequence[str]) -> Composed:
         """Compose one job.
 
         Raises:
-            HydraException: the words don't make a config.
+            HydraException: the overrides don't make a config.
         """
-        overrides = {word: self._parse(word) for word in words}
-        choosing = tuple(word for word, override in overrides.items() if self._chooses(override))
-        if choosing not in self._found:
-            self._found[choosing] = self._compose(choosing)
-        found = self._found[choosing]
-        cfg = pickle.loads(found.pickled)
-        values = [override for word, override in overrides.items() if word not in choosing]
+        parsed = {override: self._parse(override) for override in overrides}
+        choosing = tuple(text for text, override in parsed.items() if self._chooses(override))
+        if choosing not in self._composed:
+            self._composed[choosing] = self._compose(choosing)
+        base = self._composed[choosing]
+        cfg = pickle.loads(base.cfg)
+        values = [override for text, override in parsed.items() if text not in choosing]
         ConfigLoaderImpl._apply_overrides_to_config(values, cfg)
-        said = [word for word, o in overrides.items() if not o.is_hydra_override()]
-        return Composed(cfg, said, found.choices)
+        own = [text for text, override in parsed.items() if not override.is_hydra_override()]
+        return Composed(cfg, own, base.choices)
 
     def _chooses(self, override: Override) -> bool:
+        """Whether an override must be there when Hydra composes."""
         if override.type is not OverrideType.CHANGE or override.is_hydra_override():
             return True
         key = override.key_or_group
@@ -69,16 +70,16 @@ class Composer:
             self._is_group[key] = bool(self._loader.get_group_options(key))
         return self._is_group[key]
 
-    def _compose(self, words: Sequence[str]) -> "_Found":
-        cfg = self._loader.load_sweep_config(self._master, list(words))
+    def _compose(self, overrides: Sequence[str]) -> "_Pickled":
+        cfg = self._loader.load_sweep_config(self._sweep_config, list(overrides))
         choices = dict(cfg.hydra.runtime.choices)
         with open_dict(cfg):
             del cfg["hydra"]
-        return _Found(pickle.dumps(cfg), choices)
+        return _Pickled(pickle.dumps(cfg), choices)
 
 
-class _Found(NamedTuple):
-    """What choices make; a pickle is copied eight times as fast as a config copies itself."""
+class _Pickled(NamedTuple):
+    """A config, pickled since unpickling is eight times as fast as `deepcopy`, and its choices."""
 
-    pickled: bytes
+    cfg: bytes
     choices: Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""The jobs of a sweep: each has a directory named by its config, so that none is done twice."""
+"""Jobs of a sweep: each has a run directory named by a hash of its config, so none runs twice."""
 
 import hashlib
 import json
@@ -22,68 +22,68 @@ from rnnlab.process.loading import loading
 from rnnlab.runs.named_files import anchored
 from rnnlab.runs.run import Run
 from rnnlab.spelling import brief, printable
-from rnnlab.sweep.search.trials import Judge, Trial, judge
+from rnnlab.sweep.search.trials import TrialPruner, TrialRef, make_pruner
 
-Plan = Literal["train", "resume", "skip", "refuse"]
-_WIDEST = 200  # characters of words in a line
+Action = Literal["train", "resume", "skip", "refuse"]
+_WIDEST = 200  # characters of overrides in a line
 _NAME = re.compile(JOB_NAME)
 _UNHASHED = ("choices", "output_dir")
-NOT_OF_A_RUN = ("sweep", "sweep_name", "on_error", "dry_run", "trial", "output_dir")
-"""Keys of words that say nothing of what is trained."""
+SWEEP_KEYS = ("sweep", "sweep_name", "on_error", "dry_run", "trial", "output_dir")
+"""Keys of overrides that configure the sweep or its output, not the run."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One config of a sweep.
+    """One run of a sweep, done or to do.
 
     Attributes:
         sweep: the sweep's directory.
         cfg: the whole config of the run.
-        words: what was said of it on the command line, key -> value.
-        trial: of the search that it belongs to, if any.
+        overrides: its overrides on the command line, key -> value.
+        trial: the Optuna trial that it evaluates, or `None` outside a search.
     """
 
     sweep: Path
     cfg: DictConfig
-    words: Mapping[str, str]
-    trial: Trial | None = None
+    overrides: Mapping[str, str]
+    trial: TrialRef | None = None
 
     @cached_property
     def name(self) -> str:
-        """Give the hash of the config, but of where it is written."""
+        """Name of the run directory: 12 hex digits of the SHA-256 of the resolved config."""
         tree = OmegaConf.to_container(self.cfg, resolve=True)
         assert isinstance(tree, dict)
-        told = {key: value for key, value in tree.items() if key not in _UNHASHED}
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
+        hashed = {key: value for key, value in tree.items() if key not in _UNHASHED}
+        return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()[:12]
 
     @property
     def path(self) -> Path:
-        """Give its run directory."""
+        """The run directory."""
         return self.sweep / self.name
 
     @property
-    def plan(self) -> Plan:
-        """Say what is to be done: nothing for a job that came to an end, good or bad.
+    def action(self) -> Action:
+        """What `run` will do: train, resume, skip a job that has ended, or refuse.
 
-        What can't be read is refused, by `run` with the reason.
+        A job is refused if its run directory can't be read; `run` records why.
         """
         try:
-            return self.checked_plan()
+            return self.checked_action()
         except ConfigError:
             return "refuse"
 
-    def checked_plan(self) -> Plan:
-        """Say what is to be done.
+    def checked_action(self) -> Action:
+        """Return what `run` will do.
 
         Raises:
-            ConfigError: its directory can't be read, or leads out of the sweep.
+            ConfigError: the run directory can't be read, or is a link out of the sweep.
         """
         try:
             if not self.path.is_dir() or not any(self.path.iterdir()):
                 return "train"
         except OSError as error:
             raise ConfigError(f"{self.path} can't be read: {error.strerror}") from error
-        # Only a search stops runs for others are better, and only it leaves them so.
+        # Only a search prunes runs; a plain sweep trains them to the end.
         ends = ("finished", "diverged", "pruned") if self.trial else ("finished", "diverged")
         if Run.load(self.path).status in ends:
             return "skip"
@@ -92,51 +92,58 @@ class Job:
 
     @property
     def is_open(self) -> bool:
-        """Whether there is something to train."""
-        return self.plan in ("train", "resume")
+        """Whether the job is to be trained or resumed."""
+        return self.action in ("train", "resume")
 
 
-def job_of(
-    cfg: DictConfig, said: Iterable[str], choices: Mapping[str, Any], sweep: Path
+def make_job(
+    cfg: DictConfig, overrides: Iterable[str], choices: Mapping[str, Any], sweep: Path
 ) -> tuple[Job, dict[str, Any]]:
-    """Make a job of what Hydra composed, and give the command's own settings beside it.
+    """Make a job from a config that Hydra composed.
 
     Args:
-        cfg: without Hydra's part.
-        said: the words that it was composed of.
-        choices: the option that each group has.
+        cfg: the config, without the `hydra` group.
+        overrides: the overrides that it was composed from.
+        choices: config group -> chosen option.
         sweep: the sweep's directory.
 
+    Returns:
+        The job, and the settings of the command: `on_error` and `dry_run`.
+
     Raises:
-        ConfigError: a reference in the config leads nowhere.
+        ConfigError: an interpolation in the config can't be resolved.
     """
-    own = take_own(cfg)
-    words = {
+    options = take_own(cfg)
+    kept = {
         key: value
-        for key, _, value in (word.partition("=") for word in said)
-        if key not in NOT_OF_A_RUN and not key.startswith("hydra")
+        for key, _, value in (override.partition("=") for override in overrides)
+        if key not in SWEEP_KEYS and not key.startswith("hydra")
     }
-    trial = Trial.read(own.pop("trial"))
-    return Job(sweep, anchored(with_choices(cfg, choices)), words, trial), own
+    trial = TrialRef.read(options.pop("trial"))
+    return Job(sweep, anchored(with_choices(cfg, choices)), kept, trial), options
 
 
 def run(job: Job) -> Run | None:
-    """Do what is to be done for a job, and write down why if it fails.
+    """Train, resume or skip a job, as its `action` says; a failure is recorded.
 
-    A failure is no exception here, for it should not end the sweep; an interrupt is.
+    Returns:
+        The run, or `None` if the job failed or another process is training it.
+
+    Raises:
+        Interrupted: training was stopped by a signal. No failure raises, so the sweep goes on.
     """
     try:
-        plan = job.checked_plan()
-        if plan == "train":
-            with loading():  # torch, which those done needn't wait for
+        action = job.checked_action()
+        if action == "train":
+            with loading():  # torch: seconds that skipped jobs need not wait
                 from rnnlab.training.train import train
 
-            made = train(job.cfg, job.path, job.words, judges(job))
-        elif plan == "resume":
+            made = train(job.cfg, job.path, job.overrides, pruner_of(job))
+        elif action == "resume":
             with loading():
                 from rnnlab.training.train import resume
 
-            made = resume(Run.load(job.path), [], judges(job))
+            made = resume(Run.load(job.path), [], pruner_of(job))
         else:
             made = Run.load(job.path)
             if made.status == "diverged":
@@ -144,125 +151,134 @@ def run(job: Job) -> Run | None:
     except Busy:
         return None
     except (ConfigError, Diverged, RunLost) as error:
-        fail(job, error)
+        record_failure(job, error)
         return None
     except Exception as error:
-        fail(job, error)
-        write_whole(_failures(job.sweep) / f"{job.name}.txt", traceback.format_exc().encode())
+        record_failure(job, error)
+        traceback_file = _failure_directory(job.sweep) / f"{job.name}.txt"
+        write_whole(traceback_file, traceback.format_exc().encode())
         return None
     return made
 
 
-def judges(*jobs: Job) -> Judge | None:
-    """Make a judge of jobs that train side by side, if their search prunes."""
-    return judge({job.name: job.trial for job in jobs}, jobs[0].cfg.trainer.val_every)
+def pruner_of(*jobs: Job) -> TrialPruner | None:
+    """Return the pruner of jobs that train side by side, or `None` if their search has none."""
+    return make_pruner({job.name: job.trial for job in jobs}, jobs[0].cfg.trainer.val_every)
 
 
-def fail(job: Job, error: Exception) -> None:
-    """Write down that a job failed."""
-    kinds = {ConfigError: "refused", Diverged: "diverged", RunLost: "lost"}
-    kind = next((name for kind, name in kinds.items() if isinstance(error, kind)), "failed")
-    said = str(error).strip().splitlines() or [type(error).__name__]
-    text = said[0] if kind != "failed" else f"{type(error).__name__}: {said[0]}"
-    keep_failure(job.sweep, job.name, {"overrides": dict(job.words), "status": kind, "error": text})
+def record_failure(job: Job, error: Exception) -> None:
+    """Write the error that a job failed with to `failures/NAME.json`."""
+    statuses = {ConfigError: "refused", Diverged: "diverged", RunLost: "lost"}
+    status = next((name for kind, name in statuses.items() if isinstance(error, kind)), "failed")
+    text = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    if status == "failed":
+        text = f"{type(error).__name__}: {text}"
+    entry: Failure = {"overrides": dict(job.overrides), "status": status, "error": text}
+    write_failure(job.sweep, job.name, entry)
 
 
-def keep_failure(sweep: Path, name: str, entry: Failure) -> None:
-    """Put a job among the failures of a sweep.
+def write_failure(sweep: Path, name: str, entry: Failure) -> None:
+    """Write the failure of the job of this name.
 
     Raises:
-        ConfigError: the name is none that a job has, or the place leads out of the sweep.
+        ConfigError: the name is not a job's, or `failures` is a link out of the sweep.
     """
     if not _NAME.fullmatch(name):
         raise ConfigError(f"{name!r} is not the name of a job: it has 12 digits, 0 to f")
-    place = _failures(sweep)
-    place.mkdir(parents=True, exist_ok=True)
-    write_whole(place / f"{name}.json", (json.dumps(entry) + "\n").encode())
+    directory = _failure_directory(sweep)
+    directory.mkdir(parents=True, exist_ok=True)
+    write_whole(directory / f"{name}.json", (json.dumps(entry) + "\n").encode())
 
 
-def failures(sweep: Path) -> dict[str, Failure]:
-    """Give the failed jobs of a sweep by their names."""
-    found = ((name, failure(sweep, name)) for name in _failed(sweep))
-    return {name: entry for name, entry in found if entry is not None}
+def read_failures(sweep: Path) -> dict[str, Failure]:
+    """Read the failures of a sweep: job name -> failure."""
+    read = ((name, read_failure(sweep, name)) for name in _failed_names(sweep))
+    return {name: entry for name, entry in read if entry is not None}
 
 
-def failure(sweep: Path, name: str) -> Failure | None:
-    """Say why a job failed, if it did; a file that is damaged is a failure that says so."""
+def read_failure(sweep: Path, name: str) -> Failure | None:
+    """Read the failure of a job, or `None` if it has none; a damaged file is a failure too."""
     try:
-        return read_json(_failures(sweep) / f"{name}.json", Failure)
-    except Missing:  # or another start of the sweep has just forgotten it
+        return read_json(_failure_directory(sweep) / f"{name}.json", Failure)
+    except Missing:  # or another process that runs this sweep has just removed it
         return None
     except ConfigError as error:
         return {"overrides": {}, "status": "failed", "error": str(error)}
 
 
-def forget_failures(sweep: Path) -> None:
-    """Take away what an earlier start wrote: what fails again is written again."""
-    place = _failures(sweep)
-    for name in _failed(sweep):
-        for kind in ("json", "txt"):
-            with suppress(OSError):  # it is not there, or somebody put a directory in its place
-                (place / f"{name}.{kind}").unlink()
-    clear_parts(place)
+def remove_failures(sweep: Path) -> None:
+    """Remove the failures recorded by an earlier command; jobs that fail again write them anew."""
+    directory = _failure_directory(sweep)
+    for name in _failed_names(sweep):
+        for suffix in ("json", "txt"):
+            with suppress(OSError):  # the file is missing, or is a directory
+                (directory / f"{name}.{suffix}").unlink()
+    clear_parts(directory)
 
 
-def _failures(sweep: Path) -> Path:
+def _failure_directory(sweep: Path) -> Path:
     return below(sweep, "failures")
 
 
-def _failed(sweep: Path) -> list[str]:
-    """Name the jobs that a start of the sweep wrote failures of; what else lies there stays."""
-    paths = sorted(_failures(sweep).glob("*.json"))
+def _failed_names(sweep: Path) -> list[str]:
+    """List the jobs that have a failure file; files with other names are ignored."""
+    paths = sorted(_failure_directory(sweep).glob("*.json"))
     return [path.stem for path in paths if _NAME.fullmatch(path.stem)]
 
 
 def overview(sweep: Path) -> list[str]:
-    """Lay out how a sweep stands: how many jobs of each status, and each failure."""
-    failed = failures(sweep)
+    """Return lines with the number of jobs of each status and a table of the failures."""
+    failed = read_failures(sweep)
     statuses: Counter[str] = Counter()
-    known: list[Mapping[str, str]] = [entry["overrides"] for entry in failed.values()]
+    overrides: list[Mapping[str, str]] = [entry["overrides"] for entry in failed.values()]
     names = [path.parent.name for path in sorted(sweep.glob("[!.]*/config.yaml"))]
     for name in names:
         try:
             run = Run.load(sweep / name)
             statuses[run.status] += 1
-            known += [run.card.get("overrides", {})] if run.status != "begun" else []
+            overrides += [run.card.get("overrides", {})] if run.status != "begun" else []
         except ConfigError as error:
             statuses["damaged"] += 1
             failed.setdefault(name, {"overrides": {}, "status": "damaged", "error": str(error)})
-    # A job that was refused has no directory.
+    # Refused jobs have a failure but no run directory.
     statuses.update(entry["status"] for name, entry in failed.items() if name not in names)
-    most = sorted(statuses.items(), key=lambda item: (-item[1], item[0]))
-    said = printable(", ".join(f"{count} {name}" for name, count in most))
-    lines = [f"{statuses.total()} jobs: {said or 'none'}"]
+    by_count = sorted(statuses.items(), key=lambda item: (-item[1], item[0]))
+    counts = printable(", ".join(f"{count} {status}" for status, count in by_count))
+    lines = [f"{statuses.total()} jobs: {counts or 'none'}"]
     if failed:
-        keys = [
+        varied = [
             key
-            for key in dict.fromkeys(key for words in known for key in words)
-            if len({words.get(key) for words in known}) > 1
+            for key in dict.fromkeys(key for each in overrides for key in each)
+            if len({each.get(key) for each in overrides}) > 1
         ]
-        rows = [(name, entry, spell(entry["overrides"], keys)) for name, entry in failed.items()]
-        width = max(len(words) for _, _, words in rows)
-        lines += ["", "failures"]
-        lines += [
-            printable(f"  {name}  {entry['status']:8}  {words:{width}}  {brief(why, 100)}")
-            for name, entry, words in rows
-            for why in [entry["error"].replace(f"{sweep}/", "")]  # the reason, not the place
-        ]
+        lines += ["", "failures", *_failure_table(sweep, failed, varied)]
     return lines
 
 
-def spell(words: Mapping[str, str], keys: Iterable[str]) -> str:
-    """Spell some of the words, in one line that a person can read."""
-    told = " ".join(f"{key}={words[key]}" for key in keys if key in words)
-    return brief(printable(told), _WIDEST)
+def _failure_table(sweep: Path, failed: Mapping[str, Failure], keys: list[str]) -> list[str]:
+    """Format failures as rows of name, status, the overrides of some keys, and error."""
+    cells = {name: format_overrides(entry["overrides"], keys) for name, entry in failed.items()}
+    width = max(map(len, cells.values()))
+    errors = {name: entry["error"].replace(f"{sweep}/", "") for name, entry in failed.items()}
+    return [
+        printable(
+            f"  {name}  {entry['status']:8}  {cells[name]:{width}}  {brief(errors[name], 100)}"
+        )
+        for name, entry in failed.items()
+    ]
 
 
-def name_of(words: Iterable[str], swept: Iterable[str]) -> str:
-    """Make a sweep's name from its words: what is trained on what, and what is varied."""
-    fixed = dict(word.lstrip("+~").partition("=")[::2] for word in words)
-    about = [fixed[key] for key in ("experiment", "task", "model") if key in fixed]
+def format_overrides(overrides: Mapping[str, str], keys: Iterable[str]) -> str:
+    """Format the overrides of some keys as one line of `key=value`, shortened if it is long."""
+    line = " ".join(f"{key}={overrides[key]}" for key in keys if key in overrides)
+    return brief(printable(line), _WIDEST)
+
+
+def default_sweep_name(overrides: Iterable[str], swept: Iterable[str]) -> str:
+    """Make a sweep's name from its experiment, task and model and the keys that it varies."""
+    values = dict(override.lstrip("+~").partition("=")[::2] for override in overrides)
+    chosen = [values[key] for key in ("experiment", "task", "model") if key in values]
     varied = [key.rsplit(".", 1)[-1] for key in swept]
-    parts = [*(part for part in about if "," not in part), *varied]
+    parts = [*(option for option in chosen if "," not in option), *varied]
     name = "_".join(parts) or "sweep"
     return "".join(letter if letter.isalnum() or letter in "_-" else "-" for letter in name)

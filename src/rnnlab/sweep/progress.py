@@ -1,4 +1,4 @@
-"""`rnnlab-train -m`: what is said of a sweep before, between and after its jobs."""
+"""What `rnnlab-train -m` does before, between and after the jobs of a sweep."""
 
 import os
 import re
@@ -17,49 +17,49 @@ from rnnlab.process.rank import is_helper, run_of_helper
 from rnnlab.sweep import jobs
 
 _LONGEST_NAME = 255  # bytes, of most file systems
-_NOTES = "multirun.yaml"  # of Hydra's: the words of a sweep
+_MULTIRUN = "multirun.yaml"  # in which Hydra records the overrides of a sweep
 _WRITTEN = (
-    *(_NOTES, "failures", "best.yaml", ".submitit"),
+    *(_MULTIRUN, "failures", "best.yaml", ".submitit"),
     *(".search.lock", "study.journal", "study.journal.writing"),
 )
-"""What is written in a sweep's directory, beside its runs."""
+"""What is written in a sweep's directory beside run directories."""
 
 
-def fixed(words: Sequence[str]) -> list[str]:
-    """Give the keys that have one value in all jobs."""
+def fixed_keys(overrides: Sequence[str]) -> list[str]:
+    """List the keys that have one value in all jobs."""
     keys: dict[str, bool] = {}
-    for word in words:
+    for text in overrides:
         try:
-            override = parse(word)
+            override = parse(text)
         except ConfigError:
-            continue  # said later, with all else that is wrong
-        keys[override.key_or_group] = not override.is_sweep_override()  # the last word counts
+            continue  # Hydra reports it later
+        keys[override.key_or_group] = not override.is_sweep_override()  # the last one counts
     return [key for key, is_fixed in keys.items() if is_fixed]
 
 
-def named(words: Sequence[str]) -> list[str]:
-    """Make a name for a sweep, as a word to add, if it has none.
+def name_override(overrides: Sequence[str]) -> list[str]:
+    """Return `[sweep_name=...]` with a default name, or `[]` if the overrides give a name.
 
     Raises:
-        ConfigError: the words that say so can't be read.
+        ConfigError: the overrides that decide the name can't be read.
     """
-    if has_name(words):
+    if has_name(overrides):
         return []
-    chosen = [word.partition("=")[2] for word in words if word.startswith("sweep=")]
+    chosen = [text.partition("=")[2] for text in overrides if text.startswith("sweep=")]
     if chosen:
         return [f"sweep_name={chosen[-1]}"]
-    keys = [word.partition("=")[0] for word in words]
-    swept = dict.fromkeys(key for key in keys if key not in fixed(words))
-    return [f"sweep_name={jobs.name_of(words, swept)}"]
+    keys = [text.partition("=")[0] for text in overrides]
+    swept = dict.fromkeys(key for key in keys if key not in fixed_keys(overrides))
+    return [f"sweep_name={jobs.default_sweep_name(overrides, swept)}"]
 
 
 @contextmanager
-def hydra_notes(words: Sequence[str], sweep: Path) -> Iterator[list[str]]:
-    """Say where Hydra may write its notes of a sweep: nowhere that stays, if it is a dry run.
+def directory_overrides(overrides: Sequence[str], sweep: Path) -> Iterator[list[str]]:
+    """Return overrides that make Hydra write into a temporary directory in a dry run, else none.
 
-    The jobs' own directory is then what `hydra.sweep.subdir` says.
+    `hydra.sweep.subdir` then holds the sweep's directory.
     """
-    if not _is_dry(words):
+    if not _is_dry(overrides):
         yield []
         return
     with tempfile.TemporaryDirectory() as directory:
@@ -67,32 +67,32 @@ def hydra_notes(words: Sequence[str], sweep: Path) -> Iterator[list[str]]:
 
 
 @contextmanager
-def nothing_of_refused(sweep: Path) -> Iterator[None]:
-    """Leave a sweep that is refused as a whole as it was: Hydra notes its words before any job.
+def undone_if_refused(sweep: Path) -> Iterator[None]:
+    """Restore the sweep's directory if the block raises: Hydra writes `multirun.yaml` first.
 
-    Directories that were made for it go again if nothing else is in them.
+    Directories that were made for the sweep are removed if they are empty.
     """
-    notes = below(sweep, _NOTES)
-    before = notes.read_bytes() if notes.is_file() else None
+    multirun = below(sweep, _MULTIRUN)
+    before = multirun.read_bytes() if multirun.is_file() else None
     with clearing(sweep):
         try:
             yield
         except Exception:
-            with suppress(OSError):  # it isn't there, or can't be written: the error says enough
+            with suppress(OSError):  # missing or not writable: the first error says enough
                 if before is not None:
-                    write_whole(notes, before)
-                elif not jobs.failures(sweep) and not any(sweep.glob("*/run.json")):
-                    notes.unlink()
+                    write_whole(multirun, before)
+                elif not jobs.read_failures(sweep) and not any(sweep.glob("*/run.json")):
+                    multirun.unlink()
             raise
 
 
-def place(words: Sequence[str]) -> Path:
-    """Find the sweep's directory, in which nothing leads elsewhere.
+def checked_directory(overrides: Sequence[str]) -> Path:
+    """Return the sweep's directory.
 
     Raises:
-        ConfigError: the words don't make one, or what would be written in it is a link out of it.
+        ConfigError: the overrides don't name one, or a file to be written is a link out of it.
     """
-    sweep = sweep_directory(words)
+    sweep = sweep_directory(overrides)
     if any(len(os.fsencode(part)) > _LONGEST_NAME for part in sweep.parts):
         raise ConfigError(f"sweep_name is too long for the name of a directory: {sweep.name}")
     for name in _WRITTEN:
@@ -100,65 +100,65 @@ def place(words: Sequence[str]) -> Path:
     return sweep
 
 
-def _is_dry(words: Sequence[str]) -> bool:
-    return any(re.fullmatch(r"dry_run=(true|yes|on|1)", word, re.IGNORECASE) for word in words)
+def _is_dry(overrides: Sequence[str]) -> bool:
+    return any(re.fullmatch(r"dry_run=(true|yes|on|1)", text, re.IGNORECASE) for text in overrides)
 
 
-def do(job: jobs.Job, label: str, *, on_error: str, dry_run: bool) -> None:
-    """Do one job, saying which it is and why it isn't done.
+def run_job(job: jobs.Job, title: str, *, on_error: str, dry_run: bool) -> None:
+    """Run one job, and print its title and outcome; in a dry run print what would be done.
 
     Raises:
-        ConfigError: `on_error` is no such thing.
+        ConfigError: `on_error` is invalid.
     """
     check_on_error(on_error)
-    if is_helper():  # of one job, though its words are those of the whole sweep
+    if is_helper():  # a DDP process of one job, started with the command line of the whole sweep
         if job.path.absolute() == run_of_helper():
             jobs.run(job)
         return
     if dry_run:
-        say(f"{job.plan:7} {job.name}  {label}")
+        say(f"{job.action:7} {job.name}  {title}")
         return
-    head = f"{job.name}  {label}"
-    if on_error == "stop" and jobs.failures(job.sweep):
+    head = f"{job.name}  {title}"
+    if on_error == "stop" and jobs.read_failures(job.sweep):
         note(f"\n{head}: left out, for another failed")
         return
-    if job.plan == "skip":
+    if job.action == "skip":
         note(f"\n{head}: done before")
     else:
         note(f"\n{head}")
     made = jobs.run(job)
-    if failure := jobs.failure(job.sweep, job.name):
+    if failure := jobs.read_failure(job.sweep, job.name):
         note(f"{failure['status']}: {failure['error']}")
     elif made is None:
         note("left to another process, which is doing it")
 
 
 def check_on_error(value: str) -> None:
-    """Refuse an `on_error` that is no such thing.
+    """Refuse an invalid `on_error`.
 
     Raises:
-        ConfigError: it is none.
+        ConfigError: it is neither `continue` nor `stop`.
     """
     if value not in ("continue", "stop"):
         raise ConfigError(f"on_error must be continue or stop, got {value}")
 
 
-def end(sweep: Path, words: Sequence[str]) -> None:
-    """Say how the sweep stands; the last line is its directory.
+def finish(sweep: Path, overrides: Sequence[str]) -> None:
+    """Print the overview of the sweep, then its directory; of a dry run the directory alone.
 
-    A dry run has told what there would be. Of a sweep that came to no run the failures stay alone.
+    If no job came to a run, `multirun.yaml` is removed and the failures stay.
 
     Raises:
-        SystemExit: with the status of the worst failure, if there is one.
+        SystemExit: a job failed; the status is the worst failure's.
     """
-    if _is_dry(words):
+    if _is_dry(overrides):
         say(sweep)
         return
     say("\n".join(jobs.overview(sweep)))
     say(sweep)
     statuses = {"diverged": 3, "refused": 2}
-    failed = jobs.failures(sweep).values()
+    failed = jobs.read_failures(sweep).values()
     if failed and not any(sweep.glob("*/config.yaml")):
-        (sweep / _NOTES).unlink(missing_ok=True)
+        (sweep / _MULTIRUN).unlink(missing_ok=True)
     if failed:
         sys.exit(max(statuses.get(entry["status"], 1) for entry in failed))

@@ -1,4 +1,4 @@
-"""Jobs of a sweep done as groups, each one batched model; who is alone, and why, is said."""
+"""Training the jobs of a sweep in groups, each of them one batched model."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,50 +8,50 @@ from rnnlab.ensemble.kernels import why_none
 from rnnlab.errors import Busy, ConfigError, Diverged
 from rnnlab.process.output import note
 from rnnlab.runs.run import Run
-from rnnlab.sweep.jobs import Job, fail, judges
+from rnnlab.sweep.jobs import Job, pruner_of, record_failure
 from rnnlab.training.prepare import prepare
 from rnnlab.training.resume import point
 
 
-def do_groups(jobs: Mapping[int, Job], members: str | int) -> list[int]:
-    """Do the jobs that can be stacked, group by group; the others are left.
+def train_groups(jobs: Mapping[int, Job], members: str | int) -> list[int]:
+    """Train the jobs that can be stacked, group by group, and print which go alone and why.
 
     Args:
-        jobs: place in the sweep -> job.
-        members: how many to train at once, or `auto`.
+        jobs: position in the sweep -> job.
+        members: the most that train at once, or `auto`.
 
     Returns:
-        The places of the jobs that are done, or have failed.
+        The positions of the jobs that were trained or failed; the others are left to be run alone.
 
     Raises:
-        Interrupted: training was told to stop.
+        Interrupted: training was stopped by a signal.
     """
-    # Of equal jobs the first is done; the others, left, are found to be done.
-    first = {job.name: place for place, job in reversed([*jobs.items()])}
-    open_jobs = {p: job for p, job in jobs.items() if first[job.name] == p and _can_train(job)}
-    places = list(open_jobs)
-    groups = joinable([open_jobs[place].cfg for place in places])
+    # Of equal jobs only the first trains; the others are skipped later as finished.
+    first = {job.name: position for position, job in reversed([*jobs.items()])}
+    open_jobs = {n: job for n, job in jobs.items() if first[job.name] == n and _can_train(job)}
+    positions = list(open_jobs)
+    groups = joinable([open_jobs[position].cfg for position in positions])
     done: list[int] = []
     for group in groups:
-        chosen = [places[index] for index in group.indices]
+        chosen = [positions[index] for index in group.indices]
         if group.reason is not None:
-            _say(f"job {chosen[0] + 1} goes alone: {group.reason}")
+            note(f"job {chosen[0] + 1} goes alone: {group.reason}")
             continue
         if not _can_be_built(open_jobs[chosen[0]]):
-            continue  # they differ in nothing that matters here: each will be told alone
-        _say(f"{len(chosen)} jobs as one model: {_numbers(chosen)}")
+            continue  # none of the group can: each is refused when it is run alone
+        note(f"{len(chosen)} jobs as one model: {_format_numbers(chosen)}")
         if not done and (why := why_none()):
-            _say(f"without compiled kernels groups are 2 to 5 times slower: {why}")
-        if _train([open_jobs[place] for place in chosen], members):
+            note(f"without compiled kernels groups are 2 to 5 times slower: {why}")
+        if _train([open_jobs[position] for position in chosen], members):
             done += chosen
     return done
 
 
 def _can_train(job: Job) -> bool:
-    """Tell whether there is something to do, and nothing wrong with it; else it goes alone."""
+    """Whether a job is still to be trained, its config is valid and its checkpoint readable."""
     try:
         check(job.cfg)
-        if job.plan == "resume":
+        if job.action == "resume":
             point(Run.load(job.path))
     except ConfigError:
         return False
@@ -67,38 +67,37 @@ def _can_be_built(job: Job) -> bool:
 
 
 def _train(jobs: list[Job], members: str | int) -> bool:
-    """Train jobs as one model; tells whether that is done, or they are to be done alone."""
+    """Train jobs as one model; False if they must be run alone instead."""
     most = None if members == "auto" else int(members)
     try:
         runs = [
-            Run.load(job.path) if job.plan == "resume" else Run.create(job.cfg, job.path, job.words)
+            Run.load(job.path)
+            if job.action == "resume"
+            else Run.create(job.cfg, job.path, job.overrides)
             for job in jobs
         ]
-        ended = train_group(runs, [job.cfg for job in jobs], members=most, judge=judges(*jobs))
-    except Busy as error:  # no failure: somebody else is at it
-        _say(f"left to another process: {error}")
+        ended = train_group(runs, [job.cfg for job in jobs], members=most, judge=pruner_of(*jobs))
+    except Busy as error:
+        note(f"left to another process: {error}")
         return True
-    except ConfigError as error:  # of one of them, which is found to be so alone
-        _say(f"these jobs go alone: {error}")
+    except ConfigError as error:  # one job is at fault, and is refused when it is run alone
+        note(f"these jobs go alone: {error}")
         return False
     for job, end in zip(jobs, ended, strict=True):
         if end.error is not None:
-            fail(job, Diverged(end.error) if end.status == "diverged" else ConfigError(end.error))
+            kind = Diverged if end.status == "diverged" else ConfigError
+            record_failure(job, kind(end.error))
     return True
 
 
-def _numbers(places: Sequence[int]) -> str:
-    """Name jobs by their numbers, five and more in a row by the first and the last."""
-    runs: list[list[int]] = []
-    for number in (place + 1 for place in places):
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
+def _format_numbers(positions: Sequence[int]) -> str:
+    """List job numbers, which count from 1; five or more in a row as `first to last`."""
+    rows: list[list[int]] = []
+    for number in (position + 1 for position in positions):
+        if rows and number == rows[-1][-1] + 1:
+            rows[-1].append(number)
         else:
-            runs.append([number])
+            rows.append([number])
     return ", ".join(
-        f"{run[0]} to {run[-1]}" if len(run) > 4 else ", ".join(map(str, run)) for run in runs
+        f"{row[0]} to {row[-1]}" if len(row) > 4 else ", ".join(map(str, row)) for row in rows
     )
-
-
-def _say(line: str) -> None:
-    note(line)

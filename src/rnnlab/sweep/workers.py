@@ -1,4 +1,4 @@
-"""Jobs of a sweep done by other processes: what each is told, and how all of them are stopped."""
+"""Jobs of a sweep in worker processes: what is sent to a worker, and how workers are stopped."""
 
 import _thread
 import io
@@ -20,119 +20,122 @@ from omegaconf import DictConfig
 from rnnlab.errors import INTERRUPTED, TERMINATED, ConfigError, Interrupted
 from rnnlab.process.output import guarded, note
 from rnnlab.runs.run import Run
-from rnnlab.sweep import progress as sweeps
+from rnnlab.sweep import progress
 from rnnlab.sweep.compose_jobs import Composer
-from rnnlab.sweep.jobs import Job, failure, job_of, spell
+from rnnlab.sweep.jobs import Job, format_overrides, make_job, read_failure
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_LOOK_SECONDS = 0.2
+_POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
-class Order:
-    """A job for another process, which reads it from a pickle.
+class WorkItem:
+    """A job with what a worker process needs to run it; workers receive it pickled.
 
     Attributes:
-        job: what to do.
-        number: of the job in its sweep, or of its trial.
-        words: what it has of its own.
+        job: the job.
+        label: its number in the sweep, or `trial N` in a search.
+        varied: its overrides that differ from job to job, formatted for display.
         on_error: `continue` or `stop`.
-        command: the command line of the sweep, for the run card.
+        command: the command line of the sweep, recorded in `run.json`.
     """
 
     job: Job
-    number: str
-    words: str
+    label: str
+    varied: str
     on_error: str
     command: tuple[str, ...]
 
-    def here(self, *, dry_run: bool = False) -> None:
-        """Do it in this process, as the basic launcher does."""
-        label = f"{self.number}  {self.words}"
-        sweeps.do(self.job, label, on_error=self.on_error, dry_run=dry_run)
+    def run_here(self, *, dry_run: bool = False) -> None:
+        """Run the job in this process, as the basic launcher does."""
+        title = f"{self.label}  {self.varied}"
+        progress.run_job(self.job, title, on_error=self.on_error, dry_run=dry_run)
 
     @guarded()
-    def __call__(self) -> bool:
-        """Do it in a process of its own.
+    def run_in_worker(self) -> bool:
+        """Run the job in a worker process, where SIGTERM makes it save and stop.
 
         Returns:
-            Whether it came to an end, good or bad, and was not stopped.
+            True if the job finished or failed, False if it was stopped.
         """
         sys.argv = list(self.command)
         before = signal.signal(signal.SIGTERM, _terminate)
         try:
-            self.here()
+            self.run_here()
         except (KeyboardInterrupt, SystemExit) as error:
-            text = str(error) if isinstance(error, Interrupted) else "stopped"
-            note(text)
+            note(str(error) if isinstance(error, Interrupted) else "stopped")
             return False
         finally:
             signal.signal(signal.SIGTERM, before)
         return True
 
-    def tell(self) -> None:
-        """Say what came of it, if the process that did it speaks to nobody."""
-        why = failure(self.job.sweep, self.job.name)
-        there = (self.job.path / "config.yaml").is_file()
+    def print_outcome(self) -> None:
+        """Print the job's status, for launchers whose workers write to log files."""
+        failure = read_failure(self.job.sweep, self.job.name)
+        has_begun = (self.job.path / "config.yaml").is_file()
         try:
-            how = Run.load(self.job.path).status if there else "not begun"
+            outcome = Run.load(self.job.path).status if has_begun else "not begun"
         except ConfigError as error:
-            how = str(error)
-        how = f"{why['status']}: {why['error']}" if why else how
-        note(f"{self.job.name}  {self.number}  {self.words}: {how}")
+            outcome = str(error)
+        if failure:
+            outcome = f"{failure['status']}: {failure['error']}"
+        note(f"{self.job.name}  {self.label}  {self.varied}: {outcome}")
 
     @property
     def threads(self) -> int:
-        """How many threads it computes with; of a wrong number the job itself will tell."""
+        """Number of compute threads; 1 where `threads` is invalid, which running it reports."""
         threads = self.job.cfg.threads
         return max(threads, 1) if isinstance(threads, int) else 1
 
     @property
     def on_gpu(self) -> bool:
-        """Whether it needs a device."""
+        """Whether the job needs a GPU."""
         return bool(self.job.cfg.trainer.accelerator == "gpu")
 
 
-def orders_of(
+def make_items(
     loader: ConfigLoader,
-    master: DictConfig,
-    sweep: Sequence[Sequence[str]],
+    sweep_config: DictConfig,
+    job_overrides: Sequence[Sequence[str]],
     first: int,
     *,
-    elsewhere: bool,
-) -> list[tuple[Order, bool]]:
-    """Compose the jobs of a sweep; with each goes whether it is a dry run.
+    absolute: bool,
+) -> tuple[list[WorkItem], bool]:
+    """Compose the jobs of a sweep.
 
     Args:
-        loader: Hydra's.
-        master: the config of the sweep.
-        sweep: the words of each job.
-        first: the number of the first one, from 0.
-        elsewhere: whether they may be done in another working directory.
+        loader: Hydra's config loader.
+        sweep_config: Hydra's config of the whole sweep.
+        job_overrides: the overrides of each job.
+        first: number of the first job, from 0.
+        absolute: whether run directories are absolute paths, for workers in another directory.
+
+    Returns:
+        The items, and whether this is a dry run.
 
     Raises:
         ConfigError: a job can't be composed.
     """
-    directory = Path(master.hydra.sweep.dir) / master.hydra.sweep.subdir
-    directory = directory.absolute() if elsewhere else directory
-    fixed, compose = sweeps.fixed(sys.argv[1:]), Composer(loader, master)
-    found = []
-    for number, words in enumerate(sweep, first + 1):
-        job, own = job_of(*compose(words), directory)
-        sweeps.check_on_error(own["on_error"])
-        varied = spell(job.words, [key for key in job.words if key not in fixed])
-        title = f"trial {job.trial.number}" if job.trial else str(number)
-        order = Order(job, title, varied, own["on_error"], tuple(sys.argv))
-        found.append((order, own["dry_run"]))
-    return found
+    directory = Path(sweep_config.hydra.sweep.dir) / sweep_config.hydra.sweep.subdir
+    directory = directory.absolute() if absolute else directory
+    fixed, compose = progress.fixed_keys(sys.argv[1:]), Composer(loader, sweep_config)
+    items, dry_run = [], False
+    for number, overrides in enumerate(job_overrides, first + 1):
+        job, options = make_job(*compose(overrides), directory)
+        progress.check_on_error(options["on_error"])
+        varied = format_overrides(job.overrides, [key for key in job.overrides if key not in fixed])
+        label = f"trial {job.trial.number}" if job.trial else str(number)
+        items.append(WorkItem(job, label, varied, options["on_error"], tuple(sys.argv)))
+        dry_run = dry_run or options["dry_run"]
+    return items, dry_run
 
 
 @contextmanager
-def stoppable(wish: Callable[[], None]) -> Iterator[None]:
-    """Take the first SIGINT or SIGTERM as a wish to stop in order, and the second as an order.
+def stop_on_signals(request_stop: Callable[[], None]) -> Iterator[None]:
+    """Call `request_stop` at the first SIGINT or SIGTERM; a second one stops at once.
 
     Raises:
-        Interrupted: it was wished.
+        Interrupted: a signal was received; raised after the block has ended.
     """
     received: list[int] = []
 
@@ -141,7 +144,7 @@ def stoppable(wish: Callable[[], None]) -> Iterator[None]:
             raise SystemExit(TERMINATED) if number == signal.SIGTERM else KeyboardInterrupt
         received.append(number)
         note("\nstopping all jobs; once more stops at once")
-        wish()
+        request_stop()
 
     before = {number: signal.signal(number, receive) for number in SIGNALS}
     try:
@@ -150,15 +153,15 @@ def stoppable(wish: Callable[[], None]) -> Iterator[None]:
         for number, handler in before.items():
             signal.signal(number, handler)
     if received:
-        said, status = "interrupted", INTERRUPTED
+        verb, status = "interrupted", INTERRUPTED
         if received[0] == signal.SIGTERM:
-            said, status = "terminated", TERMINATED
-        raise Interrupted(f"{said}; the same command goes on with what is left", status)
+            verb, status = "terminated", TERMINATED
+        raise Interrupted(f"{verb}; the same command goes on with what is left", status)
 
 
 @contextmanager
-def deaf() -> Iterator[None]:
-    """Let processes that are started meanwhile hear neither signal: they are told otherwise."""
+def signals_blocked() -> Iterator[None]:
+    """Block SIGINT and SIGTERM; processes started in the block inherit that."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
@@ -167,64 +170,64 @@ def deaf() -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Office:
-    """What the workers of one sweep on one machine share.
+class WorkerPool:
+    """State that the worker processes of a sweep on one machine share.
 
     Attributes:
-        directory: one for them alone.
-        boss: the process that started them.
-        devices: what CUDA_VISIBLE_DEVICES may name; they are dealt to the workers in turn.
+        directory: a private directory for lock and marker files.
+        parent_pid: the process that started the workers.
+        devices: values for CUDA_VISIBLE_DEVICES, assigned to the workers in turn.
     """
 
     directory: Path
-    boss: int
+    parent_pid: int
     devices: Sequence[str]
 
     @property
-    def closed(self) -> Path:
-        """A file that tells the workers to stop."""
-        return self.directory / "closed"
+    def stop_file(self) -> Path:
+        """File whose existence tells the workers to stop."""
+        return self.directory / "stop"
 
-    def take_begun(self) -> set[str]:
-        """Give the names of the jobs whose workers are gone, and forget them."""
-        marks = list(self.directory.glob("*.begun"))
+    def take_lost_jobs(self) -> set[str]:
+        """Return the names of jobs whose worker died while running them, and forget them."""
+        marks = list(self.directory.glob("*.running"))
         for mark in marks:
             mark.unlink()
         return {mark.stem for mark in marks}
 
-    def do(self, order: Order) -> bool:
-        """Do a job in one of the workers; tells whether it came to its end."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # the boss hears them, and tells us
-        if self._must_stop():
+    def run(self, item: WorkItem) -> bool:
+        """Run a job in the current worker process; False if it was stopped."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # the parent forwards them by `stop_file`
+        if self._should_stop():
             return False
-        seat = _seat(self.directory)
-        if self.devices:  # before CUDA is touched, for it looks once
-            os.environ["CUDA_VISIBLE_DEVICES"] = self.devices[seat % len(self.devices)]
-        mark = self.directory / f"{order.job.name}.begun"
+        index = _worker_index(self.directory)
+        if self.devices:  # CUDA reads the variable once, when it is first used
+            os.environ["CUDA_VISIBLE_DEVICES"] = self.devices[index % len(self.devices)]
+        mark = self.directory / f"{item.job.name}.running"
         mark.touch()
         try:
-            with labelled(order.number), stopped_when(self._must_stop):
-                return order()
+            with prefixed_lines(item.label), terminate_when(self._should_stop):
+                return item.run_in_worker()
         finally:
             mark.unlink(missing_ok=True)
-            if self._is_deserted():
-                os._exit(1)  # nobody waits for an answer, nor sends us home
+            if self._is_orphaned():
+                os._exit(1)  # nobody is left to receive the result or to end this worker
 
-    def _must_stop(self) -> bool:
-        return self.closed.exists() or self._is_deserted()
+    def _should_stop(self) -> bool:
+        return self.stop_file.exists() or self._is_orphaned()
 
-    def _is_deserted(self) -> bool:
-        return os.getppid() != self.boss
+    def _is_orphaned(self) -> bool:
+        return os.getppid() != self.parent_pid
 
 
 @contextmanager
-def stopped_when(is_so: Callable[[], bool]) -> Iterator[None]:
-    """Stop what this process does, as SIGTERM would, as soon as something is so."""
+def terminate_when(condition: Callable[[], bool]) -> Iterator[None]:
+    """Raise SIGTERM in this process as soon as a condition, which is polled, holds."""
     done = threading.Event()
 
     def watch() -> None:
-        while not done.wait(_LOOK_SECONDS):
-            if is_so():
+        while not done.wait(_POLL_SECONDS):
+            if condition():
                 _thread.interrupt_main(signal.SIGTERM)
                 return
 
@@ -238,42 +241,42 @@ def stopped_when(is_so: Callable[[], bool]) -> Iterator[None]:
 
 
 @cache
-def _seat(directory: Path) -> int:
-    """Find a number that no other worker has, for as long as this process lives."""
-    number = 0
+def _worker_index(directory: Path) -> int:
+    """Return the lowest index that no other living worker holds; kept until the process ends."""
+    index = 0
     while True:
-        lock = FileLock(directory / f"{number}.seat", timeout=0)
+        lock = FileLock(directory / f"{index}.worker", timeout=0)
         try:
             lock.acquire()
         except Timeout:
-            number += 1
+            index += 1
         else:
             _LOCKS.append(lock)
-            return number
+            return index
 
 
-_LOCKS: list[Any] = []  # a lock goes when nobody holds the object
+_LOCKS: list[Any] = []  # a lock is released when its object is collected
 
 
 @contextmanager
-def labelled(label: str) -> Iterator[None]:
-    """Begin each line that is printed with a label: jobs side by side share a terminal."""
+def prefixed_lines(label: str) -> Iterator[None]:
+    """Prefix each printed line with `[label]`, since jobs side by side share a terminal."""
     with (
         guarded(),
-        redirect_stdout(_Labelled(sys.stdout, label)),
-        redirect_stderr(_Labelled(sys.stderr, label)),
+        redirect_stdout(_LinePrefixer(sys.stdout, label)),
+        redirect_stderr(_LinePrefixer(sys.stderr, label)),
     ):
         yield
 
 
-class _Labelled(io.TextIOBase):
-    """Passes on whole lines, and none that is empty; it is no terminal, so there are no bars."""
+class _LinePrefixer(io.TextIOBase):
+    """Writes whole non-empty lines, prefixed; not a terminal, so progress bars are off."""
 
     def __init__(self, stream: TextIO, label: str) -> None:
-        self._stream, self._label, self._rest = stream, label, ""
+        self._stream, self._label, self._partial = stream, label, ""
 
     def write(self, text: str) -> int:
-        *lines, self._rest = (self._rest + text).split("\n")
+        *lines, self._partial = (self._partial + text).split("\n")
         whole = "".join(f"[{self._label}] {line}\n" for line in lines if line)
         if whole:
             self._stream.write(whole)

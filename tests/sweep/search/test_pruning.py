@@ -8,7 +8,7 @@ from optuna.trial import TrialState, create_trial
 
 import rnnlab
 from rnnlab.runs.run import Run
-from rnnlab.sweep.search.trials import Judge, Trial, judge, open_storage
+from rnnlab.sweep.search.trials import TrialPruner, TrialRef, make_pruner, open_storage
 from tests.sweep.search.test_search import GROUPED, OPTUNA, runs, study
 
 MEDIAN = ["hydra.sweeper.sampler=grid", "hydra.sweeper.pruner=median"]
@@ -74,30 +74,32 @@ def trials(tmp_path):
         kept.add_trial(
             create_trial(state=TrialState.COMPLETE, value=n, intermediate_values={10: n * 10.0})
         )
-    return {f"run{n}": Trial(n, place, "s", "median", "val/loss") for n in ask}
+    return {f"run{n}": TrialRef(n, place, "s", "median", "val/loss") for n in ask}
 
 
-def test_the_judge_is_a_median_of_trials_that_have_ended(trials):
+def test_the_median_pruner_compares_with_trials_that_have_ended(trials):
     losses = {"run0": 31.0, "run1": 30.0, "run2": 1.0, "run3": 99.0}
     scores = {name: {"val/loss": loss, "val/other": -loss} for name, loss in losses.items()}
-    assert Judge(trials, 10)(10, scores) == {"run0", "run3"}
+    assert TrialPruner(trials, 10)(10, scores) == {"run0", "run3"}
 
 
 @pytest.mark.parametrize("losses", [[1.0, 2.0, 3.0, 4.0], [4.0, 3.0, 2.0, 1.0]])
 def test_of_four_side_by_side_halving_keeps_the_best_whatever_their_order(trials, losses):
-    asha = {name: Trial(t.number, t.storage, "s", "asha", "val/loss") for name, t in trials.items()}
+    asha = {
+        name: TrialRef(t.number, t.storage, "s", "asha", "val/loss") for name, t in trials.items()
+    }
     scores = {name: {"val/loss": n} for name, n in zip(asha, losses, strict=True)}
     best = min(scores, key=lambda name: scores[name]["val/loss"])
-    assert Judge(asha, 10)(9, scores) == set()
-    assert Judge(asha, 10)(10, scores) == {*asha} - {best}
+    assert TrialPruner(asha, 10)(9, scores) == set()
+    assert TrialPruner(asha, 10)(10, scores) == {*asha} - {best}
 
 
-def test_there_is_no_judge_without_a_pruner():
-    assert judge({"a": None, "b": Trial(0, "nowhere", "s", "none", "val/loss")}, 1) is None
+def test_a_search_without_pruning_has_no_pruner():
+    assert make_pruner({"a": None, "b": TrialRef(0, "nowhere", "s", "none", "val/loss")}, 1) is None
 
 
-def test_what_a_job_is_told_survives_the_command_line():
+def test_a_reference_to_a_trial_survives_the_command_line():
     from rnnlab.config.overrides import parse
 
-    trial = Trial(3, "sqlite:////a 'b'/c,{d}.db", "s-1", "asha", "val/loss")
-    assert Trial.read(parse(trial.word()).value()) == trial
+    trial = TrialRef(3, "sqlite:////a 'b'/c,{d}.db", "s-1", "asha", "val/loss")
+    assert TrialRef.read(parse(trial.override()).value()) == trial

@@ -17,7 +17,7 @@ from rnnlab.cli.train import main
 from rnnlab.errors import ConfigError
 from rnnlab.runs.run import Run
 from rnnlab.sweep.search import plan
-from rnnlab.sweep.search.trials import close_storage, mend_journal, open_storage
+from rnnlab.sweep.search.trials import close_storage, open_storage, repair_journal
 from rnnlab.training.module import SequenceModule
 from tests.kills import Process
 from tests.same import differing
@@ -414,10 +414,10 @@ def test_half_a_line_of_the_journal_costs_no_more_than_that(search, tmp_path, ca
     whole, journal = told(tmp_path), tmp_path / "sweeps/s/study.journal"
     lines = journal.read_bytes()
     journal.write_bytes(lines + b'{"op_code":4,"wor')
-    mend_journal(journal)
+    repair_journal(journal)
     assert journal.read_bytes() == lines
     assert "ended within a line" in capsys.readouterr().err
-    mend_journal(journal)
+    repair_journal(journal)
     assert capsys.readouterr().err == ""
     assert told(tmp_path) == whole
 

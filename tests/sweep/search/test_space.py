@@ -42,9 +42,9 @@ def test_words_become_dimensions(word, dimension):
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("k=glob(*)", "k=glob(*): a search needs the values by their names: choice(a,b)"),
-        ("k=shuffle(range(4))", "a search has no order to shuffle"),
-        ("k=shuffle(a,b)", "a search has no order to shuffle"),
+        ("k=glob(*)", "k=glob(*): a search needs a list of values, such as choice(a,b)"),
+        ("k=shuffle(range(4))", "a search can't shuffle values"),
+        ("k=shuffle(a,b)", "a search can't shuffle values"),
         ("k=tag(log,choice(1,2))", "a tag goes with an interval or a range"),
         ("k=tag(linear,interval(1,2))", "the only tag is log, got linear"),
         ("k=tag(log,interval(0,1))", "log takes numbers above 0, got 0"),
@@ -53,7 +53,7 @@ def test_words_become_dimensions(word, dimension):
         ("k=interval(1,inf)", "an interval goes from a number to a larger one"),
         ("k=range(3,1)", "the range is empty"),
         ("k=range(0,1,0)", "a range goes in finite steps"),
-        ("k=a,b,a", "a value stands there twice"),
+        ("k=a,b,a", "a value is given twice"),
         ("monitor=a,b", "monitor can't be searched"),
         ("k=1", "there is nothing to search"),
     ],
@@ -88,9 +88,9 @@ def test_of_two_words_with_one_key_the_later_counts():
 )
 def test_a_grid_is_all_values_as_they_would_be_typed(word, values):
     dimension = only(word)
-    assert [dimension.word(value) for value in dimension.values] == values
+    assert [dimension.override(value) for value in dimension.values] == values
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    drawn = {dimension.word(dimension.suggest(study.ask())) for _ in range(60)}
+    drawn = {dimension.override(dimension.suggest(study.ask())) for _ in range(60)}
     assert drawn == set(values)
 
 

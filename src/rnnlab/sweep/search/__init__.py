@@ -1,1 +1,1 @@
-"""Searching a space of settings with Optuna."""
+"""Hyperparameter search with Optuna."""

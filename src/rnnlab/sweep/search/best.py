@@ -1,4 +1,4 @@
-"""The best trials of a search: told, and kept as a config that trains them again."""
+"""The best trials of a search: printed, and written as a config that trains them again."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -20,23 +20,25 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 _ADDED = ("experiment", "sweep", "debug")
-"""Groups that are no part of a config: they set what others have."""
+"""Config groups that only set values of other groups."""
 
 
 def write_best(sweep: Path, study: "optuna.Study", plan: Plan) -> None:
-    """Write `best.yaml`, an experiment: choices and settings of the trial that is best so far."""
-    for trial in _best(study, plan)[:1]:
+    """Write `best.yaml`, a primary config with choices and values of the best trial so far."""
+    for trial in _best_trials(study, plan)[:1]:
         assert trial.values is not None
-        first = "" if len(plan.objectives) == 1 else f"in {next(iter(plan.objectives))} "
+        objective = "" if len(plan.objectives) == 1 else f"in {next(iter(plan.objectives))} "
         head = [
-            f"The best {first}of {_count(study)}: trial {trial.number}, "
-            f"{scores_line(plan.objectives, trial.values)}, in {trial.user_attrs['run']}.",
+            f"The best {objective}of {_count(study)}: trial {trial.number}, "
+            f"{format_scores(plan.objectives, trial.values)}, in {trial.user_attrs['run']}.",
             "Train it again, with other settings if you like:",
             f"  {_command(sweep)}",
         ]
         try:
-            config = _as_experiment(Run.load(sweep / trial.user_attrs["run"]).config)
-        except ConfigError as error:  # somebody damaged it, or the options that it names are gone
+            config = _as_primary_config(Run.load(sweep / trial.user_attrs["run"]).config)
+        except (
+            ConfigError
+        ) as error:  # the run is damaged, or an option of its config no longer exists
             note(f"best.yaml stays as it was: {error}")
             return
         text = "".join(f"# {line}\n" for line in head) + OmegaConf.to_yaml(config)
@@ -44,8 +46,8 @@ def write_best(sweep: Path, study: "optuna.Study", plan: Plan) -> None:
 
 
 def best_lines(sweep: Path, study: "optuna.Study", plan: Plan) -> list[str]:
-    """Lay out the best trials; of several objectives those that none beats in all."""
-    best = _best(study, plan)
+    """Return lines about the best trial, or with several objectives about the Pareto front."""
+    best = _best_trials(study, plan)
     if not best:
         return [f"none of {_count(study)} came to an end", ""]
     several = len(plan.objectives) > 1
@@ -53,22 +55,22 @@ def best_lines(sweep: Path, study: "optuna.Study", plan: Plan) -> list[str]:
     lines = [f"best of {_count(study)}{', none beaten in all objectives' if several else ''}"]
     for trial in best:
         assert trial.values is not None
-        words = " ".join(plan.space.chosen(trial.params))
-        scores = scores_line(plan.objectives, trial.values)
-        lines.append(f"  {trial.user_attrs['run']}  trial {trial.number}  {scores}  {words}")
+        searched = " ".join(plan.space.searched_overrides(trial.params))
+        scores = format_scores(plan.objectives, trial.values)
+        lines.append(f"  {trial.user_attrs['run']}  trial {trial.number}  {scores}  {searched}")
     return [*lines, f"train {which} again: {_command(sweep)}", ""]
 
 
-def scores_line(metrics: Iterable[str], values: Iterable[float]) -> str:
-    """Say what was scored."""
+def format_scores(metrics: Iterable[str], values: Iterable[float]) -> str:
+    """Format metrics with their values, in four digits."""
     return ", ".join(f"{name} {value:.4g}" for name, value in zip(metrics, values, strict=True))
 
 
-def _best(study: "optuna.Study", plan: Plan) -> "list[FrozenTrial]":
-    """Give the trials that none beats in all objectives, the best in the first objective first."""
+def _best_trials(study: "optuna.Study", plan: Plan) -> "list[FrozenTrial]":
+    """Return the Pareto front, best in the first objective first; one trial of one objective."""
     sign = 1 if next(iter(plan.objectives.values())) == "minimize" else -1
-    found = sorted(study.best_trials, key=lambda trial: (sign * trial.values[0], trial.number))
-    return found if len(plan.objectives) > 1 else found[:1]
+    front = sorted(study.best_trials, key=lambda trial: (sign * trial.values[0], trial.number))
+    return front if len(plan.objectives) > 1 else front[:1]
 
 
 def _count(study: "optuna.Study") -> str:
@@ -80,32 +82,32 @@ def _command(sweep: Path) -> str:
     return f"rnnlab-train --config-dir {quote(str(sweep))} --config-name best"
 
 
-def _as_experiment(config: DictConfig) -> dict[str, Any]:
-    """Make a config for Hydra of a run's: its choices, and what it has otherwise than they do."""
+def _as_primary_config(config: DictConfig) -> dict[str, Any]:
+    """Make a primary config for Hydra of a run's choices and the values that differ from them."""
     choices = {
         group: option
         for group, option in config.choices.items()
         if option is not None and group not in _ADDED
     }
-    plain = compose([f"{group}={option}" for group, option in choices.items()])
-    ours, theirs = OmegaConf.to_container(config), OmegaConf.to_container(plain)
-    assert isinstance(ours, dict)
-    assert isinstance(theirs, dict)
-    changes = _changes(ours, theirs)
+    default = compose([f"{group}={option}" for group, option in choices.items()])
+    values, defaults = OmegaConf.to_container(config), OmegaConf.to_container(default)
+    assert isinstance(values, dict)
+    assert isinstance(defaults, dict)
+    changes = _changes(values, defaults)
     for filled_in in ("choices", "files"):
         changes.pop(filled_in, None)
     overrides = [{f"override {group}": option} for group, option in choices.items()]
-    made = {"defaults": ["train", *overrides, "_self_"], **changes}
-    own = [f"file://{directory.absolute()}" for directory in config_directories()[1:]]
-    return made | ({"hydra": {"searchpath": own}} if own else {})
+    primary = {"defaults": ["train", *overrides, "_self_"], **changes}
+    searchpath = [f"file://{directory.absolute()}" for directory in config_directories()[1:]]
+    return primary | ({"hydra": {"searchpath": searchpath}} if searchpath else {})
 
 
-def _changes(ours: Mapping[Any, Any], theirs: Mapping[Any, Any]) -> dict[Any, Any]:
-    """Give the part of a tree in which it isn't another."""
+def _changes(values: Mapping[Any, Any], defaults: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Return the part of a nested dict that differs from another one."""
     return {
         key: _changes(value, other)
-        if isinstance(value, dict) and isinstance(other := theirs.get(key), dict)
+        if isinstance(value, dict) and isinstance(other := defaults.get(key), dict)
         else value
-        for key, value in ours.items()
-        if key not in theirs or value != theirs[key]
+        for key, value in values.items()
+        if key not in defaults or value != defaults[key]
     }

@@ -1,4 +1,4 @@
-"""What a search is to do, and all that can be wrong with it before anything is written."""
+"""The plan of a search, with all checks that are made before anything is written."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,16 +24,15 @@ from rnnlab.sweep.search.space import Choice, Space
 if TYPE_CHECKING:
     from rnnlab.experiment.experiment import Experiment
 
-_SHARED = (*jobs.NOT_OF_A_RUN, "monitor")  # one value of them in a search
-_COUNTS = ("parameters", "steps", "best_step")  # beside scores, what one may want small
-
+_NOT_SEARCHABLE = (*jobs.SWEEP_KEYS, "monitor")
+_COSTS = ("parameters", "steps", "best_step")  # objectives besides scores; less is better
 
 Direction = Literal["minimize", "maximize"]
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How to search; the keys of `hydra.sweeper`."""
+class SearchSettings:
+    """Settings of a search: the keys of `hydra.sweeper`."""
 
     sampler: Literal["tpe", "random", "cmaes", "grid"]
     pruner: Literal["none", "median", "asha"]
@@ -44,11 +43,11 @@ class Settings:
     storage: str | None
 
     @classmethod
-    def checked(cls, settings: Mapping[str, Any]) -> "Settings":
-        """Make them of what Hydra gives.
+    def checked(cls, settings: Mapping[str, Any]) -> "SearchSettings":
+        """Check the settings in Hydra's config.
 
         Raises:
-            ConfigError: Optuna is missing, or a setting is not what it should be.
+            ConfigError: Optuna is not installed, or a setting is invalid.
         """
         if find_spec("optuna") is None or find_spec("cmaes") is None:
             raise ConfigError("hydra/sweeper=optuna needs Optuna: pip install 'rnnlab[optuna]'")
@@ -68,35 +67,37 @@ class Settings:
 
 @dataclass(frozen=True)
 class Plan:
-    """A search that nothing is wrong with.
+    """A search that has been checked.
 
     Attributes:
-        settings: how to search.
-        space: what.
+        settings: settings of `hydra.sweeper`.
+        space: the search space.
         objectives: metric -> minimize or maximize.
-        n_trials: in all.
+        n_trials: number of trials in all.
     """
 
-    settings: Settings
+    settings: SearchSettings
     space: Space
     objectives: Mapping[str, Direction]
     n_trials: int
 
     @property
     def subject(self) -> dict[str, Any]:
-        """Give what all trials of a study must share."""
+        """What identifies the search: space, fixed overrides and objectives; kept in the study."""
         return {
             "space": {dimension.key: str(dimension) for dimension in self.space.dimensions},
             "fixed": {
-                key: word for key, word in self.space.fixed.items() if key not in jobs.NOT_OF_A_RUN
+                key: override
+                for key, override in self.space.fixed.items()
+                if key not in jobs.SWEEP_KEYS
             },
             "objectives": dict(self.objectives),
         }
 
     def lines(self) -> list[str]:
-        """Lay it out for a dry run."""
+        """Return the lines that a dry run prints."""
         width = max(len(dimension.key) for dimension in self.space.dimensions)
-        goals = ", ".join(f"{way} {metric}" for metric, way in self.objectives.items())
+        goals = ", ".join(f"{direction} {metric}" for metric, direction in self.objectives.items())
         settings = self.settings
         return [
             f"search {goals}",
@@ -106,33 +107,34 @@ class Plan:
         ]
 
 
-def read_space(words: Sequence[str], compose: Composer) -> Space:
-    """Find what is searched; a setting that is no whole number now takes any between two of them.
+def read_space(overrides: Sequence[str], compose: Composer) -> Space:
+    """Read the search space; an interval is one of floats if the config's own value is a float.
 
     Raises:
-        ConfigError: the words make no space.
+        ConfigError: the overrides don't make a search space.
     """
 
     @cache
     def config() -> DictConfig:
-        return _composed([w for w in words if not parse(w).is_sweep_override()], compose).cfg
+        fixed = [text for text in overrides if not parse(text).is_sweep_override()]
+        return _compose(fixed, compose).cfg
 
     return Space.read(
-        words, _SHARED, lambda key: isinstance(OmegaConf.select(config(), key), float)
+        overrides, _NOT_SEARCHABLE, lambda key: isinstance(OmegaConf.select(config(), key), float)
     )
 
 
-def make_plan(settings: Settings, space: Space, compose: Composer, sweep: Path) -> Plan:
-    """Find all that is wrong with a search before anything is written.
+def make_plan(settings: SearchSettings, space: Space, compose: Composer, sweep: Path) -> Plan:
+    """Check a search before anything is written.
 
     Raises:
-        ConfigError: something is.
+        ConfigError: a setting, an objective or the config at both ends of the space is invalid.
     """
     from rnnlab.experiment.experiment import Experiment
     from rnnlab.training.prepare import check_metrics
 
-    experiment = _first_of(
-        space, lambda words: Experiment.assemble(job_of(words, compose, sweep).cfg)
+    experiment = _from_either_end(
+        space, lambda overrides: Experiment.assemble(compose_job(overrides, compose, sweep).cfg)
     )
     if experiment.training.devices > 1:
         raise ConfigError(
@@ -148,44 +150,47 @@ def make_plan(settings: Settings, space: Space, compose: Composer, sweep: Path) 
     return Plan(settings, space, objectives, min(settings.n_trials or most or 20, most or 2**53))
 
 
-def _first_of(space: Space, make: Callable[[list[str]], Any]) -> Any:
-    """Make something of one end of the space or the other: a mistake that is in both is in all."""
-    refused = []
+def _from_either_end(space: Space, make: Callable[[list[str]], Any]) -> Any:
+    """Call `make` with the lowest values of all dimensions, or if these fail with the highest.
+
+    An error at both ends is taken for one of the whole search, and raised.
+    """
+    errors = []
     for end in range(2):
         try:
-            return make(space.words({d.key: d.ends[end] for d in space.dimensions}))
+            return make(space.overrides({d.key: d.ends[end] for d in space.dimensions}))
         except ConfigError as error:
-            refused.append(error)
-    raise refused[0]
+            errors.append(error)
+    raise errors[0]
 
 
-def job_of(words: Sequence[str], compose: Composer, sweep: Path) -> jobs.Job:
-    """Make a job of its words.
+def compose_job(overrides: Sequence[str], compose: Composer, sweep: Path) -> jobs.Job:
+    """Make a job from its overrides.
 
     Raises:
-        ConfigError: they don't make one.
+        ConfigError: the overrides don't make a config.
     """
-    job, _ = jobs.job_of(*_composed(words, compose), sweep)
+    job, _ = jobs.make_job(*_compose(overrides, compose), sweep)
     return job
 
 
-def _composed(words: Sequence[str], compose: Composer) -> Composed:
+def _compose(overrides: Sequence[str], compose: Composer) -> Composed:
     try:
-        return compose(words)
+        return compose(overrides)
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(explain(error, list(words), grid=True)) from error
+        raise ConfigError(explain(error, list(overrides), grid=True)) from error
 
 
 def _objectives(
-    settings: Settings, experiment: "Experiment", metrics: list[str]
+    settings: SearchSettings, experiment: "Experiment", metrics: list[str]
 ) -> dict[str, Direction]:
-    """Give each objective with its direction, which its task declares; a cost is minimized."""
-    ways: dict[str, Direction] = {"min": "minimize", "max": "maximize"}
-    named = settings.objective
-    names = [named] if isinstance(named, str) else named or [experiment.cfg.monitor]
+    """Return objective -> direction: a metric's is declared by the task, costs are minimized."""
+    directions: dict[str, Direction] = {"min": "minimize", "max": "maximize"}
+    given = settings.objective
+    names = [given] if isinstance(given, str) else given or [experiment.cfg.monitor]
     for name in names:
-        if name not in (*metrics, *_COUNTS):
-            known = ", ".join((*metrics, *_COUNTS))
+        if name not in (*metrics, *_COSTS):
+            known = ", ".join((*metrics, *_COSTS))
             raise ConfigError(f"hydra.sweeper.objective must be of {known}, got {name}")
     if len(set(names)) < len(names):
         raise ConfigError(f"hydra.sweeper.objective must be different ones, got {', '.join(names)}")
@@ -195,11 +200,12 @@ def _objectives(
             f"{', '.join(names)}: take pruner=none"
         )
     return {
-        name: "minimize" if name in _COUNTS else ways[experiment.task.mode(name)] for name in names
+        name: "minimize" if name in _COSTS else directions[experiment.task.mode(name)]
+        for name in names
     }
 
 
-def _check_sampler(settings: Settings, space: Space, objectives: Mapping[str, str]) -> None:
+def _check_sampler(settings: SearchSettings, space: Space, objectives: Mapping[str, str]) -> None:
     head = f"hydra.sweeper.sampler={settings.sampler}"
     if settings.sampler == "grid":
         for dimension in space.dimensions:
@@ -208,9 +214,9 @@ def _check_sampler(settings: Settings, space: Space, objectives: Mapping[str, st
                     f"{head} takes choices and ranges, got {dimension.key}={dimension}"
                 )
     elif settings.sampler == "cmaes":
-        words = [d.key for d in space.dimensions if isinstance(d, Choice)]
-        if words or len(space.dimensions) < 2 or len(objectives) > 1:
-            got = f"the words of {', '.join(words)}" if words else str(len(space.dimensions))
+        choices = [d.key for d in space.dimensions if isinstance(d, Choice)]
+        if choices or len(space.dimensions) < 2 or len(objectives) > 1:
+            got = f"choices for {', '.join(choices)}" if choices else str(len(space.dimensions))
             raise ConfigError(
                 f"{head} takes two or more numbers, got {got}, and one objective, got "
                 f"{len(objectives)}: take sampler=tpe"

@@ -1,4 +1,4 @@
-"""What is tried next."""
+"""Asking Optuna for the next trials."""
 
 import warnings
 from collections.abc import Sequence
@@ -15,28 +15,30 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 
-class Asking:
-    """Asks a study for trials, those first that an earlier start left running.
+class TrialSource:
+    """Source of trials: first those that an earlier command left running, then new ones.
 
-    Each has a sampler of its own, seeded by the trial's number: one sampler for all would begin its
-    random numbers anew in a search that goes on, and try again what was tried.
+    Each trial has its own sampler, seeded by the trial's number. One sampler for all would restart
+    its random numbers when a search is resumed, and propose the same values again.
 
     Args:
-        study: Optuna's; nobody else asks it.
-        plan: of the search.
+        study: Optuna's study, in which no other process creates trials meanwhile.
+        plan: plan of the search.
     """
 
     def __init__(self, study: "optuna.Study", plan: Plan) -> None:
         self.study, self.plan = study, plan
-        self._left = [t for t in study.get_trials(deepcopy=False) if t.state.name == "RUNNING"]
+        trials = study.get_trials(deepcopy=False)
+        self._unfinished = [trial for trial in trials if trial.state.name == "RUNNING"]
 
-    def batch(self) -> "list[optuna.Trial]":
-        """Give those that are to be launched together, with values for all that is searched.
+    def next_batch(self) -> "list[optuna.Trial]":
+        """Return the trials to launch together, with values suggested; empty at the end.
 
-        Batches are cut by number: one that was cut short is filled up as it would have been.
+        A batch holds trials `k * n_jobs` to `(k + 1) * n_jobs - 1`, so that an interrupted search
+        has the same batches as one that ran through.
         """
         batch: list[optuna.Trial] = []
-        while (trial := self._take_up(batch) or self._new(batch)) is not None:
+        while (trial := self._next_unfinished(batch) or self._new_trial(batch)) is not None:
             for dimension in self.plan.space.dimensions:
                 dimension.suggest(trial)
             batch.append(trial)
@@ -46,28 +48,28 @@ class Asking:
         size = self.plan.settings.n_jobs
         return not batch or number // size == batch[0].number // size
 
-    def _take_up(self, batch: "Sequence[optuna.Trial]") -> "optuna.Trial | None":
+    def _next_unfinished(self, batch: "Sequence[optuna.Trial]") -> "optuna.Trial | None":
         from optuna.trial import Trial
 
-        if not self._left or not self._fits(self._left[0].number, batch):
+        if not self._unfinished or not self._fits(self._unfinished[0].number, batch):
             return None
-        left = self._left.pop(0)
-        self.study.sampler = self._sampler(left.number)
-        return Trial(self.study, left._trial_id)
+        trial = self._unfinished.pop(0)
+        self.study.sampler = self._sampler(trial.number)
+        return Trial(self.study, trial._trial_id)
 
-    def _new(self, batch: "Sequence[optuna.Trial]") -> "optuna.Trial | None":
+    def _new_trial(self, batch: "Sequence[optuna.Trial]") -> "optuna.Trial | None":
         trials = self.study.get_trials(deepcopy=False)
-        begun = [trial for trial in trials if trial.state.name != "WAITING"]
-        number = len(begun)
-        if self._left or number >= self.plan.n_trials or not self._fits(number, batch):
+        started = [trial for trial in trials if trial.state.name != "WAITING"]
+        number = len(started)
+        if self._unfinished or number >= self.plan.n_trials or not self._fits(number, batch):
             return None
         self.study.sampler = self._sampler(number)
         if self.plan.settings.sampler == "grid" and number == len(trials):
-            self._enqueue_next(begun)
+            self._enqueue_next(started)
         return self.study.ask()
 
     def _enqueue_next(self, trials: "Sequence[FrozenTrial]") -> None:
-        """Let the next trial take the first values of the grid that were not tried."""
+        """Enqueue a trial with the first values of the grid that none of the trials has."""
         dimensions = self.plan.space.dimensions
         tried = {tuple(trial.params.get(d.key) for d in dimensions) for trial in trials}
         grid = product(*(d.values or () for d in dimensions))
@@ -80,9 +82,9 @@ class Asking:
 
         seed = int(np.random.SeedSequence([self.plan.settings.seed, number]).generate_state(1)[0])
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an argument may be called experimental
+            warnings.simplefilter("ignore")  # some arguments are experimental
             if self.plan.settings.sampler == "tpe":
-                # Of trials that are still running it expects no good: a batch is spread out.
+                # constant_liar gives running trials a bad score, which spreads out a batch.
                 return TPESampler(seed=seed, constant_liar=True)
             if self.plan.settings.sampler == "cmaes":
                 return CmaEsSampler(seed=seed, warn_independent_sampling=False)

@@ -1,4 +1,4 @@
-"""What a search searches: the settings whose words name several values or an interval of them."""
+"""The search space: settings whose overrides give several values or an interval."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,11 +19,11 @@ Value = str | int | float
 
 @dataclass(frozen=True)
 class Choice:
-    """One of several words.
+    """A categorical dimension.
 
     Attributes:
-        key: the setting, as it is written before the equals sign.
-        values: the words.
+        key: the setting, as written before the equals sign.
+        values: the values, as typed.
     """
 
     key: str
@@ -34,28 +34,28 @@ class Choice:
 
     @property
     def ends(self) -> tuple[Value, Value]:
-        """Give the first value and the last."""
+        """The first and the last value."""
         return self.values[0], self.values[-1]
 
     def suggest(self, trial: "Trial") -> Value:
-        """Let a trial choose."""
+        """Suggest a value in an Optuna trial."""
         return trial.suggest_categorical(self.key, self.values)
 
-    def word(self, value: Value) -> str:
-        """Spell a value as a word of the command line."""
+    def override(self, value: Value) -> str:
+        """Format a value as an override."""
         return f"{self.key}={value}"
 
 
 @dataclass(frozen=True)
 class Number:
-    """A number, whole if its step is.
+    """A numeric dimension, of ints if `low` and `step` are ints.
 
     Attributes:
-        key: the setting, as it is written before the equals sign.
-        low: the least.
-        high: the largest, which may be taken too.
-        step: between two values; `None`: any number between the ends.
-        log: whether each power of ten is as likely as another.
+        key: the setting, as written before the equals sign.
+        low: lowest value.
+        high: highest value, inclusive.
+        step: distance between two values; `None` for any float between `low` and `high`.
+        log: whether values are drawn uniformly on a logarithmic scale.
     """
 
     key: str
@@ -70,12 +70,12 @@ class Number:
 
     @property
     def ends(self) -> tuple[Value, Value]:
-        """Give the least and the largest."""
+        """The lowest and the highest value."""
         return self.low, self.high
 
     @property
     def values(self) -> Sequence[Value] | None:
-        """Give all there are, or `None` where they can't be counted."""
+        """All values, or `None` for an interval of floats."""
         if self.step is None:
             return None
         if isinstance(self.low, int) and isinstance(self.step, int):
@@ -84,14 +84,14 @@ class Number:
         return [_rounded(self.low + n * self.step) for n in range(count)]
 
     def suggest(self, trial: "Trial") -> Value:
-        """Let a trial choose."""
+        """Suggest a value in an Optuna trial."""
         if isinstance(self.low, int) and isinstance(self.step, int):
             high = int(self.high)
             return trial.suggest_int(self.key, self.low, high, step=self.step, log=self.log)
         return trial.suggest_float(self.key, self.low, self.high, step=self.step, log=self.log)
 
-    def word(self, value: Value) -> str:
-        """Spell a value as a word of the command line."""
+    def override(self, value: Value) -> str:
+        """Format a value as an override."""
         return f"{self.key}={value if self.step is None else _rounded(value)}"
 
 
@@ -100,11 +100,11 @@ Dimension = Choice | Number
 
 @dataclass(frozen=True)
 class Space:
-    """The words of a search.
+    """The overrides of a search.
 
     Attributes:
-        fixed: those that all jobs share, by their keys.
-        dimensions: what is searched.
+        fixed: key -> override, for the overrides that all jobs share.
+        dimensions: the dimensions that are searched.
     """
 
     fixed: dict[str, str]
@@ -112,33 +112,36 @@ class Space:
 
     @classmethod
     def read(
-        cls, words: Iterable[str], unsearchable: Iterable[str], is_real: Callable[[str], bool]
+        cls,
+        overrides: Iterable[str],
+        not_searchable: Iterable[str],
+        is_float: Callable[[str], bool],
     ) -> "Space":
-        """Sort the words of a command line; of two with the same key the later counts.
+        """Sort overrides into fixed ones and dimensions; of two with one key the later counts.
 
         Args:
-            words: in Hydra's grammar.
-            unsearchable: keys that must have one value.
-            is_real: tells whether a key's number need not be whole.
+            overrides: overrides in Hydra's grammar.
+            not_searchable: keys that must have one value.
+            is_float: whether the setting of a key takes floats.
 
         Raises:
-            ConfigError: what is wrong with them, a line for each; or nothing is to be searched.
+            ConfigError: an override is invalid, one line each; or there is no dimension.
         """
-        overrides: dict[str, Override] = {}
-        for override in map(parse, words):
-            overrides.pop(override.get_key_element(), None)  # it stands where it counts
-            overrides[override.get_key_element()] = override
+        parsed: dict[str, Override] = {}
+        for override in map(parse, overrides):
+            parsed.pop(override.get_key_element(), None)  # the order is that of the later ones
+            parsed[override.get_key_element()] = override
         fixed: dict[str, str] = {}
         dimensions: list[Dimension] = []
         problems = []
-        for key, override in overrides.items():
+        for key, override in parsed.items():
             if not override.is_sweep_override():
                 fixed[key] = str(override.input_line)
-            elif override.key_or_group in unsearchable:
+            elif override.key_or_group in not_searchable:
                 problems.append(f"{key} can't be searched: all trials of a search share it")
             else:
                 try:
-                    dimensions.append(_dimension(key, override, is_real))
+                    dimensions.append(_dimension(key, override, is_float))
                 except ConfigError as error:
                     problems.append(f"{override.input_line}: {error}")
         if problems:
@@ -150,54 +153,54 @@ class Space:
             )
         return cls(fixed, dimensions)
 
-    def words(self, values: Mapping[str, Value]) -> list[str]:
-        """Give the words of a job with these values of what is searched."""
-        return [*self.fixed.values(), *self.chosen(values)]
+    def overrides(self, values: Mapping[str, Value]) -> list[str]:
+        """Return all overrides of a job with these values of the dimensions."""
+        return [*self.fixed.values(), *self.searched_overrides(values)]
 
-    def chosen(self, values: Mapping[str, Value]) -> list[str]:
-        """Give the words of what is searched alone."""
-        return [dimension.word(values[dimension.key]) for dimension in self.dimensions]
+    def searched_overrides(self, values: Mapping[str, Value]) -> list[str]:
+        """Return the overrides of the dimensions alone."""
+        return [dimension.override(values[dimension.key]) for dimension in self.dimensions]
 
 
-def _dimension(key: str, override: Override, is_real: Callable[[str], bool]) -> Dimension:
-    """Read what one word names."""
+def _dimension(key: str, override: Override, is_float: Callable[[str], bool]) -> Dimension:
+    """Read the dimension that one override gives."""
     sweep = override.value()
     if getattr(sweep, "shuffle", False):
-        raise ConfigError("a search has no order to shuffle")
+        raise ConfigError("a search can't shuffle values")
     if isinstance(sweep, ChoiceSweep):
         return _choice(key, sweep, list(override.sweep_string_iterator()))
     if not isinstance(sweep, RangeSweep | IntervalSweep):
-        raise ConfigError("a search needs the values by their names: choice(a,b)")
+        raise ConfigError("a search needs a list of values, such as choice(a,b)")
     if sweep.tags - {"log"}:
         raise ConfigError(f"the only tag is log, got {', '.join(sorted(sweep.tags))}")
     if isinstance(sweep, RangeSweep):
-        made = _range(key, sweep)
+        number = _range(key, sweep)
     else:
-        made = _interval(key, sweep, is_real(override.key_or_group))
-    if made.log and made.low <= 0:
-        raise ConfigError(f"log takes numbers above 0, got {made.low}")
-    return made
+        number = _interval(key, sweep, is_float(override.key_or_group))
+    if number.log and number.low <= 0:
+        raise ConfigError(f"log takes numbers above 0, got {number.low}")
+    return number
 
 
 def _choice(key: str, sweep: ChoiceSweep, values: list[str]) -> Choice:
     if sweep.tags:
         raise ConfigError("a tag goes with an interval or a range")
     if len(set(values)) < len(values):
-        raise ConfigError("a value stands there twice")
+        raise ConfigError("a value is given twice")
     return Choice(key, tuple(values))
 
 
-def _interval(key: str, sweep: IntervalSweep, is_real: bool) -> Number:
+def _interval(key: str, sweep: IntervalSweep, is_float: bool) -> Number:
     low, high, log = float(sweep.start or 0), float(sweep.end or 0), "log" in sweep.tags
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise ConfigError("an interval goes from a number to a larger one")
-    if low.is_integer() and high.is_integer() and not is_real:  # Hydra reads all ends as floats
+    if low.is_integer() and high.is_integer() and not is_float:  # Hydra reads all ends as floats
         return Number(key, int(low), int(high), 1, log)
     return Number(key, low, high, None, log)
 
 
 def _range(key: str, sweep: RangeSweep) -> Number:
-    # As texts they are the decimal numbers that were typed.
+    # Converted through str, floats are the decimal numbers that were typed.
     start, stop, step = (Decimal(str(n)) for n in (sweep.start, sweep.stop, sweep.step))
     if not (start.is_finite() and stop.is_finite() and step.is_finite() and step):
         raise ConfigError("a range goes in finite steps from one number to another")
@@ -214,5 +217,5 @@ def _range(key: str, sweep: RangeSweep) -> Number:
 
 
 def _rounded(value: Value) -> Value:
-    """Give a number without the dust that adding steps leaves."""
+    """Round off the floating-point error of adding steps."""
     return float(f"{value:.12g}") if isinstance(value, float) else value

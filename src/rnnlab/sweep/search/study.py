@@ -1,8 +1,8 @@
-"""A search with Optuna, read top to bottom: plan, open the study, then batch after batch.
+"""A search with Optuna: plan it, open the study, then run one batch of trials after another.
 
-Of a killed search nothing is lost: trials that were running are launched again under their
-numbers, their jobs find their run directories, and each choice depends on the seed and on what came
-before it alone. So it ends as if it had not been killed.
+A killed search resumes without loss: trials that were running are launched again under their
+numbers, their jobs resume their run directories, and what is suggested depends only on the seed and
+on earlier trials. So its result is that of a search that was not killed.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,10 +21,10 @@ from rnnlab.process.output import note, say
 from rnnlab.runs.run import Run
 from rnnlab.sweep import jobs
 from rnnlab.sweep.compose_jobs import Composer
-from rnnlab.sweep.search.best import best_lines, scores_line, write_best
-from rnnlab.sweep.search.plan import Plan, Settings, job_of, make_plan, read_space
-from rnnlab.sweep.search.sampler import Asking
-from rnnlab.sweep.search.trials import Trial, close_storage, mend_journal, open_storage
+from rnnlab.sweep.search.best import best_lines, format_scores, write_best
+from rnnlab.sweep.search.plan import Plan, SearchSettings, compose_job, make_plan, read_space
+from rnnlab.sweep.search.sampler import TrialSource
+from rnnlab.sweep.search.trials import TrialRef, close_storage, open_storage, repair_journal
 
 if TYPE_CHECKING:
     import optuna
@@ -33,95 +33,108 @@ Launch = Callable[..., Sequence[Any]]
 
 
 def search(
-    settings: Settings, words: Sequence[str], master: DictConfig, compose: Composer, launch: Launch
+    settings: SearchSettings,
+    overrides: Sequence[str],
+    sweep_config: DictConfig,
+    compose: Composer,
+    launch: Launch,
 ) -> None:
-    """Search until there are as many trials as wanted, those of earlier starts among them.
+    """Search until the study has `n_trials` trials, and print the best.
 
     Args:
-        settings: how.
-        words: of the command line; those with several values say what is searched.
-        master: Hydra's config of the whole sweep.
-        compose: makes configs of words.
-        launch: does jobs.
+        settings: settings of `hydra.sweeper`.
+        overrides: overrides of the command line; those with several values are searched.
+        sweep_config: Hydra's config of the whole sweep.
+        compose: composer of the jobs' configs.
+        launch: the launcher's `launch`.
 
     Raises:
-        ConfigError: the settings can't be; nothing was written.
-        Interrupted: training was told to stop; the same command goes on.
+        ConfigError: the settings are invalid, and nothing was written.
+        Interrupted: a signal was received; the same command resumes the search.
     """
-    sweep = Path(master.hydra.sweep.dir)
-    plan = make_plan(settings, read_space(words, compose), compose, sweep)
-    if master.dry_run:
+    sweep = Path(sweep_config.hydra.sweep.dir)
+    plan = make_plan(settings, read_space(overrides, compose), compose, sweep)
+    if sweep_config.dry_run:
         say("\n".join(plan.lines()))
         return
-    place = settings.storage or str((sweep / "study.journal").absolute())
-    with _study(plan, sweep, place) as study:
-        like = Trial(-1, place, study.study_name, settings.pruner, next(iter(plan.objectives)))
-        jobs.forget_failures(sweep)
-        session = _Session(study, plan, like, sweep, compose, launch)
-        asking = Asking(study, plan)
-        while batch := asking.batch():
-            session.do(batch)
+    storage = settings.storage or str((sweep / "study.journal").absolute())
+    with _open_study(plan, sweep, storage) as study:
+        objective = next(iter(plan.objectives))
+        ref = TrialRef(-1, storage, study.study_name, settings.pruner, objective)
+        jobs.remove_failures(sweep)
+        runner = _BatchRunner(study, plan, ref, sweep, compose, launch)
+        source = TrialSource(study, plan)
+        while batch := source.next_batch():
+            runner.run(batch)
             write_best(sweep, study, plan)
-            if master.on_error == "stop" and jobs.failures(sweep):
+            if sweep_config.on_error == "stop" and jobs.read_failures(sweep):
                 break
-        for trial in study.get_trials(deepcopy=False):  # those of earlier starts too
+        for trial in study.get_trials(deepcopy=False):  # also those of earlier commands
             if "failure" in trial.user_attrs:
-                jobs.keep_failure(sweep, trial.user_attrs["run"], trial.user_attrs["failure"])
+                jobs.write_failure(sweep, trial.user_attrs["run"], trial.user_attrs["failure"])
         say("\n".join(best_lines(sweep, study, plan)))
 
 
 @dataclass(frozen=True)
-class _Session:
-    """Does trials.
+class _BatchRunner:
+    """Runs batches of trials.
 
     Attributes:
-        study: Optuna's.
-        plan: of the search.
-        like: what jobs are told of it, but for their numbers.
+        study: Optuna's study.
+        plan: plan of the search.
+        ref: the reference that each job gets to its trial, but for the number.
         sweep: the sweep's directory.
-        compose: makes configs of words.
-        launch: does jobs.
+        compose: composer of the jobs' configs.
+        launch: the launcher's `launch`.
     """
 
     study: "optuna.Study"
     plan: Plan
-    like: Trial
+    ref: TrialRef
     sweep: Path
     compose: Composer
     launch: Launch
 
-    def do(self, batch: "Sequence[optuna.Trial]") -> None:
-        """Launch trials together, and tell the study what came of them."""
-        asked, refused = [], []
-        launched: dict[str, list[str]] = {}  # of equal jobs one
+    def run(self, batch: "Sequence[optuna.Trial]") -> None:
+        """Launch the jobs of a batch together, and tell the study their results."""
+        batch_jobs, refused = [], []
+        launched: dict[str, list[str]] = {}  # job name -> overrides: equal jobs are launched once
         for trial in batch:
-            words = self.plan.space.words(trial.params)
-            told = [*words, replace(self.like, number=trial.number).word()]
+            overrides = self.plan.space.overrides(trial.params)
+            with_ref = [*overrides, replace(self.ref, number=trial.number).override()]
             try:
-                job = job_of(told, self.compose, self.sweep)
-                launched.setdefault(job.name, told)
+                job = compose_job(with_ref, self.compose, self.sweep)
+                launched.setdefault(job.name, with_ref)
             except ConfigError as error:
-                said = dict(word.partition("=")[::2] for word in words)
-                said = {key: said[key] for key in said if key not in jobs.NOT_OF_A_RUN}
-                job = jobs.Job(self.sweep, OmegaConf.create(said), said)  # it has no config
+                job = self._job_without_config(overrides)
                 refused.append((job, error))
             trial.set_user_attr("run", job.name)
-            asked.append(job)
+            batch_jobs.append(job)
         if launched:
-            for end in self.launch([*launched.values()], initial_job_idx=batch[0].number):
-                _ = end.return_value  # raises what the launcher met
-        for job, why in refused:
-            jobs.fail(job, why)
-        for trial, job in zip(batch, asked, strict=True):
-            words = self.plan.space.chosen(trial.params)
-            line = f"trial {trial.number}: {self._tell(trial, job)}  {' '.join(words)}"
-            note(line)
+            for result in self.launch([*launched.values()], initial_job_idx=batch[0].number):
+                _ = result.return_value  # raises the launcher's exception, if there was one
+        for job, reason in refused:
+            jobs.record_failure(job, reason)
+        for trial, job in zip(batch, batch_jobs, strict=True):
+            outcome = self._tell(trial, job)
+            searched = " ".join(self.plan.space.searched_overrides(trial.params))
+            note(f"trial {trial.number}: {outcome}  {searched}")
+
+    def _job_without_config(self, overrides: Sequence[str]) -> jobs.Job:
+        """Make a stand-in for a job whose config can't be composed, named by its overrides."""
+        values = dict(override.partition("=")[::2] for override in overrides)
+        values = {key: values[key] for key in values if key not in jobs.SWEEP_KEYS}
+        return jobs.Job(self.sweep, OmegaConf.create(values), values)
 
     def _tell(self, trial: "optuna.Trial", job: jobs.Job) -> str:
-        """Tell what came of a trial; one that broke stays open, for the next start to try again."""
+        """Tell the study a trial's result, and return it for display.
+
+        A trial that failed for another reason than its settings stays RUNNING, and the next
+        command runs it again.
+        """
         from optuna.trial import TrialState
 
-        failure, run = jobs.failure(self.sweep, job.name), Run(job.path)
+        failure, run = jobs.read_failure(self.sweep, job.name), Run(job.path)
         status = failure["status"] if failure else run.status
         if status in ("refused", "diverged"):
             trial.set_user_attr("failure", failure)
@@ -131,44 +144,49 @@ class _Session:
         elif status == "finished":
             try:
                 values = [_score(run, metric) for metric in self.plan.objectives]
-            except ConfigError as error:  # its results are damaged
-                jobs.fail(job, error)
-                trial.set_user_attr("failure", jobs.failure(self.sweep, job.name))
+            except ConfigError as error:  # results.json is damaged
+                jobs.record_failure(job, error)
+                trial.set_user_attr("failure", jobs.read_failure(self.sweep, job.name))
                 self.study.tell(trial, state=TrialState.FAIL)
                 return "refused"
             if all(map(isfinite, values)):
                 self.study.tell(trial, values)
             else:
                 self.study.tell(trial, state=TrialState.FAIL)
-            return scores_line(self.plan.objectives, values)
+            return format_scores(self.plan.objectives, values)
         return status
 
 
 def _score(run: Run, metric: str) -> float:
-    """Give an objective of a run; NaN where it has none, as when tasks are searched."""
+    """Return an objective of a run; NaN if its task doesn't score it."""
     results = run.results
     scores: dict[str, Any] = {f"val/{name}": value for name, value in results["val"].items()}
     return float({**results, **scores}.get(metric, float("nan")))
 
 
 @contextmanager
-def _study(plan: Plan, sweep: Path, place: str) -> Iterator["optuna.Study"]:
-    """Open the study alone.
+def _open_study(plan: Plan, sweep: Path, location: str) -> Iterator["optuna.Study"]:
+    """Open the study, locked against other processes; create it if it doesn't exist.
+
+    Args:
+        plan: plan of the search.
+        sweep: the sweep's directory.
+        location: URL of a database, or path of a journal.
 
     Raises:
-        Busy: another process searches here.
-        ConfigError: the study is of something else, or can't be kept there.
+        Busy: another process runs this search.
+        ConfigError: the study is of a different search, or the storage can't be used.
     """
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage = open_storage(place) if plan.settings.storage else None
+    storage = open_storage(location) if plan.settings.storage else None
     lock = FileLock(sweep / ".search.lock", timeout=0)
     try:
         _acquire(lock, sweep)
         if storage is None:
-            mend_journal(Path(place))
-            storage = open_storage(place)
+            repair_journal(Path(location))
+            storage = open_storage(location)
         study = optuna.create_study(
             storage=storage,
             study_name=sweep.name,
@@ -178,10 +196,10 @@ def _study(plan: Plan, sweep: Path, place: str) -> Iterator["optuna.Study"]:
         known = study.user_attrs.get("subject")
         if known is None:
             study.set_user_attr("subject", plan.subject)
-        elif checked(known, Subject, where=place) != plan.subject:
-            raise ConfigError(_differs(sweep.name, known, plan.subject))
+        elif checked(known, Subject, where=location) != plan.subject:
+            raise ConfigError(_describe_difference(sweep.name, known, plan.subject))
         for trial in study.get_trials(deepcopy=False):
-            checked(trial.user_attrs, TrialNotes, where=f"{place}: trial {trial.number}")
+            checked(trial.user_attrs, TrialNotes, where=f"{location}: trial {trial.number}")
         yield study
     finally:
         if storage is not None:
@@ -199,8 +217,8 @@ def _acquire(lock: FileLock, sweep: Path) -> None:
         raise ConfigError(f"output_dir must be a directory to write in: {error}") from error
 
 
-def _differs(name: str, known: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Say in what a study is of something else."""
+def _describe_difference(name: str, known: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Return the error message for a study whose `Plan.subject` was another."""
     parts = [
         f"{key} was {known[part].get(key, 'not given')}, is {now[part].get(key, 'not given')}"
         for part in ("space", "fixed", "objectives")

@@ -1,6 +1,6 @@
-"""Jobs that are trials of a search: where Optuna keeps them, and which have no prospect.
+"""Optuna's side of a job: the reference to its trial, pruning, and the study's storage.
 
-Optuna is imported where it is used: nobody else waits for it.
+Optuna is imported where it is used, so that plain sweeps don't wait for it.
 """
 
 import re
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from rnnlab.config.overrides import spelt
+from rnnlab.config.overrides import first_line, spelt
 from rnnlab.errors import ConfigError
 from rnnlab.files.foreign import read_bytes
 from rnnlab.process.output import note
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
 Scores = Mapping[str, float]
-_LARGEST = 2**30  # bytes of a journal
+_LARGEST_JOURNAL = 2**30  # bytes
 
 
 @dataclass(frozen=True)
-class Trial:
-    """What a job knows of the search that it belongs to.
+class TrialRef:
+    """Reference from a job to its Optuna trial, passed in the override `trial={...}`.
 
     Attributes:
-        number: which trial it is.
-        storage: where the study is: an address with `://`, or the path of a journal.
-        study: its name.
+        number: number of the trial.
+        storage: URL of the study's database, or path of its journal.
+        study: name of the study.
         pruner: none | median | asha.
-        objective: the metric that the pruner looks at.
+        objective: the metric by which the pruner decides.
     """
 
     number: int
@@ -45,37 +45,37 @@ class Trial:
     objective: str
 
     @classmethod
-    def read(cls, given: Any) -> "Trial | None":
-        """Read what `word` spelt.
+    def read(cls, value: Any) -> "TrialRef | None":
+        """Read the value of the config key `trial`.
 
         Raises:
-            ConfigError: it was another who spelt it.
+            ConfigError: it is neither null nor the value that `override` formats.
         """
-        if given is None:
+        if value is None:
             return None
-        kinds = given if isinstance(given, Mapping) else {}
-        if {key: type(value) for key, value in kinds.items()} != cls.__annotations__:
+        fields = value if isinstance(value, Mapping) else {}
+        if {key: type(field) for key, field in fields.items()} != cls.__annotations__:
             raise ConfigError("trial can't be given: hydra/sweeper=optuna tells it to its jobs")
-        return cls(**given)
+        return cls(**value)
 
-    def word(self) -> str:
-        """Spell it as a word of the job's command line."""
+    def override(self) -> str:
+        """Format the reference as an override."""
         return f"trial={spelt(asdict(self))}"
 
 
-class Judge:
-    """Finds among jobs that train side by side those that should stop.
+class TrialPruner:
+    """Applies Optuna's pruner to jobs that train side by side.
 
     Args:
-        trials: of one search, by the names of their run directories.
+        trials: run name -> trial, all of one search.
         val_every: updates between validations.
     """
 
-    def __init__(self, trials: Mapping[str, Trial], val_every: int) -> None:
+    def __init__(self, trials: Mapping[str, TrialRef], val_every: int) -> None:
         from optuna import load_study
 
-        (about,) = {(t.storage, t.study, t.pruner, t.objective) for t in trials.values()}
-        storage, study, pruner, self.objective = about
+        (search,) = {(t.storage, t.study, t.pruner, t.objective) for t in trials.values()}
+        storage, study, pruner, self.objective = search
         self.storage = open_storage(storage)
         weakref.finalize(self, close_storage, self.storage)
         self.study = load_study(
@@ -85,76 +85,83 @@ class Judge:
         self.ids = {name: ids[trial.number] for name, trial in trials.items()}
 
     def __call__(self, step: int, scores: Mapping[str, Scores]) -> set[str]:
-        """Report the validations after `step` updates, by run; gives the runs that should stop.
+        """Report validation scores to the study, and return the names of the runs to prune.
 
-        The best is judged first: successive halving lets pass whoever leads when he is asked.
+        The best run is decided first, since successive halving promotes the best so far.
+
+        Args:
+            step: number of updates.
+            scores: run name -> metric -> value.
         """
         from optuna.study import StudyDirection
 
         values = {name: row[self.objective] for name, row in scores.items()}
         for name, value in values.items():
             self.storage.set_trial_intermediate_value(self.ids[name], step, value)
-        falling = self.study.direction == StudyDirection.MAXIMIZE
+        maximize = self.study.direction == StudyDirection.MAXIMIZE
         return {
             name
-            for name in sorted(values, key=values.__getitem__, reverse=falling)
+            for name in sorted(values, key=values.__getitem__, reverse=maximize)
             if self.study.pruner.prune(self.study, self.storage.get_trial(self.ids[name]))
         }
 
 
-def judge(trials: Mapping[str, Trial | None], val_every: int) -> Judge | None:
-    """Make a judge of the jobs of one launch, if their search prunes."""
+def make_pruner(trials: Mapping[str, TrialRef | None], val_every: int) -> TrialPruner | None:
+    """Return the pruner of jobs that train side by side, or `None` if their search has none."""
     pruned = {name: trial for name, trial in trials.items() if trial and trial.pruner != "none"}
-    return Judge(pruned, val_every) if pruned else None
+    return TrialPruner(pruned, val_every) if pruned else None
 
 
-def open_storage(place: str) -> "BaseStorage":
-    """Open where a study is kept, and make it where it isn't there; see `close_storage`.
+def open_storage(location: str) -> "BaseStorage":
+    """Open the storage of a study, to be closed by `close_storage`; create it if it is missing.
+
+    Args:
+        location: URL of a database, or path of a journal.
 
     Raises:
-        ConfigError: it can't be.
+        ConfigError: it can't be opened.
     """
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
     try:
-        if "://" in place:
-            return _open_database(place)
-        # Optuna's own lock outlives a process that was killed, by half a minute.
-        lock: Any = FileLock(f"{place}.writing")
-        return JournalStorage(JournalFileBackend(place, lock_obj=lock))
-    except Exception as error:  # of SQLAlchemy and of whatever driver the address names
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ConfigError(f"hydra.sweeper.storage={place} can't be used: {first}") from error
+        if "://" in location:
+            return _open_database(location)
+        # Optuna's own lock stays for half a minute after its process was killed.
+        lock: Any = FileLock(f"{location}.writing")
+        return JournalStorage(JournalFileBackend(location, lock_obj=lock))
+    except Exception as error:  # of SQLAlchemy or of the database's driver
+        reason = first_line(error)
+        raise ConfigError(f"hydra.sweeper.storage={location} can't be used: {reason}") from error
 
 
-def _open_database(place: str) -> "BaseStorage":
-    """Open a database; of two processes that make its tables at once one is refused at first."""
+def _open_database(url: str) -> "BaseStorage":
+    """Open a database; retries, since of processes that create its tables at once one fails."""
     from optuna.storages import RDBStorage
     from sqlalchemy.exc import DBAPIError
 
     for wait in (0.1, 0.3, 1.0, 3.0):
         try:
-            return RDBStorage(place)
+            return RDBStorage(url)
         except DBAPIError as error:
             if not re.search("already exists|unique|duplicate|locked", str(error), re.IGNORECASE):
                 raise
             time.sleep(wait)
-    return RDBStorage(place)
+    return RDBStorage(url)
 
 
 def close_storage(storage: "BaseStorage") -> None:
-    """Close a database's connections; other storages have none."""
+    """Close the connections of a database; a journal has none."""
     if (engine := getattr(storage, "engine", None)) is not None:
         storage.remove_session()
         engine.dispose()
 
 
-def mend_journal(path: Path) -> None:
-    """Take away the half of a line that a full disk left: all after it would be lost with it."""
+def repair_journal(path: Path) -> None:
+    """Remove an incomplete last line, as a full disk leaves: lines after it would be lost."""
     if not path.exists():
         return
-    content = read_bytes(path, largest=_LARGEST)
+    content = read_bytes(path, largest=_LARGEST_JOURNAL)
     if content and not content.endswith(b"\n"):
         with path.open("r+b") as file:
             file.truncate(content.rfind(b"\n") + 1)
