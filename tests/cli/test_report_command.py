@@ -172,7 +172,7 @@ def test_true_runs_are_reported(run_main, tmp_path, capsys):
         (["."], ". holds no runs: no directory below it has a config.yaml"),
         (
             ["s", "metric=test/lss"],
-            "metric=test/lss is nothing that a run here scored: did you mean t",
+            "metric=test/lss is not a score of these runs: did you mean t",
         ),
         (["s", "target=high"], "target must be a number, got 'high'"),
         (["s", "target=nan"], "target must be a number, got 'nan'"),

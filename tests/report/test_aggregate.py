@@ -1,4 +1,4 @@
-"""Groups, their rates and their comparison, on numbers that a person can check."""
+"""Groups, success rates and comparisons, on numbers that can be checked by hand."""
 
 import math
 
@@ -6,19 +6,19 @@ import pytest
 from omegaconf import OmegaConf
 
 from rnnlab.errors import ConfigError
-from rnnlab.report.aggregate import analyze, value_of
+from rnnlab.report.aggregate import aggregate_runs, value_of
 from rnnlab.report.table import read_table
 from tests.report.fabricate import fabricate, fail
 
 
-def analysis(directory, **asked):
+def aggregate(directory, **asked):
     asked = {"metric": None, "target": None, "over": ["seed"], "x": None} | asked
-    return analyze(read_table(directory), **asked)
+    return aggregate_runs(read_table(directory), **asked)
 
 
 @pytest.fixture
 def two_models(tmp_path):
-    """Give losses of two models on seeds 0 to 3; the second fails on seed 3."""
+    """Runs of two models on seeds 0 to 3, of which one fails; returns their directory."""
     losses = {"gru": [0.1, 0.2, 0.3, 0.4], "elman": [0.5, 0.1, 0.6]}
     for model, values in losses.items():
         for seed, loss in enumerate(values):
@@ -29,8 +29,8 @@ def two_models(tmp_path):
     return tmp_path
 
 
-def test_groups_are_what_is_swept_but_the_seed(two_models):
-    found = analysis(two_models)
+def test_groups_are_combinations_of_swept_settings_without_the_seed(two_models):
+    found = aggregate(two_models)
     assert found.metric == "test/loss"
     assert [found.label(group) for group in found.groups] == ["model=elman", "model=gru"]
     elman, gru = found.groups
@@ -40,22 +40,22 @@ def test_groups_are_what_is_swept_but_the_seed(two_models):
 
 
 def test_a_failure_did_not_reach_the_target(two_models):
-    elman, gru = analysis(two_models, target=0.2).groups
+    elman, gru = aggregate(two_models, target=0.2).groups
     assert (elman.reached, elman.rate) == (1, 0.25)
     assert (gru.reached, gru.rate) == (2, 0.5)
-    assert [group.reached for group in analysis(two_models).groups] == [None, None]
+    assert [group.reached for group in aggregate(two_models).groups] == [None, None]
 
 
-def test_of_an_accuracy_more_is_better(two_models):
-    found = analysis(two_models, metric="test/accuracy", target=0.8)
-    assert not found.lower
+def test_higher_accuracy_is_better(two_models):
+    found = aggregate(two_models, metric="test/accuracy", target=0.8)
+    assert not found.lower_is_better
     assert [group.reached for group in found.groups] == [1, 2]
     assert found.label(found.comparisons[0].best) == "model=gru"
     assert found.comparisons[0].signs[:2] == (1, 3)
 
 
 def test_pairs_are_of_shared_seeds_and_a_failure_is_worse(two_models):
-    (pair,) = analysis(two_models).comparisons
+    (pair,) = aggregate(two_models).comparisons
     assert pair.group.settings == {"model": "elman"}
     assert pair.difference.size == 3
     assert pair.difference.mean == pytest.approx((0.4 - 0.1 + 0.3) / 3)
@@ -70,10 +70,10 @@ def test_only_groups_of_the_same_x_are_compared(tmp_path):
                 fabricate(
                     tmp_path, {"model": model, "task.delay": delay, "seed": seed}, {"loss": loss}
                 )
-    found = analysis(tmp_path)
+    found = aggregate(tmp_path)
     assert found.x == "task.delay"
-    told = [(found.label(pair.group), found.label(pair.best)) for pair in found.comparisons]
-    assert told == [
+    compared = [(found.label(pair.group), found.label(pair.best)) for pair in found.comparisons]
+    assert compared == [
         ("model=b delay=5", "model=a delay=5"),
         ("model=a delay=10", "model=b delay=10"),
     ]
@@ -85,10 +85,10 @@ def test_only_groups_that_differ_in_one_setting_are_compared(tmp_path):
         for seed in (0, 1):
             words = {"model": model, "model.num_layers": layers, "model.size": size, "seed": seed}
             fabricate(tmp_path, words, {"loss": loss})
-    found = analysis(tmp_path)
+    found = aggregate(tmp_path)
     assert found.x == "model.num_layers"
-    told = {found.label(pair.group): found.label(pair.best) for pair in found.comparisons}
-    assert told == {
+    compared = {found.label(pair.group): found.label(pair.best) for pair in found.comparisons}
+    assert compared == {
         "model=b num_layers=1 size=8": "model=a num_layers=1 size=8",
         "model=b num_layers=2 size=8": "model=a num_layers=2 size=8",
         "model=b num_layers=2 size=16": "model=b num_layers=2 size=8",
@@ -100,7 +100,7 @@ def test_runs_of_different_tasks_are_not_compared(tmp_path, models):
     for model, task, loss in zip(models, ("copy", "addition_binary"), (2.0, 0.5), strict=True):
         for seed in range(5):
             fabricate(tmp_path, {"task": task, "model": model, "seed": seed}, {"loss": loss})
-    assert analysis(tmp_path).comparisons == []
+    assert aggregate(tmp_path).comparisons == []
 
 
 def test_experiments_are_compared_where_their_task_is_the_same(tmp_path):
@@ -111,16 +111,16 @@ def test_experiments_are_compared_where_their_task_is_the_same(tmp_path):
             config = run.config
             config.choices.task = task
             run.file("config.yaml").write_text(OmegaConf.to_yaml(config))
-    found = analysis(tmp_path)
-    told = [(found.label(pair.group), found.label(pair.best)) for pair in found.comparisons]
-    assert told == [("experiment=copy_a", "experiment=copy_b")]
+    found = aggregate(tmp_path)
+    compared = [(found.label(pair.group), found.label(pair.best)) for pair in found.comparisons]
+    assert compared == [("experiment=copy_a", "experiment=copy_b")]
 
 
-def test_where_x_is_all_that_is_swept_its_values_are_compared(tmp_path):
+def test_if_only_x_is_swept_its_values_are_compared(tmp_path):
     for delay in (10, 5):
         for seed in (0, 1):
             fabricate(tmp_path, {"task.delay": delay, "seed": seed}, {"loss": delay})
-    found = analysis(tmp_path)
+    found = aggregate(tmp_path)
     assert [group.settings["task.delay"] for group in found.groups] == [5, 10]
     assert [found.label(pair.group) for pair in found.comparisons] == ["delay=10"]
 
@@ -128,7 +128,7 @@ def test_where_x_is_all_that_is_swept_its_values_are_compared(tmp_path):
 def test_a_setting_that_may_be_null_is_no_axis(tmp_path):
     for horizon in (1, 5, None):
         fabricate(tmp_path, {"model.horizon": horizon})
-    found = analysis(tmp_path)
+    found = aggregate(tmp_path)
     assert found.x is None
     assert [group.settings["model.horizon"] for group in found.groups] == [1, 5, None]
 
@@ -136,13 +136,13 @@ def test_a_setting_that_may_be_null_is_no_axis(tmp_path):
 def test_one_seed_is_no_comparison(tmp_path):
     for delay in (10, 5):
         fabricate(tmp_path, {"task.delay": delay}, {"loss": delay})
-    assert analysis(tmp_path).comparisons == []
+    assert aggregate(tmp_path).comparisons == []
 
 
-def test_the_default_metric_is_free_running_where_that_is_scored(tmp_path):
+def test_the_default_metric_is_free_running_if_that_is_scored(tmp_path):
     fabricate(tmp_path, {"model": "seq2seq"}, {"loss": 0.001, "free_loss": 1.5})
     fabricate(tmp_path, {"model": "elman"}, {"loss": 0.7})
-    found = analysis(tmp_path)
+    found = aggregate(tmp_path)
     assert found.metric == "test/free_loss"
     assert [group.summary.mean for group in found.groups] == [0.7, 1.5]
     assert found.curve_metric == "val/free_loss"
@@ -155,7 +155,7 @@ def test_a_free_metric_is_never_read_for_a_plain_one():
 def test_a_value_that_is_not_finite_is_a_failure(tmp_path):
     fabricate(tmp_path, {"seed": 0}, {"loss": math.nan})
     fabricate(tmp_path, {"seed": 1}, {"loss": 1.0})
-    (group,) = analysis(tmp_path).groups
+    (group,) = aggregate(tmp_path).groups
     assert group.failures == {(0,): "test/loss is nan"}
     assert group.summary[:2] == (1, 1.0)
 
@@ -164,9 +164,9 @@ def test_seeds_of_several_kinds_may_be_aggregated_over(tmp_path):
     for seed in (0, 1):
         for data in (0, 1):
             fabricate(tmp_path, {"seed": seed, "data.seed": data, "model": "elman"})
-    (group,) = analysis(tmp_path, over=["seed", "data.seed"]).groups
+    (group,) = aggregate(tmp_path, over=["seed", "data.seed"]).groups
     assert set(group.values) == {(0, 0), (0, 1), (1, 0), (1, 1)}
-    assert len(analysis(tmp_path).groups) == 2
+    assert len(aggregate(tmp_path).groups) == 2
 
 
 def test_a_random_search_comes_best_first(tmp_path):
@@ -174,47 +174,47 @@ def test_a_random_search_comes_best_first(tmp_path):
         rates = {"optimizer.lr": 0.1 + i, "optimizer.weight_decay": 0.2 + i * i}
         fabricate(tmp_path, rates, {"loss": abs(i - 5)})
     fail(tmp_path, "00", "optimizer.lr=7.7 optimizer.weight_decay=1.1", "refused", "no")
-    found = analysis(tmp_path)
+    found = aggregate(tmp_path)
     assert not found.is_grid
     assert [group.summary.mean for group in found.groups][:3] == [0, 1, 1]
     assert found.groups[-1].failures == {(None,): "refused: no"}
 
 
-def test_keys_are_told_by_their_last_part_where_that_is_enough(tmp_path):
+def test_settings_are_named_by_the_last_part_of_their_keys_where_that_is_unique(tmp_path):
     for i in range(2):
         fabricate(tmp_path, {"model.cell.size": i, "task.size": i, "optimizer.lr": i})
-    assert analysis(tmp_path).short == {
+    assert aggregate(tmp_path).short_names == {
         "model.cell.size": "model.cell.size",
         "task.size": "task.size",
         "optimizer.lr": "lr",
     }
 
 
-def test_which_values_are_better_is_what_the_runs_say(tmp_path):
+def test_which_values_are_better_is_declared_by_the_runs(tmp_path):
     for seed in (0, 1):
         words, scores = {"seed": seed}, {"loss_of_weight": seed}
         fabricate(tmp_path, words, scores, higher={"loss_of_weight": True})
-    assert not analysis(tmp_path, metric="test/loss_of_weight").lower
-    assert analysis(tmp_path, metric="seconds").lower
+    assert not aggregate(tmp_path, metric="test/loss_of_weight").lower_is_better
+    assert aggregate(tmp_path, metric="seconds").lower_is_better
     with pytest.raises(ConfigError, match=r"metric=train/loss can't be compared: .* they do of lo"):
-        analysis(tmp_path, metric="train/loss")
+        aggregate(tmp_path, metric="train/loss")
     fabricate(tmp_path, {"seed": 2}, {"loss_of_weight": 2}, higher={"loss_of_weight": False})
     with pytest.raises(ConfigError, match="don't declare, or not alike, whether higher values"):
-        analysis(tmp_path, metric="test/loss_of_weight")
+        aggregate(tmp_path, metric="test/loss_of_weight")
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"),
+    ("asked", "message"),
     [
         (
             {"metric": "test/los"},
-            "metric=test/los is nothing that a run here scored: did you mean t",
+            "metric=test/los is not a score of these runs: did you mean t",
         ),
-        ({"metric": "bleu"}, r"scored: it takes test/loss, test/accuracy, val/loss"),
+        ({"metric": "bleu"}, r"a score of these runs: it takes test/loss, test/accuracy, val/loss"),
         ({"over": ["sed"]}, "over=sed is not swept here: did you mean seed"),
         ({"x": "model"}, "x=model is not a number that differs among the runs: it takes none"),
     ],
 )
-def test_what_is_not_to_be_had_is_an_error_with_what_is(two_models, asked, said):
-    with pytest.raises(ConfigError, match=said):
-        analysis(two_models, **asked)
+def test_an_unknown_metric_or_setting_is_an_error_with_the_known_ones(two_models, asked, message):
+    with pytest.raises(ConfigError, match=message):
+        aggregate(two_models, **asked)

@@ -1,4 +1,4 @@
-"""Pictures are drawn of every kind of sweep, and say what is in them."""
+"""Pictures are drawn for every kind of sweep."""
 
 import pytest
 
@@ -7,17 +7,17 @@ pytest.importorskip("matplotlib")
 from PIL import Image
 
 from rnnlab.report import charts
-from rnnlab.report.aggregate import analyze
+from rnnlab.report.aggregate import aggregate_runs
 from rnnlab.report.curves import read_curves
 from rnnlab.report.table import read_table
 from tests.report.fabricate import fabricate
 
 
 def draw(directory, **asked) -> set[str]:
-    """Draw a directory's runs, and see that each picture is one."""
+    """Draw the runs of a directory, check each picture, and return their names."""
     asked = {"metric": None, "target": None, "over": ["seed"], "x": None} | asked
-    analysis = analyze(read_table(directory), **asked)
-    drawn = charts.draw(analysis, [read_curves(g) for g in analysis.groups], directory)
+    aggregate = aggregate_runs(read_table(directory), **asked)
+    drawn = charts.draw(aggregate, [read_curves(g) for g in aggregate.groups], directory)
     for name in drawn:
         with Image.open(directory / name) as picture:
             assert picture.width > 1500

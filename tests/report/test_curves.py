@@ -10,15 +10,15 @@ from tensorboard.plugins.base_plugin import TBContext
 from tensorboard.plugins.hparams import api_pb2, list_session_groups
 from tensorboard.plugins.hparams.backend_context import Context
 
-from rnnlab.report.aggregate import analyze
-from rnnlab.report.curves import aligned, read_curves, write_curves, write_hparams
+from rnnlab.report.aggregate import aggregate_runs
+from rnnlab.report.curves import align, read_curves, write_curves, write_hparams
 from rnnlab.report.table import read_table
 from tests.report.fabricate import fabricate
 
 
 @pytest.fixture
-def analysis(tmp_path):
-    """Give two models, the second with a failure, whose curves are lines."""
+def aggregate(tmp_path):
+    """Two models with straight curves, the second with a failed run."""
     for model, height in (("elman", 1.0), ("gru", 3.0)):
         for seed in range(3):
             curve = [{"step": step, "val/loss": height + seed + step} for step in (0, 10, 20)]
@@ -26,19 +26,19 @@ def analysis(tmp_path):
                 tmp_path, {"model": model, "seed": seed}, {"loss": height + seed}, curve=curve
             )
     fabricate(tmp_path, {"model": "gru", "seed": 3}, status="diverged")
-    return analyze(read_table(tmp_path), metric=None, target=None, over=["seed"], x=None)
+    return aggregate_runs(read_table(tmp_path), metric=None, target=None, over=["seed"], x=None)
 
 
 def test_a_run_that_stopped_early_keeps_its_last_value():
-    steps, values = aligned([{1: 1.0, 2: 2.0, 4: 4.0}, {2: 20.0, 3: 30.0}, {}])
+    steps, values = align([{1: 1.0, 2: 2.0, 4: 4.0}, {2: 20.0, 3: 30.0}, {}])
     assert steps.tolist() == [2, 3, 4]
     assert values.tolist() == [[2.0, 2.0, 4.0], [20.0, 30.0, 30.0]]
-    assert aligned([{}]) is None
+    assert align([{}]) is None
 
 
-def test_mean_low_and_high_are_runs_of_tensorboard(analysis, tmp_path):
-    curves = [read_curves(group) for group in analysis.groups]
-    write_curves(analysis, curves, tmp_path / "out")
+def test_mean_low_and_high_are_runs_of_tensorboard(aggregate, tmp_path):
+    curves = [read_curves(group) for group in aggregate.groups]
+    write_curves(aggregate, curves, tmp_path / "out")
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"model=elman", "model=gru"}
     found = {}
     for side in ("mean", "low", "high"):
@@ -52,7 +52,7 @@ def test_mean_low_and_high_are_runs_of_tensorboard(analysis, tmp_path):
 
 
 def session_groups(directory):
-    """Ask TensorBoard's page of hparams for its rows, averaged as it does by default."""
+    """Return the rows of TensorBoard's HParams page: session group name -> group."""
     multiplexer = EventMultiplexer()
     multiplexer.AddRunsFromDirectory(str(directory)).Reload()
     provider = MultiplexerDataProvider(multiplexer, str(directory))
@@ -66,8 +66,8 @@ def session_groups(directory):
     return {group.name: group for group in handler.run().session_groups}
 
 
-def test_the_hparams_page_has_a_row_a_group_with_the_swept_settings_alone(analysis, tmp_path):
-    write_hparams(analysis, tmp_path / "hparams")
+def test_the_hparams_page_has_a_row_a_group_with_the_swept_settings_alone(aggregate, tmp_path):
+    write_hparams(aggregate, tmp_path / "hparams")
     groups = session_groups(tmp_path / "hparams")
     assert set(groups) == {"model=elman", "model=gru"}
     gru = groups["model=gru"]
@@ -78,9 +78,9 @@ def test_the_hparams_page_has_a_row_a_group_with_the_swept_settings_alone(analys
     assert (tmp_path / "hparams" / "model=gru" / "seed=3").is_dir()
 
 
-def test_groups_whose_names_are_spelled_the_same_have_directories_of_their_own(tmp_path):
+def test_groups_with_the_same_file_name_have_different_directories(tmp_path):
     for text in ("a b", "a/b", "a:b"):
         fabricate(tmp_path, {"task.path": text})
-    found = analyze(read_table(tmp_path), metric=None, target=None, over=["seed"], x=None)
+    found = aggregate_runs(read_table(tmp_path), metric=None, target=None, over=["seed"], x=None)
     write_hparams(found, tmp_path / "hparams")
     assert len(list((tmp_path / "hparams").iterdir())) == 3

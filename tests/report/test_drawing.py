@@ -1,4 +1,4 @@
-"""What of a picture can be reckoned without drawing it."""
+"""Placing labels."""
 
 import numpy as np
 import pytest

@@ -44,7 +44,7 @@ def test_one_value_has_no_interval_and_none_has_no_mean():
     assert math.isnan(summarize([]).mean)
 
 
-def test_mean_and_median_are_those():
+def test_mean_and_median():
     assert summarize([1.0, 2.0, 9.0])[:3] == (3, 4.0, 2.0)
 
 
@@ -57,7 +57,7 @@ def test_mean_and_median_are_those():
         (1, 29, 0.0061, 0.1718),
     ],
 )
-def test_wilsons_interval_is_the_one_in_print(successes, count, low, high):
+def test_wilsons_interval_equals_published_values(successes, count, low, high):
     assert wilson(successes, count) == pytest.approx((low, high), abs=5e-5)
 
 

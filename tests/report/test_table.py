@@ -1,4 +1,4 @@
-"""Which runs a directory holds, in what they differ, and why some have no scores."""
+"""Reading runs and failures below a directory, and finding the swept settings."""
 
 import json
 
@@ -13,7 +13,7 @@ def by_settings(table) -> dict:
     return {tuple(record.settings.values()): record for record in table.records}
 
 
-def test_swept_are_the_words_that_differ_with_values_of_their_kind(tmp_path):
+def test_overrides_that_differ_are_swept_with_values_of_their_type(tmp_path):
     for model, rate in (("elman", "1e-3"), ("gru", "0.01")):
         words = {
             "task": "copy",
@@ -29,7 +29,7 @@ def test_swept_are_the_words_that_differ_with_values_of_their_kind(tmp_path):
     assert table.shared == {"task": "copy", "seed": "0", "flag": "True"}
 
 
-def test_a_word_that_only_some_have_is_what_their_configs_say(tmp_path):
+def test_the_value_of_a_missing_override_comes_from_the_config(tmp_path):
     fabricate(tmp_path, {"model": "elman", "seed": 0})
     fabricate(tmp_path, {"model": "elman", "seed": 3})
     run = fabricate(tmp_path, {"model": "gru", "seed": 0})
@@ -39,32 +39,32 @@ def test_a_word_that_only_some_have_is_what_their_configs_say(tmp_path):
     assert set(by_settings(read_table(tmp_path))) == {("elman", 0), ("elman", 3), ("gru", 0)}
 
 
-def test_where_a_run_lies_or_how_its_sweep_went_is_no_setting(tmp_path):
+def test_output_and_hydra_keys_are_not_settings(tmp_path):
     for seed in (0, 1):
         fabricate(tmp_path, {"seed": seed, "output_dir": f"x{seed}", "hydra.verbose": seed})
     assert read_table(tmp_path).keys == ["seed"]
 
 
-def test_runs_without_words_are_compared_by_their_configs(tmp_path):
+def test_runs_without_overrides_are_compared_by_their_configs(tmp_path):
     sizes = {"elman": 8, "lstm": 16}
     for model, size in sizes.items():
         for rate in (0.1, 0.2):
             words = {"model": model, "model.cell.hidden_size": size, "optimizer.lr": rate}
-            fabricate(tmp_path / model, words, knows_words=rate == 0.1)
+            fabricate(tmp_path / model, words, with_overrides=rate == 0.1)
     assert read_table(tmp_path).keys == ["model", "optimizer.lr"]
 
 
 def test_a_setting_of_a_model_counts_where_runs_of_that_model_differ(tmp_path):
     for model, size in (("elman", 8), ("lstm", 16), ("lstm", 32)):
         words = {"model": model, "model.cell.hidden_size": size}
-        fabricate(tmp_path, words, knows_words=False)
+        fabricate(tmp_path, words, with_overrides=False)
     assert read_table(tmp_path).keys == ["model", "model.cell.hidden_size"]
 
 
-def test_an_experiment_stands_for_all_that_it_brings(tmp_path):
+def test_settings_that_an_experiment_sets_are_not_swept(tmp_path):
     for name, rate in (("a", 0.1), ("b", 0.2)):
         words = {"experiment": name, "model": name * 2, "optimizer.lr": rate}
-        fabricate(tmp_path, words, knows_words=False)
+        fabricate(tmp_path, words, with_overrides=False)
     assert read_table(tmp_path).keys == ["experiment"]
 
 
@@ -90,21 +90,21 @@ def test_results_of_an_earlier_version_take_directions_from_the_tasks_class(tmp_
 
 
 @pytest.mark.parametrize(
-    ("status", "card", "said"),
+    ("status", "card", "message"),
     [
         ("running", {}, "unfinished: it was killed, or is still training"),
         ("interrupted", {}, "interrupted: at update 40"),
         ("diverged", {"reason": "the loss is nan"}, "diverged: the loss is nan"),
     ],
 )
-def test_a_run_without_results_is_a_failure_with_its_reason(tmp_path, status, card, said):
+def test_a_run_without_results_is_a_failure_with_its_reason(tmp_path, status, card, message):
     fabricate(tmp_path, {"seed": 0}, status=status, **card)
     (record,) = read_table(tmp_path).records
-    assert record.failure == said
+    assert record.failure == message
     assert record.scores == {}
 
 
-def test_a_failure_that_the_sweep_wrote_down_is_told_once(tmp_path):
+def test_a_failure_file_and_its_run_are_one_record(tmp_path):
     run = fabricate(tmp_path, {"model": "elman", "seed": 0}, status="diverged")
     fail(tmp_path, run.path.name, "model=elman seed=0", "diverged", "the loss is nan at 7")
     fail(tmp_path, "0123", "model=big seed=1", "refused", "model must be small")
@@ -114,14 +114,14 @@ def test_a_failure_that_the_sweep_wrote_down_is_told_once(tmp_path):
     }
 
 
-def test_a_job_that_had_no_run_and_not_all_words_has_no_place(tmp_path):
+def test_settings_of_a_job_without_run_and_some_overrides_are_unknown(tmp_path):
     for delay in (1, 2):
         fabricate(tmp_path, {"task.delay": delay})
     fail(tmp_path, "0123", "model=gru", "refused", "no")
-    assert [r.placed for r in read_table(tmp_path).records] == [True, True, False]
+    assert [r.has_settings for r in read_table(tmp_path).records] == [True, True, False]
 
 
-def test_a_failure_that_was_mended_is_none(tmp_path):
+def test_a_finished_run_is_no_failure_despite_its_failure_file(tmp_path):
     run = fabricate(tmp_path, {"seed": 0})
     fail(tmp_path, run.path.name, "seed=0", "failed", "RuntimeError: no memory")
     assert [record.failure for record in read_table(tmp_path).records] == [None]
@@ -144,7 +144,7 @@ def test_damaged_runs_are_failures_and_the_others_are_read(tmp_path):
     assert records["failures/x.json"].failure == (
         "failures/x.json is damaged: overrides is missing"
     )
-    assert not records["failures/x.json"].placed
+    assert not records["failures/x.json"].has_settings
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_damaged_runs_are_failures_and_the_others_are_read(tmp_path):
         ("run.json", {"status": ["finished"], "started": {}, "seconds": "long"}),
     ],
 )
-def test_files_that_others_made_up_do_no_harm(tmp_path, name, content):
+def test_malformed_files_do_not_affect_other_runs(tmp_path, name, content):
     run = fabricate(tmp_path, {"seed": 0})
     fabricate(tmp_path, {"seed": 1})
     run.file(name).write_text(json.dumps(content), encoding="utf-8")
@@ -175,7 +175,7 @@ def test_of_two_runs_of_the_same_settings_the_later_finished_one_counts(tmp_path
     assert table.remarks[0].startswith("3 runs are left out")
 
 
-def test_runs_lie_at_any_depth_and_nothing_else_is_one(tmp_path):
+def test_runs_are_found_at_any_depth_and_nothing_else_is(tmp_path):
     fabricate(tmp_path / "copy" / "elman", {"seed": 0}, name="run")
     fabricate(tmp_path, {"seed": 1}, name=".run.part")
     fabricate(tmp_path / "copy" / "elman" / "run", {"seed": 2}, name="inner")

@@ -47,12 +47,12 @@ def _main() -> None:
         return
     directory, given, target = _parse(words)
 
-    from rnnlab.report.aggregate import analyze
+    from rnnlab.report.aggregate import aggregate_runs
     from rnnlab.report.charts import can_draw
     from rnnlab.report.table import read_table
     from rnnlab.report.write import terminal, write
 
-    analysis = analyze(
+    aggregate = aggregate_runs(
         read_table(directory),
         metric=given.get("metric"),
         target=target,
@@ -60,8 +60,8 @@ def _main() -> None:
         x=given.get("x"),
     )
     place = directory / "report"
-    write(analysis, place, join(["rnnlab-report", *words]))
-    say(terminal(analysis))
+    write(aggregate, place, join(["rnnlab-report", *words]))
+    say(terminal(aggregate))
     say()
     if not can_draw():
         say("no pictures       they need matplotlib: pip install 'rnnlab[report]'")

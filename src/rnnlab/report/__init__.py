@@ -1,1 +1,1 @@
-"""Many runs to tables and pictures."""
+"""The report of a sweep: tables and pictures of many runs."""

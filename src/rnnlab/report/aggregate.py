@@ -1,4 +1,4 @@
-"""Runs that differ in their seeds alone, what they have in common, and which group is better."""
+"""Aggregating a metric over runs that differ in their seeds alone, and comparing such groups."""
 
 import math
 import re
@@ -12,174 +12,179 @@ from rnnlab.errors import ConfigError
 from rnnlab.metric import plain
 from rnnlab.report.statistics import (
     Interval,
-    Signs,
+    SignTest,
     Summary,
     sign_test,
     summarize,
     wilson,
 )
-from rnnlab.report.table import Record, Setting, Settings, Table
+from rnnlab.report.table import Record, RunSettings, RunTable, SettingValue
 from rnnlab.spelling import brief, printable
 
 T = TypeVar("T")
 
-_COSTS = ("seconds", "cpu_seconds", "steps", "best_step", "sequences", "parameters")
-
 
 @dataclass(frozen=True)
-class Group:
-    """Runs with the same settings, but for what is aggregated over.
+class RunGroup:
+    """Runs that differ only in the settings that are aggregated over, such as the seed.
+
+    A seed is the tuple of a run's values of these settings.
 
     Args:
-        settings: what they share.
-        values: the metric of those that have it, by what is aggregated over.
-        failures: the others, each with its reason.
-        records: of those with values.
-        reached: how many came to the target; `None` without one.
-        tasks: of all runs, by what is aggregated over, where they are known.
+        settings: the settings that the runs share.
+        values: seed -> metric, of the runs that have a finite one.
+        failures: seed -> reason, of the other runs.
+        records: records of the runs in `values`, in the same order.
+        reached: number of runs that reached the target; `None` without a target.
+        tasks: seed -> task, of the runs whose task is known.
     """
 
-    settings: Settings
-    values: Mapping[tuple[Setting, ...], float]
-    failures: Mapping[tuple[Setting, ...], str]
+    settings: RunSettings
+    values: Mapping[tuple[SettingValue, ...], float]
+    failures: Mapping[tuple[SettingValue, ...], str]
     records: Sequence[Record]
     reached: int | None
-    tasks: Mapping[tuple[Setting, ...], str]
+    tasks: Mapping[tuple[SettingValue, ...], str]
 
     @property
     def total(self) -> int:
-        """Count all runs."""
+        """Number of runs, failed ones too."""
         return len(self.values) + len(self.failures)
 
     @cached_property
     def summary(self) -> Summary:
-        """Aggregate the metric."""
+        """Statistics of the metric."""
         return summarize(list(self.values.values()))
 
     @property
     def rate(self) -> float:
-        """Give the share of runs that came to the target; one that failed did not."""
+        """Share of the runs that reached the target; a failed run did not."""
         return math.nan if self.reached is None else self.reached / self.total
 
     @property
     def rate_interval(self) -> Interval:
-        """Give the interval of the rate."""
+        """Wilson interval of the rate."""
         return wilson(self.reached or 0, 0 if self.reached is None else self.total)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A group beside the best of its neighbours, on the seeds that both have.
+    """A group compared with the best of its neighbours, paired by seed.
 
     Args:
-        group: which.
-        best: the one with the best mean of those that differ from it in one setting alone.
-        difference: of the metric, over seeds on which both finished.
-        signs: on how many seeds it is better or worse; failing is worse than any value.
+        group: the group.
+        best: the group with the best mean among those that differ from it in one setting alone.
+        difference: statistics of `group - best`, over the seeds on which both finished.
+        signs: sign test over the shared seeds; a failure is worse than any value.
     """
 
-    group: Group
-    best: Group
+    group: RunGroup
+    best: RunGroup
     difference: Summary
-    signs: Signs
+    signs: SignTest
 
 
 @dataclass(frozen=True)
-class Analysis:
-    """A table seen by one metric.
+class Aggregate:
+    """One metric of all runs, aggregated in groups.
 
     Args:
         table: the runs.
-        metric: its name.
-        lower: whether lower values are better.
-        target: the value to reach, if any.
+        metric: name of the metric.
+        lower_is_better: whether lower values are better.
+        target: the value to reach, or `None`.
         over: the settings that are aggregated over.
-        x: the numeric setting against which the metric is drawn, if there is one.
-        groups: the rest of the swept settings, in their order; the best first if drawn at random.
+        x: the numeric setting on the x axis, or `None`.
+        groups: a group for each combination of the other swept settings, sorted by these; if the
+            settings don't form a grid, the best first.
     """
 
-    table: Table
+    table: RunTable
     metric: str
-    lower: bool
+    lower_is_better: bool
     target: float | None
     over: Sequence[str]
     x: str | None
-    groups: Sequence[Group]
+    groups: Sequence[RunGroup]
 
     @property
     def keys(self) -> list[str]:
-        """Name the settings by which groups differ."""
+        """The settings in which groups differ."""
         return [key for key in self.table.keys if key not in self.over]
 
     @cached_property
-    def short(self) -> dict[str, str]:
-        """Give the last part of each setting's name, where that is enough to tell it."""
+    def short_names(self) -> dict[str, str]:
+        """Setting -> the last part of its key where that is unique, else the whole key."""
         last = {key: brief(printable(re.split("[./]", key)[-1]), 40) for key in self.table.keys}
         names = list(last.values())
-        alone = {key for key, name in last.items() if names.count(name) == 1}
-        return {key: name if key in alone else printable(key) for key, name in last.items()}
+        unique = {key for key, name in last.items() if names.count(name) == 1}
+        return {key: name if key in unique else printable(key) for key, name in last.items()}
 
     @property
     def is_grid(self) -> bool:
-        """Tell a grid, or most of one, from settings that were drawn at random."""
+        """Whether the settings form a grid or most of one, rather than a random search."""
         return _fills_grid(self.groups, self.keys)
 
-    def label(self, group: Group, keys: Sequence[str] | None = None) -> str:
-        """Name a group by its settings."""
+    def label(self, group: RunGroup, keys: Sequence[str] | None = None) -> str:
+        """Format the settings of a group."""
         chosen = self.keys if keys is None else keys
-        told = (f"{self.short[key]}={spell(group.settings[key])}" for key in chosen)
-        return " ".join(told) or "all runs"
+        parts = (f"{self.short_names[key]}={format_value(group.settings[key])}" for key in chosen)
+        return " ".join(parts) or "all runs"
 
-    def seed_label(self, seed: Sequence[Setting]) -> str:
-        """Name what a run of a group is told by; nothing where that isn't swept."""
-        told = zip(self.over, seed, strict=False)
-        return " ".join(f"{self.short[k]}={spell(v)}" for k, v in told if k in self.short)
+    def seed_label(self, seed: Sequence[SettingValue]) -> str:
+        """Format the seed of a run; empty if no seed is swept."""
+        pairs = zip(self.over, seed, strict=False)
+        return " ".join(
+            f"{self.short_names[k]}={format_value(v)}" for k, v in pairs if k in self.short_names
+        )
 
     @property
     def curve_metric(self) -> str:
-        """Name what validation logged that is nearest to the metric."""
+        """The validation metric whose curve is drawn for the metric."""
         split, _, name = self.metric.partition("/")
         return f"val/{name}" if name and split != "train" else self.table.monitor
 
     @cached_property
     def comparisons(self) -> list[Comparison]:
-        """Compare each group with the best of those that differ from it in one setting alone.
+        """Each group compared with the best of those that differ from it in one setting alone.
 
-        That is never what `x` is, where others are swept too; and runs of different tasks are not
-        compared, whatever differs: their scores are of different things.
+        That setting is not `x` if others are swept too. Runs of different tasks are not compared.
         """
-        blocks: dict[tuple[str, tuple[Setting, ...]], list[int]] = {}
         free = [key for key in self.keys if key != self.x] or self.keys
-        places = {
+        # Groups are in one block of a key if they differ in nothing else.
+        block_of = {
             (n, key): (key, tuple(v for k, v in group.settings.items() if k != key))
             for n, group in enumerate(self.groups)
             for key in free
         }
-        for (n, _), place in places.items():
-            blocks.setdefault(place, []).append(n)
-        found = []
-        along = [group.settings.get(self.x) if self.x else None for group in self.groups]
-        for n in sorted(range(len(along)), key=lambda n: along.index(along[n])):  # by x, if so
+        blocks: dict[tuple[str, tuple[SettingValue, ...]], list[int]] = {}
+        for (n, _), block in block_of.items():
+            blocks.setdefault(block, []).append(n)
+        comparisons = []
+        xs = [group.settings.get(self.x) if self.x else None for group in self.groups]
+        for n in sorted(range(len(xs)), key=lambda n: xs.index(xs[n])):
             group = self.groups[n]
-            beside = sorted({other for key in free for other in blocks[places[n, key]]})
-            rivals = [self.groups[other] for other in beside if other != n]
-            found += self._compare(group, [other for other in rivals if _same_task(group, other)])
-        return found
+            neighbours = sorted({other for key in free for other in blocks[block_of[n, key]]})
+            others = [self.groups[other] for other in neighbours if other != n]
+            others = [other for other in others if _same_task(group, other)]
+            comparisons += self._compare(group, others)
+        return comparisons
 
-    def _compare(self, group: Group, others: Sequence[Group]) -> list[Comparison]:
+    def _compare(self, group: RunGroup, others: Sequence[RunGroup]) -> list[Comparison]:
+        """Compare a group with the best of all, unless it is that or they share too few seeds."""
         scored = [other for other in (group, *others) if other.values]
         if not scored:
             return []
-        best = (min if self.lower else max)(scored, key=lambda group: group.summary.mean)
+        best = (min if self.lower_is_better else max)(scored, key=lambda group: group.summary.mean)
         if best is group:
             return []
         pair = self._pair(group, best)
         return [pair] if sum(pair.signs[:2]) > 1 or pair.difference.size > 1 else []
 
-    def _pair(self, group: Group, best: Group) -> Comparison:
+    def _pair(self, group: RunGroup, best: RunGroup) -> Comparison:
         both = [seed for seed in group.values if seed in best.values]
         differences = [group.values[seed] - best.values[seed] for seed in both]
-        gains = [-difference if self.lower else difference for difference in differences]
+        gains = [-difference if self.lower_is_better else difference for difference in differences]
         return Comparison(
             group,
             best,
@@ -191,59 +196,60 @@ class Analysis:
         )
 
 
-def analyze(
-    table: Table,
+def aggregate_runs(
+    table: RunTable,
     *,
     metric: str | None,
     target: float | None,
     over: Sequence[str],
     x: str | None,
-) -> Analysis:
+) -> Aggregate:
     """Group runs and aggregate a metric.
 
     Args:
         table: the runs.
-        metric: its name; `None` is the test score of what most runs monitored, free running where
-            that is scored.
-        target: a value to reach, if any.
+        metric: name of the metric; `None` takes the test score of the metric that most runs
+            monitored, free running if that was scored.
+        target: the value to reach, or `None`.
         over: settings to aggregate over.
-        x: a numeric setting to draw it against; `None` is the one with the most values.
+        x: numeric setting for the x axis; `None` takes the one with the most values.
 
     Raises:
-        ConfigError: one of them is not to be had; one line a problem.
+        ConfigError: the runs don't have the metric or a setting; one line each.
     """
     problems = []
     names = table.metrics
     if metric is not None and metric not in names:
         takes = near(metric, names) or f": it takes {', '.join(names)}"
-        problems.append(f"metric={metric} is nothing that a run here scored{takes}")
+        problems.append(f"metric={metric} is not a score of these runs{takes}")
     metric = metric or _default_metric(table)
     for key in over:
         if key not in table.keys and key != "seed":
             problems.append(_unknown("over", key, table.keys))
     keys = [key for key in table.keys if key not in over]
-    numeric = [key for key in keys if is_numeric(_known(table), key)]
+    known = [record for record in table.records if record.has_settings]
+    numeric = [key for key in keys if is_numeric(known, key)]
     if x is not None and x not in numeric:
         problems.append(_unknown("x", x, numeric))
     if problems:
         raise ConfigError("\n".join(problems))
     if x is None and numeric:
-        x = max(numeric, key=lambda key: len({record.settings[key] for record in _known(table)}))
-    lower = _is_lower_better(metric, table)
-    groups = _grouped(table, keys, over, metric, lower, target)
+        x = max(numeric, key=lambda key: len({record.settings[key] for record in known}))
+    lower_is_better = _is_lower_better(metric, table)
+    groups = _make_groups(known, keys, over, metric, lower_is_better, target)
     if not _fills_grid(groups, keys):
-        sign = 1 if lower else -1
+        sign = 1 if lower_is_better else -1
         groups.sort(key=lambda g: sign * g.summary.mean if g.values else math.inf)
-    return Analysis(table, metric, lower, target, over, x, groups)
+    return Aggregate(table, metric, lower_is_better, target, over, x, groups)
 
 
 def value_of(scores: Mapping[str, T], metric: str) -> T | None:
-    """Look up a metric; a model that reads none of its answers runs free in any case."""
+    """Look up a metric; without a score `free_X` it is `X`, for models that are fed no outputs."""
     return scores.get(metric, scores.get(metric.replace("/free_", "/")))
 
 
-def spell(value: Setting) -> str:
-    """Give a setting in a few letters: numbers in four digits, `-` for one that a run has not."""
+def format_value(value: SettingValue) -> str:
+    """Format a setting's value: floats in four digits, `-` for `None`, texts shortened."""
     if value is None:
         return "-"
     if isinstance(value, float):
@@ -251,35 +257,36 @@ def spell(value: Setting) -> str:
     return str(value).lower() if isinstance(value, bool) else brief(printable(str(value)), 40)
 
 
-def rank(value: Setting) -> tuple[int, float, str]:
-    """Sort settings: numbers, then texts, then what is not set."""
+def sort_key(value: SettingValue) -> tuple[int, float, str]:
+    """Key to sort values of settings by: numbers, then texts, then `None`."""
     if isinstance(value, int | float):
         return 0, float(value), ""
     return 1 + (value is None), 0.0, str(value)
 
 
-def is_numeric(members: Iterable[Record | Group], key: str) -> bool:
-    """Tell whether a setting is a number in all of them: null is none."""
+def is_numeric(members: Iterable[Record | RunGroup], key: str) -> bool:
+    """Whether a setting is a number in all members; null is not a number."""
     values = (member.settings[key] for member in members)
     return all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
 
 
-def _grouped(
-    table: Table,
+def _make_groups(
+    records: Sequence[Record],
     keys: Sequence[str],
     over: Sequence[str],
     metric: str,
-    lower: bool,
+    lower_is_better: bool,
     target: float | None,
-) -> list[Group]:
-    members: dict[tuple[Setting, ...], list[Record]] = {}
-    for record in _known(table):
+) -> list[RunGroup]:
+    """Make a group for each combination of the settings `keys`."""
+    members: dict[tuple[SettingValue, ...], list[Record]] = {}
+    for record in records:
         members.setdefault(tuple(record.settings[key] for key in keys), []).append(record)
     groups = []
-    for combination in sorted(members, key=lambda values: [rank(value) for value in values]):
+    for combination in sorted(members, key=lambda values: [sort_key(value) for value in values]):
         values, failures, scored = {}, {}, []
         seeded = [(tuple(r.settings.get(key) for key in over), r) for r in members[combination]]
-        for seed, record in sorted(seeded, key=lambda pair: [rank(value) for value in pair[0]]):
+        for seed, record in sorted(seeded, key=lambda pair: [sort_key(value) for value in pair[0]]):
             value = value_of(record.scores, metric)
             if value is not None and math.isfinite(value):
                 values[seed] = value
@@ -288,40 +295,35 @@ def _grouped(
                 failures[seed] = record.failure or f"{metric} is {value or 'not scored'}"
         reached = None
         if target is not None:
-            reached = sum(v <= target if lower else v >= target for v in values.values())
+            reached = sum(v <= target if lower_is_better else v >= target for v in values.values())
         settings = dict(zip(keys, combination, strict=True))
         tasks = {seed: record.task for seed, record in seeded if record.task is not None}
-        groups.append(Group(settings, values, failures, scored, reached, tasks))
+        groups.append(RunGroup(settings, values, failures, scored, reached, tasks))
     return groups
 
 
-def _same_task(group: Group, other: Group) -> bool:
+def _same_task(group: RunGroup, other: RunGroup) -> bool:
     shared = group.tasks.keys() & other.tasks.keys()
     return all(group.tasks[seed] == other.tasks[seed] for seed in shared)
 
 
-def _fills_grid(groups: Sequence[Group], keys: Sequence[str]) -> bool:
+def _fills_grid(groups: Sequence[RunGroup], keys: Sequence[str]) -> bool:
     counts = [len({group.settings[key] for group in groups}) for key in keys]
     return len(groups) >= 0.4 * math.prod(counts)
 
 
-def _known(table: Table) -> list[Record]:
-    """Leave out what failed before anyone knew its settings."""
-    return [record for record in table.records if record.placed]
-
-
-def _default_metric(table: Table) -> str:
+def _default_metric(table: RunTable) -> str:
     name = plain(table.monitor)
     names = table.metrics
     wanted = [f"test/free_{name}", f"test/{name}", *names]
     return next((metric for metric in wanted if metric in names), f"test/{name}")
 
 
-def _is_lower_better(metric: str, table: Table) -> bool:
-    """Tell which way a metric is better; a cost is better if lower.
+def _is_lower_better(metric: str, table: RunTable) -> bool:
+    """Whether lower values of a metric are better, as the runs' tasks declare; of costs they are.
 
     Raises:
-        ConfigError: no run declares it, or some contradict each other.
+        ConfigError: no run declares it, or the runs contradict each other.
     """
     if "/" not in metric or not table.metrics:
         return True
@@ -335,7 +337,7 @@ def _is_lower_better(metric: str, table: Table) -> bool:
     return not table.higher_is_better[name]
 
 
-def _unknown(word: str, key: str, known: Sequence[str]) -> str:
+def _unknown(argument: str, key: str, known: Sequence[str]) -> str:
     hint = near(key, known) or f": it takes {', '.join(known) or 'none'}"
-    kind = "a number that differs among the runs" if word == "x" else "swept here"
-    return f"{word}={key} is not {kind}{hint}"
+    kind = "a number that differs among the runs" if argument == "x" else "swept here"
+    return f"{argument}={key} is not {kind}{hint}"

@@ -1,4 +1,4 @@
-"""A sweep for TensorBoard: aggregate curves as runs of their own, and its page of hparams."""
+"""A sweep in TensorBoard: aggregate curves of each group, and the HParams page."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from rnnlab.errors import ConfigError
-from rnnlab.report.aggregate import Analysis, Group
+from rnnlab.report.aggregate import Aggregate, RunGroup
 from rnnlab.report.statistics import bootstrap
-from rnnlab.report.table import Record, Settings
+from rnnlab.report.table import Record, RunSettings
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-_RESAMPLES = 1000  # at each step: a picture shows no more
+_RESAMPLES = 1000  # at each step; enough for a picture
 
 
 class Curves(NamedTuple):
@@ -25,10 +25,10 @@ class Curves(NamedTuple):
     values: np.ndarray
 
 
-def aligned(curves: Sequence[Mapping[int, float]]) -> Curves | None:
-    """Bring curves to the same steps: those that any has, from where all have begun.
+def align(curves: Sequence[Mapping[int, float]]) -> Curves | None:
+    """Resample curves, step -> value, to the union of their steps from where all have begun.
 
-    Between its steps, and after its last one where it stopped early, a run has its last value.
+    Between its steps and after its end a curve keeps its last value. `None` if all are empty.
     """
     curves = [curve for curve in curves if curve]
     if not curves:
@@ -37,79 +37,80 @@ def aligned(curves: Sequence[Mapping[int, float]]) -> Curves | None:
     steps = np.array(sorted({step for curve in curves for step in curve if step >= begun}))
     values = []
     for curve in curves:
-        own = np.array(sorted(curve))
-        last = np.searchsorted(own, steps, side="right") - 1
-        values.append([curve[step] for step in own[last].tolist()])
+        logged = np.array(sorted(curve))
+        last = np.searchsorted(logged, steps, side="right") - 1
+        values.append([curve[step] for step in logged[last].tolist()])
     return Curves(steps, np.array(values))
 
 
-def read_curves(group: Group) -> dict[str, Curves]:
-    """Give the curves of a group's finished runs by their metrics."""
-    logged = [_curve(record) for record in group.records]
-    found = {}
+def read_curves(group: RunGroup) -> dict[str, Curves]:
+    """Read the curves of a group's finished runs: metric -> curves."""
+    logged = [_read_curve(record) for record in group.records]
+    curves = {}
     for metric in dict.fromkeys(name for curve in logged for name in curve):
-        together = aligned([curve.get(metric, {}) for curve in logged])
-        if together is not None:
-            found[metric] = together
-    return found
+        aligned = align([curve.get(metric, {}) for curve in logged])
+        if aligned is not None:
+            curves[metric] = aligned
+    return curves
 
 
-def _curve(record: Record) -> dict[str, dict[int, float]]:
-    """Give each metric's values by step."""
-    found: dict[str, dict[int, float]] = {}
+def _read_curve(record: Record) -> dict[str, dict[int, float]]:
+    """Read metrics.csv: metric -> step -> value."""
+    curve: dict[str, dict[int, float]] = {}
     try:
         rows = record.run.curve if record.run else []
-    except ConfigError:  # its scores are whole, and count
+    except ConfigError:  # metrics.csv is damaged; the run's scores still count
         return {}
     for row in rows:
         for name, value in row.items():
             if name != "step" and np.isfinite(value):
-                found.setdefault(name, {})[int(row["step"])] = value
-    return found
+                curve.setdefault(name, {})[int(row["step"])] = value
+    return curve
 
 
 def write_curves(
-    analysis: Analysis, curves: Sequence[Mapping[str, Curves]], directory: Path
+    aggregate: Aggregate, curves: Sequence[Mapping[str, Curves]], directory: Path
 ) -> None:
-    """Write each group's mean curves, and the interval's ends, as three runs of TensorBoard.
+    """Write each group's mean curves and the ends of their intervals as TensorBoard runs.
 
     Args:
-        analysis: the groups.
-        curves: of each group.
-        directory: where to; `<group>/{mean,low,high}` are made in it.
+        aggregate: the groups.
+        curves: metric -> curves, of each group.
+        directory: directory in which `<group>/{mean,low,high}` are made.
     """
-    for place, metrics in zip(_places(analysis, directory), curves, strict=True):
+    for path, metrics in zip(_group_directories(aggregate, directory), curves, strict=True):
         sides: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]] = {}
         for metric, (steps, values) in metrics.items():
             sides.setdefault("mean", {})[metric] = steps, values.mean(axis=0)
             if len(values) > 1:
                 for side, edge in zip(("low", "high"), bootstrap(values, _RESAMPLES), strict=True):
                     sides.setdefault(side, {})[metric] = steps, edge
-        for side, found in sides.items():
-            with _writer(place / side) as writer:
-                for metric, (steps, line) in found.items():
+        for side, lines in sides.items():
+            with _writer(path / side) as writer:
+                for metric, (steps, line) in lines.items():
                     for step, value in zip(steps.tolist(), line.tolist(), strict=True):
                         writer.add_scalar(metric, value, step)
 
 
-def write_hparams(analysis: Analysis, directory: Path) -> None:
-    """Write swept settings and final scores of each run for TensorBoard's page of them.
+def write_hparams(aggregate: Aggregate, directory: Path) -> None:
+    """Write the swept settings and test scores of each run for TensorBoard's HParams page.
 
-    The runs of a group are sessions of one group there: the page shows their mean, and each.
+    The runs of a group are the sessions of one session group, whose mean the page shows.
     """
-    for group, place in zip(analysis.groups, _places(analysis, directory), strict=True):
-        told = analysis.label(group), group.settings
+    paths = _group_directories(aggregate, directory)
+    for group, path in zip(aggregate.groups, paths, strict=True):
+        label = aggregate.label(group)
         for number, (seed, record) in enumerate(zip(group.values, group.records, strict=True)):
             scores = {k: v for k, v in record.scores.items() if k.startswith("test/")}
-            name = analysis.seed_label(seed) or str(number)
-            _write_session(place / _file_name(name), *told, scores, "STATUS_SUCCESS")
+            name = aggregate.seed_label(seed) or str(number)
+            _write_session(path / _file_name(name), label, group.settings, scores, "STATUS_SUCCESS")
         for number, seed in enumerate(group.failures):
-            name = analysis.seed_label(seed) or f"failed {number}"
-            _write_session(place / _file_name(name), *told, {}, "STATUS_FAILURE")
+            name = aggregate.seed_label(seed) or f"failed {number}"
+            _write_session(path / _file_name(name), label, group.settings, {}, "STATUS_FAILURE")
 
 
 def _write_session(
-    path: Path, label: str, settings: Settings, scores: Mapping[str, float], status: str
+    path: Path, label: str, settings: RunSettings, scores: Mapping[str, float], status: str
 ) -> None:
     from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
     from tensorboard.plugins.hparams import metadata
@@ -130,14 +131,14 @@ def _write_session(
             start.hparams[key].string_value = value
     end = SessionEndInfo(status=Status.Value(status))
     version = metadata.PLUGIN_DATA_VERSION
-    told = {
+    contents = {
         metadata.SESSION_START_INFO_TAG: HParamsPluginData(
             session_start_info=start, version=version
         ),
         metadata.SESSION_END_INFO_TAG: HParamsPluginData(session_end_info=end, version=version),
     }
     with _writer(path) as writer:
-        for tag, content in told.items():
+        for tag, content in contents.items():
             plugin = SummaryMetadata.PluginData(
                 plugin_name=metadata.PLUGIN_NAME, content=content.SerializeToString()
             )
@@ -148,20 +149,20 @@ def _write_session(
 
 
 def _writer(path: Path) -> "SummaryWriter":
-    from torch.utils.tensorboard import SummaryWriter  # with torch, which takes seconds
+    from torch.utils.tensorboard import SummaryWriter  # imports torch, which takes seconds
 
     return SummaryWriter(str(path))
 
 
-def _places(analysis: Analysis, directory: Path) -> list[Path]:
-    """Give each group a directory of its own, named by its settings."""
-    places: list[Path] = []
-    for group in analysis.groups:
-        place = directory / _file_name(analysis.label(group))
-        places.append(place if place not in places else Path(f"{place}-{len(places)}"))
-    return places
+def _group_directories(aggregate: Aggregate, directory: Path) -> list[Path]:
+    """Name a directory for each group by its settings, numbered where names collide."""
+    paths: list[Path] = []
+    for group in aggregate.groups:
+        path = directory / _file_name(aggregate.label(group))
+        paths.append(path if path not in paths else Path(f"{path}-{len(paths)}"))
+    return paths
 
 
 def _file_name(label: str) -> str:
-    """Spell a label so that it can be a directory."""
+    """Make a label a valid name of a directory."""
     return re.sub(r"[^\w.=+,-]+", ",", label)[:150]

@@ -1,4 +1,4 @@
-"""What a few seeds say: means, rates and differences, each with how sure they are."""
+"""Statistics over a few seeds: means, rates and differences, with 95 % confidence intervals."""
 
 import math
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ _Z = 1.959963984540054  # between -z and z lie 95 % of a standard normal
 
 
 class Interval(NamedTuple):
-    """Where a quantity lies, with a confidence of 95 %; NaN where nothing can be said."""
+    """A 95 % confidence interval; NaN if there are too few values."""
 
     low: float
     high: float
 
 
 class Summary(NamedTuple):
-    """What values of one kind have in common."""
+    """Number of values, their mean and median, and the interval of the mean."""
 
     size: int
     mean: float
@@ -27,8 +27,8 @@ class Summary(NamedTuple):
     interval: Interval
 
 
-class Signs(NamedTuple):
-    """How often one of two was better, and how likely a fair coin is that far from even."""
+class SignTest(NamedTuple):
+    """Numbers of pairs that are better and worse, and the two-sided p value of the sign test."""
 
     better: int
     worse: int
@@ -36,7 +36,7 @@ class Signs(NamedTuple):
 
 
 def summarize(values: Sequence[float]) -> Summary:
-    """Give count, mean, median and the interval of the mean; all NaN of no values."""
+    """Summarize values; of no values mean, median and interval are NaN."""
     if not values:
         return Summary(0, math.nan, math.nan, Interval(math.nan, math.nan))
     low, high = (float(edge) for edge in bootstrap(values))
@@ -46,14 +46,17 @@ def summarize(values: Sequence[float]) -> Summary:
 
 
 def bootstrap(values: ArrayLike, resamples: int = RESAMPLES) -> tuple[np.ndarray, np.ndarray]:
-    """Give the 95 % percentile interval of the mean (Efron and Tibshirani 1993, chapter 13).
+    """Bootstrap the 95 % percentile interval of the mean (Efron and Tibshirani 1993, chapter 13).
 
-    The same values have the same interval each time. Of few values it is too narrow: of 5 normal
-    ones it holds the true mean in 83 % of cases, of 10 in 90 %. Of one value there is none.
+    It is deterministic. Of few values it is too narrow: of 5 normal ones it holds the true mean in
+    83 % of cases, of 10 in 90 %. Of one value it is NaN.
 
     Args:
-        values: `(n, ...)`, a mean is taken over the first axis.
-        resamples: how many samples of n are drawn from the n, the same for all other axes.
+        values: `(n, ...)`; the mean is taken over the first axis.
+        resamples: number of resamples of size n, the same for all other axes.
+
+    Returns:
+        The lower and the upper ends, each of shape `(...)`.
     """
     array = np.asarray(values, dtype=float)
     count = len(array)
@@ -67,20 +70,20 @@ def bootstrap(values: ArrayLike, resamples: int = RESAMPLES) -> tuple[np.ndarray
 
 
 def wilson(successes: int, count: int) -> Interval:
-    """Give the score interval of a rate (Wilson 1927), which holds at rates of 0 and 1 too."""
+    """Return the score interval of a rate (Wilson 1927), which is valid at rates of 0 and 1 too."""
     if not count:
         return Interval(math.nan, math.nan)
     rate, weight = successes / count, _Z**2 / count
     middle = (rate + weight / 2) / (1 + weight)
     half = math.sqrt(rate * (1 - rate) * weight + weight**2 / 4) / (1 + weight)
-    # At the ends the two cancel but for rounding.
+    # At rates of 0 and 1 middle and half cancel, up to rounding.
     return Interval(
         middle - half if successes else 0.0, middle + half if successes < count else 1.0
     )
 
 
-def sign_test(better: int, worse: int) -> Signs:
-    """Test exactly, on both sides, whether better and worse are equally likely; ties are out."""
+def sign_test(better: int, worse: int) -> SignTest:
+    """Two-sided exact sign test of whether better and worse are equally likely, without ties."""
     count = better + worse
     tail = sum(math.comb(count, k) for k in range(min(better, worse) + 1))
-    return Signs(better, worse, min(1.0, 2 * tail / 2**count))
+    return SignTest(better, worse, min(1.0, 2 * tail / 2**count))

@@ -1,4 +1,4 @@
-"""What a directory of runs holds: a record of each, with the settings in which they differ."""
+"""Reading the runs below a directory, with the settings in which they differ."""
 
 import math
 import re
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -16,11 +16,11 @@ from rnnlab.errors import ConfigError
 from rnnlab.files.foreign import Failure, Results, RunCard, read_json
 from rnnlab.runs.run import Run
 
-Setting = bool | int | float | str | None
-Settings = Mapping[str, Setting]
+SettingValue = bool | int | float | str | None
+RunSettings = Mapping[str, SettingValue]
 
-_CONTENTS, _DIGITS = "files.", 8  # SHA-256 of what a file held
-_ELSEWHERE = (
+_CONTENTS, _DIGITS = "files.", 8  # config keys of data files' SHA-256; digits that are shown
+_NOT_SETTINGS = (
     *("output_dir", "sweep", "sweep_name", "dry_run", "on_error", "resume"),
     *("choices", "files"),
 )
@@ -29,43 +29,43 @@ _ABSENT: Any = object()
 
 @dataclass(frozen=True)
 class Record:
-    """One run or job: what was asked, and what came of it.
+    """One run, or a job that failed before it had a run directory.
 
     Attributes:
-        name: its directory, or its file among the failures, from the table's directory on.
-        settings: those that are swept; a setting that it has not is `None`.
-        scores: `train/`, `val/` and `test/` metrics, and what the run cost.
-        floor: what can be scored without memory or learning, by plain names of metrics.
-        higher_is_better: what its task declares of metrics, by plain names.
-        failure: why there are no scores; `None` where there are.
-        run: its directory, if it has one.
-        task: the option of the group `task`; `None` where it is not known.
-        placed: whether its settings are known; of a job that failed early they may not be.
+        name: path of its run directory or failure file, relative to the table's directory.
+        settings: swept setting -> value; `None` for a setting that the run doesn't have.
+        scores: `train/`, `val/` and `test/` metrics, and costs such as `seconds`.
+        floor: metric without split -> the score without memory or learning.
+        higher_is_better: metric without split -> whether higher is better, as its task declares.
+        failure: why there are no scores, or `None`.
+        run: its run directory, or `None`.
+        task: the option of the config group `task`, or `None` if it is not known.
+        has_settings: whether its settings are known.
     """
 
     name: str
-    settings: Settings = field(default_factory=dict)
+    settings: RunSettings = field(default_factory=dict)
     scores: Mapping[str, float] = field(default_factory=dict)
     floor: Mapping[str, float] = field(default_factory=dict)
     higher_is_better: Mapping[str, bool] = field(default_factory=dict)
     failure: str | None = None
     run: Run | None = None
     task: str | None = None
-    placed: bool = True
+    has_settings: bool = True
 
 
 @dataclass(frozen=True)
-class Table:
-    """All that is known of the runs below a directory.
+class RunTable:
+    """The runs below a directory.
 
     Attributes:
-        directory: where they lie.
+        directory: the directory.
         keys: the settings that are swept.
-        shared: the words that all command lines had.
-        records: of the runs, by name.
-        monitor: the metric by which most of them chose their best weights.
-        higher_is_better: of the metrics that the tasks of the runs declare alike, by plain names.
-        remarks: what a reader should know of how they came together.
+        shared: key -> value, of the overrides that all runs have.
+        records: a record for each run.
+        monitor: the metric that most runs monitored.
+        higher_is_better: metric without split -> whether higher is better, where all runs agree.
+        remarks: notes for the reader, such as on runs of different code.
     """
 
     directory: Path
@@ -78,37 +78,37 @@ class Table:
 
     @property
     def metrics(self) -> list[str]:
-        """Name all that was scored."""
+        """Names of all scores and costs."""
         return list(dict.fromkeys(name for record in self.records for name in record.scores))
 
 
 @dataclass(frozen=True)
 class _Source:
-    """What is read of a run, before it is known what differs."""
+    """A run as read, before it is known which settings are swept."""
 
     record: Record
-    words: Mapping[str, str] | None
+    overrides: Mapping[str, str] | None
     config: DictConfig
     card: Mapping[str, Any]
 
     @cached_property
-    def leaves(self) -> dict[str, Setting]:
+    def leaves(self) -> dict[str, SettingValue]:
         return dict(_leaves(OmegaConf.to_container(self.config)))
 
     def value(self, key: str) -> Any:
-        """Give a setting: the choice, the config's own value, or the word."""
+        """Return a setting: the chosen option, the config's value, or the override's."""
         for name in (f"choices.{key}", key):
             if name in self.leaves:
-                found = self.leaves[name]
-                return str(found)[:_DIGITS] if key.startswith(_CONTENTS) else found
-        return _typed((self.words or {}).get(key, _ABSENT))
+                value = self.leaves[name]
+                return str(value)[:_DIGITS] if key.startswith(_CONTENTS) else value
+        return _parse((self.overrides or {}).get(key, _ABSENT))
 
 
-def read_table(directory: Path) -> Table:
+def read_table(directory: Path) -> RunTable:
     """Read every run below a directory, finished or not, and the failures of its sweeps.
 
-    The swept settings are the words of the command lines whose values differ; where a run has no
-    words, whole configs are compared.
+    The swept settings are the overrides whose values differ; if a run has no overrides, whole
+    configs are compared.
 
     Raises:
         ConfigError: there is no such directory, or no run in it.
@@ -121,53 +121,55 @@ def read_table(directory: Path) -> Table:
     if not sources:
         raise ConfigError(f"{directory} holds no runs: no directory below it has a config.yaml")
     known = [source for source in sources if source.config]
-    if all(source.words for source in known):
-        keys = _differing_words(sources)
+    if all(source.overrides for source in known):
+        keys = _differing_overrides(sources)
     else:
         keys = _differing_settings([source.leaves for source in known])
     keys += _differing_contents(known)
-    records, remarks = _newest([(_placed(source, keys), source.card) for source in sources])
-    return Table(
+    records, remarks = _without_duplicates(
+        [(_with_settings(source, keys), source.card) for source in sources]
+    )
+    return RunTable(
         directory=directory,
         keys=keys,
-        shared=_shared([source.words or {} for source in sources]),
+        shared=_shared([source.overrides or {} for source in sources]),
         records=records,
-        monitor=_most(str(source.config.get("monitor", "val/loss")) for source in known),
-        higher_is_better=_alike(record.higher_is_better for record in records),
-        remarks=[*remarks, *_mixtures([source.card for source in sources])],
+        monitor=_most_common(str(source.config.get("monitor", "val/loss")) for source in known),
+        higher_is_better=_agreed(record.higher_is_better for record in records),
+        remarks=[*remarks, *_mixed_environments([source.card for source in sources])],
     )
 
 
-# What lies below a directory.
+# Reading runs and failures.
 
 
 def _sources(directory: Path) -> Iterator[_Source]:
     failures = {path: _read_failure(path, directory) for path in _find(directory, "failures")}
     for path in _find(directory, "runs"):
-        beside = path.parent / "failures" / f"{path.name}.json"
-        _, why = failures.pop(beside, ({}, ""))
-        yield _read(Run(path), directory, why)
-    for path, (words, why) in failures.items():
-        record = Record(str(path.relative_to(directory)), failure=why)
-        yield _Source(record, words, OmegaConf.create(), {})
+        failure_file = path.parent / "failures" / f"{path.name}.json"
+        _, reason = failures.pop(failure_file, ({}, ""))
+        yield _read(Run(path), directory, reason)
+    for path, (overrides, reason) in failures.items():
+        record = Record(str(path.relative_to(directory)), failure=reason)
+        yield _Source(record, overrides, OmegaConf.create(), {})
 
 
-def _find(directory: Path, what: str) -> Iterator[Path]:
-    """Walk down to runs, or to the failures that sweeps wrote down; links are runs at most."""
-    left = [directory]
-    while left:
-        place = left.pop()
-        if place != directory and _is_run(place):
+def _find(directory: Path, what: Literal["runs", "failures"]) -> Iterator[Path]:
+    """Walk down to run directories or to failure files; a link is followed only to a run."""
+    stack = [directory]
+    while stack:
+        path = stack.pop()
+        if path != directory and _is_run(path):
             if what == "runs":
-                yield place
-        elif place != directory and place.is_symlink():
+                yield path
+        elif path != directory and path.is_symlink():
             continue
-        elif place.name == "failures" and place != directory:
+        elif path.name == "failures" and path != directory:
             if what == "failures":
-                yield from sorted(place.glob("*.json"))
+                yield from sorted(path.glob("*.json"))
         else:
-            inner = sorted(path for path in place.iterdir() if path.is_dir())
-            left += [path for path in reversed(inner) if not path.name.startswith(".")]
+            inner = sorted(child for child in path.iterdir() if child.is_dir())
+            stack += [child for child in reversed(inner) if not child.name.startswith(".")]
 
 
 def _is_run(path: Path) -> bool:
@@ -175,7 +177,7 @@ def _is_run(path: Path) -> bool:
 
 
 def _read_failure(path: Path, directory: Path) -> tuple[dict[str, str], str]:
-    """Give the words of a job that failed, and why."""
+    """Read a failure file: the job's overrides and the reason."""
     try:
         entry = read_json(path, Failure)
         return entry["overrides"], f"{entry['status']}: {entry['error']}"
@@ -184,22 +186,28 @@ def _read_failure(path: Path, directory: Path) -> tuple[dict[str, str], str]:
 
 
 def _reason(error: ConfigError, directory: Path) -> str:
-    """Say in a line what is wrong, without the path that all have in common."""
+    """Return the first line of an error, with paths relative to the directory."""
     return str(error).splitlines()[0].replace(f"{directory}/", "")
 
 
-def _read(run: Run, directory: Path, why: str) -> _Source:
-    """Read a run; one that can't be read is a failure too."""
-    config, words = OmegaConf.create(), None
+def _read(run: Run, directory: Path, reason: str) -> _Source:
+    """Read a run; one that can't be read is a failure.
+
+    Args:
+        run: the run.
+        directory: the table's directory.
+        reason: the reason in the sweep's failure file, or empty.
+    """
+    config, overrides = OmegaConf.create(), None
     card: RunCard = {"status": "begun"}
     results: Results | None = None
     failure: str | None
     try:
         card = run.card if run.file("run.json").is_file() else card
         if "overrides" in card:
-            words = {key.lstrip("+~"): value for key, value in card["overrides"].items()}
+            overrides = {key.lstrip("+~"): value for key, value in card["overrides"].items()}
         config = run.config
-        failure = _failure(card, why)
+        failure = _failure(card, reason)
         results = run.results if failure is None else None
     except ConfigError as error:
         failure = _reason(error, directory)
@@ -211,18 +219,18 @@ def _read(run: Run, directory: Path, why: str) -> _Source:
         failure=failure,
         run=run,
     )
-    return _Source(record, words, config, card)
+    return _Source(record, overrides, config, card)
 
 
-def _failure(card: RunCard, why: str) -> str | None:
-    """Say why a run has no results: by its status, and what the sweep wrote down of it."""
+def _failure(card: RunCard, reason: str) -> str | None:
+    """Return why a run has no results, `None` if it has; the sweep's own reason comes first."""
     status = card["status"]
     if status == "finished":
         return None
     if status in ("begun", "running"):
-        return why or "unfinished: it was killed, or is still training"
+        return reason or "unfinished: it was killed, or is still training"
     step = (card.get("sessions") or [{}])[-1].get("last_step")
-    return why or f"{status}: {card.get('reason') or f'at update {step}'}"
+    return reason or f"{status}: {card.get('reason') or f'at update {step}'}"
 
 
 def _scores(results: Results, card: RunCard) -> dict[str, float]:
@@ -236,7 +244,7 @@ def _scores(results: Results, card: RunCard) -> dict[str, float]:
 
 
 def _directions(results: Results, config: DictConfig) -> Mapping[str, bool]:
-    """Give what the task declares; results of an earlier version leave it to the task's class."""
+    """Return what the task declares; in results of an earlier version only its class does."""
     if "higher_is_better" in results:
         return results["higher_is_better"]
     try:
@@ -251,25 +259,25 @@ def _numbers(tree: Any) -> dict[str, float]:
         str(name): value
         for name, value in entries
         if isinstance(value, int | float) and not isinstance(value, bool)
-        if not abs(value) > 1e300  # infinite, or whole and too large to reckon with; NaN stays
+        if not abs(value) > 1e300  # infinite, or an int too large for a float; NaN is kept
     }
 
 
-def _alike(declarations: Iterable[Mapping[str, bool]]) -> dict[str, bool]:
-    """Merge what runs declare, without what they contradict each other in."""
-    found: dict[str, set[bool]] = {}
-    for declared in declarations:
-        for name, value in declared.items():
-            found.setdefault(name, set()).add(value)
-    return {name: values.pop() for name, values in found.items() if len(values) == 1}
+def _agreed(declarations: Iterable[Mapping[str, bool]]) -> dict[str, bool]:
+    """Merge declarations, without the names of which they contradict each other."""
+    declared: dict[str, set[bool]] = {}
+    for declaration in declarations:
+        for name, value in declaration.items():
+            declared.setdefault(name, set()).add(value)
+    return {name: values.pop() for name, values in declared.items() if len(values) == 1}
 
 
-# In what they differ.
+# Finding the swept settings.
 
 
-def _differing_words(sources: Sequence[_Source]) -> list[str]:
-    keys = dict.fromkeys(key for source in sources for key in source.words or {})
-    return [key for key in keys if not _is_elsewhere(key) and _differs(sources, key)]
+def _differing_overrides(sources: Sequence[_Source]) -> list[str]:
+    keys = dict.fromkeys(key for source in sources for key in source.overrides or {})
+    return [key for key in keys if _is_setting(key) and _differs(sources, key)]
 
 
 def _differs(sources: Iterable[_Source], key: str) -> bool:
@@ -277,29 +285,29 @@ def _differs(sources: Iterable[_Source], key: str) -> bool:
     return len(values - {_ABSENT}) > 1
 
 
-def _differing_settings(configs: Sequence[Mapping[str, Setting]]) -> list[str]:
-    """Find where configs differ; a choice stands for the settings that it brought.
+def _differing_settings(configs: Sequence[Mapping[str, SettingValue]]) -> list[str]:
+    """List the settings in which configs differ beyond what their choices explain.
 
-    So `model.cell.hidden_size` counts where it differs among runs of the same `choices.model`, and
-    nothing that comes with an experiment counts as long as the runs of each are alike.
+    So `model.cell.hidden_size` is listed if it differs among runs of the same `choices.model`, and
+    nothing that an experiment sets is listed unless runs of one experiment differ in it.
     """
-    seen: dict[tuple[Any, ...], Setting] = {}
+    seen: dict[tuple[Any, ...], SettingValue] = {}
     swept: dict[str, None] = {}
     keys = dict.fromkeys(key for config in configs for key in config)
     for key in sorted(keys, key=lambda key: not key.startswith("choices.")):
-        if _is_elsewhere(key.removeprefix("choices.")):
+        if not _is_setting(key.removeprefix("choices.")):
             continue
         for config in configs:
-            brought = (key, *((name, config.get(name)) for name in _bringing(key, config)))
+            choices = ((name, config.get(name)) for name in _choices_of(key, config))
             value = config.get(key)
-            if seen.setdefault(brought, value) != value:
+            if seen.setdefault((key, *choices), value) != value:
                 swept[key.removeprefix("choices.")] = None
     return list(swept)
 
 
 def _differing_contents(sources: Sequence[_Source]) -> list[str]:
-    """Find files of one name that held something else for some runs."""
-    held: dict[tuple[str, Setting], set[Setting]] = {}
+    """List the data files that had one path but different contents."""
+    held: dict[tuple[str, SettingValue], set[SettingValue]] = {}
     for source in sources:
         for key in source.leaves:
             if key.startswith(_CONTENTS):
@@ -308,39 +316,45 @@ def _differing_contents(sources: Sequence[_Source]) -> list[str]:
     return list(dict.fromkeys(key for (key, _), digests in held.items() if len(digests) > 1))
 
 
-def _bringing(key: str, config: Mapping[str, Setting]) -> list[str]:
-    """Name the choices that a setting may come from."""
+def _choices_of(key: str, config: Mapping[str, SettingValue]) -> list[str]:
+    """List the choices that may have set a setting."""
     if key == "choices.experiment":
         return []
     part = key.partition(".")[0]
     choices = (name for name in config if name.startswith("choices."))
-    own = (name for name in choices if re.split("[./]", name)[1] in (part, "experiment"))
-    return sorted(own)
+    return sorted(name for name in choices if re.split("[./]", name)[1] in (part, "experiment"))
 
 
-def _is_elsewhere(key: str) -> bool:
-    """Tell the settings that change nothing in a run."""
-    return key.split(".")[0].split("/")[0] in (*_ELSEWHERE, "hydra")
+def _is_setting(key: str) -> bool:
+    """Whether a key configures the run, rather than the sweep or where it is written."""
+    return key.split(".")[0].split("/")[0] not in (*_NOT_SETTINGS, "hydra")
 
 
-def _placed(source: _Source, keys: Sequence[str]) -> Record:
-    """Tell a record what was swept, if that is known of it."""
+def _with_settings(source: _Source, keys: Sequence[str]) -> Record:
+    """Return the record with its values of the swept settings, if they are known."""
     values = {key: source.value(key) for key in keys}
     task = source.value("task")
     record = replace(source.record, task=None if task is _ABSENT else str(task))
-    if not source.config and (not source.words or _ABSENT in values.values()):
-        return replace(record, placed=False)
+    if not source.config and (not source.overrides or _ABSENT in values.values()):
+        return replace(record, has_settings=False)
     settings = {key: None if value is _ABSENT else value for key, value in values.items()}
     return replace(record, settings=settings)
 
 
-def _newest(
+def _without_duplicates(
     records: Sequence[tuple[Record, Mapping[str, Any]]],
 ) -> tuple[list[Record], list[str]]:
-    """Keep one run of each settings: of two the finished one, of two such the later."""
+    """Keep one run of each combination of settings: the latest, but a finished one before others.
+
+    Args:
+        records: each with its run card.
+
+    Returns:
+        The records, and a remark on what was left out.
+    """
     kept: dict[Any, tuple[Any, Record]] = {}
     for record, card in records:
-        key = tuple(record.settings.items()) if record.placed else record.name
+        key = tuple(record.settings.items()) if record.has_settings else record.name
         rank = (record.failure is None, str(card.get("started", "")))
         if key not in kept or rank >= kept[key][0]:
             kept[key] = (rank, record)
@@ -349,25 +363,24 @@ def _newest(
     return [record for _, record in kept.values()], [remark] if left_out else []
 
 
-def _shared(words: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    first, *others = words
+def _shared(overrides: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    first, *others = overrides
     return {
         key: value
         for key, value in first.items()
-        if not _is_elsewhere(key) and all(other.get(key) == value for other in others)
+        if _is_setting(key) and all(other.get(key) == value for other in others)
     }
 
 
-def _mixtures(cards: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Warn of runs that stand on different code or machines."""
+def _mixed_environments(cards: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return remarks on runs of different code or machines."""
     facts = {
         "commits of rnnlab": ("git", "commit"),
         "versions of torch": ("versions", "torch"),
         "devices": ("device",),
     }
-    cards = list(cards)  # of which those of runs that have hardly begun say nothing
-    told = {name: {_fact(card, *path) for card in cards} - {None} for name, path in facts.items()}
-    counts = {name: len(values) for name, values in told.items()}
+    values = {name: {_fact(card, *path) for card in cards} - {None} for name, path in facts.items()}
+    counts = {name: len(known) for name, known in values.items()}
     return [f"the runs come from {count} {name}" for name, count in counts.items() if count > 1]
 
 
@@ -377,13 +390,13 @@ def _fact(tree: Any, *path: str) -> str | None:
     return None if tree is None else str(tree)
 
 
-def _most(values: Iterable[str]) -> str:
-    found = list(values)
-    return max(dict.fromkeys(found), key=found.count, default="")
+def _most_common(values: Iterable[str]) -> str:
+    listed = list(values)
+    return max(dict.fromkeys(listed), key=listed.count, default="")
 
 
-def _leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Setting]]:
-    """Give the leaves of nested mappings by their dotted keys; a list is a text."""
+def _leaves(tree: Any, path: str = "") -> Iterator[tuple[str, SettingValue]]:
+    """Yield dotted key and value of each leaf of nested dicts; a list becomes its text."""
     if isinstance(tree, dict):
         for key, value in tree.items():
             yield from _leaves(value, f"{path}.{key}" if path else str(key))
@@ -392,13 +405,13 @@ def _leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Setting]]:
         yield path, tree if plain else str(tree)
 
 
-def _typed(text: Any) -> Any:
-    """Read a word's value: a number where it is one."""
+def _parse(text: Any) -> Any:
+    """Parse an override's value as int, float, bool or null, else as text."""
     if not isinstance(text, str):
         return text
-    for read in (int, float):
+    for kind in (int, float):
         try:
-            value = read(text)
+            value = kind(text)
         except ValueError:
             continue
         return value if math.isfinite(value) else text

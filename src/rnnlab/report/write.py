@@ -1,4 +1,4 @@
-"""A sweep's report: tables for a terminal, for a page and for other programs."""
+"""Writing the report of a sweep: tables for the terminal, Markdown and CSV."""
 
 import contextlib
 import csv
@@ -14,10 +14,10 @@ from typing import Any
 from rnnlab.errors import ConfigError
 from rnnlab.files.whole import below, clear_parts, write_whole
 from rnnlab.report import charts
-from rnnlab.report.aggregate import Analysis, Comparison, Group, rank, spell
+from rnnlab.report.aggregate import Aggregate, Comparison, RunGroup, format_value, sort_key
 from rnnlab.report.curves import read_curves, write_curves, write_hparams
 from rnnlab.report.statistics import RESAMPLES, Interval
-from rnnlab.report.table import Setting
+from rnnlab.report.table import SettingValue
 from rnnlab.spelling import printable
 
 WIDTH = 100  # of a terminal
@@ -26,32 +26,32 @@ _TREES = ("curves", "hparams")
 _SHOWN = 40  # rows of a table in a terminal
 
 
-def write(analysis: Analysis, directory: Path, command: str) -> None:
-    """Write the whole report, in the place of an earlier one.
+def write(aggregate: Aggregate, directory: Path, command: str) -> None:
+    """Write the whole report, replacing an earlier one.
 
-    `report.md`, `table.csv`, `runs.csv`, pictures where matplotlib is installed, and for
+    Written are `report.md`, `table.csv`, `runs.csv`, pictures if matplotlib is installed, and for
     TensorBoard `curves/<group>/{mean,low,high}/` and `hparams/<group>/<seed>/`.
 
     Args:
-        analysis: what is reported.
-        directory: where to.
-        command: that makes the report again.
+        aggregate: the aggregated sweep.
+        directory: directory of the report; made if missing.
+        command: the command line, quoted in the report.
 
     Raises:
-        ConfigError: it can't be written there.
+        ConfigError: the directory can't be written to.
     """
     refuse_links(directory, [*_FILES, *charts.PICTURES, *_TREES])
     try:
         directory.mkdir(exist_ok=True)
         _remove_earlier(directory)
-        curves = [read_curves(group) for group in analysis.groups]
-        pictures = charts.draw(analysis, curves, directory) if charts.can_draw() else []
-        write_curves(analysis, curves, directory / "curves")
-        write_hparams(analysis, directory / "hparams")
+        curves = [read_curves(group) for group in aggregate.groups]
+        pictures = charts.draw(aggregate, curves, directory) if charts.can_draw() else []
+        write_curves(aggregate, curves, directory / "curves")
+        write_hparams(aggregate, directory / "hparams")
         contents = (
-            markdown(analysis, command, pictures),
-            group_csv(analysis),
-            run_csv(analysis),
+            markdown(aggregate, command, pictures),
+            group_csv(aggregate),
+            run_csv(aggregate),
         )
         for name, content in zip(_FILES, contents, strict=True):
             write_whole(directory / name, content.encode())
@@ -60,7 +60,7 @@ def write(analysis: Analysis, directory: Path, command: str) -> None:
 
 
 def refuse_links(directory: Path, names: Sequence[str]) -> None:
-    """Refuse a directory, or things in it, that are links: who follows them may write anywhere.
+    """Refuse a directory if it or a file in it is a symbolic link, which may lead anywhere.
 
     Raises:
         ConfigError: one is a link, or neither a file nor a directory.
@@ -72,70 +72,70 @@ def refuse_links(directory: Path, names: Sequence[str]) -> None:
 
 
 def _remove_earlier(directory: Path) -> None:
-    """Remove what an earlier report wrote, and nothing else that lies there.
+    """Remove the files of an earlier report, and no others.
 
     Raises:
-        ConfigError: where curves are written there is a link.
+        ConfigError: there is a link among the curves.
     """
     for name in (*_FILES, *charts.PICTURES):
         (directory / name).unlink(missing_ok=True)
     for tree in _TREES:
-        for place, inner, names in os.walk(directory / tree, topdown=False):
+        for path, inner, names in os.walk(directory / tree, topdown=False):
             for name in (*inner, *names):
-                refuse_links(Path(place) / name, [])
+                refuse_links(Path(path) / name, [])
             for name in names:
                 if name.startswith("events.out.tfevents."):
-                    (Path(place) / name).unlink()
-            with contextlib.suppress(OSError):  # something else lies there
-                Path(place).rmdir()
+                    (Path(path) / name).unlink()
+            with contextlib.suppress(OSError):  # not empty
+                Path(path).rmdir()
     clear_parts(directory)
 
 
-def terminal(analysis: Analysis) -> str:
-    """Lay out groups, comparisons and failures in lines that fit a terminal."""
-    heading, *rows = _group_table(analysis)
+def terminal(aggregate: Aggregate) -> str:
+    """Format title, groups, comparisons and failures for the terminal."""
+    heading, *rows = _group_table(aggregate)
     blocks = [
-        _title(analysis),
+        _title(aggregate),
         _limited(_aligned([heading, *rows[:_SHOWN]]), len(rows) - _SHOWN),
     ]
-    heading, *rows = _comparison_table(analysis)
+    heading, *rows = _comparison_table(aggregate)
     if rows:
         blocks.append(_limited(_aligned([heading, *rows[:_SHOWN]]), len(rows) - _SHOWN))
-    failures = [printable(f"{name}  {reason}") for name, reason in _failures(analysis)]
+    failures = [printable(f"{name}  {reason}") for name, reason in _failures(aggregate)]
     if failures:
         lines = ["failures", *(f"  {line}" for line in failures[:_SHOWN])]
         blocks.append(_limited(lines, len(failures) - _SHOWN))
-    blocks += [printable(f"note: {remark}") for remark in analysis.table.remarks]
+    blocks += [printable(f"note: {remark}") for remark in aggregate.table.remarks]
     return "\n".join(_cut(line, WIDTH) for line in "\n\n".join(blocks).splitlines())
 
 
-def markdown(analysis: Analysis, command: str, pictures: Sequence[str]) -> str:
-    """Write the report as a page: pictures, tables, failures, and how it was reckoned."""
-    table = analysis.table
-    name = _plain(table.directory.resolve().name)
-    parts = [f"# {name}", _plain(_title(analysis)), f"    {printable(command)}"]
+def markdown(aggregate: Aggregate, command: str, pictures: Sequence[str]) -> str:
+    """Format the report as Markdown: pictures, tables, failures and methods."""
+    table = aggregate.table
+    name = _escape(table.directory.resolve().name)
+    parts = [f"# {name}", _escape(_title(aggregate)), f"    {printable(command)}"]
     if table.shared:
-        words = " ".join(_code(f"{key}={value}") for key, value in table.shared.items())
-        parts.append(f"All runs have {words}.")
+        shared = " ".join(_code(f"{key}={value}") for key, value in table.shared.items())
+        parts.append(f"All runs have {shared}.")
     parts += [f"![{Path(name).stem}]({name})" for name in pictures]
-    parts += ["## Groups", _page_table(_group_table(analysis))]
-    heading, *rows = _comparison_table(analysis)
+    parts += ["## Groups", _markdown_table(_group_table(aggregate))]
+    heading, *rows = _comparison_table(aggregate)
     if rows:
-        parts += ["## Paired with the best", _page_table([heading, *rows])]
-    failures = [[name, reason] for name, reason in _failures(analysis)]
+        parts += ["## Paired with the best", _markdown_table([heading, *rows])]
+    failures = [[name, reason] for name, reason in _failures(aggregate)]
     if failures:
-        parts += ["## Failures", _page_table([["job", "reason"], *failures])]
-    parts += ["## How to read it", "\n".join(f"- {note}" for note in _notes(analysis))]
+        parts += ["## Failures", _markdown_table([["job", "reason"], *failures])]
+    parts += ["## How to read it", "\n".join(f"- {note}" for note in _notes(aggregate))]
     return "\n\n".join(parts) + "\n"
 
 
-def group_csv(analysis: Analysis) -> str:
-    """Write a row a group, with all digits."""
+def group_csv(aggregate: Aggregate) -> str:
+    """Format the groups as CSV, a row each, in full precision."""
     rows = []
-    for group in analysis.groups:
+    for group in aggregate.groups:
         size, mean, median, interval = group.summary
         statistics = {
-            "metric": analysis.metric,
+            "metric": aggregate.metric,
             "runs": group.total,
             "failures": len(group.failures),
             "scored": size,
@@ -143,16 +143,16 @@ def group_csv(analysis: Analysis) -> str:
             "mean_low": interval.low,
             "mean_high": interval.high,
             "median": median,
-            "target": analysis.target,
+            "target": aggregate.target,
             "reached": group.reached,
             "success_rate": group.rate,
             "success_low": group.rate_interval.low,
             "success_high": group.rate_interval.high,
         }
         rows.append({**group.settings, **statistics})
-    for pair in analysis.comparisons:
-        row = rows[list(analysis.groups).index(pair.group)]
-        row["best"] = analysis.label(pair.best)
+    for pair in aggregate.comparisons:
+        row = rows[list(aggregate.groups).index(pair.group)]
+        row["best"] = aggregate.label(pair.best)
         row["shared"] = pair.difference.size
         row["difference"] = pair.difference.mean
         row["difference_low"], row["difference_high"] = pair.difference.interval
@@ -160,38 +160,39 @@ def group_csv(analysis: Analysis) -> str:
     return _csv(rows)
 
 
-def run_csv(analysis: Analysis) -> str:
-    """Write a row a run, with its settings, what came of it and all its scores."""
-    keys = analysis.table.keys
+def run_csv(aggregate: Aggregate) -> str:
+    """Format the runs as CSV, a row each: settings, failure and all scores."""
+    keys = aggregate.table.keys
     records = sorted(
-        analysis.table.records, key=lambda record: [rank(record.settings.get(key)) for key in keys]
+        aggregate.table.records,
+        key=lambda record: [sort_key(record.settings.get(key)) for key in keys],
     )
     return _csv([{"job": r.name, **r.settings, "failure": r.failure, **r.scores} for r in records])
 
 
-# What the tables hold.
+# Contents of the tables.
 
 
-def _title(analysis: Analysis) -> str:
-    table = analysis.table
+def _title(aggregate: Aggregate) -> str:
+    table = aggregate.table
     seconds = sum(record.scores.get("seconds", 0.0) for record in table.records)
-    failed = len(_failures(analysis))
-    direction = "lower" if analysis.lower else "higher"
-    told = [f"{analysis.metric}, {direction} is better", _count(len(table.records))]
+    failed = len(_failures(aggregate))
+    direction = "lower" if aggregate.lower_is_better else "higher"
+    parts = [f"{aggregate.metric}, {direction} is better", _count(len(table.records))]
     if failed:
-        told.append(f"{failed} failed")
-    if analysis.target is not None:
-        told.append(f"target {analysis.target:g}")
-    return ", ".join([*told, f"{_duration(seconds)} of training"])
+        parts.append(f"{failed} failed")
+    if aggregate.target is not None:
+        parts.append(f"target {aggregate.target:g}")
+    return ", ".join([*parts, f"{_duration(seconds)} of training"])
 
 
-def _group_table(analysis: Analysis) -> list[list[str]]:
-    rated = ["reached", "95 %"] if analysis.target is not None else []
-    keys = [analysis.short[key] for key in analysis.keys]
+def _group_table(aggregate: Aggregate) -> list[list[str]]:
+    rated = ["reached", "95 %"] if aggregate.target is not None else []
+    keys = [aggregate.short_names[key] for key in aggregate.keys]
     rows = [[*keys, "n", "failed", "mean", "95 %", "median", *rated]]
-    for group in analysis.groups:
+    for group in aggregate.groups:
         size, mean, median, interval = group.summary
-        cells = [spell(group.settings[key]) for key in analysis.keys]
+        cells = [format_value(group.settings[key]) for key in aggregate.keys]
         cells += [str(size), str(len(group.failures) or "")]
         cells += [_number(mean), _span(interval), _number(median)]
         if rated:
@@ -200,18 +201,18 @@ def _group_table(analysis: Analysis) -> list[list[str]]:
     return rows
 
 
-def _comparison_table(analysis: Analysis) -> list[list[str]]:
+def _comparison_table(aggregate: Aggregate) -> list[list[str]]:
     rows = [["against the best", "of", "seeds", "difference", "95 %", "better", "sign p"]]
-    return rows + [_comparison_row(analysis, pair) for pair in analysis.comparisons]
+    return rows + [_comparison_row(aggregate, pair) for pair in aggregate.comparisons]
 
 
-def _comparison_row(analysis: Analysis, pair: Comparison) -> list[str]:
-    shared = [key for key in analysis.keys if pair.group.settings[key] == pair.best.settings[key]]
-    others = [key for key in analysis.keys if key not in shared]
+def _comparison_row(aggregate: Aggregate, pair: Comparison) -> list[str]:
+    shared = [key for key in aggregate.keys if pair.group.settings[key] == pair.best.settings[key]]
+    others = [key for key in aggregate.keys if key not in shared]
     better, worse, p = pair.signs
     return [
-        analysis.label(pair.group),
-        analysis.label(pair.best, others),
+        aggregate.label(pair.group),
+        aggregate.label(pair.best, others),
         str(pair.difference.size),
         f"{pair.difference.mean:+.3g}" if pair.difference.size else "",
         _span(pair.difference.interval, digits=3),
@@ -220,56 +221,56 @@ def _comparison_row(analysis: Analysis, pair: Comparison) -> list[str]:
     ]
 
 
-def _failures(analysis: Analysis) -> list[tuple[str, str]]:
-    """Give every job without the metric, its settings told, with its reason."""
-    placed = [
-        (_member(analysis, group, seed), reason)
-        for group in analysis.groups
+def _failures(aggregate: Aggregate) -> list[tuple[str, str]]:
+    """List the label and reason of each job without the metric."""
+    known = [
+        (_run_label(aggregate, group, seed), reason)
+        for group in aggregate.groups
         for seed, reason in group.failures.items()
     ]
-    others = [(r.name, r.failure or "") for r in analysis.table.records if not r.placed]
-    return placed + others
+    unknown = [(r.name, r.failure or "") for r in aggregate.table.records if not r.has_settings]
+    return known + unknown
 
 
-def _member(analysis: Analysis, group: Group, seed: Sequence[Setting]) -> str:
-    told = [analysis.label(group)] if analysis.keys else []
-    return " ".join([*told, analysis.seed_label(seed)]).strip() or "all runs"
+def _run_label(aggregate: Aggregate, group: RunGroup, seed: Sequence[SettingValue]) -> str:
+    label = [aggregate.label(group)] if aggregate.keys else []
+    return " ".join([*label, aggregate.seed_label(seed)]).strip() or "all runs"
 
 
-def _notes(analysis: Analysis) -> list[str]:
-    over = " and ".join(analysis.over) or "nothing"
+def _notes(aggregate: Aggregate) -> list[str]:
+    over = " and ".join(aggregate.over) or "nothing"
     notes = [
-        f"`n` runs that differ in {over} alone have the metric; `failed` ones have not, and are in "
-        "no mean and no median.",
+        f"The runs of a group differ in {over} alone. `n` of them have the metric; `failed` ones "
+        "don't, and count in no mean and no median.",
         f"`95 %` beside the mean: percentile bootstrap of the mean, {RESAMPLES:,} resamples. Of "
         "few seeds it is too narrow: of 5 normal values it holds the true mean in 83 % of cases.",
     ]
-    if analysis.target is not None:
-        sign = "at most" if analysis.lower else "at least"
+    if aggregate.target is not None:
+        sign = "at most" if aggregate.lower_is_better else "at least"
         notes.append(
-            f"`reached`: runs with {analysis.metric} of {sign} {analysis.target:g}, of all; a "
-            "failure did not reach it. Its interval is Wilson's."
+            f"`reached`: number of runs with {aggregate.metric} of {sign} {aggregate.target:g}, of "
+            "all; a failure did not reach it. The interval is Wilson's."
         )
-    if analysis.comparisons:
-        same = f", and not in {analysis.x}" if analysis.x and len(analysis.keys) > 1 else ""
+    if aggregate.comparisons:
+        same = f", and not in {aggregate.x}" if aggregate.x and len(aggregate.keys) > 1 else ""
         notes += [
-            "Paired: each group against the one of the best mean among those that differ from it "
-            f"in one setting alone{same}, on shared seeds. `difference` is over the seeds on which "
-            "both finished.",
+            "Paired: each group is compared on shared seeds with the group of the best mean among "
+            f"those that differ from it in one setting alone{same}. `difference` is over the seeds "
+            "on which both finished.",
             "`better` counts the seeds on which the group is better, of those on which the two "
             "differ; a failure is worse than any value. `sign p` is the exact two-sided sign test: "
-            "5 seeds can't go below 0.06. It knows nothing of how many groups are compared.",
+            "with 5 seeds it can't be below 0.06. It is not corrected for multiple comparisons.",
         ]
-    if "/free_" in analysis.metric:
-        notes.append("A model that reads none of its own answers runs free in any case.")
-    return notes + [f"{remark[0].upper()}{remark[1:]}." for remark in analysis.table.remarks]
+    if "/free_" in aggregate.metric:
+        notes.append("For a model that is fed no outputs `free_` scores are the plain ones.")
+    return notes + [f"{remark[0].upper()}{remark[1:]}." for remark in aggregate.table.remarks]
 
 
-# How they are laid out.
+# Layout.
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Pad columns to their widths; texts too long for the line are cut, the longest first."""
+    """Pad cells to columns; where a line is too long the widest columns are cut."""
     rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     while sum(widths) + 2 * (len(widths) - 1) > WIDTH and max(widths) > 5:
@@ -288,22 +289,22 @@ def _limited(lines: Sequence[str], more: int) -> str:
     return "\n".join([*lines, *([f"... and {more} more in report.md"] if more > 0 else [])])
 
 
-def _page_table(rows: Sequence[Sequence[str]]) -> str:
-    heading, *others = [[_plain(cell) for cell in row] for row in rows]
+def _markdown_table(rows: Sequence[Sequence[str]]) -> str:
+    heading, *others = [[_escape(cell) for cell in row] for row in rows]
     columns = range(len(heading))
     right = [all(_looks_numeric(row[i]) for row in others) for i in columns]
     rule = ["---:" if is_right else "---" for is_right in right]
     return "\n".join(f"| {' | '.join(row)} |" for row in [heading, rule, *others])
 
 
-def _plain(text: str) -> str:
-    """Spell a text for a page, on which it is neither HTML nor a link nor the end of a cell."""
+def _escape(text: str) -> str:
+    """Escape a text for a Markdown table, so that it is shown as it is."""
     escaped = html.escape(printable(text), quote=False)
     return re.sub(r"[\\|`*]|!(?=\[)|\](?=\()", r"\\\g<0>", escaped)
 
 
 def _code(text: str) -> str:
-    """Spell a text in a fixed width, between more backticks than it has."""
+    """Format a text as Markdown code, between more backticks than it contains."""
     text = printable(text)
     fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
     return f"{fence} {text} {fence}" if len(fence) > 1 else f"`{text}`"
@@ -329,7 +330,7 @@ def _csv(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _cell(value: Any) -> Any:
-    """Give what stands in a cell for a value: nothing for NaN, and no text that can't be shown."""
+    """Prepare a value for CSV: NaN becomes empty, and unprintable characters are escaped."""
     if isinstance(value, str):
         return printable(value)
     return "" if value != value else value
