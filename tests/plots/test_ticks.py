@@ -8,8 +8,8 @@ from matplotlib import rc_context
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
+from rnnlab.plots.style import STYLE
 from rnnlab.plots.ticks import plain_ticks
-from rnnlab.report.drawing import STYLE
 
 
 def labels(axis) -> list[str]:
