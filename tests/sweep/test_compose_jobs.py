@@ -1,4 +1,4 @@
-"""Jobs composed together are what Hydra composes one by one."""
+"""The composer makes the configs that Hydra makes one by one."""
 
 from collections.abc import Iterator
 
@@ -45,7 +45,7 @@ def test_jobs_are_composed_as_hydra_does(hydra: tuple[ConfigLoader, DictConfig])
 
 
 @pytest.mark.parametrize("word", ["model=nothing", "task.delai=3", "+seed=3", "~nothing"])
-def test_words_that_hydra_refuses_are_refused(
+def test_overrides_that_hydra_refuses_are_refused(
     hydra: tuple[ConfigLoader, DictConfig], word: str
 ) -> None:
     loader, master = hydra
@@ -55,7 +55,7 @@ def test_words_that_hydra_refuses_are_refused(
         Composer(loader, master)(["task=copy", word])
 
 
-def test_the_sweeper_is_ours_unless_another_is_chosen(
+def test_the_grid_sweeper_is_the_default(
     hydra: tuple[ConfigLoader, DictConfig],
 ) -> None:
     _, master = hydra

@@ -1,4 +1,4 @@
-"""`hydra/launcher=joblib|submitit_local|submitit_slurm|ray`: other processes do the same jobs."""
+"""`hydra/launcher=joblib|submitit_local|submitit_slurm|ray`: jobs in worker processes."""
 
 import os
 import signal
@@ -60,7 +60,7 @@ def until(is_so: Callable[[], object], process: subprocess.Popen[str] | None = N
 
 
 def processes(word: str, *, group: int | None = None) -> list[int]:
-    """Find processes with a word in their command line, or of a group, that still live."""
+    """List living processes with a word in their command line, and of a process group if given."""
     found = []
     for path in Path("/proc").glob("[0-9]*"):
         try:
@@ -75,7 +75,7 @@ def processes(word: str, *, group: int | None = None) -> list[int]:
 
 @dataclass
 class Sweep:
-    """A sweep that was done twice by other processes, one of its jobs being wrong."""
+    """Results of running one sweep, in which half the jobs are refused, twice in workers."""
 
     out: Path
     first: subprocess.CompletedProcess[str]
@@ -104,7 +104,7 @@ def ends(out: Path) -> list[str]:
     return [run.card["ended"] for run in runs(out).values()]
 
 
-def test_jobs_side_by_side_leave_what_they_leave_alone(swept, tmp_path):
+def test_jobs_side_by_side_leave_the_same_files_as_alone(swept, tmp_path):
     made = runs(swept.out)
     assert {run.config.seed: run.card["status"] for run in made.values()} == {
         0: "finished",
@@ -138,7 +138,7 @@ def test_finished_jobs_are_not_done_again(swept):
     assert ends(swept.out) == swept.ended
 
 
-def test_what_one_job_prints_is_told_from_what_another_does(swept):
+def test_each_printed_line_shows_its_job(swept):
     logs = [path.read_text() for path in swept.out.glob("sweeps/s/.submitit/*/*_log.err")]
     if logs:
         assert sum("step 4  val/loss" in log for log in logs) == 2
@@ -211,7 +211,7 @@ def test_a_job_whose_worker_is_killed_has_failed_and_the_others_go_on(tmp_path):
 
 
 @READS_PROC
-def test_a_preempted_job_saves_and_goes_on_when_its_turn_comes_again(tmp_path):
+def test_a_preempted_job_saves_and_is_requeued_and_resumes(tmp_path):
     whole = command(tmp_path, "seed=0,1", *LONG, *LOCAL)
     process = subprocess.Popen(whole, stderr=subprocess.PIPE, text=True)
     until(lambda: len(list(tmp_path.glob("sweeps/s/*/checkpoints/last.ckpt"))) == 2, process)
@@ -245,12 +245,12 @@ exec "$@"
     "sacct": "#!/bin/bash\necho 'JobID|State|NodeList'\n"
     'for number in 0 1; do echo "7_$number|RUNNING|here"; done\n',
 }
-"""What submitit calls, done by this machine."""
+"""Stand-ins for the commands of Slurm that submitit calls."""
 
 
 @pytest.fixture
 def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A machine where one can submit; gives a place where the script of the jobs will be."""
+    """Put stand-ins for Slurm's commands on PATH; returns where they copy the job script."""
     place = tmp_path / "slurm"
     place.mkdir()
     for name, text in SLURM.items():
@@ -261,7 +261,7 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return place
 
 
-def test_slurm_is_asked_for_what_the_settings_say(sweep, slurm, tmp_path):
+def test_the_job_script_requests_what_the_settings_say(sweep, slurm, tmp_path):
     asked = ["partition=short", "timeout_min=30", "array_parallelism=1", "mem_gb=2", "account=me"]
     words = [f"hydra.launcher.{word}" for word in asked]
     status, out, err = sweep("seed=0,1", "threads=2", "hydra/launcher=submitit_slurm", *words)
@@ -275,7 +275,7 @@ def test_slurm_is_asked_for_what_the_settings_say(sweep, slurm, tmp_path):
     assert all("SLURM" not in str(run.card["command"]) for run in runs(tmp_path).values())
 
 
-def test_where_slurm_is_not_nothing_is_submitted(sweep, tmp_path, monkeypatch):
+def test_without_slurm_nothing_is_submitted(sweep, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     status, out, err = sweep("seed=0,1", "hydra/launcher=submitit_slurm")
     assert (status, out) == (2, "")
@@ -327,7 +327,7 @@ def test_two_sweeps_at_once_do_each_job_once(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ([*JOBLIB, "hydra.launcher.n_jobs=0"], "n_jobs must be auto or 1 or more, got 0"),
         ([*JOBLIB, "hydra.launcher.n_jobs=many"], "auto or 1 or more, got 'many'"),
@@ -336,10 +336,10 @@ def test_two_sweeps_at_once_do_each_job_once(tmp_path):
         ([*JOBLIB, "hydra.launcher.jobs=2"], "jobs"),
     ],
 )
-def test_a_mistake_is_one_line_and_leaves_nothing(sweep, tmp_path, words, said):
+def test_a_mistake_is_one_line_and_leaves_nothing(sweep, tmp_path, words, message):
     status, out, err = sweep("seed=0,1", *words)
     assert (status, out) == (2, "")
-    assert said in err
+    assert message in err
     assert len(err.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
 
@@ -381,7 +381,7 @@ def test_a_sweep_that_stops_at_a_failure_begins_no_more_jobs(sweep, tmp_path):
     assert runs(tmp_path) == {}
 
 
-def test_plugins_load_nothing_heavy():
+def test_plugins_import_no_heavy_package():
     code = """
 import sys
 import hydra_plugins.rnnlab_parallel.joblib

@@ -1,4 +1,4 @@
-"""A sweep of 64 runs that is killed again and again ends as one that nobody killed."""
+"""A sweep of 64 runs that is killed several times ends as one that was not killed."""
 
 import os
 from collections.abc import Callable
@@ -43,7 +43,7 @@ def ends(place: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], dict[str, Run]]:
-    """Begin the sweep that nobody kills; gives a function that waits for its runs."""
+    """Start the sweep that is not killed; returns a function that waits for its runs."""
     place = tmp_path_factory.mktemp("whole")
     process = begin("basic", place)
 

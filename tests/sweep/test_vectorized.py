@@ -1,4 +1,4 @@
-"""`hydra/launcher=vectorized`: what fits together trains as one model, and ends as if alone."""
+"""`hydra/launcher=vectorized`: jobs train as one model, with the results of single runs."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ def runs(out: Path) -> dict[str, Run]:
     return {path.name: Run.load(path) for path in paths}
 
 
-def test_a_grouped_sweep_leaves_what_a_plain_one_does(sweep, tmp_path):
+def test_a_grouped_sweep_has_the_results_of_a_plain_one(sweep, tmp_path):
     words = ["seed=0,1", "optimizer.lr=0.01,0.03"]
     assert sweep(*words, out=tmp_path / "plain")[0] == 0
     status, out, err = sweep(*words, GROUPED, out=tmp_path / "grouped")
@@ -31,7 +31,7 @@ def test_a_grouped_sweep_leaves_what_a_plain_one_does(sweep, tmp_path):
             assert row == pytest.approx(other, abs=1e-4)
 
 
-def test_what_does_not_fit_goes_alone_and_the_reason_is_said(sweep, tmp_path):
+def test_jobs_that_can_not_be_stacked_train_alone_and_the_reason_is_printed(sweep, tmp_path):
     status, _, err = sweep("seed=0,1", "model.num_layers=2", "model.dropout=0,0.3", GROUPED)
     assert status == 0
     assert "2 jobs as one model: 1, 3" in err
@@ -69,7 +69,7 @@ def test_a_job_that_is_refused_or_diverges_stops_no_other(sweep, tmp_path):
     ],
     ids=["checkpoints", "link"],
 )
-def test_a_member_that_is_damaged_stops_no_other(sweep, tmp_path, damage):
+def test_a_damaged_run_stops_no_other_member(sweep, tmp_path, damage):
     sweep("seed=0,1,2", GROUPED)
     for run in runs(tmp_path).values():
         run.write_json("run.json", {**run.card, "status": "interrupted"})

@@ -1,4 +1,4 @@
-"""Trials without prospect are stopped, alone as in a group, and stay runs that can go on."""
+"""Pruning stops trials, alone and in groups, and their runs can be resumed."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def by_state(out: Path, state: str) -> dict[str, Run]:
     return {trial.params["optimizer.lr"]: made[trial.user_attrs["run"]] for trial in trials}
 
 
-def test_a_trial_worse_than_the_median_stops_and_its_run_can_go_on(sweep, tmp_path):
+def test_a_trial_worse_than_the_median_is_pruned_and_can_be_resumed(sweep, tmp_path):
     words = [*LONG, "optimizer.lr=0.1,0.08,0.06,0.04,0.02,1e-5,1e-6"]
     code, out, err = sweep(OPTUNA, *MEDIAN, *words)
     assert code == 0
@@ -66,7 +66,7 @@ def test_a_pruned_member_leaves_the_stack_and_the_others_go_on(sweep, tmp_path):
 
 @pytest.fixture
 def trials(tmp_path):
-    """Four trials that are running, and five that have ended at 1 to 5 and were at 10 to 50."""
+    """Four running trials, and five that ended with 1 to 5, after 10 to 50 at step 10."""
     place = str(tmp_path / "study.journal")
     kept = optuna.create_study(study_name="s", storage=open_storage(place))
     ask = [kept.ask().number for _ in range(4)]

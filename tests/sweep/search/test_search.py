@@ -1,4 +1,4 @@
-"""`hydra/sweeper=optuna`: it finds, it loses nothing, and what it found trains again."""
+"""Searches with Optuna: results, resuming after a kill, and training the best trial again."""
 
 import os
 import re
@@ -26,17 +26,17 @@ from tests.small_runs import tiny
 OPTUNA = "hydra/sweeper=optuna"
 RATE = "optimizer.lr=tag(log,interval(1e-3,1e-1))"
 GROUPED = "hydra/launcher=vectorized"
-Told = list[tuple[int, dict[str, object], str, list[float] | None]]
+Outcomes = list[tuple[int, dict[str, object], str, list[float] | None]]
 
 
 @pytest.fixture
 def search(sweep):
-    """Start a search of tiny runs by words without `hydra.sweeper.` before them."""
+    """Return a function that searches with tiny runs; its keywords are keys of `hydra.sweeper`."""
 
     def start(*words: str, **settings: object) -> tuple[int, str, str]:
         out = {"out": settings.pop("out")} if "out" in settings else {}
-        said = [f"hydra.sweeper.{key}={value}" for key, value in settings.items()]
-        return sweep(OPTUNA, *said, *words, **out)
+        overrides = [f"hydra.sweeper.{key}={value}" for key, value in settings.items()]
+        return sweep(OPTUNA, *overrides, *words, **out)
 
     return start
 
@@ -51,7 +51,7 @@ def study(out: Path) -> optuna.Study:
     return optuna.load_study(study_name="s", storage=JournalStorage(JournalFileBackend(path)))
 
 
-def told(out: Path) -> Told:
+def outcomes(out: Path) -> Outcomes:
     return [(t.number, t.params, t.state.name, t.values) for t in study(out).trials]
 
 
@@ -97,7 +97,7 @@ def test_a_search_leaves_ordinary_runs_and_its_best_trains_again_by_one_command(
         ["experiment=copy_lstm", "curriculum=linear", "data.curriculum.end=9", "scheduler=plateau"],
     ],
 )
-def test_the_best_may_be_of_any_choices(run_main, tmp_path, words):
+def test_the_best_trial_may_have_any_choices(run_main, tmp_path, words):
     size = (
         "model.encoder.cell.hidden_size" if "model=seq2seq" in words else "model.cell.hidden_size"
     )
@@ -110,7 +110,7 @@ def test_the_best_may_be_of_any_choices(run_main, tmp_path, words):
     assert differing(run, Run.load(out.splitlines()[-1])) == []
 
 
-def test_the_same_command_does_no_more_and_a_larger_one_ends_as_if_begun_so(search, tmp_path):
+def test_the_same_command_trains_nothing_and_more_trials_end_as_in_one_search(search, tmp_path):
     words = [RATE, GROUPED]
     search(*words, n_trials=12, n_jobs=4, out=tmp_path / "whole")
     search(*words, n_trials=4, n_jobs=4, out=tmp_path / "parts")
@@ -122,8 +122,8 @@ def test_the_same_command_does_no_more_and_a_larger_one_ends_as_if_begun_so(sear
     search(*words, n_trials=12, n_jobs=4, out=tmp_path / "parts")
     after = {name: run.card["ended"] for name, run in runs(tmp_path / "parts").items()}
     assert {name: after[name] for name in before} == before
-    assert told(tmp_path / "parts") == told(tmp_path / "whole")
-    assert len({str(params) for _, params, *_ in told(tmp_path / "whole")}) == 12
+    assert outcomes(tmp_path / "parts") == outcomes(tmp_path / "whole")
+    assert len({str(params) for _, params, *_ in outcomes(tmp_path / "whole")}) == 12
 
 
 def test_a_batch_is_one_group(search, tmp_path):
@@ -131,12 +131,12 @@ def test_a_batch_is_one_group(search, tmp_path):
     assert status == 0
     assert err.count("3 jobs as one model: 1, 2, 3") == 2
     assert {run.card["group"] for run in runs(tmp_path).values()} == {3}
-    assert [state for *_, state, _ in told(tmp_path)] == ["COMPLETE"] * 6
+    assert [state for *_, state, _ in outcomes(tmp_path)] == ["COMPLETE"] * 6
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills as POSIX does")
 @pytest.mark.parametrize("launcher", ["basic", "vectorized"])
-def test_a_search_that_was_killed_anywhere_ends_as_if_it_had_not_been(tmp_path, launcher):
+def test_a_search_that_is_killed_and_resumed_ends_as_one_that_is_not(tmp_path, launcher):
     settings = {"n_trials": 6, "n_jobs": 3, "pruner": "median"}
     words = ["-m", OPTUNA, RATE, "trainer.save_every=1", f"hydra/launcher={launcher}"]
     words += [f"hydra.sweeper.{key}={value}" for key, value in settings.items()]
@@ -160,20 +160,20 @@ def test_a_search_that_was_killed_anywhere_ends_as_if_it_had_not_been(tmp_path, 
     assert kills > 3
     one, other = tmp_path / "whole/runs", tmp_path / "parts/runs"
     assert list(runs(other)) == list(runs(one))
-    for before, after in zip(told(one), told(other), strict=True):
+    for before, after in zip(outcomes(one), outcomes(other), strict=True):
         assert after[:3] == before[:3]
         assert after[3] == pytest.approx(before[3], rel=1e-5)
     if launcher == "basic":
-        assert told(other) == told(one)
+        assert outcomes(other) == outcomes(one)
         assert [differing(run, runs(other)[name]) for name, run in runs(one).items()] == [[]] * 6
 
 
-def test_what_diverges_or_is_refused_is_a_failed_trial_and_stays_told(search, tmp_path):
+def test_diverged_and_refused_trials_fail_and_stay_in_the_table(search, tmp_path):
     words = ["optimizer=sgd", "trainer.clip_norm=null", "model.cell.activation=relu"]
     words += ["optimizer.lr=0.1,1e6", "model.cell.hidden_size=0,4"]
     status, out, err = search(*words, sampler="grid")
     assert status == 3
-    states = {tuple(p.values()): state for _, p, state, _ in told(tmp_path)}
+    states = {tuple(p.values()): state for _, p, state, _ in outcomes(tmp_path)}
     assert states == {
         ("0.1", "0"): "FAIL",
         ("1000000.0", "0"): "FAIL",
@@ -192,12 +192,12 @@ def test_settings_that_make_no_config_fail_their_trials_alone(run_main, tmp_path
     words = ["model=ar,elman", "model.cell.taps=1,2", "hydra.sweeper.sampler=grid"]
     status, out, _ = run_main(main, "rnnlab-train", "-m", OPTUNA, *small, *words)
     assert status == 2
-    assert [state for *_, state, _ in told(tmp_path)] == ["COMPLETE"] * 2 + ["FAIL"] * 2
+    assert [state for *_, state, _ in outcomes(tmp_path)] == ["COMPLETE"] * 2 + ["FAIL"] * 2
     assert "model.cell.taps is not a setting" in out
     assert "sweep_name=" not in out
 
 
-def test_a_trial_that_broke_is_tried_again_by_the_same_command(search, tmp_path, monkeypatch):
+def test_a_trial_that_met_a_bug_is_run_again_by_the_same_command(search, tmp_path, monkeypatch):
     step = SequenceModule.training_step
 
     def broken(module, batch, index):
@@ -210,10 +210,10 @@ def test_a_trial_that_broke_is_tried_again_by_the_same_command(search, tmp_path,
         status, out, _ = search(RATE, n_trials=3)
     assert status == 1
     assert "RuntimeError: a bug" in out
-    assert [state for *_, state, _ in told(tmp_path)] == ["COMPLETE", "RUNNING", "COMPLETE"]
+    assert [state for *_, state, _ in outcomes(tmp_path)] == ["COMPLETE", "RUNNING", "COMPLETE"]
     before = {name: run.card["ended"] for name, run in runs(tmp_path).items()}
     assert search(RATE, n_trials=3)[0] == 0
-    assert [state for *_, state, _ in told(tmp_path)] == ["COMPLETE"] * 3
+    assert [state for *_, state, _ in outcomes(tmp_path)] == ["COMPLETE"] * 3
     after = {name: run.card["ended"] for name, run in runs(tmp_path).items()}
     assert sum(after[name] == before[name] for name in before) == 2
 
@@ -221,12 +221,12 @@ def test_a_trial_that_broke_is_tried_again_by_the_same_command(search, tmp_path,
 def test_a_search_may_stop_at_the_first_failure(search, tmp_path):
     words = ["model.cell.hidden_size=4,0,5", "on_error=stop"]
     assert search(*words, sampler="grid")[0] == 2
-    assert [state for *_, state, _ in told(tmp_path)] == ["COMPLETE", "FAIL"]
+    assert [state for *_, state, _ in outcomes(tmp_path)] == ["COMPLETE", "FAIL"]
     search(*words, sampler="grid")
-    assert [state for *_, state, _ in told(tmp_path)] == ["COMPLETE", "FAIL", "COMPLETE"]
+    assert [state for *_, state, _ in outcomes(tmp_path)] == ["COMPLETE", "FAIL", "COMPLETE"]
 
 
-def test_of_several_objectives_the_front_is_told(search, tmp_path):
+def test_of_several_objectives_the_pareto_front_is_printed(search, tmp_path):
     goals = {"objective": "[val/loss,parameters]"}
     words = ["model.cell.hidden_size=2,4,8", "optimizer.lr=1e-5,0.1"]
     status, out, _ = search(*words, sampler="grid", **goals)
@@ -242,7 +242,7 @@ def test_of_several_objectives_the_front_is_told(search, tmp_path):
     assert [line for line in out.splitlines() if line in rows] == rows
 
 
-def test_larger_may_be_better(search, tmp_path):
+def test_an_objective_may_be_maximized(search, tmp_path):
     words = ["optimizer.lr=1e-5,0.1", "trainer.max_steps=40", "trainer.val_every=40"]
     search(*words, "monitor=val/accuracy", sampler="grid")
     best = study(tmp_path).best_trial
@@ -254,7 +254,7 @@ def test_a_grid_is_done_in_its_order_once(search, tmp_path):
     words = ["seed=range(3)", "optimizer.lr=0.01,0.02"]
     search(*words, sampler="grid", n_trials=4)
     search(*words, sampler="grid", n_trials=99)
-    done = [tuple(params.values()) for _, params, *_ in told(tmp_path)]
+    done = [tuple(params.values()) for _, params, *_ in outcomes(tmp_path)]
     assert done == [(seed, rate) for seed in range(3) for rate in ("0.01", "0.02")]
 
 
@@ -262,8 +262,8 @@ def test_equal_trials_are_one_run(search, tmp_path):
     status, _, _ = search("optimizer.lr=0.01,0.02", GROUPED, sampler="random", n_trials=6, n_jobs=6)
     assert status == 0
     assert len(runs(tmp_path)) == 2
-    values = {params["optimizer.lr"]: value for _, params, _, (value,) in told(tmp_path)}
-    assert all(values[params["optimizer.lr"]] == v for _, params, _, (v,) in told(tmp_path))
+    values = {params["optimizer.lr"]: value for _, params, _, (value,) in outcomes(tmp_path)}
+    assert all(values[params["optimizer.lr"]] == v for _, params, _, (v,) in outcomes(tmp_path))
 
 
 @pytest.mark.parametrize("sampler", ["random", "cmaes"])
@@ -303,7 +303,7 @@ def test_searches_begun_at_once_share_a_new_database(tmp_path):
         assert process.returncode == 0, err
 
 
-def test_tables_that_another_process_makes_just_now_are_waited_for(tmp_path, monkeypatch):
+def test_opening_a_database_waits_for_another_process_to_create_it(tmp_path, monkeypatch):
     refusals = ["table studies already exists", "UNIQUE constraint failed"]
 
     def make(place: str) -> RDBStorage:
@@ -320,7 +320,7 @@ def test_tables_that_another_process_makes_just_now_are_waited_for(tmp_path, mon
         open_storage("sqlite:////no/a.db")
 
 
-def test_a_named_sweep_may_bring_what_is_searched(search, tmp_path):
+def test_a_named_sweep_may_set_the_search_space(search, tmp_path):
     words = "{optimizer.lr:'choice(0.01,0.02)',task.delay:2}"
     assert search("task.delay=1", sampler="grid", params=words)[0] == 0
     assert {run.config.optimizer.lr for run in runs(tmp_path).values()} == {0.01, 0.02}
@@ -341,7 +341,7 @@ def test_a_dry_run_says_what_would_be_searched_and_writes_nothing(search, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["sampler=best"], "hydra.sweeper.sampler must be one of tpe, random, cmaes or grid"),
         (["pruner=some"], "hydra.sweeper.pruner must be one of none, median or asha"),
@@ -367,13 +367,13 @@ def test_a_dry_run_says_what_would_be_searched_and_writes_nothing(search, tmp_pa
         (["/trial=1"], "trial can't be given"),
     ],
 )
-def test_a_mistake_is_one_line_and_nothing_is_written(search, tmp_path, words, said):
+def test_a_mistake_is_one_line_and_nothing_is_written(search, tmp_path, words, message):
     typed = [w[1:] if w.startswith("/") else f"hydra.sweeper.{w}" for w in words]
     status, out, err = search(RATE, *typed)
     assert status == 2
     assert out == ""
     assert re.fullmatch(r"rnnlab-train: .*\n", err)
-    assert said in err
+    assert message in err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -384,7 +384,7 @@ def test_nothing_to_search_is_a_mistake(search, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_trial_is_of_a_search_alone(run_main, tmp_path):
+def test_a_trial_can_not_be_set_outside_a_search(run_main, tmp_path):
     status, _, err = run_main(main, "rnnlab-train", *tiny(tmp_path), "trial=1")
     assert status == 2
     assert "trial can't be given" in err
@@ -392,26 +392,26 @@ def test_a_trial_is_of_a_search_alone(run_main, tmp_path):
 
 def test_another_search_of_the_same_name_is_refused(search, tmp_path):
     search(RATE, n_trials=1)
-    before = told(tmp_path)
+    before = outcomes(tmp_path)
     status, _, err = search("optimizer.lr=0.1,0.2", "seed=3", n_trials=2)
     assert status == 2
     assert "optimizer.lr was 0.001 to 0.1, log, is 0.1, 0.2; seed was not given, is seed=3" in err
     assert "take another sweep_name" in err
-    assert told(tmp_path) == before
+    assert outcomes(tmp_path) == before
 
 
-def test_of_two_processes_one_searches(search, tmp_path):
+def test_a_second_process_can_not_join_a_search(search, tmp_path):
     search(RATE, n_trials=1)
     with FileLock(tmp_path / "sweeps/s/.search.lock"):
         status, _, err = search(RATE, n_trials=2)
     assert status == 2
     assert "is being searched by another process" in err
-    assert len(told(tmp_path)) == 1
+    assert len(outcomes(tmp_path)) == 1
 
 
-def test_half_a_line_of_the_journal_costs_no_more_than_that(search, tmp_path, capsys):
+def test_an_incomplete_last_line_of_the_journal_is_removed(search, tmp_path, capsys):
     search(RATE, n_trials=2)
-    whole, journal = told(tmp_path), tmp_path / "sweeps/s/study.journal"
+    whole, journal = outcomes(tmp_path), tmp_path / "sweeps/s/study.journal"
     lines = journal.read_bytes()
     journal.write_bytes(lines + b'{"op_code":4,"wor')
     repair_journal(journal)
@@ -419,7 +419,7 @@ def test_half_a_line_of_the_journal_costs_no_more_than_that(search, tmp_path, ca
     assert "ended within a line" in capsys.readouterr().err
     repair_journal(journal)
     assert capsys.readouterr().err == ""
-    assert told(tmp_path) == whole
+    assert outcomes(tmp_path) == whole
 
 
 @pytest.mark.parametrize(
@@ -431,7 +431,7 @@ def test_half_a_line_of_the_journal_costs_no_more_than_that(search, tmp_path, ca
         ("{", "", "can't be used"),
     ],
 )
-def test_a_journal_that_was_tampered_with_is_said_to_be_damaged(search, tmp_path, old, new, why):
+def test_a_journal_that_was_tampered_with_is_refused(search, tmp_path, old, new, why):
     search(RATE, n_trials=2)
     journal = tmp_path / "sweeps/s/study.journal"
     journal.write_text(journal.read_text().replace(old, new))
@@ -466,7 +466,7 @@ def test_a_best_run_whose_config_is_damaged_ends_no_search(search, tmp_path):
     assert "3 jobs: " in out
 
 
-def test_without_optuna_it_is_said_how_to_get_it(search, tmp_path, monkeypatch):
+def test_without_optuna_the_error_says_how_to_install_it(search, tmp_path, monkeypatch):
     monkeypatch.setattr(plan, "find_spec", lambda name: None if name == "cmaes" else plan)
     status, _, err = search(RATE)
     assert status == 2
@@ -475,7 +475,7 @@ def test_without_optuna_it_is_said_how_to_get_it(search, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_nobody_else_loads_optuna(tmp_path):
+def test_a_plain_sweep_does_not_import_optuna(tmp_path):
     code = (
         "import sys\n"
         "from rnnlab.cli.train import main\n"

@@ -1,4 +1,4 @@
-"""What a search makes of words in Hydra's grammar."""
+"""Reading a search space from overrides in Hydra's grammar."""
 
 import optuna
 import pytest
@@ -34,13 +34,13 @@ def only(word: str) -> Choice | Number:
         ("k=tag(log,interval(1e-4,1e-1))", Number("k", 1e-4, 1e-1, None, True)),
     ],
 )
-def test_words_become_dimensions(word, dimension):
+def test_overrides_become_dimensions(word, dimension):
     assert only(word) == dimension
     assert [type(end) for end in only(word).ends] == [type(end) for end in dimension.ends]
 
 
 @pytest.mark.parametrize(
-    ("word", "said"),
+    ("word", "message"),
     [
         ("k=glob(*)", "k=glob(*): a search needs a list of values, such as choice(a,b)"),
         ("k=shuffle(range(4))", "a search can't shuffle values"),
@@ -58,20 +58,20 @@ def test_words_become_dimensions(word, dimension):
         ("k=1", "there is nothing to search"),
     ],
 )
-def test_what_makes_no_sense_is_refused_in_one_line(word, said):
+def test_an_invalid_dimension_is_refused_in_one_line(word, message):
     with pytest.raises(ConfigError) as error:
         read(word)
-    assert said in str(error.value)
+    assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 
-def test_all_that_is_wrong_is_said_at_once():
+def test_all_errors_are_reported_at_once():
     with pytest.raises(ConfigError) as error:
         read("a=range(3,1)", "b=interval(2,1)", "c=1,2")
     assert [line[:2] for line in str(error.value).splitlines()] == ["a=", "b="]
 
 
-def test_of_two_words_with_one_key_the_later_counts():
+def test_of_two_overrides_of_one_key_the_later_counts():
     space = read("k=a,b", "other=1", "k=2", "other=c,d")
     assert space.fixed == {"k": "k=2"}
     assert space.dimensions == [Choice("other", ("c", "d"))]

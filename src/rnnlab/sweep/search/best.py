@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial
 
-_ADDED = ("experiment", "sweep", "debug")
+_OVERLAY_GROUPS = ("experiment", "sweep", "debug")
 """Config groups that only set values of other groups."""
 
 
@@ -36,9 +36,7 @@ def write_best(sweep: Path, study: "optuna.Study", plan: Plan) -> None:
         ]
         try:
             config = _as_primary_config(Run.load(sweep / trial.user_attrs["run"]).config)
-        except (
-            ConfigError
-        ) as error:  # the run is damaged, or an option of its config no longer exists
+        except ConfigError as error:  # the run is damaged, or an option of it no longer exists
             note(f"best.yaml stays as it was: {error}")
             return
         text = "".join(f"# {line}\n" for line in head) + OmegaConf.to_yaml(config)
@@ -87,7 +85,7 @@ def _as_primary_config(config: DictConfig) -> dict[str, Any]:
     choices = {
         group: option
         for group, option in config.choices.items()
-        if option is not None and group not in _ADDED
+        if option is not None and group not in _OVERLAY_GROUPS
     }
     default = compose([f"{group}={option}" for group, option in choices.items()])
     values, defaults = OmegaConf.to_container(config), OmegaConf.to_container(default)

@@ -144,10 +144,11 @@ def make_plan(settings: SearchSettings, space: Space, compose: Composer, sweep: 
     metrics = check_metrics(experiment)
     objectives = _objectives(settings, experiment, metrics)
     _check_sampler(settings, space, objectives)
-    most = None
+    n_trials = settings.n_trials or 20
     if settings.sampler == "grid":
-        most = prod(len(dimension.values or ()) for dimension in space.dimensions)
-    return Plan(settings, space, objectives, min(settings.n_trials or most or 20, most or 2**53))
+        size = prod(len(dimension.values or ()) for dimension in space.dimensions)
+        n_trials = min(settings.n_trials or size, size)
+    return Plan(settings, space, objectives, n_trials)
 
 
 def _from_either_end(space: Space, make: Callable[[list[str]], Any]) -> Any:
