@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from rnnlab.cells import Stack
-from rnnlab.cells import base as cells_base
 from rnnlab.cells.base import last_real, unroll_loop
+from rnnlab.cells.fused import contiguous_views
 from rnnlab.errors import ConfigError
 from rnnlab.state import leaves
 from tests.cells.zoo import (
@@ -85,7 +85,7 @@ def test_weights_in_one_chunk_are_the_same_weights(name: str, masked: bool, monk
     seen: list[list[torch.Tensor]] = []
 
     def side_by_side(weights: list[torch.Tensor]) -> list[torch.Tensor]:
-        seen.append(cells_base._side_by_side(weights))
+        seen.append(contiguous_views(weights))
         return seen[-1]
 
     cell = make(name)
@@ -93,7 +93,7 @@ def test_weights_in_one_chunk_are_the_same_weights(name: str, masked: bool, monk
     mask = prefix_mask([inputs.shape[1]] * (BATCH - 1) + [1], inputs.shape[1]) if masked else None
     apart = cell.unroll_fast(inputs, state, mask)
     gradients = torch.autograd.grad(apart[0].sum(), [*cell.parameters()])
-    monkeypatch.setattr(f"rnnlab.cells.{name}.in_one_chunk", side_by_side)
+    monkeypatch.setattr("rnnlab.cells.fused.in_one_chunk", side_by_side)
     together = cell.unroll_fast(inputs, state, mask)
     same(together, apart, rtol=0, atol=0)
     same(torch.autograd.grad(together[0].sum(), [*cell.parameters()]), gradients)

@@ -1,7 +1,7 @@
-"""The cell contract: `(input, state) -> (output, state)`, and `unroll` over time."""
+"""The base class of cells: one step `(input, state) -> (output, state)`, and `unroll` over time."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
@@ -16,17 +16,16 @@ from rnnlab.state import State, leaves, like, map_state, where
 class Cell(nn.Module, ABC):
     """One step of a recurrent net, a pure function of parameters, input and state.
 
-    Nothing is kept between calls and no branch depends on data, so that
-    `torch.func.functional_call` and `vmap` work over a stack of N parameter sets. The first
-    argument of a constructor, `input_size`, is given by the model; the keyword-only ones are the
-    config keys.
+    A cell stores nothing between calls and has no data-dependent branches, so that
+    `torch.func.functional_call` and `vmap` work over a stack of N parameter sets. The model passes
+    the first constructor argument, `input_size`; the keyword-only arguments are the config keys.
 
     Attributes:
-        input_size: I, numbers read a step.
-        output_size: O, numbers given a step.
-        fast: whether `unroll` may take the fast twin; see `readable`.
-        answers: whether the readout lies inside the cell, because the output is what is fed
-            back (Jordan). Such a cell's constructor takes the answered `Port` as well.
+        input_size: I, size of the input vector.
+        output_size: O, size of the output vector.
+        fast: whether `unroll` may call `unroll_fast`; the context manager `readable` clears it.
+        answers: whether the cell contains the readout, because the output is fed back (Jordan).
+            The constructor of such a cell also takes the task's target `Port`.
     """
 
     answers: ClassVar[bool] = False
@@ -36,7 +35,7 @@ class Cell(nn.Module, ABC):
 
     @abstractmethod
     def initial_state(self, batch_size: int) -> State:
-        """Give the zero state, a tree of `(B, ...)` tensors."""
+        """Return the zero state, a tree of `(B, ...)` tensors."""
 
     @abstractmethod
     def forward(self, input: Tensor, state: State) -> tuple[Tensor, State]:
@@ -45,27 +44,27 @@ class Cell(nn.Module, ABC):
     def unroll(
         self, inputs: Tensor, state: State, mask: Tensor | None = None
     ) -> tuple[Tensor, State]:
-        """Run over time: `(B, T, I)`, state -> `(B, T, O)`, state; the meaning is `unroll_loop`.
+        """Run over time: `(B, T, I)`, state -> `(B, T, O)`, state, as `unroll_loop` does.
 
-        `mask` `(B, T)` is True on real steps, which come first in each row; after them the state
-        is held and the outputs mean nothing.
+        `mask` `(B, T)` is True on real steps, which come first in each row. On the padding after
+        them the state stays constant and the outputs are undefined.
         """
         if self.fast and self.has_fast_twin(inputs):
             return self.unroll_fast(inputs, state, mask)
         return unroll_loop(self, inputs, state, mask)
 
     def has_fast_twin(self, inputs: Tensor) -> bool:  # noqa: ARG002
-        """Whether `unroll_fast` exists for these settings, and pays on this device."""
+        """Whether `unroll_fast` is faster than the loop for these settings and this device."""
         return False
 
     def unroll_fast(
         self, inputs: Tensor, state: State, mask: Tensor | None
     ) -> tuple[Tensor, State]:
-        """Compute what `unroll_loop` does, faster; called only where `has_fast_twin` says so."""
+        """Compute the same as `unroll_loop`, faster; `unroll` calls it if `has_fast_twin`."""
         return unroll_loop(self, inputs, state, mask)
 
     def trajectory(self, inputs: Tensor, state: State) -> State:
-        """Give the state after every step, a tree of `(B, T, ...)` tensors."""
+        """Return the state after every step, a tree of `(B, T, ...)` tensors."""
         states = []
         for step in inputs.unbind(1):
             _, state = self(step, state)
@@ -73,7 +72,11 @@ class Cell(nn.Module, ABC):
         return map_state(lambda *steps: torch.stack(steps, dim=1), *states)
 
     def clamp(self, state: State, values: Tensor) -> State:
-        """Set the first C units of the state to `values` `(B, C)` and leave the others."""
+        """Set the first C units of the state to `values` `(B, C)`.
+
+        Raises:
+            ConfigError: the state has fewer than C units.
+        """
         head, *rest = leaves(state)
         units = head.flatten(1)
         size = values.shape[1]
@@ -87,7 +90,7 @@ class Cell(nn.Module, ABC):
 
 
 class AnsweringCell(Cell):
-    """A cell with the readout inside; its constructor takes `(input_size, output)`."""
+    """A cell that contains the readout; its constructor takes `(input_size, output)`."""
 
     answers: ClassVar[bool] = True
     output: Port
@@ -96,7 +99,7 @@ class AnsweringCell(Cell):
 def unroll_loop(
     cell: Cell, inputs: Tensor, state: State, mask: Tensor | None = None
 ) -> tuple[Tensor, State]:
-    """Unroll in the readable way; every fast twin is tested against this."""
+    """Call the cell once per step; every `unroll_fast` is tested against this loop."""
     outputs = []
     for t, step in enumerate(inputs.unbind(1)):
         output, stepped = cell(step, state)
@@ -106,7 +109,7 @@ def unroll_loop(
 
 
 def last_real(outputs: Tensor, mask: Tensor | None, initial: Tensor) -> Tensor:
-    """Pick each row's output `(B, H)` at its last real step, or `initial` where it has none."""
+    """Return each row's output `(B, H)` at its last real step, `initial` for rows without one."""
     if mask is None:
         return outputs[:, -1]
     lengths = mask.sum(1)
@@ -114,26 +117,9 @@ def last_real(outputs: Tensor, mask: Tensor | None, initial: Tensor) -> Tensor:
     return torch.where(lengths[:, None] > 0, outputs.gather(1, index).squeeze(1), initial)
 
 
-def in_one_chunk(weights: Sequence[Tensor]) -> list[Tensor]:
-    """Lay weights side by side where cuDNN reads them, in one piece of memory; elsewhere nothing.
-
-    Its order is that of torch's fused nets: weights of the inputs, of the states, then the biases.
-    From weights that lie apart it makes such a copy too, at every call, with a warning each.
-    """
-    if not weights[0].is_cuda:
-        return list(weights)
-    return _side_by_side(weights)
-
-
-def _side_by_side(weights: Sequence[Tensor]) -> list[Tensor]:
-    chunk = torch.cat([weight.flatten() for weight in weights])
-    parts = chunk.split([weight.numel() for weight in weights])
-    return [part.view_as(weight) for part, weight in zip(parts, weights, strict=True)]
-
-
 @contextmanager
 def readable(module: nn.Module) -> Iterator[None]:
-    """Make every cell inside `module` unroll by its loop, as vmap and the tests need."""
+    """Make every cell inside `module` unroll by `unroll_loop`, as vmap and the tests need."""
     cells = [cell for cell in module.modules() if isinstance(cell, Cell)]
     before = [cell.fast for cell in cells]
     for cell in cells:

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rnnlab.cells.base import Cell, in_one_chunk, last_real
+from rnnlab.cells.base import Cell, last_real
+from rnnlab.cells.fused import unroll_fused
 from rnnlab.cells.init import InputInit, RecurrentInit, init_input, init_recurrent
 from rnnlab.grouping import groups
 from rnnlab.ranges import Positive, PositiveInt
@@ -17,20 +18,20 @@ _FUSED = {"tanh": torch.rnn_tanh, "relu": torch.rnn_relu}
 
 @groups(initial=["input_init", "recurrent_init", "recurrent_scale"])
 class Elman(Cell):
-    """Simple recurrent network: the context is a copy of the last hidden state.
+    """Simple recurrent network: the context is a copy of the previous hidden state.
 
         h_t = f(W x_t + U h_{t-1} + b)
 
     Elman (1990), Finding structure in time, fig. 2. State: the hidden vector `(B, H)`; output:
-    the same. His own learning rule is the model's `horizon=1`.
+    the same. Elman's learning rule, one-step backpropagation, is the model's `horizon=1`.
 
     Args:
         input_size: I.
         hidden_size: H.
         activation: f.
-        input_init: how W begins.
-        recurrent_init: how U begins.
-        recurrent_scale: U is multiplied by this; its spectral radius for `spectral`.
+        input_init: initialisation of W.
+        recurrent_init: initialisation of U.
+        recurrent_scale: factor of U; with `recurrent_init=spectral` its spectral radius.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class Elman(Cell):
         init_recurrent(self.recurrent_weight, recurrent_init, recurrent_scale)
 
     def initial_state(self, batch_size: int) -> Tensor:
-        """Give zeros `(B, H)`."""
+        """Return zeros `(B, H)`."""
         return self.bias.new_zeros(batch_size, self.output_size)
 
     def forward(self, input: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
@@ -66,26 +67,21 @@ class Elman(Cell):
         return hidden, hidden
 
     def has_fast_twin(self, inputs: Tensor) -> bool:  # noqa: ARG002
-        """Always: cuDNN on CUDA for tanh and relu, else the loop over projected inputs."""
+        """Return True: `unroll_fast` is always faster than the loop."""
         return True
 
     def unroll_fast(
         self, inputs: Tensor, state: Tensor, mask: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """Project all inputs in one product; on CPU torch's fused RNN is no faster than that."""
+        """Run torch's fused RNN on CUDA; elsewhere compute W x_t of all steps in one product.
+
+        On CPU the fused RNN is no faster than that.
+        """
         if inputs.is_cuda and self.activation in _FUSED:
             bias = self.bias
             weights = [self.input_weight, self.recurrent_weight, bias, torch.zeros_like(bias)]
-            outputs, _ = _FUSED[self.activation](
-                inputs,
-                state[None].contiguous(),
-                in_one_chunk(weights),
-                True,
-                1,
-                0.0,
-                torch.is_grad_enabled(),
-                False,
-                True,
+            outputs, _ = unroll_fused(
+                _FUSED[self.activation], inputs, state[None].contiguous(), weights
             )
         else:
             activation = _ACTIVATIONS[self.activation]
@@ -98,5 +94,5 @@ class Elman(Cell):
         return outputs, last_real(outputs, mask, state)
 
     def trajectory(self, inputs: Tensor, state: Tensor) -> Tensor:
-        """Give the hidden states `(B, T, H)`, which are the outputs."""
+        """Return the hidden states `(B, T, H)`, which are the outputs."""
         return self.unroll(inputs, state)[0]

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rnnlab.cells.base import Cell, in_one_chunk, last_real
+from rnnlab.cells.base import Cell, last_real
+from rnnlab.cells.fused import unroll_fused
 from rnnlab.cells.init import InputInit, RecurrentInit, init_input, init_recurrent
 from rnnlab.grouping import groups
 from rnnlab.ranges import Positive, PositiveInt, Real
@@ -19,17 +20,18 @@ class GRU(Cell):
         n_t = tanh(W_n x_t + b_n + r_t * (U_n h_{t-1} + c_n))
         h_t = (1 - z_t) * n_t + z_t * h_{t-1}
 
-    Cho et al. (2014), eqs. 5-8, with the reset gate after the product as in cuDNN and torch, so
-    that a single product with U serves all three. Weights are stacked in the order r, z, n.
+    Cho et al. (2014), eqs. 5-8, with the reset gate applied after the product with U_n as in cuDNN
+    and torch, so that one matrix product computes U h for r, z and n. Weights are stacked in the
+    order r, z, n.
     State: the hidden vector `(B, H)`; output: the same.
 
     Args:
         input_size: I.
         hidden_size: H.
-        update_bias: where b_z begins; larger keeps the state longer.
-        input_init: how each W begins.
-        recurrent_init: how each U begins.
-        recurrent_scale: U is multiplied by this; its spectral radius for `spectral`.
+        update_bias: initial value of b_z; a larger one holds the state longer.
+        input_init: initialisation of each W.
+        recurrent_init: initialisation of each U.
+        recurrent_scale: factor of each U; with `recurrent_init=spectral` its spectral radius.
     """
 
     def __init__(
@@ -55,30 +57,31 @@ class GRU(Cell):
             self.bias[hidden_size : 2 * hidden_size] = update_bias
 
     def initial_state(self, batch_size: int) -> Tensor:
-        """Give zeros `(B, H)`."""
+        """Return zeros `(B, H)`."""
         return self.bias.new_zeros(batch_size, self.output_size)
 
     def forward(self, input: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Take one step: `(B, I)`, `(B, H)` -> `(B, H)`, `(B, H)`."""
-        gates, candidate = self._propose(input, state)
+        gates, candidate = self._gates_and_candidate(input, state)
         hidden = (1 - gates["update"]) * candidate + gates["update"] * state
         return hidden, hidden
 
     def gates(self, input: Tensor, state: Tensor) -> dict[str, Tensor]:
-        """Give how far each gate is open in this step, each `(B, H)` from 0 to 1."""
-        return self._propose(input, state)[0]
+        """Return the activations of the gates in this step, each `(B, H)` from 0 to 1."""
+        return self._gates_and_candidate(input, state)[0]
 
-    def _propose(self, input: Tensor, state: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """Give the gates and the candidate."""
-        read = F.linear(input, self.input_weight, self.bias).chunk(3, dim=1)
-        kept = F.linear(state, self.recurrent_weight).chunk(3, dim=1)
-        reset = torch.sigmoid(read[0] + kept[0])
-        update = torch.sigmoid(read[1] + kept[1])
-        candidate = torch.tanh(read[2] + reset * (kept[2] + self.candidate_bias))
+    def _gates_and_candidate(
+        self, input: Tensor, state: Tensor
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        from_input = F.linear(input, self.input_weight, self.bias).chunk(3, dim=1)
+        from_state = F.linear(state, self.recurrent_weight).chunk(3, dim=1)
+        reset = torch.sigmoid(from_input[0] + from_state[0])
+        update = torch.sigmoid(from_input[1] + from_state[1])
+        candidate = torch.tanh(from_input[2] + reset * (from_state[2] + self.candidate_bias))
         return {"update": update, "reset": reset}, candidate
 
     def has_fast_twin(self, inputs: Tensor) -> bool:  # noqa: ARG002
-        """Always: torch's fused GRU is 1.1 to 1.3 times as fast on CPU, more on CUDA."""
+        """Return True: torch's fused GRU is 1.1 to 1.3 times as fast on CPU, more on CUDA."""
         return True
 
     def unroll_fast(
@@ -86,20 +89,10 @@ class GRU(Cell):
     ) -> tuple[Tensor, Tensor]:
         """Run torch's fused GRU with these parameters."""
         hidden_bias = torch.cat([self.bias.new_zeros(2 * self.output_size), self.candidate_bias])
-        weights = in_one_chunk([self.input_weight, self.recurrent_weight, self.bias, hidden_bias])
-        outputs, _ = torch.gru(
-            inputs,
-            state[None].contiguous(),
-            weights,
-            True,
-            1,
-            0.0,
-            torch.is_grad_enabled(),
-            False,
-            True,
-        )
+        weights = [self.input_weight, self.recurrent_weight, self.bias, hidden_bias]
+        outputs, _ = unroll_fused(torch.gru, inputs, state[None].contiguous(), weights)
         return outputs, last_real(outputs, mask, state)
 
     def trajectory(self, inputs: Tensor, state: Tensor) -> Tensor:
-        """Give the hidden states `(B, T, H)`, which are the outputs."""
+        """Return the hidden states `(B, T, H)`, which are the outputs."""
         return self.unroll(inputs, state)[0]

@@ -6,17 +6,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rnnlab.cells.base import Cell, in_one_chunk, last_real
+from rnnlab.cells.base import Cell, last_real
+from rnnlab.cells.fused import unroll_fused
 from rnnlab.cells.init import InputInit, RecurrentInit, init_input, init_recurrent
 from rnnlab.errors import ConfigError
 from rnnlab.grouping import groups
 from rnnlab.ranges import Positive, PositiveInt, Real
 
-SHUT = 1e4  # sigmoid(-1e4) is exactly 0 and sigmoid(1e4) exactly 1, in half precision too
+SATURATED = 1e4  # sigmoid(-1e4) is exactly 0 and sigmoid(1e4) exactly 1, in half precision too
 
 
 class LSTMState(NamedTuple):
-    """The two vectors that an LSTM carries, each `(B, H)`."""
+    """The state of an LSTM: hidden vector and memory cell, each `(B, H)`."""
 
     hidden: Tensor
     cell: Tensor
@@ -35,7 +36,7 @@ class LSTMState(NamedTuple):
     ]
 )
 class LSTM(Cell):
-    """Long short-term memory: a memory cell c behind three gates.
+    """Long short-term memory: a memory cell c with input, forget and output gate.
 
         i_t = sigmoid(W_i x_t + U_i h_{t-1} + p_i * c_{t-1} + b_i)    input gate (write)
         f_t = sigmoid(W_f x_t + U_f h_{t-1} + p_f * c_{t-1} + b_f)    forget gate (keep)
@@ -51,19 +52,19 @@ class LSTM(Cell):
     Args:
         input_size: I.
         hidden_size: H.
-        input_bias: where b_i begins.
-        forget_bias: where b_f begins; 1 keeps gradients alive early (Jozefowicz et al., 2015).
-            `null` without the forget gate.
-        candidate_bias: where b_g begins.
-        output_bias: where b_o begins.
-        forget_gate: False removes it: f = 1.
-        peepholes: whether the gates see the memory cell; p begins at 0.
-        chrono_steps: longest dependency expected, in steps; then b_f begins at
-            log(U(1, chrono_steps - 1)) and b_i at -b_f (Tallec and Ollivier, 2018, eq. 16), and
-            neither `forget_bias` nor `input_bias` may be given. `null` is off.
-        input_init: how each W begins.
-        recurrent_init: how each U begins.
-        recurrent_scale: U is multiplied by this; its spectral radius for `spectral`.
+        input_bias: initial value of b_i; `null` with `chrono_steps`.
+        forget_bias: initial value of b_f; 1 avoids vanishing gradients early in training
+            (Jozefowicz et al., 2015). `null` with `chrono_steps` or without the forget gate.
+        candidate_bias: initial value of b_g.
+        output_bias: initial value of b_o.
+        forget_gate: False sets f = 1.
+        peepholes: whether the gates read the memory cell; p is initialised to 0.
+        chrono_steps: longest expected dependency in steps, for chrono initialisation: b_f =
+            log(U(1, chrono_steps - 1)) and b_i = -b_f (Tallec and Ollivier, 2018, eq. 16).
+            `null` turns it off.
+        input_init: initialisation of each W.
+        recurrent_init: initialisation of each U.
+        recurrent_scale: factor of each U; with `recurrent_init=spectral` its spectral radius.
     """
 
     def __init__(
@@ -96,91 +97,87 @@ class LSTM(Cell):
         )
         init_input(self.input_weight, input_init, gates=self.blocks)
         init_recurrent(self.recurrent_weight, recurrent_init, recurrent_scale, gates=self.blocks)
-        first: list[Tensor | float | None]
+        gate_biases: list[Tensor | float | None]
         if chrono_steps is None:
             _check_biases(input_bias, forget_bias, forget_gate)
-            first = [input_bias, forget_bias] if forget_gate else [input_bias]
+            gate_biases = [input_bias, forget_bias] if forget_gate else [input_bias]
         else:
             _check_chrono(chrono_steps, input_bias, forget_bias, forget_gate)
-            keep = torch.empty(hidden_size).uniform_(1, chrono_steps - 1).log()
-            first = [-keep, keep]
-        starts = [*first, candidate_bias, output_bias]
+            chrono = torch.empty(hidden_size).uniform_(1, chrono_steps - 1).log()
+            gate_biases = [-chrono, chrono]
+        biases = [*gate_biases, candidate_bias, output_bias]
         with torch.no_grad():
-            for block, start in zip(self.bias.chunk(self.blocks), starts, strict=True):
-                block.copy_(torch.as_tensor(start))
+            for block, bias in zip(self.bias.chunk(self.blocks), biases, strict=True):
+                block.copy_(torch.as_tensor(bias))
 
     def initial_state(self, batch_size: int) -> LSTMState:
-        """Give zeros, each `(B, H)`."""
+        """Return zeros, each `(B, H)`."""
         zeros = self.bias.new_zeros(batch_size, self.output_size)
         return LSTMState(hidden=zeros, cell=zeros)
 
     def forward(self, input: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
         """Take one step: `(B, I)`, state -> `(B, H)`, state."""
-        gates, cell = self._remember(input, state)
+        gates, cell = self._gates_and_cell(input, state)
         hidden = gates["output"] * torch.tanh(cell)
         return hidden, LSTMState(hidden, cell)
 
     def gates(self, input: Tensor, state: LSTMState) -> dict[str, Tensor]:
-        """Give how far each gate is open in this step, each `(B, H)` from 0 to 1."""
-        return self._remember(input, state)[0]
+        """Return the activations of the gates in this step, each `(B, H)` from 0 to 1."""
+        return self._gates_and_cell(input, state)[0]
 
-    def _remember(self, input: Tensor, state: LSTMState) -> tuple[dict[str, Tensor], Tensor]:
-        """Give the gates and the new memory cell, which the output gate's peephole sees."""
+    def _gates_and_cell(self, input: Tensor, state: LSTMState) -> tuple[dict[str, Tensor], Tensor]:
+        """Return the gates and the new memory cell, which the output gate's peephole reads."""
         total = F.linear(input, self.input_weight, self.bias) + F.linear(
             state.hidden, self.recurrent_weight
         )
-        write, *keep, candidate, read = total.chunk(self.blocks, dim=1)
+        input_gate, *forget_gate, candidate, output_gate = total.chunk(self.blocks, dim=1)
         if self.peepholes is not None:
-            write = write + self.peepholes[0] * state.cell
-            keep = [k + self.peepholes[1] * state.cell for k in keep]
+            input_gate = input_gate + self.peepholes[0] * state.cell
+            forget_gate = [f + self.peepholes[1] * state.cell for f in forget_gate]
         gates, cell = {}, state.cell
-        if keep:
-            gates["forget"] = torch.sigmoid(keep[0])
+        if forget_gate:
+            gates["forget"] = torch.sigmoid(forget_gate[0])
             cell = gates["forget"] * cell
-        gates["input"] = torch.sigmoid(write)
+        gates["input"] = torch.sigmoid(input_gate)
         cell = cell + gates["input"] * torch.tanh(candidate)
         if self.peepholes is not None:
-            read = read + self.peepholes[-1] * cell
-        gates["output"] = torch.sigmoid(read)
+            output_gate = output_gate + self.peepholes[-1] * cell
+        gates["output"] = torch.sigmoid(output_gate)
         return gates, cell
 
     @property
-    def is_common(self) -> bool:
-        """Whether it is the LSTM of torch, with a forget gate and without peepholes."""
+    def is_standard(self) -> bool:
+        """Whether this is the LSTM of torch, with a forget gate and without peepholes."""
         return self.forget_gate and self.peepholes is None
 
     def has_fast_twin(self, inputs: Tensor) -> bool:
-        """Torch's own is 1.4 to 3 times as fast."""
-        return self.is_common and not _is_refused_by_torch(inputs)
+        """Return True where torch's fused LSTM computes the same; it is 1.4 to 3 times as fast."""
+        return self.is_standard and not _is_refused_by_torch(inputs)
 
     def unroll_fast(
         self, inputs: Tensor, state: LSTMState, mask: Tensor | None
     ) -> tuple[Tensor, LSTMState]:
         """Run torch's fused LSTM with these parameters.
 
-        It knows no mask. One more input, 1 on padding, with a weight that shuts the input gate
-        and opens the forget gate entirely, holds the memory cell there; the hidden state is
-        picked from the outputs.
+        It takes no mask. With one, an extra input that is 1 on padding closes the input gate and
+        opens the forget gate, which keeps the memory cell constant there; the final hidden state
+        is the output at the last real step.
         """
         input_weight: Tensor = self.input_weight
         if mask is not None:
-            block = self.bias.new_full((self.output_size, 1), SHUT)
-            nothing = torch.zeros_like(block)
-            hold = torch.cat([-block, block, nothing, nothing])
-            input_weight = torch.cat([input_weight, hold], dim=1)
+            block = self.bias.new_full((self.output_size, 1), SATURATED)
+            zeros = torch.zeros_like(block)
+            hold = torch.cat([-block, block, zeros, zeros])  # (4 H, 1): i, f, g, o
+            input_weight = torch.cat([input_weight, hold], dim=1)  # (4 H, I + 1)
             inputs = torch.cat([inputs, (~mask)[..., None].to(inputs.dtype)], dim=2)
-        weights = in_one_chunk(
-            [input_weight, self.recurrent_weight, self.bias, torch.zeros_like(self.bias)]
-        )
-        start = (state.hidden[None].contiguous(), state.cell[None].contiguous())
-        outputs, _, cell = torch.lstm(
-            inputs, start, weights, True, 1, 0.0, torch.is_grad_enabled(), False, True
-        )
+        weights = [input_weight, self.recurrent_weight, self.bias, torch.zeros_like(self.bias)]
+        initial = (state.hidden[None].contiguous(), state.cell[None].contiguous())
+        outputs, _, cell = unroll_fused(torch.lstm, inputs, initial, weights)
         return outputs, LSTMState(last_real(outputs, mask, state.hidden), cell[0])
 
 
 def _is_refused_by_torch(inputs: Tensor) -> bool:
-    """Whether torch's own ends with an error (2.13): bfloat16 on a CPU without AVX-512."""
+    """Whether torch.lstm raises an error (torch 2.13): bfloat16 on a CPU without AVX-512."""
     halved = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") != inputs.dtype
     return (
         inputs.device.type == "cpu"

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnlab.cells import GRU, LSTM, Cell, Elman, Jordan, JordanState, LSTMState, TapsMLP
-from rnnlab.cells.lstm import SHUT
+from rnnlab.cells.lstm import SATURATED
 from rnnlab.ensemble.fused import Net, Way
 from rnnlab.ensemble.scans import Gated, Kind, LongShort, Plain
 from rnnlab.state import State
@@ -22,7 +22,7 @@ def kind_of(cell: Cell) -> Kind | None:
         return Plain(cell.activation)
     if type(cell) is GRU:
         return Gated()
-    if type(cell) is LSTM and cell.is_common:
+    if type(cell) is LSTM and cell.is_standard:
         return LongShort()
     return None
 
@@ -82,7 +82,7 @@ def _lstm(cell: LSTM, inputs: Tensor, state: LSTMState, mask: Tensor | None) -> 
     size = cell.output_size
     weight = torch.cat([cell.recurrent_weight, cell.input_weight], dim=1)
     if mask is not None:
-        shut = torch.full_like(weight[:size, :1], SHUT)
+        shut = torch.full_like(weight[:size, :1], SATURATED)
         nothing = torch.zeros_like(shut)
         weight = torch.cat([weight, torch.cat([-shut, shut, nothing, nothing])], dim=1)
         inputs = torch.cat([inputs, (~mask)[..., None].to(inputs.dtype)], dim=2)
