@@ -6,18 +6,18 @@ from rnnlab.random_streams import generator, generators
 
 
 @pytest.mark.parametrize(
-    ("seeds", "place"),
+    ("seeds", "index"),
     [
         ([0, 1, 2, 1], 0),
         ([2**32 - 1, 7], 2**32 - 1),
         ([2**31, 5, 123456789], 999),
-        ([2**32, 3], 4),  # of two words each: mixed one by one
+        ([2**32, 3], 4),  # more than 32 bits: hashed one by one
         ([3, 4], 2**40),
     ],
 )
-def test_generators_of_many_seeds_are_those_of_each(seeds: list[int], place: int) -> None:
-    for seed, one in zip(seeds, generators(seeds, "val", place), strict=True):
-        alone = generator(seed, "val", place)
+def test_generators_of_many_seeds_are_those_of_each(seeds: list[int], index: int) -> None:
+    for seed, one in zip(seeds, generators(seeds, "val", index), strict=True):
+        alone = generator(seed, "val", index)
         assert one.bit_generator.state == alone.bit_generator.state
         assert one.integers(10**9, size=5).tolist() == alone.integers(10**9, size=5).tolist()
 

@@ -1,19 +1,19 @@
-"""Names of metrics, and which of their values are better. Light to import."""
+"""Names of metrics, and comparison of scores. Imports neither torch nor numpy."""
 
 import math
 from typing import Literal
 
 Mode = Literal["min", "max"]
-"""Whether a metric is best at its least or its largest value."""
+"""Whether lower or higher values of a metric are better."""
 
 
-def plain(metric: str) -> str:
-    """Give a metric's name without its split and way of running: `val/free_loss` is `loss`."""
+def base_name(metric: str) -> str:
+    """Return a metric's name without split and `free_`: `val/free_loss` -> `loss`."""
     return metric.rpartition("/")[2].removeprefix("free_")
 
 
 def is_better(score: float, best: float | None, mode: Mode) -> bool:
-    """Compare a score with the best so far; NaN is better than no score and worse than any."""
+    """Tell whether a score beats the best so far; NaN is worse than any number, None than NaN."""
     if best is None or math.isnan(best):
         return best is None or not math.isnan(score)
     return score < best if mode == "min" else score > best

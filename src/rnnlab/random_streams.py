@@ -1,7 +1,7 @@
-"""Where every random number comes from: a seed, a purpose, and a place within it.
+"""Random generators by seed, purpose and index.
 
-numpy's SeedSequence mixes the three, so that no two streams meet; adding offsets to a seed would
-make them, for torch's generators keep only 32 bits of one.
+numpy's SeedSequence hashes the three, so that no two streams coincide. Seeds with added offsets
+would collide, because torch's CPU generator keeps only 32 bits of a seed.
 """
 
 import random
@@ -18,35 +18,39 @@ _NUMBERS: dict[Purpose, int] = {
     "val": 1,
     "test": 2,
     "shuffle": 3,  # the order of a finite training set, epoch by epoch
-    "weights": 4,  # how they begin
-    "training": 5,  # dropout and scheduled sampling, process by process
-    "task": 6,  # what a task itself is made of, the same in all splits
+    "weights": 4,  # initial weights
+    "training": 5,  # dropout and scheduled sampling; the index is the process rank
+    "task": 6,  # random parts of a task that all splits share, such as the patterns to store
 }
 
 
-def generator(seed: int, purpose: Purpose, place: int) -> np.random.Generator:
-    """Give a random stream of its own."""
-    return np.random.default_rng(_sequence(seed, purpose, place))
+def generator(seed: int, purpose: Purpose, index: int) -> np.random.Generator:
+    """Return the random generator of a seed, a purpose and an index within it."""
+    return np.random.default_rng(_sequence(seed, purpose, index))
 
 
-def generators(seeds: Sequence[int], purpose: Purpose, place: int) -> list[np.random.Generator]:
-    """Give `generator` of each seed; the mixing, most of what one costs, is done once for all."""
-    entropy = (max(seeds), place)
-    if min(seeds) < 0 or max(entropy) >= 2**32:  # one of more than a word, or none at all
-        return [generator(seed, purpose, place) for seed in seeds]
-    words = np.zeros((_POOL, len(seeds)), dtype=np.uint32)
-    words[0], words[1], words[2] = seeds, _NUMBERS[purpose], place
-    bits = [np.random.PCG64(_Mixed(state)) for state in _mix(words)]  # type: ignore[arg-type]
-    return [np.random.Generator(own) for own in bits]
+def generators(seeds: Sequence[int], purpose: Purpose, index: int) -> list[np.random.Generator]:
+    """Return `generator` of each seed; one vectorised hash replaces N calls of SeedSequence.
 
-
-def seed_globals(seed: int, purpose: Purpose, place: int = 0, *, devices: bool = False) -> None:
-    """Seed the generators of torch, and those of Python and numpy that other code may use.
-
-    Those of other devices than the CPU are seeded if they are to be used: where they have not
-    begun, torch would remember the seed for them.
+    For 64 seeds this takes about 1.2 ms less, a third of the time to draw a small batch for each.
     """
-    number = int(_sequence(seed, purpose, place).generate_state(1)[0])
+    if min(seeds) < 0 or max(*seeds, index) >= 2**32:  # not one 32-bit word each
+        return [generator(seed, purpose, index) for seed in seeds]
+    words = np.zeros((_POOL, len(seeds)), dtype=np.uint32)
+    words[0], words[1], words[2] = seeds, _NUMBERS[purpose], index
+    return [
+        np.random.Generator(np.random.PCG64(_HashedSeed(state)))  # type: ignore[arg-type]
+        for state in _hash_words(words)
+    ]
+
+
+def seed_globals(seed: int, purpose: Purpose, index: int = 0, *, devices: bool = False) -> None:
+    """Seed the global generators of torch, Python and numpy.
+
+    With `devices` the generators of accelerators are seeded as well. Without it torch would keep
+    the seed for devices that are not initialised yet.
+    """
+    number = int(_sequence(seed, purpose, index).generate_state(1)[0])
     if devices:
         torch.manual_seed(number)
     else:
@@ -55,24 +59,24 @@ def seed_globals(seed: int, purpose: Purpose, place: int = 0, *, devices: bool =
     np.random.seed(number)  # noqa: NPY002
 
 
-def _sequence(seed: int, purpose: Purpose, place: int) -> np.random.SeedSequence:
-    return np.random.SeedSequence([seed, _NUMBERS[purpose], place])
+def _sequence(seed: int, purpose: Purpose, index: int) -> np.random.SeedSequence:
+    return np.random.SeedSequence([seed, _NUMBERS[purpose], index])
 
 
-class _Mixed(np.random.bit_generator.ISeedSequence):
-    """A seed sequence that has been mixed before."""
+class _HashedSeed(np.random.bit_generator.ISeedSequence):
+    """A seed sequence that returns a state computed by `_hash_words`."""
 
     def __init__(self, state: NDArray[np.uint64]) -> None:
         self._state = state
 
     def generate_state(self, n_words: int, dtype: Any = np.uint32) -> NDArray[Any]:
-        """Give the words that PCG64 asks for."""
+        """Return the four 64-bit words that PCG64 requests."""
         assert (n_words, dtype) == (len(self._state), self._state.dtype)
         return self._state
 
 
 def _constants(first: int, factor: int, hashes: int) -> NDArray[np.uint32]:
-    """Give the constants of some hashes in a row, and the one that the last of them ends with."""
+    """Return the hash constants `(hashes + 1, 1)`; hash n multiplies by constant n + 1."""
     powers = [first * pow(factor, n, 2**32) % 2**32 for n in range(hashes + 1)]
     return np.array(powers, dtype=np.uint32)[:, None]
 
@@ -84,8 +88,8 @@ _OTHERS = [[n for n in range(_POOL) if n != source] for source in range(_POOL)]
 _LEFT, _RIGHT = np.uint32(0xCA01F9DD), np.uint32(0x4973F715)
 
 
-def _mix(words: NDArray[np.uint32]) -> NDArray[np.uint64]:
-    """Do what `SeedSequence` does with entropy of `(4, N)` words, zeros last, for PCG64: `(N, 4)`.
+def _hash_words(words: NDArray[np.uint32]) -> NDArray[np.uint64]:
+    """Compute the PCG64 states `(N, 4)` of N SeedSequences with entropy `(4, N)`, zero-padded.
 
     O'Neill (2015), Developing a seed_seq alternative, with numpy's constants.
     """
@@ -99,7 +103,7 @@ def _mix(words: NDArray[np.uint32]) -> NDArray[np.uint64]:
 
 
 def _hash(words: NDArray[np.uint32], constants: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """Hash rows, or one row in several ways, each with its constant and the one after that."""
+    """Hash each row with its constant and the next; a single row, once with each constant."""
     return _fold((words ^ constants[:-1]) * constants[1:])
 
 

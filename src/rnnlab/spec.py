@@ -1,7 +1,7 @@
-"""The words that task and model share: what goes in, what comes out, and a batch of it.
+"""The interface between tasks and models: types of input and output, and batches.
 
-Letters, the same everywhere: B sequences, T steps, S source steps, I input size, H hidden size,
-O output size, V vocabulary, K taps, L layers, N ensemble members. Batch first at every edge.
+Dimensions: B sequences, T steps, S source steps, I input size, H hidden size, O output size,
+V vocabulary size, K taps, L layers, N ensemble members. All public functions are batch first.
 """
 
 from collections.abc import Callable
@@ -17,13 +17,13 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 
 @dataclass(frozen=True)
 class Tokens:
-    """Symbols: int64 ids in `[0, vocab_size)` going in, logits `(..., V)` coming out."""
+    """Token ids: int64 in `[0, vocab_size)` as input, logits `(..., V)` as output."""
 
     vocab_size: int
 
     @property
     def size(self) -> int:
-        """Width of one symbol as a one-hot vector, and of its logits."""
+        """Width of a one-hot vector and of the logits."""
         return self.vocab_size
 
 
@@ -39,15 +39,16 @@ Port = Tokens | Reals
 
 @dataclass(frozen=True)
 class TaskSpec:
-    """What a model must know of a task to complete itself.
+    """The input and output types of a task, from which a model takes its layer sizes.
 
     Attributes:
-        input: what is read at every step.
-        target: what is answered at every step; `None` asks a stream for its features alone.
-        source: what the encoder reads first; `None` in the stream layout.
-        feedback: the answer of step t is part of input t+1 wherever `Batch.mask` is True at t.
-            Tokens: it is that input. Reals: it is the input's first `target.size` numbers.
-        initial: the vector that the first units of the state are clamped to before step 0.
+        input: type of the input at each step.
+        target: type of the target at each step; `None` makes a stream model return its features
+            without a readout.
+        source: type of the source that the encoder reads; `None` in the stream layout.
+        feedback: whether the answer of step t is fed back into input t+1 wherever `Batch.mask` is
+            True at t. Tokens: it is that input. Reals: the input's first `target.size` numbers.
+        initial: type of the vector that the first units of the state are clamped to before step 0.
     """
 
     input: Port
@@ -61,19 +62,19 @@ class Batch(NamedTuple):
     """B sequences in one of the two layouts.
 
     Attributes:
-        input: `(B, T)` int64 or `(B, T, I)` float32, read at every step. In the encoder-decoder
-            layout the previous target, after a start symbol.
-        target: `(B, T)` int64 or `(B, T, O)` float32, the right answer at every step.
-        mask: `(B, T)` bool, True where the model answers: the one meaning in loss, metrics and
-            free running.
-        source: `(B, S)` or `(B, S, I)`, what the encoder reads; encoder-decoder layout only.
+        input: `(B, T)` int64 or `(B, T, I)` float32. In the encoder-decoder layout the previous
+            target, after a start symbol.
+        target: `(B, T)` int64 or `(B, T, O)` float32.
+        mask: `(B, T)` bool, True on answered steps: those count in loss and metrics, and their
+            answers are fed back in free running.
+        source: `(B, S)` or `(B, S, I)`, input of the encoder; encoder-decoder layout only.
         source_mask: `(B, S)` bool, True on real steps, which come first in each row.
-        initial: `(B, C)` float32, what the first C units of the state are clamped to.
-        target_mask: `(B, T, O)` bool, which outputs are taught; `None` means all.
-        first: `(B,)` bool, True where a row begins a new sequence; `None` means that all do.
-            Where it is False the row goes on from the state after the previous batch.
-        weight: `(B,)` float64, one number in all rows: what the mean loss of this batch counts
-            among those that are averaged for an update; `None` means 1.
+        initial: `(B, C)` float32, values that the first C units of the state are clamped to.
+        target_mask: `(B, T, O)` bool, outputs that count in the loss; `None` means all.
+        first: `(B,)` bool, True where a row begins a new sequence, False where it continues from
+            the state after the previous batch; `None` means that all rows begin.
+        weight: `(B,)` float64, equal in all rows: the weight of this batch's mean loss among the
+            batches and processes of one update; `None` means 1.
     """
 
     input: Tensor
@@ -88,5 +89,5 @@ class Batch(NamedTuple):
 
 
 def map_batch(function: Callable[[Tensor], Tensor], batch: Batch) -> Batch:
-    """Apply `function` to every tensor that a batch has."""
+    """Apply `function` to every tensor of a batch that is not None."""
     return Batch._make(None if part is None else function(part) for part in batch)

@@ -11,7 +11,7 @@ from rnnlab.analysis.figures.style import figure
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.inference.evaluate import evaluate
-from rnnlab.metric import plain
+from rnnlab.metric import base_name
 from rnnlab.models.base import Model
 from rnnlab.plots.palette import COLORS
 from rnnlab.ranges import PositiveInt
@@ -67,7 +67,7 @@ class Lengths(Analysis):
         scores = {length: self._score(experiment, length) for length in lengths}
         metric = self._metric(next(iter(scores.values())))
         curve = {length: found[metric] for length, found in scores.items()}
-        floor = experiment.task.floor.get(plain(metric))
+        floor = experiment.task.floor.get(base_name(metric))
         share = experiment.task.mode(metric) == "max" and max(curve.values()) <= 1
         names = list(next(iter(scores.values())))
         return Findings(

@@ -14,35 +14,39 @@ def unroll_within(
     horizon: int | None,
     mask: Tensor | None = None,
 ) -> tuple[Tensor, State]:
-    """Unroll so that gradient flows back at most `horizon` steps from each output.
+    """Unroll with backpropagation through at most `horizon` steps from each output.
 
-    The values are those of `cell.unroll`; `horizon=None` is full backpropagation through time,
-    `horizon=1` Elman's rule, under which the context counts as one more input. Exact for any
-    horizon k: the states are found first without gradients, then all T windows of k steps, each
-    from a cut state, run side by side as one batch of B T rows, which costs k times the
-    arithmetic of a plain unroll in k steps instead of T. Dropout between layers draws anew in the
-    second pass.
+    The values are those of `cell.unroll`. `horizon=None` is full backpropagation through time,
+    `horizon=1` Elman's rule, which treats the context as a further input. Exact for any horizon k:
+    a first pass computes the states without gradients, a second one runs all T windows of k steps,
+    each from its detached state, as one batch of B T rows. That is k times the arithmetic of
+    `cell.unroll`, in k sequential steps instead of T. Dropout between layers draws new masks in
+    the second pass.
 
     Args:
         cell: any cell.
         inputs: `(B, T, I)`.
-        state: the state before the first step; gradient reaches it over `horizon` steps too.
+        state: the state before the first step; the gradient with respect to it is limited to
+            `horizon` steps as well.
         horizon: k >= 1 in steps, or None.
         mask: as in `Cell.unroll`.
+
+    Returns:
+        The outputs `(B, T, O)` and the final state.
     """
     batch_size, length = inputs.shape[:2]
     if horizon is None or horizon >= length or not torch.is_grad_enabled():
         return cell.unroll(inputs, state, mask)
 
     with torch.no_grad():
-        visited = cell.trajectory(inputs, state)  # after each step
+        states_after = cell.trajectory(inputs, state)  # (B, T, ...)
 
     def window_starts(first: Tensor, after: Tensor) -> Tensor:
-        """Give the state before each window: the first k windows all begin at step 0."""
+        """Return the state before each window `(B T, ...)`; the first k windows begin at step 0."""
         repeated = first[:, None].expand(-1, horizon, *first.shape[1:])
         return torch.cat([repeated, after[:, : length - horizon]], dim=1).flatten(0, 1)
 
-    starts = map_state(window_starts, state, visited)
+    starts = map_state(window_starts, state, states_after)
     ends = torch.arange(length, device=inputs.device)
     steps = (ends - horizon + 1).clamp(min=0)[:, None] + torch.arange(
         horizon, device=inputs.device
@@ -50,10 +54,12 @@ def unroll_within(
     real = (steps <= ends[:, None]).expand(batch_size, -1, -1)
     if mask is not None:
         real = real & mask[:, steps]
-    outputs, states = cell.unroll(inputs[:, steps].flatten(0, 1), starts, real.flatten(0, 1))
-    outputs = outputs.unflatten(0, (batch_size, length))
-    at_end = (ends.clamp(max=horizon - 1)).view(1, length, 1, 1)
-    outputs = outputs.gather(2, at_end.expand(batch_size, -1, 1, outputs.shape[3])).squeeze(2)
+    windows = inputs[:, steps].flatten(0, 1)  # (B T, k, I)
+    outputs, states = cell.unroll(windows, starts, real.flatten(0, 1))
+    outputs = outputs.unflatten(0, (batch_size, length))  # (B, T, k, O)
+    last = (ends.clamp(max=horizon - 1)).view(1, length, 1, 1)
+    last = last.expand(batch_size, -1, 1, outputs.shape[3])  # (B, T, 1, O)
+    outputs = outputs.gather(2, last).squeeze(2)  # (B, T, O)
 
     lengths = torch.full((batch_size,), length) if mask is None else mask.sum(1)
     rows = torch.arange(batch_size, device=inputs.device)

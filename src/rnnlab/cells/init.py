@@ -1,4 +1,4 @@
-"""How weights begin."""
+"""Weight initialisation."""
 
 from typing import Literal
 
@@ -11,9 +11,9 @@ RecurrentInit = Literal["uniform", "xavier", "orthogonal", "identity", "spectral
 
 @torch.no_grad()
 def init_input(weight: Tensor, kind: InputInit, *, gates: int = 1) -> None:
-    """Fill a `(gates * H, I)` weight, each gate's `(H, I)` block by itself.
+    """Initialise a `(gates * H, I)` input weight, each gate's `(H, I)` block separately.
 
-    `uniform` is U(-1/sqrt(H), 1/sqrt(H)), torch's own choice for recurrent layers; `xavier` is
+    `uniform` is U(-1/sqrt(H), 1/sqrt(H)), torch's default for recurrent layers; `xavier` is
     uniform of variance 2 / (I + H) (Glorot and Bengio, 2010, eq. 16); `orthogonal` has
     orthonormal rows or columns (Saxe et al., 2014).
     """
@@ -25,10 +25,10 @@ def init_input(weight: Tensor, kind: InputInit, *, gates: int = 1) -> None:
 
 @torch.no_grad()
 def init_recurrent(weight: Tensor, kind: RecurrentInit, scale: float, *, gates: int = 1) -> None:
-    """Fill a `(gates * H, H)` weight, each gate's square block by itself, times `scale`.
+    """Initialise a `(gates * H, H)` recurrent weight, each gate's block separately, times `scale`.
 
-    As `init_input`, and: `identity` (Le, Jaitly and Hinton, 2015: with relu units, the IRNN);
-    `spectral` is Gaussian and rescaled so that the spectral radius, the largest absolute
+    The kinds of `init_input`, and: `identity` (Le, Jaitly and Hinton, 2015: with relu units, the
+    IRNN); `spectral` is Gaussian and rescaled so that the spectral radius, the largest absolute
     eigenvalue, is exactly `scale` (Jaeger, 2001).
     """
     for block in weight.chunk(gates):

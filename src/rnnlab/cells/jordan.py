@@ -15,7 +15,7 @@ from rnnlab.spec import Port, Tokens
 
 
 class JordanState(NamedTuple):
-    """What a Jordan network carries, each `(B, O)`."""
+    """The state of a Jordan network: context and last fed-back output, each `(B, O)`."""
 
     context: Tensor
     output: Tensor
@@ -29,21 +29,21 @@ class Jordan(AnsweringCell):
         y_t = V f(W x_t + U c_t + b) + d
 
     Jordan (1986), Serial order, eqs. for state and output units. For tokens the probabilities
-    softmax(y) are fed back, as his output units were squashed too. State: `JordanState`; output:
-    y, the answer itself, since the readout must lie inside.
+    softmax(y) are fed back; Jordan's output units are squashed too. State: `JordanState`; output:
+    y, the logits or numbers of the task, because the cell contains the readout.
 
-    With `teacher_forcing` the input of step t ends with what was right at t-1 (`O` numbers) and,
-    for each of them, a 1 where it is to be used in place of the net's own output; so nothing reads
-    a target that it must still predict, and free running is those last `O` numbers at 0.
+    With `teacher_forcing` the input of step t ends with 2 O more numbers: the target of step t-1
+    `(O)`, and 0 or 1 for each of them, where 1 replaces the fed-back output by the target. No step
+    reads its own target. In free running these last O numbers are 0.
 
     Args:
-        input_size: I, without the teacher's numbers.
-        output: what is answered.
+        input_size: I, without the 2 O numbers of teacher forcing.
+        output: the task's target port.
         hidden_sizes: H of each hidden layer, first to last.
         activation: f.
-        decay: how much of the context stays; 0 is the last output alone.
-        teacher_forcing: whether training feeds back the right output instead of the net's own.
-        input_init: how the weights begin.
+        decay: share of the context that remains each step; at 0 the context is the last output.
+        teacher_forcing: whether training feeds back the target instead of the cell's output.
+        input_init: initialisation of the weights.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Jordan(AnsweringCell):
         self.readout = nn.Linear(hidden_sizes[-1], output.size)
 
     def initial_state(self, batch_size: int) -> JordanState:
-        """Give zeros, each `(B, O)`."""
+        """Return zeros, each `(B, O)`."""
         zeros = self.readout.bias.new_zeros(batch_size, self.output_size)
         return JordanState(context=zeros, output=zeros)
 
@@ -79,13 +79,13 @@ class Jordan(AnsweringCell):
         previous = state.output
         if self.teacher_forcing:
             size = self.output_size
-            input, right, taught = input.split([input.shape[1] - 2 * size, size, size], dim=1)
-            previous = torch.where(taught > 0, right, previous)
+            input, target, forced = input.split([input.shape[1] - 2 * size, size, size], dim=1)
+            previous = torch.where(forced > 0, target, previous)
         context = self.decay * state.context + previous
-        answer = self.readout(self.hidden(torch.cat([input, context], dim=1)))
-        fed_back = answer.softmax(1) if isinstance(self.output, Tokens) else answer
-        return answer, JordanState(context, fed_back)
+        output = self.readout(self.hidden(torch.cat([input, context], dim=1)))
+        fed_back = output.softmax(1) if isinstance(self.output, Tokens) else output
+        return output, JordanState(context, fed_back)
 
     def clamp(self, state: JordanState, values: Tensor) -> JordanState:
-        """Set the first C units of the first context: the output before step 0, in its place."""
+        """Set the first C units of the output before step 0, which is the context of step 0."""
         return state._replace(output=super().clamp(state.output, values))

@@ -1,4 +1,4 @@
-"""Layers of cells, one above the other."""
+"""Several layers of cells."""
 
 from collections.abc import Sequence
 
@@ -9,13 +9,13 @@ from rnnlab.state import State
 
 
 class Stack(Cell):
-    """L cells, each reading the output of the one below; itself a cell.
+    """L layers of cells as one cell: each layer reads the output of the layer below.
 
-    State: a tuple of the layers' states, lowest first; output: the highest layer's.
+    State: a tuple of the layers' states, lowest first; output: that of the highest layer.
 
     Args:
         cells: the layers, lowest first; the output size of each is the input size of the next.
-        dropout: share of the numbers between layers set to 0 in training, drawn anew at each step.
+        dropout: dropout probability between layers, with a new mask at each step.
     """
 
     def __init__(self, cells: Sequence[Cell], dropout: float) -> None:
@@ -31,7 +31,7 @@ class Stack(Cell):
         return [cell for cell in self.cells if isinstance(cell, Cell)]
 
     def initial_state(self, batch_size: int) -> State:
-        """Give each layer's initial state."""
+        """Return a tuple of the layers' initial states."""
         return tuple(cell.initial_state(batch_size) for cell in self.layers)
 
     def forward(self, input: Tensor, state: State) -> tuple[Tensor, State]:
@@ -47,7 +47,7 @@ class Stack(Cell):
     def unroll(
         self, inputs: Tensor, state: State, mask: Tensor | None = None
     ) -> tuple[Tensor, State]:
-        """Run layer by layer, each over all of time by its own fastest way."""
+        """Unroll one layer after another, so that each can use its `unroll_fast`."""
         states = []
         for index, (cell, layer_state) in enumerate(zip(self.layers, state, strict=True)):
             if index:
@@ -57,7 +57,7 @@ class Stack(Cell):
         return inputs, tuple(states)
 
     def trajectory(self, inputs: Tensor, state: State) -> State:
-        """Give every layer's state after every step."""
+        """Return every layer's state after every step."""
         states = []
         for index, (cell, layer_state) in enumerate(zip(self.layers, state, strict=True)):
             if index:

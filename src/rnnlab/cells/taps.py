@@ -1,4 +1,4 @@
-"""Time mapped into space: delay taps, linear or under a feed-forward net."""
+"""Delay taps: a window over the last K inputs, linear or followed by a feed-forward net."""
 
 from typing import Literal
 
@@ -17,7 +17,7 @@ _ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU, "sigmoid": nn.Sigmoid}
 def mlp(
     input_size: int, hidden_sizes: list[int], activation: str, input_init: InputInit
 ) -> nn.Sequential:
-    """Stack linear layers, each followed by its activation; `(..., I)` -> `(..., H)`."""
+    """Build linear layers, each followed by an activation; `(..., I)` -> `(..., H)`."""
     layers: list[nn.Module] = []
     for hidden_size in hidden_sizes:
         linear = nn.Linear(input_size, hidden_size)
@@ -51,7 +51,7 @@ class Taps(Cell):
         self.register_buffer("zero", torch.zeros(()), persistent=False)
 
     def initial_state(self, batch_size: int) -> Tensor:
-        """Give K-1 inputs of zeros, `(B, K-1, I)`."""
+        """Return K-1 inputs of zeros, `(B, K-1, I)`."""
         return self.zero.new_zeros(batch_size, self.taps - 1, self.input_size)
 
     def forward(self, input: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
@@ -60,17 +60,17 @@ class Taps(Cell):
         return self.transform(window.flatten(1)), window[:, : self.taps - 1]
 
     def transform(self, windows: Tensor) -> Tensor:
-        """Make the output of the taps: themselves, `(..., K I)`."""
+        """Compute the output of a window `(..., K I)`: here, the window itself."""
         return windows
 
     def has_fast_twin(self, inputs: Tensor) -> bool:  # noqa: ARG002
-        """Always: no step waits for another."""
+        """Return True: the windows don't depend on each other and run in parallel."""
         return True
 
     def unroll_fast(
         self, inputs: Tensor, state: Tensor, mask: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """Cut all windows at once and transform them in one product."""
+        """Transform the windows of all steps at once."""
         padded, windows = self._windows(inputs, state)
         outputs = self.transform(windows.flatten(2))
         if mask is None:
@@ -79,19 +79,19 @@ class Taps(Cell):
         return outputs, held.view_as(state)
 
     def trajectory(self, inputs: Tensor, state: Tensor) -> Tensor:
-        """Give the last K-1 inputs after each step, `(B, T, K-1, I)`."""
+        """Return the last K-1 inputs after each step, `(B, T, K-1, I)`."""
         return self._windows(inputs, state)[1][:, :, : self.taps - 1]
 
     def _windows(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Give state and inputs in one row `(B, K-1+T, I)`, and its windows `(B, T, K, I)`."""
-        padded = torch.cat([state.flip(1), inputs], dim=1)
+        """Return state and inputs joined `(B, K-1+T, I)`, and their windows `(B, T, K, I)`."""
+        padded = torch.cat([state.flip(1), inputs], dim=1)  # (B, K-1+T, I)
         windows = padded.unfold(1, self.taps, 1).flip(3)  # (B, T, I, K), newest first
         return padded, windows.transpose(2, 3)
 
 
 @groups(initial=["input_init"])
 class TapsMLP(Taps):
-    """Delay taps under nonlinear hidden layers: AR-FFN.
+    """Nonlinear hidden layers over delay taps: AR-FFN.
 
         y_t = f(W_n ... f(W_1 (x_t, ..., x_{t-K+1}) + b_1) ... + b_n)
 
@@ -103,7 +103,7 @@ class TapsMLP(Taps):
         taps: K, the current input included.
         hidden_sizes: H of each hidden layer, first to last.
         activation: f.
-        input_init: how the weights begin.
+        input_init: initialisation of the weights.
     """
 
     def __init__(
@@ -123,5 +123,5 @@ class TapsMLP(Taps):
         self.hidden = mlp(taps * input_size, hidden_sizes, activation, input_init)
 
     def transform(self, windows: Tensor) -> Tensor:
-        """Run the hidden layers over the taps, `(..., K I)` -> `(..., H)`."""
+        """Apply the hidden layers to a window, `(..., K I)` -> `(..., H)`."""
         return self.hidden(windows)

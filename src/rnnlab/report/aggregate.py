@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from rnnlab.config.suggestions import near
 from rnnlab.errors import ConfigError
-from rnnlab.metric import plain
+from rnnlab.metric import base_name
 from rnnlab.report.statistics import (
     Interval,
     SignTest,
@@ -313,7 +313,7 @@ def _fills_grid(groups: Sequence[RunGroup], keys: Sequence[str]) -> bool:
 
 
 def _default_metric(table: RunTable) -> str:
-    name = plain(table.monitor)
+    name = base_name(table.monitor)
     names = table.metrics
     wanted = [f"test/free_{name}", f"test/{name}", *names]
     return next((metric for metric in wanted if metric in names), f"test/{name}")
@@ -327,7 +327,7 @@ def _is_lower_better(metric: str, table: RunTable) -> bool:
     """
     if "/" not in metric or not table.metrics:
         return True
-    name = plain(metric)
+    name = base_name(metric)
     if name not in table.higher_is_better:
         raise ConfigError(
             f"metric={metric} can't be compared: the runs here don't declare, or not alike, "

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rnnlab.metric import plain
+from rnnlab.metric import base_name
 from rnnlab.plots.palette import COLORS, GREY
 from rnnlab.plots.style import STYLE
 from rnnlab.report.aggregate import Aggregate, format_value, is_numeric, sort_key, value_of
@@ -98,7 +98,7 @@ def _metric(aggregate: Aggregate) -> "Figure":
         for index, line in enumerate(failing):
             mark_failures(axes, line, aggregate.x, height=1.02 + 0.035 * index)
         groups = [group for line in panel.lines for group in line.groups]
-        name = plain(aggregate.metric)
+        name = base_name(aggregate.metric)
         floors = draw_floor(axes, groups, name, aggregate.x, labelled=axes is subplots[0][0])
         scale_x(axes, [group.settings[aggregate.x] for group in groups])
         scale_y(axes, aggregate, [*values, *floors])
@@ -167,7 +167,7 @@ def _learning(aggregate: Aggregate, curves: Sequence[Mapping[str, Curves]]) -> "
                 axes.plot(curve.steps, middle, color=line.color, label=line.label)
                 axes.fill_between(curve.steps, low, high, color=line.color, alpha=0.2, linewidth=0)
         groups = [group for line in panel.lines for group in line.groups]
-        floors = draw_floor(axes, groups, plain(metric), None, labelled=axes is subplots[0][0])
+        floors = draw_floor(axes, groups, base_name(metric), None, labelled=axes is subplots[0][0])
         scale_y(axes, aggregate, [*every.tolist(), *floors])
         axes.margins(x=0)
     finish(aggregate, figure, subplots, title, x="updates", y=metric, marked=False)
@@ -235,7 +235,7 @@ def _dots(aggregate: Aggregate) -> "Figure":
     axes.set_yticks(range(len(groups)), [describe(aggregate, group) for group in groups])
     axes.set_ylim(-0.6, len(groups) - 0.4)
     axes.grid(False, axis="y")
-    floors = sorted(set(floors_of(groups, plain(aggregate.metric))))
+    floors = sorted(set(floors_of(groups, base_name(aggregate.metric))))
     if len(floors) == 1:
         axes.axvline(floors[0], color=GREY, linestyle="--", linewidth=1.5)
         axes.annotate(

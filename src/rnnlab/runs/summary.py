@@ -9,7 +9,7 @@ from shlex import quote
 
 from rnnlab.errors import ConfigError
 from rnnlab.files.foreign import LARGEST_TABLE, read_text
-from rnnlab.metric import plain
+from rnnlab.metric import base_name
 from rnnlab.runs.run import Run
 
 
@@ -49,7 +49,7 @@ def score_lines(columns: Mapping[str, Mapping[str, float]]) -> list[str]:
     for name in names:
         # A free-running metric has the floor of the plain one.
         cells = [
-            _number(values.get(plain(name) if column == "floor" else name))
+            _number(values.get(base_name(name) if column == "floor" else name))
             for column, values in columns.items()
         ]
         lines.append(f"{name:{width}}  " + "  ".join(f"{cell:>9}" for cell in cells))

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rnnlab.errors import ConfigError
-from rnnlab.metric import Mode, plain
+from rnnlab.metric import Mode, base_name
 from rnnlab.random_streams import generator
 from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
 from rnnlab.tasks.lengths import Lengths
@@ -167,7 +167,7 @@ class Task(ABC):
         Raises:
             ConfigError: the class doesn't say.
         """
-        name = plain(metric)
+        name = base_name(metric)
         if name not in self.higher_is_better:
             raise ConfigError(
                 f"{type(self).__name__}.higher_is_better must say whether higher values of {name} "
