@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from rnnlab.experiment.data import HeldOutLoader
-from rnnlab.inference.evaluate import Evaluator, evaluate, resume
+from rnnlab.inference.evaluate import Evaluator, evaluate, state_before
 from rnnlab.inference.generate import free_run
 from rnnlab.state import leaves, map_state
 from tests.small_runs import COPY, assemble, tiny, tiny_text
@@ -124,10 +124,10 @@ def test_rows_that_begin_anew_forget_and_the_others_go_on(tmp_path):
     batch = experiment.data.train(1)
     carried = map_state(lambda leaf: leaf + 1, model.begin(batch))
     first = torch.tensor([True, False, True, False])
-    for leaf in leaves(resume(model, batch._replace(first=first), carried)):
+    for leaf in leaves(state_before(model, batch._replace(first=first), carried)):
         assert leaf[:, 0].tolist() == [0, 1, 0, 1]
-    assert resume(model, batch._replace(first=None), carried) is None
-    assert resume(model, batch, None) is None
+    assert state_before(model, batch._replace(first=None), carried) is None
+    assert state_before(model, batch, None) is None
 
 
 def test_free_running_is_scored_where_the_model_reads_its_own_answers(tmp_path):

@@ -9,10 +9,10 @@ from PIL import Image
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.inference.generate import beam_search, free_answers, sampler
-from rnnlab.inference.sample import Manner, Spoken, speak
+from rnnlab.inference.sample import Decoding, Sample, generate_sample
 from tests.small_runs import COPY, SMALL, assemble, tiny_text
 
-GREEDY = Manner(temperature=0.0)
+GREEDY = Decoding(temperature=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -32,13 +32,13 @@ def _eval(experiment: Experiment) -> Experiment:
     return experiment
 
 
-def say(experiment: Experiment, prompt, num_samples, length, manner, *live) -> Spoken:
+def say(experiment: Experiment, prompt, num_samples, length, decoding, *live) -> Sample:
     batch = experiment.task.prompt(prompt, num_samples, length)
-    return speak(experiment.model, experiment.task, batch, manner, *live)
+    return generate_sample(experiment.model, experiment.task, batch, decoding, *live)
 
 
-def write(writer: Experiment, **manner) -> str:
-    shown = say(writer, "line 1", 1, 40, Manner(**{**vars(GREEDY), **manner})).shown
+def write(writer: Experiment, **decoding) -> str:
+    shown = say(writer, "line 1", 1, 40, Decoding(**{**vars(GREEDY), **decoding})).shown
     assert isinstance(shown, str)
     return shown
 
@@ -58,15 +58,15 @@ def test_draws_are_the_seeds_and_the_temperature_matters(writer):
     assert write(writer, temperature=1.0, top_k=1) == write(writer)
 
 
-def test_without_a_temperature_a_text_is_drawn_livelily_and_an_answer_is_not(writer):
+def test_without_a_temperature_a_text_is_sampled_and_an_answer_is_not(writer):
     assert write(writer, temperature=None) == write(writer, temperature=0.8)
     copier = _eval(assemble(["model=elman", *COPY]))
-    spoken = [say(copier, None, 2, None, Manner(t)).shown for t in (None, 0.0)]
-    assert spoken[0] == spoken[1]
+    samples = [say(copier, None, 2, None, Decoding(t)).shown for t in (None, 0.0)]
+    assert samples[0] == samples[1]
 
 
 def test_several_samples_differ(writer):
-    shown = say(writer, "line 1", 3, 20, Manner(1.0)).shown
+    shown = say(writer, "line 1", 3, 20, Decoding(1.0)).shown
     samples = shown.split("\n\n---\n\n")
     assert len(samples) == len(set(samples)) == 3
 
@@ -79,31 +79,31 @@ def test_beams_are_those_of_the_search(writer):
 
 
 @pytest.mark.parametrize(
-    ("manner", "said"),
+    ("decoding", "said"),
     [
-        (Manner(1.0, beam=2), "temperature must be 0 or null with beam=2, got 1.0"),
-        (Manner(0.0, top_k=3), "top_k=3 needs a temperature above 0"),
-        (Manner(top_k=3, beam=2), "top_k=3 needs a temperature above 0"),
-        (Manner(0.0, top_p=0.9), "top_p=0.9 needs a temperature above 0"),
+        (Decoding(1.0, beam=2), "temperature must be 0 or null with beam=2, got 1.0"),
+        (Decoding(0.0, top_k=3), "top_k=3 needs a temperature above 0"),
+        (Decoding(top_k=3, beam=2), "top_k=3 needs a temperature above 0"),
+        (Decoding(0.0, top_p=0.9), "top_p=0.9 needs a temperature above 0"),
     ],
 )
-def test_manners_that_do_not_go_together_are_refused(writer, manner, said):
+def test_decodings_that_do_not_go_together_are_refused(writer, decoding, said):
     with pytest.raises(ConfigError, match=said):
-        say(writer, None, 1, 5, manner)
+        say(writer, None, 1, 5, decoding)
 
 
 @pytest.mark.parametrize(
-    "manner", [Manner(0.5), Manner(top_k=2), Manner(top_p=0.5), Manner(beam=2)]
+    "decoding", [Decoding(0.5), Decoding(top_k=2), Decoding(top_p=0.5), Decoding(beam=2)]
 )
-def test_numbers_are_neither_drawn_nor_searched(oscillator, manner):
+def test_numbers_are_neither_drawn_nor_searched(oscillator, decoding):
     with pytest.raises(ConfigError, match="must be null: this task answers in numbers"):
-        say(oscillator, None, 1, None, manner)
+        say(oscillator, None, 1, None, decoding)
 
 
 def test_numbers_are_saved_as_a_picture_and_a_table(oscillator, tmp_path):
-    manner = Manner()
-    spoken = say(oscillator, None, 2, 30, manner)
-    paths = spoken.save(tmp_path.joinpath)
+    decoding = Decoding()
+    sample = say(oscillator, None, 2, 30, decoding)
+    paths = sample.save(tmp_path.joinpath)
     assert [path.name for path in paths] == ["sample.png", "sample.csv"]
     with Image.open(paths[0]) as picture:
         assert picture.size[0] > 100
@@ -118,19 +118,19 @@ def test_numbers_are_saved_as_a_picture_and_a_table(oscillator, tmp_path):
 
 
 def test_a_text_is_saved_nowhere(writer, tmp_path):
-    spoken = say(writer, None, 1, 5, GREEDY)
-    assert spoken.save(tmp_path.joinpath) == []
+    sample = say(writer, None, 1, 5, GREEDY)
+    assert sample.save(tmp_path.joinpath) == []
 
 
 @pytest.mark.parametrize("samples", [1, 3])
 @pytest.mark.parametrize("prompt", ["line 1", "\n\nline", None])
 def test_a_text_comes_in_pieces_that_are_the_whole(writer, samples, prompt):
     pieces: list[str] = []
-    spoken = say(writer, prompt, samples, 60, Manner(1.5), pieces.append)
+    sample = say(writer, prompt, samples, 60, Decoding(1.5), pieces.append)
     batch = writer.task.prompt(prompt, samples, 60)
     choose = sampler(1.5, None, None, torch.Generator().manual_seed(0))
-    assert spoken.shown == writer.task.tell(batch, free_answers(writer.model, batch, choose))
-    assert "".join(pieces) == spoken.shown
+    assert sample.shown == writer.task.tell(batch, free_answers(writer.model, batch, choose))
+    assert "".join(pieces) == sample.shown
     assert len(pieces) > 20
 
 
@@ -142,7 +142,7 @@ def test_what_is_written_is_told_before_all_is_answered(writer):
 
 def test_answers_alone_are_those_behind_the_prompt(writer):
     batch = writer.task.prompt("line 1", 1, 40)
-    alone = speak(writer.model, writer.task, batch, GREEDY, alone=True).shown
+    alone = generate_sample(writer.model, writer.task, batch, GREEDY, answers_only=True).shown
     assert write(writer) == "line 1" + writer.task.decode(
         free_answers(writer.model, batch)[0, 5:].tolist()
     ).rstrip("\n")

@@ -2,7 +2,7 @@
 
 import torch
 
-from rnnlab.models.feedback import feed, greedy, keep
+from rnnlab.models.feedback import feed, greedy
 from rnnlab.spec import Reals, TaskSpec, Tokens
 
 TOKENS = TaskSpec(input=Tokens(4), target=Tokens(3), feedback=True)
@@ -22,10 +22,3 @@ def test_a_token_is_the_next_input() -> None:
 def test_reals_are_the_first_numbers_of_the_next_input() -> None:
     fed = feed(REALS, torch.tensor([[7.0, 8.0, 9.0]]), torch.tensor([[1.0, 2.0]]))
     assert fed.tolist() == [[1, 2, 9]]
-
-
-def test_keep_chooses_row_by_row() -> None:
-    condition = torch.tensor([True, False])
-    assert keep(condition, torch.tensor([1, 2]), torch.tensor([3, 4])).tolist() == [1, 4]
-    ones = torch.ones(2, 2)
-    assert keep(condition, ones, -ones).tolist() == [[1, 1], [-1, -1]]

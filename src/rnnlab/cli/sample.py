@@ -83,18 +83,20 @@ def _main() -> None:
 
     run = Run.load(own["run"])
 
-    from rnnlab.inference.sample import Manner, speak
+    from rnnlab.inference.sample import Decoding, generate_sample
     from rnnlab.process.borrowed import threads  # loads torch, which a wrong run needn't wait for
 
     experiment = run.open(overrides, own["checkpoint"])
-    task, alone = experiment.task, own["answer_file"] is not None
-    manner = Manner(*(own[key] for key in ("temperature", "top_k", "top_p", "beam", "seed")))
+    task, answers_only = experiment.task, own["answer_file"] is not None
+    decoding = Decoding(*(own[key] for key in ("temperature", "top_k", "top_p", "beam", "seed")))
     with _writer(own["answer_file"]) as write, threads(experiment.cfg.threads):
         for prompt in _prompts(task, own):
-            spoken = speak(experiment.model, task, prompt, manner, write, alone=alone)
-            if isinstance(spoken.shown, str):
+            sample = generate_sample(
+                experiment.model, task, prompt, decoding, write, answers_only=answers_only
+            )
+            if isinstance(sample.shown, str):
                 write("\n")
-            for path in spoken.save(run.figure):
+            for path in sample.save(run.figure):
                 say(path)
 
 

@@ -1,1 +1,1 @@
-"""What a model says: free running, sampling, scores, exhibits."""
+"""Inference: free running, sampling and beam search, evaluation, samples to look at."""

@@ -1,4 +1,4 @@
-"""Scores over a split, teacher-forced and free-running."""
+"""Metrics over a split, teacher-forced and free-running."""
 
 from collections.abc import Iterable
 
@@ -14,11 +14,11 @@ from rnnlab.tasks.base import Scorer, Task
 
 
 class Evaluator:
-    """Scores batches in order, carrying the state where they go on.
+    """Scores batches in order, and carries the state from batch to batch of a stream.
 
-    Under teacher forcing a metric has its plain name. Where the model feeds its own answers back
-    and the task scores that, the same metric free running is `free_` and that name: the honest
-    one, for a teacher-forced loss can be a thousand times better.
+    The metrics under teacher forcing have the names that the task gives them; those in free running
+    have the prefix `free_`. Free running is scored if the model reads its own answers and the task
+    sets `scores_free_run`: a teacher-forced loss can be a thousand times better.
     """
 
     def __init__(self, model: Model, task: Task) -> None:
@@ -30,8 +30,8 @@ class Evaluator:
 
     @torch.no_grad()
     def update(self, batch: Batch) -> Tensor:
-        """Score one batch; gives the outputs to show, free-running where that is scored."""
-        output, state = self.model(batch, resume(self.model, batch, self.carried))
+        """Score one batch and return the outputs, those of free running if that is scored."""
+        output, state = self.model(batch, state_before(self.model, batch, self.carried))
         self.carried = None if batch.first is None else detach(state)
         self.forced.update(output, batch)
         if self.free is not None:
@@ -40,35 +40,35 @@ class Evaluator:
         return output
 
     def gather(self) -> None:
-        """Take in what all processes scored that share the batches; all must call it."""
+        """Merge the scores of all processes that share the batches; each of them must call it."""
         if is_alone():
             return
         shares = of_each([scorer.parts() for scorer in self._scorers()])
-        # Each adds all up in one order, so that all choose the same weights by the same numbers.
+        # All processes add in the same order, so that they agree bit for bit on the best weights.
         self.forced, self.free = self.task.scorer(), self.free and self.task.scorer()
         for share in shares:
             for scorer, parts in zip(self._scorers(), share, strict=True):
                 scorer.merge(parts)
 
     def compute(self) -> dict[str, float]:
-        """Give every metric over all that was scored."""
+        """Return every metric over all scored batches."""
         scores = self.forced.compute()
         if self.free is not None:
             scores |= {f"free_{name}": value for name, value in self.free.compute().items()}
         return scores
 
     def breakdown(self) -> dict[str, dict[str, float]]:
-        """Give scores by some property of the sequences, where the task has such; for results."""
+        """Return scores by a property of the sequences, as `Scorer.breakdown` does."""
         return (self.free or self.forced).breakdown()
 
     def _scorers(self) -> list[Scorer]:
         return [scorer for scorer in (self.forced, self.free) if scorer is not None]
 
 
-def resume(model: Model, batch: Batch, carried: State | None) -> State | None:
-    """Give the state before a batch: the carried one but in rows that begin a sequence.
+def state_before(model: Model, batch: Batch, carried: State | None) -> State | None:
+    """Return the state before a batch: the carried one, reset in rows that begin a sequence.
 
-    `None` where all rows begin one, which is the model's own beginning.
+    `None`, with which a model calls `begin`, if all rows begin one.
     """
     if carried is None or batch.first is None:
         return None
@@ -77,7 +77,7 @@ def resume(model: Model, batch: Batch, carried: State | None) -> State | None:
 
 @torch.no_grad()
 def evaluate(model: Model, task: Task, batches: Iterable[Batch]) -> Evaluator:
-    """Score all batches, on the model's device."""
+    """Score all batches in evaluation mode, on the model's device."""
     training = model.training
     model.eval()
     evaluator = Evaluator(model, task)
@@ -88,7 +88,7 @@ def evaluate(model: Model, task: Task, batches: Iterable[Batch]) -> Evaluator:
 
 
 def device_of(model: Model) -> torch.device:
-    """Tell where a model lies."""
+    """Return the device of a model's parameters."""
     return next((p.device for p in model.parameters()), torch.device("cpu"))
 
 

@@ -1,4 +1,4 @@
-"""Let a model speak: from a prompt to a text, or a picture and its numbers."""
+"""Generate a text, or a picture and a table of numbers, from a prompt."""
 
 import csv
 from collections.abc import Callable, Iterator
@@ -17,19 +17,20 @@ from rnnlab.models.feedback import greedy
 from rnnlab.spec import Batch, Tokens
 from rnnlab.tasks.base import Task
 
-_LIVELY = 0.8  # temperature where no one continuation is right
+_OPEN_ENDED_TEMPERATURE = 0.8  # for tasks without a single right continuation
 
 
 @dataclass(frozen=True)
-class Manner:
-    """How answers are chosen.
+class Decoding:
+    """Settings of the decoding: greedy, sampling or beam search.
 
     Attributes:
-        temperature: 0 is the likeliest token; `None` is 0.8 where no one continuation is right.
-        top_k: draw among so many of the likeliest tokens only; `None` for all.
-        top_p: draw among the likeliest tokens that have this probability together; `None` for all.
-        beam: number of beams; `None` for none.
-        seed: of the draws.
+        temperature: 0 is greedy; `None` is 0.8 for tasks without a single right continuation, such
+            as `next_char`, and 0 for others.
+        top_k: number of most probable tokens to sample from; `None` for all.
+        top_p: total probability of the most probable tokens to sample from; `None` for all.
+        beam: width of the beam search; `None` for no beam search.
+        seed: seed of the sampling.
     """
 
     temperature: float | None = None
@@ -40,22 +41,22 @@ class Manner:
 
 
 @dataclass(frozen=True)
-class Spoken:
-    """What a model said.
+class Sample:
+    """A generated sample.
 
     Attributes:
         shown: a text or a picture.
-        table: the numbers under a heading, where answers are numbers.
+        table: rows of numbers under a heading, for tasks with real-valued targets; else empty.
     """
 
     shown: str | Image.Image
     table: list[list[str | float]]
 
     def save(self, place: Callable[[str], Path]) -> list[Path]:
-        """Write the picture as `sample.png` and the numbers as `sample.csv`; gives the paths.
+        """Write the picture to `sample.png` and the table to `sample.csv`, and return their paths.
 
         Args:
-            place: gives a file's path by its name.
+            place: function from a file's name to its path.
         """
         written = []
         if isinstance(self.shown, Image.Image):
@@ -68,72 +69,73 @@ class Spoken:
         return written
 
 
-def speak(
+def generate_sample(
     model: Model,
     task: Task,
     batch: Batch,
-    manner: Manner,
+    decoding: Decoding,
     write: Callable[[str], object] = lambda _: None,
     *,
-    alone: bool = False,
-) -> Spoken:
-    """Answer a batch that `task.prompt` made.
+    answers_only: bool = False,
+) -> Sample:
+    """Generate the answers to a prompt.
 
     Args:
-        model: answers.
-        task: what it learnt.
-        batch: the prompt, once a sample.
-        manner: how answers are chosen.
-        write: called with each piece of the text as it comes.
-        alone: whether the text is that of the answers alone, without what was asked.
+        model: a trained model.
+        task: the task that it was trained on.
+        batch: the prompt, as `task.prompt` returns it, one row for each sample.
+        decoding: settings of the decoding.
+        write: called with each piece of the text as soon as it is generated.
+        answers_only: whether the text leaves out the prompt.
 
     Raises:
-        ConfigError: the manner doesn't go with the task, or its answers are no text.
+        ConfigError: the decoding doesn't suit the task, or `answers_only` for answers without text.
     """
     tokens = isinstance(task.spec.target, Tokens)
-    temperature = manner.temperature
+    temperature = decoding.temperature
     if temperature is None:
-        temperature = 0.0 if task.scores_free_run or not tokens or manner.beam else _LIVELY
-    _check_manner(manner, temperature, tokens)
+        open_ended = tokens and not task.scores_free_run and not decoding.beam
+        temperature = _OPEN_ENDED_TEMPERATURE if open_ended else 0.0
+    _check_decoding(decoding, temperature, tokens)
     batch = to_device(batch, device_of(model))
-    steps = _steps(model, task, batch, manner, temperature)
+    steps = _answer_steps(model, task, batch, decoding, temperature)
     if not tokens:
-        answers = torch.stack(list(steps), dim=1)
-        return Spoken(task.tell(batch, answers), task.table(batch, answers))
-    told = []
-    for piece in task.spell(batch, steps) if alone else task.telling(batch, steps):
+        answers = torch.stack(list(steps), dim=1)  # (B, T, O)
+        return Sample(task.tell(batch, answers), task.table(batch, answers))
+    pieces = []
+    for piece in task.spell(batch, steps) if answers_only else task.telling(batch, steps):
         if isinstance(piece, Image.Image):
-            return Spoken(piece, [])
+            return Sample(piece, [])
         write(piece)
-        told.append(piece)
-    return Spoken("".join(told), [])
+        pieces.append(piece)
+    return Sample("".join(pieces), [])
 
 
-def _steps(
-    model: Model, task: Task, batch: Batch, manner: Manner, temperature: float
+def _answer_steps(
+    model: Model, task: Task, batch: Batch, decoding: Decoding, temperature: float
 ) -> Iterator[Tensor]:
-    """Give the answers of one step after another, `(B,)` ids or `(B, O)` numbers."""
-    if manner.beam is not None:
-        yield from beam_search(model, batch, manner.beam, task.end)[0].unbind(1)
+    """Yield the answers of each step, `(B,)` ids or `(B, O)` numbers."""
+    if decoding.beam is not None:
+        yield from beam_search(model, batch, decoding.beam, task.end)[0].unbind(1)
         return
     choose: Choose = greedy
     if temperature > 0:
-        generator = torch.Generator().manual_seed(manner.seed)
-        choose = sampler(temperature, manner.top_k, manner.top_p, generator)
+        generator = torch.Generator().manual_seed(decoding.seed)
+        choose = sampler(temperature, decoding.top_k, decoding.top_p, generator)
     for _, answer in free_steps(model, batch, choose):
         yield answer
 
 
-def _check_manner(manner: Manner, temperature: float, tokens: bool) -> None:
-    cuts = {"top_k": manner.top_k, "top_p": manner.top_p}
-    if not tokens and (temperature > 0 or manner.beam or any(cuts.values())):
+def _check_decoding(decoding: Decoding, temperature: float, tokens: bool) -> None:
+    truncation = {"top_k": decoding.top_k, "top_p": decoding.top_p}
+    if not tokens and (temperature > 0 or decoding.beam or any(truncation.values())):
         raise ConfigError(
             "temperature, top_k, top_p and beam must be null: this task answers in numbers"
         )
-    if manner.beam is not None and temperature > 0:
+    if decoding.beam is not None and temperature > 0:
         raise ConfigError(
-            f"temperature must be 0 or null with beam={manner.beam}, got {temperature}"
+            f"temperature must be 0 or null with beam={decoding.beam}, got {temperature}"
         )
-    for name, value in cuts.items():
+    for name, value in truncation.items():
         if value is not None and temperature == 0:
             raise ConfigError(f"{name}={value} needs a temperature above 0")

@@ -1,10 +1,10 @@
-"""Texts and pictures that show what a model does with a task."""
+"""Texts and pictures of a model's answers, for `samples.md` and the logger."""
 
 import torch
 from PIL import Image
 
 from rnnlab.inference.generate import free_run, reads_answers
-from rnnlab.inference.sample import Manner, speak
+from rnnlab.inference.sample import Decoding, generate_sample
 from rnnlab.models.base import Model
 from rnnlab.models.seq2seq import Seq2Seq
 from rnnlab.plots.draw import heat_map
@@ -12,12 +12,17 @@ from rnnlab.spec import Batch, map_batch
 from rnnlab.tasks.base import Task
 
 _ROWS = 8
-_WRITTEN = 300  # steps of a sample that has no one right continuation
+_OPEN_ENDED_STEPS = 300  # length of a sample for tasks without a single right continuation
 
 
 @torch.no_grad()
-def exhibits(model: Model, task: Task, batch: Batch) -> dict[str, str | Image.Image]:
-    """Show a few rows of a batch: what the task shows of the answers, and where attention was."""
+def show_samples(model: Model, task: Task, batch: Batch) -> dict[str, str | Image.Image]:
+    """Show the answers and the attention weights in a few rows of a batch.
+
+    Returns:
+        Texts and pictures by name: `samples`, and `picture`, `guesses` or `attention` where the
+        task or the model has them.
+    """
     few = map_batch(lambda part: part[:_ROWS], batch)
     training = model.training
     model.eval()
@@ -29,8 +34,8 @@ def exhibits(model: Model, task: Task, batch: Batch) -> dict[str, str | Image.Im
         if picture is not None:
             shown["picture"] = picture
     else:
-        spoken = speak(model, task, task.prompt(None, 1, _WRITTEN), Manner())
-        shown["samples"] = spoken.shown
+        prompt = task.prompt(None, 1, _OPEN_ENDED_STEPS)
+        shown["samples"] = generate_sample(model, task, prompt, Decoding()).shown
         shown["guesses"] = task.show(few, model(few)[0])
     if isinstance(model, Seq2Seq) and model.attention is not None:
         shown["attention"] = _attention_map(model, task, few)
@@ -39,7 +44,7 @@ def exhibits(model: Model, task: Task, batch: Batch) -> dict[str, str | Image.Im
 
 
 def _attention_map(model: Seq2Seq, task: Task, batch: Batch) -> Image.Image:
-    """Draw the weights of the first row over its real source steps and answered steps."""
+    """Draw the attention weights of the first row, answered steps by real source steps."""
     weights = model.attend(batch)
     assert weights is not None
     assert batch.source is not None

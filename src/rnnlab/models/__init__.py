@@ -1,4 +1,4 @@
-"""Models: what a cell, or several, become for a task."""
+"""Models: cells with embedding and readout, completed by a task's input and output types."""
 
 from rnnlab.models.base import Model
 from rnnlab.models.seq2seq import Seq2Seq

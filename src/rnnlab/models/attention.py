@@ -1,4 +1,4 @@
-"""Attention: a weighted sum over what the encoder said of each source step."""
+"""Attention: a weighted sum of the encoder's outputs at all source steps."""
 
 import math
 from abc import ABC, abstractmethod
@@ -8,28 +8,36 @@ from torch import Tensor, nn
 
 
 class Attention(nn.Module, ABC):
-    """Score every source step against a query, and sum their values by softmax weight.
+    """Attention of T queries over S source steps.
 
         a_ts = softmax_s(score(q_t, k_s));  context_t = sum_s a_ts v_s
 
-    The memory is key and value at once; `keys` is computed once for all queries.
+    The values are the memory, the encoder's outputs `(B, S, M)`; the keys are a projection of it,
+    computed once for all queries. Q is the size of a query, A that of a key.
     """
 
     @abstractmethod
     def keys(self, memory: Tensor) -> Tensor:
-        """`(B, S, M)` memory -> `(B, S, A)` keys."""
+        """Project the memory to keys: `(B, S, M)` -> `(B, S, A)`."""
 
     @abstractmethod
     def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
-        """`(B, T, Q)`, `(B, S, A)` -> `(B, T, S)`."""
+        """Score every key against every query: `(B, T, Q)`, `(B, S, A)` -> `(B, T, S)`."""
 
     def forward(
         self, queries: Tensor, keys: Tensor, memory: Tensor, mask: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """`(B, T, Q)`, keys, memory, mask `(B, S)` -> contexts `(B, T, M)`, weights `(B, T, S)`."""
-        scores = self.scores(queries, keys).masked_fill(~mask[:, None], -math.inf)
-        weights = scores.softmax(dim=2)
-        return weights @ memory, weights
+        """Return contexts `(B, T, M)` and weights `(B, T, S)`.
+
+        Args:
+            queries: `(B, T, Q)`.
+            keys: `(B, S, A)`, made by `keys`.
+            memory: `(B, S, M)`.
+            mask: `(B, S)` bool, True on real source steps; the others get weight 0.
+        """
+        scores = self.scores(queries, keys)  # (B, T, S)
+        weights = scores.masked_fill(~mask[:, None], -math.inf).softmax(dim=2)
+        return weights @ memory, weights  # (B, T, M), (B, T, S)
 
 
 class AdditiveAttention(Attention):
@@ -42,13 +50,13 @@ class AdditiveAttention(Attention):
         self.score = nn.Linear(attention_size, 1, bias=False)
 
     def keys(self, memory: Tensor) -> Tensor:
-        """Give U k."""
+        """Compute U k, `(B, S, A)`."""
         return self.key(memory)
 
     def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
-        """Give v . tanh(W q + U k)."""
-        energy = torch.tanh(self.query(queries)[:, :, None] + keys[:, None])
-        return self.score(energy).squeeze(3)
+        """Compute v . tanh(W q + U k), `(B, T, S)`."""
+        energy = torch.tanh(self.query(queries)[:, :, None] + keys[:, None])  # (B, T, S, A)
+        return self.score(energy).squeeze(3)  # (B, T, S)
 
 
 class DotAttention(Attention):
@@ -59,9 +67,9 @@ class DotAttention(Attention):
         self.key = nn.Linear(memory_size, query_size, bias=False)
 
     def keys(self, memory: Tensor) -> Tensor:
-        """Give W k."""
+        """Compute W k, `(B, S, Q)`."""
         return self.key(memory)
 
     def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
-        """Give q . W k / sqrt(Q)."""
-        return queries @ keys.transpose(1, 2) / math.sqrt(queries.shape[2])
+        """Compute q . W k / sqrt(Q), `(B, T, S)`."""
+        return queries @ keys.transpose(1, 2) / math.sqrt(queries.shape[2])  # (B, T, S)

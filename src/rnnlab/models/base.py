@@ -1,4 +1,4 @@
-"""The model contract: begin, step, and forward over all steps at once."""
+"""The base class of models: `begin`, `step`, and `forward` over all steps at once."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar
@@ -10,16 +10,16 @@ from rnnlab.state import State
 
 
 class Model(nn.Module, ABC):
-    """A net completed by a task's spec.
+    """A network with the input and output sizes of a task.
 
-    `begin` and `step` are the meaning: generation, beam search and scheduled sampling use nothing
-    else. `forward` is what they give when every input is the batch's own, computed as fast as can
-    be. The first constructor argument, `spec`, is given by the task; the keyword-only ones are the
-    config keys.
+    `begin` and `step` define the model: generation, beam search and scheduled sampling use only
+    these two. `forward` computes the same under teacher forcing, with all steps at once where that
+    is possible. The first constructor argument, `spec`, comes from the task; the keyword-only
+    arguments are the config keys.
 
     Attributes:
-        layout: which layout of a task it reads.
-        spec: what goes in and out.
+        layout: the layout of the batches that the model reads.
+        spec: input and output types.
     """
 
     layout: ClassVar[Layout]
@@ -27,17 +27,17 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def begin(self, batch: Batch) -> State:
-        """Give the state before the first input: the initial state, or the source encoded."""
+        """Return the state before the first input: the initial state, or the encoded source."""
 
     @abstractmethod
     def step(self, input: Tensor, state: State) -> tuple[Tensor, State]:
-        """Take one step: `(B,)` or `(B, I)`, state -> `(B, O)` logits or numbers, state."""
+        """Take one step: `(B,)` ids or `(B, I)`, state -> `(B, O)` logits or numbers, state."""
 
     @abstractmethod
     def forward(self, batch: Batch, state: State | None = None) -> tuple[Tensor, State]:
-        """Answer every step of `batch`, `(B, T, O)`, and give the state after the last.
+        """Compute the outputs `(B, T, O)` of a batch and the final state.
 
-        `state` is where to begin, `begin(batch)` when not given.
+        `state` is the state before the first step; `None` means `begin(batch)`.
         """
 
     def forward_training(
@@ -46,10 +46,10 @@ class Model(nn.Module, ABC):
         state: State | None,
         step: int,  # noqa: ARG002
     ) -> tuple[Tensor, State]:
-        """Do what training does in place of `forward`; `step` is the number of updates so far."""
+        """Compute what training uses in place of `forward`; `step` is the number of updates."""
         return self(batch, state)
 
     @property
     def reads_targets(self) -> bool:
-        """Whether `forward` feeds right answers back in a way that `Batch.input` doesn't show."""
+        """Whether `forward` reads `Batch.target` (teacher forcing inside the model)."""
         return False

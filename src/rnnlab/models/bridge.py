@@ -1,4 +1,4 @@
-"""From the encoders' last states to the decoder's first."""
+"""The bridge from the encoders' final states to the decoder's initial state."""
 
 import torch
 from torch import nn
@@ -9,14 +9,15 @@ from rnnlab.state import State, detach, flatten, structure, unflatten
 
 
 class Bridge(nn.Module):
-    """Turn the encoders' last states into the decoder's first.
+    """Turn the encoders' final states into the decoder's initial state.
 
-    One encoder with states of the decoder's own shape: copied (Sutskever et al., 2014). Else
-    tanh(W s + b) of all numbers side by side (Cho et al., 2014, appendix A.1.1).
+    The state of a single encoder is copied if it has the structure of the decoder's (Sutskever et
+    al., 2014). Otherwise all states are concatenated to one vector s and the initial state is
+    tanh(W s + b) (Cho et al., 2014, appendix A.1.1).
 
     Args:
-        sources: one state of each encoder, for its shape.
-        target: one state of the decoder, for its shape.
+        sources: a state of each encoder, as a template of its structure.
+        target: a state of the decoder, as a template of its structure.
     """
 
     def __init__(self, sources: list[State], target: State) -> None:
@@ -30,8 +31,8 @@ class Bridge(nn.Module):
             init_input(self.weight, "xavier")
 
     def forward(self, finals: list[State]) -> State:
-        """Last states of the encoders -> first state of the decoder."""
+        """Map the final states of the encoders to the initial state of the decoder."""
         if self.copies:
             return finals[0]
-        flat = torch.cat([flatten(state) for state in finals], dim=1)
+        flat = torch.cat([flatten(state) for state in finals], dim=1)  # (B, size of all states)
         return unflatten(torch.tanh(F.linear(flat, self.weight, self.bias)), self.template)

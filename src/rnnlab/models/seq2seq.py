@@ -1,4 +1,4 @@
-"""An encoder reads the source; a decoder speaks from what it left."""
+"""Encoder-decoder models, with or without attention."""
 
 from collections.abc import Callable
 from typing import ClassVar, Literal, NamedTuple
@@ -12,23 +12,23 @@ from rnnlab.grouping import groups
 from rnnlab.models.attention import AdditiveAttention, Attention, DotAttention
 from rnnlab.models.base import Model
 from rnnlab.models.bridge import Bridge
-from rnnlab.models.feedback import feed, greedy, keep
+from rnnlab.models.feedback import feed, greedy
 from rnnlab.models.stream import Stream
 from rnnlab.models.teacher_forcing import Constant, TeacherSchedule
 from rnnlab.ranges import PositiveInt
 from rnnlab.spec import Batch, Layout, TaskSpec
-from rnnlab.state import State
+from rnnlab.state import State, where
 
 
 class Seq2SeqState(NamedTuple):
-    """What the decoder carries.
+    """The state of the decoder and the encoded source.
 
     Attributes:
         decoder: state of the decoder's cells.
-        memory: `(B, S, M)`, what the encoder said of each source step.
-        keys: `(B, S, A)`, the memory as attention compares it; empty without attention.
+        memory: `(B, S, M)`, the encoder's outputs at all source steps.
+        keys: `(B, S, A)`, the attention keys of the memory; A is 0 without attention.
         mask: `(B, S)` bool, True on real source steps.
-        context: `(B, C)`, what the next step reads beside its input; C may be 0.
+        context: `(B, C)`, vector that the next step reads beside its input; C may be 0.
     """
 
     decoder: State
@@ -40,31 +40,32 @@ class Seq2SeqState(NamedTuple):
 
 @groups()
 class Seq2Seq(Model):
-    """Encoder-decoder: source -> one vector, or a memory to attend to -> answer.
+    """Encoder-decoder: the encoder reads the source, the decoder computes the target from it.
 
-        s_0 = bridge(state of the encoder after the last source step)
+        s_0 = bridge(final state of the encoder)
         without attention:   y_t = V h_t + d
         with attention:      y_t = V tanh(W (context_t, h_t)) + d
 
     Sutskever et al. (2014) for the copied state and the reversed source; Cho et al. (2014) for
-    the context read at every step and the tanh bridge between unlike states. Attention asks with
-    the decoder's present h_t (Luong et al., 2015), which lets all steps run at once; with
-    `input_feeding` the context found at step t-1 is read at step t as well (section 3.3 there,
-    in the spirit of Bahdanau et al., 2015), one step at a time.
+    the context read at every step and the tanh bridge between states of different structure. The
+    attention query is the decoder's current h_t (Luong et al., 2015), so that all steps run at
+    once; with `input_feeding` step t also reads the context of step t-1 (section 3.3 there, as
+    Bahdanau et al., 2015), which makes decoding sequential.
 
     Args:
-        spec: what goes in and out.
-        encoder: makes the stream that reads the source.
-        decoder: makes the stream that answers.
-        attention: how source steps are scored, or none.
-        attention_size: A of additive attention, which alone takes it; `null` is the decoder's H.
-        bidirectional: whether a second encoder reads from the other end (Schuster and Paliwal,
+        spec: input and output types.
+        encoder: builds the stream model that reads the source.
+        decoder: builds the stream model of the decoder.
+        attention: scoring function of the attention, or `none`.
+        attention_size: A of additive attention, `null` for the decoder's H; `null` with other
+            kinds.
+        bidirectional: whether a second encoder reads the source backwards (Schuster and Paliwal,
             1997).
-        reverse_source: whether the source is read last symbol first.
-        context_every_step: whether every decoder step reads the fixed vector too; without
-            attention only.
-        input_feeding: whether every decoder step reads the last attention context.
-        teacher_forcing: schedule of how often training feeds the right previous answer.
+        reverse_source: whether the encoder reads the source last symbol first.
+        context_every_step: whether every decoder step reads the encoder's output at the last step
+            that it read; without attention only.
+        input_feeding: whether every decoder step reads the previous attention context.
+        teacher_forcing: schedule of the probability that training feeds the previous target.
     """
 
     layout: ClassVar[Layout] = "encoder_decoder"
@@ -110,7 +111,7 @@ class Seq2Seq(Model):
         self.readout = nn.Linear(size, spec.target.size)
 
     def begin(self, batch: Batch) -> Seq2SeqState:
-        """Read the whole source; the (first) encoder's state is clamped where the batch says so."""
+        """Encode the source; `Batch.initial`, if given, clamps the forward encoder's state."""
         source = batch.source
         if source is None:
             raise ValueError("an encoder-decoder model reads Batch.source; this batch has none")
@@ -120,17 +121,16 @@ class Seq2Seq(Model):
         start = self.encoder.begin(batch)
         memory, final = self._read(self.encoder, source, start, mask, self.reverse_source)
         finals = [final]
-        summary = self._summary(memory, mask, self.reverse_source)
+        summary = self._summary(memory, mask, self.reverse_source)  # (B, M)
         if self.backward_encoder is not None:
             start = self.backward_encoder.zero_state(source.shape[0])
             other, final = self._read(
                 self.backward_encoder, source, start, mask, not self.reverse_source
             )
             finals.append(final)
-            summary = torch.cat(
-                [summary, self._summary(other, mask, not self.reverse_source)], dim=1
-            )
-            memory = torch.cat([memory, other], dim=2)
+            other_summary = self._summary(other, mask, not self.reverse_source)
+            summary = torch.cat([summary, other_summary], dim=1)  # M doubles
+            memory = torch.cat([memory, other], dim=2)  # (B, S, M)
         keys = self.attention.keys(memory) if self.attention is not None else memory[:, :, :0]
         if self.context_every_step:
             context = summary
@@ -144,18 +144,18 @@ class Seq2Seq(Model):
         """Take one decoder step."""
         context = state.context if state.context.shape[1] else None
         features, decoder = self.decoder.step(input, state.decoder, context)
-        output, attended, _ = self._answer(features[:, None], state)
+        output, contexts, _ = self._answer(features[:, None], state)  # (B, 1, O), (B, 1, M)
         if self.input_feeding:
-            state = state._replace(context=attended[:, 0])
-        return output[:, 0], state._replace(decoder=decoder)
+            state = state._replace(context=contexts[:, 0])  # (B, M)
+        return output[:, 0], state._replace(decoder=decoder)  # (B, O)
 
     def forward(self, batch: Batch, state: State | None = None) -> tuple[Tensor, Seq2SeqState]:
-        """Answer every step of the batch, `(B, T, O)`."""
+        """Compute the outputs `(B, T, O)` under teacher forcing."""
         output, _, state = self._decode(batch, self.begin(batch) if state is None else state)
         return output, state
 
     def attend(self, batch: Batch) -> Tensor | None:
-        """Give the attention weights `(B, T, S)` while decoding the batch's own answers."""
+        """Return the attention weights `(B, T, S)` under teacher forcing, `None` without any."""
         if self.attention is None:
             return None
         return self._decode(batch, self.begin(batch))[1]
@@ -163,29 +163,29 @@ class Seq2Seq(Model):
     def forward_training(
         self, batch: Batch, state: State | None, step: int
     ) -> tuple[Tensor, State]:
-        """Decode with scheduled sampling: per token, the right previous answer or its own."""
+        """Decode with scheduled sampling: each input is the previous target or the own answer."""
         probability = self.schedule.probability(step)
         if probability == 1:
             return self(batch, state)
         state = self.begin(batch) if state is None else state
-        told = torch.rand(batch.input.shape[:2], device=batch.input.device) < probability
-        told[:, 1:] |= ~batch.mask[:, :-1]
+        forced = torch.rand(batch.input.shape[:2], device=batch.input.device) < probability
+        forced[:, 1:] |= ~batch.mask[:, :-1]
         outputs: list[Tensor] = []
         for t in range(batch.input.shape[1]):
             input = batch.input[:, t]
             if outputs:
                 own = feed(self.spec, input, greedy(self.spec, outputs[-1].detach()))
-                input = keep(told[:, t], input, own)
+                input = where(forced[:, t], input, own)
             output, state = self.step(input, state)
             outputs.append(output)
-        return torch.stack(outputs, dim=1), state
+        return torch.stack(outputs, dim=1), state  # (B, T, O)
 
     def _decode(self, batch: Batch, state: Seq2SeqState) -> tuple[Tensor, Tensor, Seq2SeqState]:
-        """Give outputs, attention weights and the last state; every input is the batch's own."""
+        """Return outputs, attention weights and the final state under teacher forcing."""
         if self.input_feeding:
             return self._decode_by_step(batch, state)
-        context = state.context[:, None].expand(-1, batch.input.shape[1], -1)
-        features, decoder = self.decoder.unroll(
+        context = state.context[:, None].expand(-1, batch.input.shape[1], -1)  # (B, T, C)
+        features, decoder = self.decoder.unroll(  # (B, T, H)
             batch.input, state.decoder, context=context if context.shape[2] else None
         )
         output, _, weights = self._answer(features, state)
@@ -194,29 +194,33 @@ class Seq2Seq(Model):
     def _decode_by_step(
         self, batch: Batch, state: Seq2SeqState
     ) -> tuple[Tensor, Tensor, Seq2SeqState]:
-        outputs, maps = [], []
+        outputs, all_weights = [], []
         for input in batch.input.unbind(1):
-            features, decoder = self.decoder.step(input, state.decoder, state.context)
-            output, attended, weights = self._answer(features[:, None], state)
-            state = state._replace(decoder=decoder, context=attended[:, 0])
+            features, decoder = self.decoder.step(input, state.decoder, state.context)  # (B, H)
+            output, contexts, weights = self._answer(features[:, None], state)  # (B, 1, ...)
+            state = state._replace(decoder=decoder, context=contexts[:, 0])  # (B, M)
             outputs.append(output)
-            maps.append(weights)
-        return torch.cat(outputs, dim=1), torch.cat(maps, dim=1), state
+            all_weights.append(weights)
+        return torch.cat(outputs, dim=1), torch.cat(all_weights, dim=1), state
 
     def _answer(self, features: Tensor, state: Seq2SeqState) -> tuple[Tensor, Tensor, Tensor]:
-        """Features `(B, T, H)` -> outputs, contexts and weights; no attention gives size 0."""
+        """Map features `(B, T, H)` to outputs `(B, T, O)`, contexts and attention weights.
+
+        Contexts are `(B, T, M)` and weights `(B, T, S)`; without attention both are `(B, T, 0)`.
+        """
         if self.attention is None or self.combine is None:
-            nothing = features[:, :, :0]
-            return self.readout(features), nothing, nothing
+            empty = features[:, :, :0]
+            return self.readout(features), empty, empty
         contexts, weights = self.attention(features, state.keys, state.memory, state.mask)
-        combined = torch.tanh(self.combine(torch.cat([contexts, features], dim=2)))
+        joined = torch.cat([contexts, features], dim=2)  # (B, T, M + H)
+        combined = torch.tanh(self.combine(joined))  # (B, T, H)
         return self.readout(combined), contexts, weights
 
     @staticmethod
     def _read(
         encoder: Stream, source: Tensor, start: State, mask: Tensor, reverse: bool
     ) -> tuple[Tensor, State]:
-        """Encode from one end; the memory stands in the source's own order."""
+        """Encode forwards or backwards; the memory `(B, S, M)` is in the order of the source."""
         if not reverse:
             return encoder.unroll(source, start, mask)
         memory, final = encoder.unroll(reverse_real(source, mask), start, mask)
@@ -224,19 +228,19 @@ class Seq2Seq(Model):
 
     @staticmethod
     def _summary(memory: Tensor, mask: Tensor, reverse: bool) -> Tensor:
-        """Pick what an encoder said at the step that it read last."""
+        """Return an encoder's output `(B, M)` at the step that it read last."""
         if reverse:
-            return memory[:, 0]
-        return last_real(memory, mask, memory[:, 0])
+            return memory[:, 0]  # (B, M)
+        return last_real(memory, mask, memory[:, 0])  # (B, M)
 
 
 def reverse_real(steps: Tensor, mask: Tensor) -> Tensor:
-    """Reverse the real steps of each row of `(B, S)` or `(B, S, I)`; padding stays behind."""
-    positions = torch.arange(steps.shape[1], device=steps.device)
-    index = mask.sum(1, keepdim=True) - 1 - positions
+    """Reverse the real steps of each row of `(B, S)` or `(B, S, I)`; padding stays at the end."""
+    positions = torch.arange(steps.shape[1], device=steps.device)  # (S,)
+    index = mask.sum(1, keepdim=True) - 1 - positions  # (B, S)
     index = torch.where(index >= 0, index, positions)
     if steps.dim() == 3:
-        index = index[:, :, None].expand_as(steps)
+        index = index[:, :, None].expand_as(steps)  # (B, S, I)
     return steps.gather(1, index)
 
 

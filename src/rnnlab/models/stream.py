@@ -1,4 +1,4 @@
-"""Encode -> cell -> readout: the model that answers while it reads."""
+"""The stream model: embedding -> cells -> readout, with one output per input step."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -28,19 +28,20 @@ class Stream(Model):
 
         e_t = E x_t;  h_t, s_t = cell(e_t, s_{t-1});  y_t = V h_t + d
 
-    Output t sees the inputs up to t. With `spec.target=None` it is a part of another model and
-    gives h, its features.
+    Output t depends on the inputs up to t. With `spec.target=None` the model has no readout and
+    returns the features h, as a part of another model.
 
     Args:
-        spec: what goes in and out.
-        context_size: numbers that another model adds to each step's input.
-        cell: makes one layer from its input size.
+        spec: input and output types.
+        context_size: size of the context vector that another model appends to each input.
+        cell: builds one layer from its input size.
         num_layers: L; the layers share all settings but their sizes.
-        dropout: share of the numbers set to 0 between layers and before the readout, unless that
-            lies inside the cell.
-        embedding_size: numbers a token is turned into; `null` is one-hot.
-        initial_state: all zero, or learned.
-        horizon: steps that gradients flow back, `null` for all; see `unroll_within`.
+        dropout: dropout probability between layers, and before the readout unless the cell
+            contains it.
+        embedding_size: size of the learned embedding of a token; `null` is one-hot.
+        initial_state: zero, or a learned parameter.
+        horizon: largest number of steps that gradients flow back, `null` for all; see
+            `unroll_within`.
     """
 
     layout: ClassVar[Layout] = "stream"
@@ -83,7 +84,7 @@ class Stream(Model):
 
     @property
     def output_size(self) -> int:
-        """O, or H of the highest layer for a stream of features."""
+        """O, or H of the highest layer if there is no target."""
         return self.spec.target.size if self.spec.target is not None else self.cell.output_size
 
     @property
@@ -92,7 +93,7 @@ class Stream(Model):
         return self.taught
 
     def zero_state(self, batch_size: int) -> State:
-        """Give the initial state, learned or zero."""
+        """Return the initial state, learned or zero, without clamping."""
         state = self._zeros(batch_size)
         if self.initial is None:
             return state
@@ -103,14 +104,14 @@ class Stream(Model):
         return self.cell.initial_state(batch_size)
 
     def begin(self, batch: Batch) -> State:
-        """Give the initial state, its first units clamped where the batch says so."""
+        """Return the initial state; `Batch.initial`, if given, clamps its first units."""
         state = self.zero_state(batch.input.shape[0])
         return state if batch.initial is None else self.cell.clamp(state, batch.initial)
 
     def step(
         self, input: Tensor, state: State, context: Tensor | None = None
     ) -> tuple[Tensor, State]:
-        """Take one step without a teacher: `(B,)` or `(B, I)` -> `(B, O)`."""
+        """Take one step of free running: `(B,)` or `(B, I)`, state -> `(B, O)`, state."""
         features = _join(self.embed(input), context)
         if self.taught:
             features = F.pad(features, (0, 2 * self.output_size))
@@ -128,45 +129,45 @@ class Stream(Model):
         """Run over time: `(B, T)` or `(B, T, I)`, state -> `(B, T, O)`, state.
 
         Args:
-            inputs: read at each step.
-            state: before the first.
-            mask: `(B, T)` True on real steps; after them the state is held.
-            teacher: `(B, T, 2 O)` what the cell is taught of the step before.
-            context: `(B, T, context_size)` what another model adds to each input.
+            inputs: token ids or vectors.
+            state: the state before the first step.
+            mask: `(B, T)` bool, True on real steps; on padding the state stays constant.
+            teacher: `(B, T, 2 O)`, previous targets and where they are used; see `Jordan`.
+            context: `(B, T, context_size)`, appended to the inputs.
         """
         features = _join(_join(self.embed(inputs), context), teacher)
         features, state = unroll_within(self.cell, features, state, self.horizon, mask)
         return self.readout(self.dropout(features)), state
 
     def forward(self, batch: Batch, state: State | None = None) -> tuple[Tensor, State]:
-        """Answer every step of the batch, `(B, T, O)`."""
+        """Compute the outputs `(B, T, O)` of a batch."""
         state = self.begin(batch) if state is None else state
         return self.unroll(batch.input, state, teacher=self._teacher(batch))
 
     def _teacher(self, batch: Batch) -> Tensor | None:
-        """Give what was right at t-1, and a 1 for each number that was taught there."""
+        """Return the targets of step t-1, and 1 for each that is used, `(B, T, 2 O)`."""
         if not self.taught:
             return None
         target = batch.target
         if isinstance(self.spec.target, Tokens):
             target = F.one_hot(target, self.spec.target.vocab_size)
-        told = batch.mask[..., None].expand_as(target)
+        forced = batch.mask[..., None].expand_as(target)
         if batch.target_mask is not None:
-            told = told & batch.target_mask
-        right = torch.cat([target, told], dim=2)
-        return F.pad(right, (0, 0, 1, 0))[:, :-1]
+            forced = forced & batch.target_mask
+        teacher = torch.cat([target, forced], dim=2)  # (B, T, 2 O)
+        return F.pad(teacher, (0, 0, 1, 0))[:, :-1]  # one step later
 
 
 class Embed(nn.Module):
-    """What a cell reads of an input: the numbers themselves, or a vector for each token.
+    """Embedding of the input: a learned or one-hot vector for a token; reals stay as they are.
 
     Args:
         port: tokens or reals.
-        embedding_size: size of a token's learned vector; `None` is one-hot. Reals have none.
+        embedding_size: size of a token's learned vector; `None` is one-hot. `None` for reals.
 
     Attributes:
-        size: of what it gives.
-        one_hot: whether that is a 1 at the token's place.
+        size: size of the output vectors.
+        one_hot: whether tokens become one-hot vectors.
     """
 
     def __init__(self, port: Tokens | Reals, embedding_size: int | None) -> None:
@@ -184,7 +185,7 @@ class Embed(nn.Module):
             self.register_buffer("weight", torch.eye(port.size), persistent=False)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """`(...)` ids or `(..., I)` numbers -> `(..., size)`."""
+        """Embed `(...)` ids or `(..., I)` numbers as `(..., size)`."""
         return F.embedding(inputs, self.weight) if self.tokens else inputs
 
 
@@ -211,7 +212,7 @@ def _stack(
 
 
 def _hidden_answering(make: Callable[..., Cell], input_size: int) -> Cell:
-    """Make a Jordan layer below others, or in a model with a readout of its own."""
+    """Make a Jordan layer whose output is not the model's: its output size is its last H."""
     settings = getattr(make, "keywords", {})
     if settings.get("teacher_forcing"):
         raise ConfigError(

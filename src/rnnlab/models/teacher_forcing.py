@@ -1,4 +1,4 @@
-"""Scheduled sampling: how often the decoder is still told the right previous answer."""
+"""Schedules of scheduled sampling: the probability of teacher forcing after so many updates."""
 
 import math
 from abc import ABC, abstractmethod
@@ -8,14 +8,14 @@ from rnnlab.ranges import PositiveInt, Probability
 
 
 class TeacherSchedule(ABC):
-    """The probability, per token, that training feeds the right answer and not the model's own.
+    """The probability, per token, that training feeds the target instead of the model's answer.
 
     Bengio et al. (2015), Scheduled sampling, section 2.4.
     """
 
     @abstractmethod
     def probability(self, step: int) -> float:
-        """Give the probability after `step` updates."""
+        """Return the probability after `step` updates."""
 
 
 @groups(alone=lambda settings: None if settings["value"] == 1 else "draws random numbers")
@@ -30,7 +30,7 @@ class Constant(TeacherSchedule):
         self.value = value
 
     def probability(self, step: int) -> float:  # noqa: ARG002
-        """Give `value`."""
+        """Return `value`."""
         return self.value
 
 
@@ -48,7 +48,7 @@ class Linear(TeacherSchedule):
         self.end = end
 
     def probability(self, step: int) -> float:
-        """Give the probability after `step` updates."""
+        """Return the probability after `step` updates."""
         return max(self.end, 1 - (1 - self.end) * step / self.steps)
 
 
@@ -57,7 +57,7 @@ class Exponential(TeacherSchedule):
     """`end + (1 - end) rate^step`.
 
     Args:
-        rate: what remains after one update, just below 1.
+        rate: factor of the probability per update, just below 1.
         end: the limit.
     """
 
@@ -66,7 +66,7 @@ class Exponential(TeacherSchedule):
         self.end = end
 
     def probability(self, step: int) -> float:
-        """Give the probability after `step` updates."""
+        """Return the probability after `step` updates."""
         return self.end + (1 - self.end) * self.rate**step
 
 
@@ -75,7 +75,7 @@ class InverseSigmoid(TeacherSchedule):
     """`end + (1 - end) k / (k + exp(step / k))`: stays near 1 for about k ln k updates.
 
     Args:
-        k: updates; larger is later and slower.
+        k: updates; a larger k decays later and slower.
         end: the limit.
     """
 
@@ -84,6 +84,6 @@ class InverseSigmoid(TeacherSchedule):
         self.end = end
 
     def probability(self, step: int) -> float:
-        """Give the probability after `step` updates."""
+        """Return the probability after `step` updates."""
         growth = math.exp(min(step / self.k, 700.0))  # exp overflows at 709
         return self.end + (1 - self.end) * self.k / (self.k + growth)

@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from rnnlab.experiment.schedulers import MakeScheduler
-from rnnlab.inference.evaluate import Evaluator, resume
+from rnnlab.inference.evaluate import Evaluator, state_before
 from rnnlab.metric import Mode
 from rnnlab.models.base import Model
 from rnnlab.process.processes import of_each, random_states, restore_random_states
@@ -67,7 +67,7 @@ class SequenceModule(L.LightningModule):
 
     def training_step(self, batch: Batch, batch_index: int) -> dict[str, Tensor]:  # noqa: ARG002
         """Give the loss as it counts in the update, its plain mean, and the outputs to score."""
-        state = resume(self.model, batch, self.carried)
+        state = state_before(self.model, batch, self.carried)
         output, state = self.model.forward_training(batch, state, self.global_step)
         # An optimizer may evaluate a step several times (L-BFGS): the state moves on at its end.
         self._next_carried = None if batch.first is None else detach(state)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.files import checkpoint
 from rnnlab.inference.evaluate import evaluate
-from rnnlab.inference.show import exhibits
+from rnnlab.inference.show import show_samples
 from rnnlab.runs.loggers import Events, png
 from rnnlab.runs.run import Run
 from rnnlab.spelling import printable
@@ -72,7 +72,7 @@ def _write_samples(run: Run, experiment: Experiment, events: Events, step: int) 
     """Write what the task shows of the first test batch: texts in one file, pictures as such."""
     batch = next(iter(experiment.batches("test")))
     texts = []
-    for name, thing in exhibits(experiment.model, experiment.task, batch).items():
+    for name, thing in show_samples(experiment.model, experiment.task, batch).items():
         if isinstance(thing, str):
             events.show(f"test/{name}", thing, step)
             shown = printable(thing, lines=True)

@@ -6,7 +6,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import rnnlab
-from rnnlab.inference.show import exhibits
+from rnnlab.inference.show import show_samples
 from rnnlab.runs.loggers import Events
 from rnnlab.training.callbacks import Showcase
 from tests.experiment.test_experiment import events
@@ -30,12 +30,12 @@ def test_showing_changes_nothing_in_training(tmp_path, words, monkeypatch):
     assert (shown.path / "metrics.csv").read_bytes() == (hidden.path / "metrics.csv").read_bytes()
 
 
-def test_exhibits_leave_the_model_in_its_mode():
+def test_samples_leave_the_model_in_its_mode():
     experiment = assemble(["model=elman", *COPY])
     batch = experiment.data.train(0)
     for training in (True, False):
         experiment.model.train(training)
-        assert set(exhibits(experiment.model, experiment.task, batch)) == {"samples", "picture"}
+        assert set(show_samples(experiment.model, experiment.task, batch)) == {"samples", "picture"}
         assert experiment.model.training == training
 
 
@@ -45,7 +45,7 @@ def test_attention_is_drawn_where_there_is_some(task, attention, shown):
     words = ["model=seq2seq", f"model.attention={attention}", f"task={task}", *SMALL]
     experiment = assemble(words)
     batch = next(iter(experiment.batches("val")))
-    found = exhibits(experiment.model, experiment.task, batch)
+    found = show_samples(experiment.model, experiment.task, batch)
     assert ("attention" in found) == shown
     if shown:
         assert isinstance(found["attention"], Image.Image)
@@ -57,7 +57,8 @@ def test_what_is_shown_of_an_answering_model_is_its_free_run():
     blind = batch._replace(input=torch.zeros_like(batch.input))
     blind.input[:, 0] = batch.input[:, 0]
     texts = [
-        exhibits(experiment.model, experiment.task, given)["samples"] for given in (batch, blind)
+        show_samples(experiment.model, experiment.task, given)["samples"]
+        for given in (batch, blind)
     ]
     assert texts[0] == texts[1]
 

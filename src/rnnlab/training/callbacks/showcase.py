@@ -4,7 +4,7 @@ from typing import Any
 
 import lightning.pytorch as L
 
-from rnnlab.inference.show import exhibits
+from rnnlab.inference.show import show_samples
 from rnnlab.spec import Batch
 from rnnlab.training.file_logger import events_of
 from rnnlab.training.module import SequenceModule
@@ -35,5 +35,5 @@ class Showcase(L.Callback):
         if self._batch is None or not trainer.is_global_zero:
             return
         for events in events_of(trainer):
-            for name, thing in exhibits(pl_module.model, pl_module.task, self._batch).items():
+            for name, thing in show_samples(pl_module.model, pl_module.task, self._batch).items():
                 events.show(f"val/{name}", thing, trainer.global_step)
