@@ -56,10 +56,10 @@ def prefix_mask(lengths: list[int], steps: int = STEPS) -> Tensor:
     return torch.arange(steps) < torch.tensor(lengths)[:, None]
 
 
-def same(one: State, other: State, **tolerance: float) -> None:
+def same(one: State, other: State, *, rtol: float | None = None, atol: float | None = None) -> None:
     """Hold two trees of tensors equal."""
     for a, b in zip(leaves(one), leaves(other), strict=True):
-        torch.testing.assert_close(a, b, **tolerance)
+        torch.testing.assert_close(a, b, rtol=rtol, atol=atol)
 
 
 def _gradients(cell: Cell, outputs: Tensor, state: State, wrt: list[Tensor]) -> list[Tensor]:

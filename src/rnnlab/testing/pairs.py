@@ -91,7 +91,7 @@ def _text() -> Iterator[Path]:
 
 def _shrink(node: DictConfig, path: str, kept: set[str]) -> None:
     for key in node:
-        inner = f"{path}.{key}"
+        inner = f"{path}.{key!s}"
         if isinstance(node[key], DictConfig):
             _shrink(node[key], inner, kept)
         elif key in _SMALL and inner not in kept:
@@ -199,7 +199,7 @@ def _perturbed(model: nn.Module, seed: int) -> nn.Module:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in member.parameters():
-            parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
     return member
 
 

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from rnnlab.experiment.data import share
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.inference.evaluate import evaluate
-from rnnlab.spec import Tokens
+from rnnlab.spec import SPLITS, Reals, Tokens
 from rnnlab.testing.contracts import Contracts
 from rnnlab.testing.pairs import PAIR_CONTRACTS, ROWS, assemble
 
@@ -41,12 +41,14 @@ def a_batch_can_be_made_again_and_no_two_are_alike(experiment: Experiment) -> No
     """`sample` is a pure function of split and index, and gives other sequences for others."""
     task = experiment.task
     made = {
-        (split, index): task.sample(split, index, ROWS)
-        for split, index in product(("train", "val", "test"), (0, 1))
+        (split, index): task.sample(split, index, ROWS) for split, index in product(SPLITS, (0, 1))
     }
     for (split, index), batch in made.items():
         for one, other in zip(batch, task.sample(split, index, ROWS), strict=True):
-            assert (one is None and other is None) or torch.equal(one, other), (split, index)
+            if one is None or other is None:
+                assert one is other, (split, index)
+            else:
+                assert torch.equal(one, other), (split, index)
     texts = [str([batch.input, batch.source, batch.initial]) for batch in made.values()]
     assert len(set(texts)) == len(texts), "two batches are alike"
 
@@ -77,6 +79,7 @@ def the_loss_weighs_what_it_counts(experiment: Experiment) -> None:
     """The mean of the losses of two halves, weighed by `counted`, is the loss of the whole."""
     task = experiment.task
     batch = task.sample("test", 0, ROWS)
+    assert isinstance(task.spec.target, Tokens | Reals), "a task has a target"
     output = torch.randn(*batch.mask.shape, task.spec.target.size)
     halves = [share(batch, rank, 2) for rank in range(2)]
     parts = [
@@ -116,6 +119,6 @@ def an_answer_is_fed_back_as_the_next_input(experiment: Experiment) -> None:
     batch = task.sample("test", 0, ROWS)
     held = batch.mask[:, :-1] & batch.mask[:, 1:]  # an answer follows, so its input is real
     following = batch.input[:, 1:]
-    if not isinstance(task.spec.input, Tokens):
+    if isinstance(task.spec.target, Reals):
         following = following[..., : task.spec.target.size]
     torch.testing.assert_close(following[held], batch.target[:, :-1][held])
