@@ -47,6 +47,9 @@ COMMANDS = {
     "test": Command(
         "the quick tests; ARGS='-k copy' picks some", [["-m", "pytest"]], TEST_NEEDS, PARALLEL
     ),
+    "test-all": Command(
+        "those and the thorough ones", [["-m", "pytest", "-m", "not slow"]], TEST_NEEDS, PARALLEL
+    ),
     "slow": Command("the learning tests", [["-m", "pytest", "-m", "slow"]], TEST_NEEDS),
     "check": Command(
         "format, lint and types, as CI and pre-commit check them",
@@ -92,7 +95,7 @@ def main(arguments: list[str]) -> int:
 
 
 def usage() -> str:
-    lines = [f"  make {name:<7} {command.help}" for name, command in COMMANDS.items()]
+    lines = [f"  make {name:<8} {command.help}" for name, command in COMMANDS.items()]
     return "\n".join(
         [
             "rnnlab: each command makes .venv first if it has to (once; README: how without CUDA)",

@@ -7,6 +7,8 @@ import pytest
 from tests import damage
 from tests.calls import call
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.mark.parametrize(
     ("files", "seed"), [(30, 1), *(pytest.param(500, n, marks=pytest.mark.slow) for n in (2, 3))]

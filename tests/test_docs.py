@@ -31,6 +31,8 @@ from tests.report.fabricate import fabricate
 from tests.small_runs import SMALL, TEXT
 from tests.test_extending import FILES as EXTENDING
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 MAINS = {

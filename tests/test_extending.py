@@ -10,6 +10,8 @@ import pytest
 
 from rnnlab.config import packages
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"^`(mypkg/[\w./]+)`[^\n]*:\n\n```\w+\n(.*?)^```", PAGE, re.M | re.S))

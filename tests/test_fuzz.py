@@ -31,6 +31,8 @@ from rnnlab.training.prepare import prepare
 from tests.calls import call, check_lines, listing, refusal
 from tests.small_runs import FILES, tiny, tiny_text
 
+pytestmark = pytest.mark.thorough
+
 MOST_FEW = 100
 
 

@@ -27,6 +27,8 @@ from rnnlab.runs.run import Run
 from tests.calls import call, check_lines, listing, refusal
 from tests.small_runs import SMALL, tiny, tiny_text
 
+pytestmark = pytest.mark.thorough
+
 SECRET = "RNNLAB_TEST_SECRET"
 
 

@@ -19,7 +19,10 @@ PAIR = ("lstm", "next_char")
 STORIES = 5
 """Of each pair in the slow tests."""
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills as POSIX does")
+pytestmark = [
+    pytest.mark.thorough,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="kills as POSIX does"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ LAYERS = [
     *("files", "process", "plots", "config"),  # of every program
     *("cells", "models", "tasks", "experiment", "inference"),  # what is studied
     *("runs", "analysis", "training", "ensemble", "sweep", "report"),  # what is done with it
-    "cli",
+    *("testing", "cli"),
 ]
 
 

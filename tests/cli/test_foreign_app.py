@@ -15,6 +15,8 @@ from rnnlab.config.hydra_options import OPTIONS
 from rnnlab.config.sources import own_hydra
 from tests.small_runs import tiny
 
+pytestmark = pytest.mark.thorough
+
 APP = """
 import hydra, sys
 @hydra.main(**({} if hydra.__version__ >= "1.4" else {"version_base": None}), config_path=None)

@@ -24,6 +24,8 @@ from rnnlab.training.train import train
 from tests.ensemble.groups import alone, assert_alike, open_group, out, together
 from tests.small_runs import COPY, SMALL, tiny_text
 
+pytestmark = pytest.mark.thorough
+
 VALUES: dict[str, tuple[Any, Any]] = {
     "input_init": ("uniform", "orthogonal"),
     "recurrent_init": ("xavier", "identity"),

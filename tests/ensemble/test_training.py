@@ -16,6 +16,8 @@ from rnnlab.runs.run import Run
 from tests.ensemble.groups import alone, assert_alike, close, open_group, saved, together
 from tests.small_runs import SMALL, tiny
 
+pytestmark = pytest.mark.thorough
+
 COPY = ["task=copy", "task.length=4", "task.delay=2", "task.min_length=2", *SMALL]
 ADDITION = ["task=addition", "task.length=2", *SMALL]
 SEQ2SEQ = [

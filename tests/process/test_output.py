@@ -18,6 +18,8 @@ from rnnlab.runs.run import Run
 from rnnlab.sweep.workers import prefixed_lines
 from tests.small_runs import tiny, tiny_text
 
+pytestmark = pytest.mark.thorough
+
 FULL = Path("/dev/full")
 
 

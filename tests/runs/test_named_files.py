@@ -17,6 +17,8 @@ from rnnlab.training.train import resume
 from tests.calls import call
 from tests.small_runs import TEXT, tiny, tiny_text
 
+pytestmark = pytest.mark.thorough
+
 PAIRS = "".join(f"the dog {n} sleeps\tle chien {n} dort\n" for n in range(40))
 OTHER = TEXT.replace("dog", "god")  # as many symbols, and the same ones
 STRANGE = TEXT.replace("dog", "düg")

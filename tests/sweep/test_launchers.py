@@ -29,7 +29,10 @@ LOCAL = ["hydra/launcher=submitit_local", "hydra.launcher.array_parallelism=2"]
 RAY = ["hydra/launcher=ray"]
 LONG = ["trainer.max_steps=500", "trainer.val_every=20", "data.val_size=2"]
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="signals as POSIX has them")
+pytestmark = [
+    pytest.mark.thorough,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="signals as POSIX has them"),
+]
 
 READS_PROC = pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="reads /proc")
 

@@ -18,7 +18,10 @@ RUNS, KILLS = 64, 3
 # A group adds in another order than a run alone, and so does one that is smaller after a kill.
 ALIKE: dict[str, Callable[[Run, Run], None]] = {"vectorized": assert_alike, "basic": assert_same}
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills as POSIX does")
+pytestmark = [
+    pytest.mark.thorough,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="kills as POSIX does"),
+]
 
 
 def begin(launcher: str, place: Path, touch: int | None = None) -> Process:

@@ -6,6 +6,8 @@ import pytest
 
 from rnnlab.runs.run import Run
 
+pytestmark = pytest.mark.thorough
+
 GROUPED = "hydra/launcher=vectorized"
 
 

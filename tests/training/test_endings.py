@@ -23,6 +23,8 @@ from rnnlab.training.callbacks import Finite
 from rnnlab.training.module import SequenceModule
 from tests.small_runs import COPY, ELMAN, tiny
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).parents[2]
 NAN = float("nan")
 LONG = ["trainer.max_steps=12", "trainer.val_every=4"]

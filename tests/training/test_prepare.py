@@ -16,6 +16,8 @@ from rnnlab.training.prepare import prepare, without_compiler
 from tests.calls import call
 from tests.small_runs import COPY, ELMAN, SMALL
 
+pytestmark = pytest.mark.thorough
+
 _PREPARE = """
 import sys
 import rnnlab.sweep.vectorized

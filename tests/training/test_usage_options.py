@@ -19,6 +19,8 @@ from rnnlab.training.callbacks import Telemetry
 from rnnlab.training.timings import timings
 from tests.small_runs import ELMAN, SMALL, tiny, tiny_text
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).parents[2]
 SEQ2SEQ = ["model=seq2seq", "task=addition", "data.train_size=null"]
 

@@ -11,6 +11,8 @@ from rnnlab.runs.run import Run
 from rnnlab.sweep.search.trials import TrialPruner, TrialRef, make_pruner, open_storage
 from tests.sweep.search.test_search import GROUPED, OPTUNA, runs, study
 
+pytestmark = pytest.mark.thorough
+
 MEDIAN = ["hydra.sweeper.sampler=grid", "hydra.sweeper.pruner=median"]
 LONG = ["trainer.max_steps=12", "trainer.val_every=4", "task.length=1"]
 

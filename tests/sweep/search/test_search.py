@@ -23,6 +23,8 @@ from tests.kills import Process
 from tests.same import differing
 from tests.small_runs import tiny
 
+pytestmark = pytest.mark.thorough
+
 OPTUNA = "hydra/sweeper=optuna"
 RATE = "optimizer.lr=tag(log,interval(1e-3,1e-1))"
 GROUPED = "hydra/launcher=vectorized"
