@@ -4,7 +4,9 @@ import os
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -92,6 +94,21 @@ def test_a_wrong_package_is_named(word: str, said: str, place: Path):
     assert [path.name for path in place.iterdir()] == ["mypkg"]
 
 
+@pytest.mark.skipif(find_spec("joblib") is None, reason="joblib is not installed")
+def test_workers_know_the_packages_of_the_command(place: Path):
+    words = f"-m packages=[mypkg] model=leaky task=copy seed=1,2 hydra/launcher=joblib {SHORT}"
+    done = run(place, *ours("train"), *words.split())
+    assert done.returncode == 0, done.stderr
+    assert "2 jobs: 2 finished" in done.stdout
+
+
+def test_a_config_under_a_name_of_rnnlabs_is_refused(place: Path):
+    (place / "mypkg/configs/model/lstm.yaml").write_text("# Mine.\n_target_: mypkg.cells.Leaky\n")
+    done = run(place, *ours("train"), "packages=[mypkg]", "task=copy", "debug=smoke")
+    assert done.returncode == 2
+    assert "has the name of a config of rnnlab's" in done.stderr
+
+
 def test_a_wrong_setting_of_theirs_is_answered_with_the_right_one(place: Path):
     words = "packages=[mypkg] model=leaky task=parity model.cell.leek=1 task.length=0"
     done = run(place, *ours("train"), *words.split())
@@ -102,10 +119,11 @@ def test_a_wrong_setting_of_theirs_is_answered_with_the_right_one(place: Path):
 
 
 def test_an_entry_point_names_a_package_once_and_for_all(monkeypatch: pytest.MonkeyPatch):
-    class Point:
-        value = "json"
+    class Point(NamedTuple):
+        module: str
 
-    monkeypatch.setattr(packages, "entry_points", lambda group: [Point()] * (group != ""))
+    declared = [Point("json.decoder"), Point("a_package_that_is_gone.part")]
+    monkeypatch.setattr(packages, "entry_points", lambda group: declared * (group != ""))
     packages._installed.cache_clear()
     try:
         assert packages.admitted() == ("json",)

@@ -8,6 +8,7 @@ import errno
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from rnnlab import __version__
@@ -37,8 +38,7 @@ def command(name: str, body: Callable[[], None], *, trains: bool = False) -> Non
         trains: whether it is done even if nothing that it prints can be written.
     """
     if "--version" in sys.argv[1:]:
-        say(f"{name} {__version__}")
-        return
+        body, trains = partial(say, f"{name} {__version__}"), False
     output.guard()
     before = signal.signal(signal.SIGTERM, _terminate)
     try:

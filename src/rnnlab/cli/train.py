@@ -159,9 +159,9 @@ def _compose_and_train(line: "Line") -> None:
 def _search_path(overrides: Sequence[str]) -> list[str]:
     """Give the override that lets Hydra find the configs of packages, where they have any."""
     from rnnlab.config.overrides import spelt
-    from rnnlab.config.packages import directories
+    from rnnlab.config.sources import package_directories
 
-    found = [f"file://{directory.absolute()}" for directory in directories()]
+    found = [f"file://{directory.absolute()}" for directory in package_directories()]
     if not found or any(word.startswith("hydra.searchpath=") for word in overrides):
         return []
     return [f"hydra.searchpath={spelt(found)}"]

@@ -81,4 +81,6 @@ def directories() -> list[Path]:
 
 @cache
 def _installed() -> tuple[str, ...]:
-    return tuple(sorted({point.value for point in entry_points(group=ENTRY_POINTS)}))
+    """Give the packages that declare themselves, but for one that can't be found."""
+    names = {point.module.partition(".")[0] for point in entry_points(group=ENTRY_POINTS)}
+    return tuple(sorted(name for name in names if find_spec(name)))

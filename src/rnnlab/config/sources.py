@@ -116,7 +116,19 @@ def config_directories() -> list[Path]:
 def own_directories() -> list[Path]:
     """Give the directories of configs that are the user's own, and of admitted packages."""
     own = _PLACE.get().directory
-    return [*([own] if own else []), *packages.directories()]
+    return [*([own] if own else []), *package_directories()]
+
+
+def package_directories() -> list[Path]:
+    """Give the directories of configs that admitted packages have.
+
+    Raises:
+        ConfigError: one holds a config under the name of one of ours.
+    """
+    found = packages.directories()
+    for directory in found:
+        check_names(directory)
+    return found
 
 
 def _equal(one: Path, other: Path) -> bool:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from omegaconf import DictConfig, OmegaConf
 
 from rnnlab.config.compose import take_own, with_choices
+from rnnlab.config.packages import admit
 from rnnlab.errors import Busy, ConfigError, Diverged, Missing, RunLost
 from rnnlab.files.foreign import JOB_NAME, Failure, read_json
 from rnnlab.files.whole import below, clear_parts, write_whole
@@ -133,6 +134,7 @@ def run(job: Job) -> Run | None:
         Interrupted: training was stopped by a signal. No failure raises, so the sweep goes on.
     """
     try:
+        admit(job.cfg.packages)  # named on the command line of the sweep; a worker was not told
         action = job.checked_action()
         if action == "train":
             with loading():  # torch: seconds that skipped jobs need not wait
