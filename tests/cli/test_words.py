@@ -49,6 +49,7 @@ def test_null_is_null(read):
         (["length=3"], "run=DIR is missing"),
         (["run=1", "length=[3"], "length must be a whole number, got '[3'"),
         (["run=1", "lenth=3"], "lenth is not a setting: did you mean length?"),
+        (["run=1", "packges=[x]"], "packges is not a setting: did you mean packages?"),
         (["run=1", "a\nb=3"], r"a\nb is not a setting"),
         (["run=1", "=3"], "'=3' can't be read as KEY=VALUE"),
         (["run=1", "length=1:30"], "length must be a whole number, got '1:30'"),

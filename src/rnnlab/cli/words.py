@@ -40,7 +40,7 @@ def parse(
         if key in fields:
             own[key] = _read(value, fields[key])
         elif "." not in key and key not in _ROOT:
-            raise ConfigError(f"{printable(key)} is not a setting{near(key, list(fields))}")
+            raise ConfigError(f"{printable(key)} is not a setting{near(key, [*fields, *_ROOT])}")
         else:
             rest.append(word)
     if "run" not in own:
