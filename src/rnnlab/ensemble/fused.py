@@ -1,8 +1,7 @@
-"""Cells over all steps for N members by the kernels: as `scans`, in a fraction of its time.
+"""Cells over all steps for N members by the kernels, equal to `unroll_loop` to float tolerance.
 
-The numbers are those of `Scan` to float tolerance. Nothing is kept for the way back: what one
-member's pass finds stays in the cache while it is needed, and memory for all members takes longer
-to write and read than the numbers take to find again.
+Nothing is kept for the backward pass, which computes the states again: one member's states stay in
+the cache while they are needed, and memory for those of all members takes longer to write and read.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,7 +12,9 @@ import torch
 from torch import Tensor
 
 from rnnlab.ensemble.kernels import Arguments, call, fields, library
-from rnnlab.ensemble.scans import in_front
+
+SCAN = "rnnlab_scan"
+"""The kernel of cells whose state is what they put out: Elman, GRU, LSTM."""
 
 
 class Way(NamedTuple):
@@ -228,3 +229,11 @@ def _gradients(net: Net, asked: Sequence[bool]) -> dict[str, Tensor | None]:
 def packed(parts: Iterable[Tensor | None]) -> list[Tensor]:
     """Give tensors each in one piece, as the kernels take them."""
     return [part.contiguous() for part in parts if part is not None]
+
+
+def in_front(members: int, in_dims: Sequence[int | None], parts: Sequence[Tensor]) -> list[Tensor]:
+    """Give every tensor that `vmap` hands on N as its first axis."""
+    return [
+        part.expand(members, *part.shape) if dim is None else part.movedim(dim, 0)
+        for part, dim in zip(parts, in_dims, strict=True)
+    ]

@@ -26,13 +26,14 @@ _FOREIGN = {"optimizer", "logger"}
 """Nodes of other people's classes, of which the rest is asked below."""
 
 # An update of 64 runs one by one, against one of their group (64 sequences of `copy`, 40 steps, one
-# thread; Lightning's own milliseconds a run are not counted), with the kernels and without:
+# thread; Lightning's own milliseconds a run are not counted), with the kernels and without (there
+# with groups of 32):
 #   hidden size         8         16         32         64        128       256
-#   Elman        29.5  9.1            10.6  5.1   4.8  2.7   2.3  1.6  1.2
-#   GRU          39.0  6.7            10.0  3.5   4.5  1.9   2.2  1.1  1.3
-#   LSTM         14.9  2.6   7.1  2.1  3.9  1.4   2.2  0.9   1.4       0.9
-#   Jordan       51.9  7.4            25.4  6.1        4.4   9.2  3.3
-#   AR-FFN       21.4                 12.6                   6.5
+#   Elman        29.5  3.6            10.6  3.1   4.8  1.5   2.3  1.1  1.2
+#   GRU          39.0  6.5            10.0  3.1   4.5  1.5   2.2  1.2  1.3
+#   LSTM         14.9  2.0   7.1  1.2  3.9  1.1   2.2  0.7   1.4       0.9
+#   Jordan       51.9  4.2            25.4  3.4              9.2  2.2
+#   AR-FFN       21.4  4.9                                   6.5  3.5
 _LARGEST: Mapping[Any, int] = {Elman: 256, GRU: 256, LSTM: 128}
 """Cell -> the largest hidden size at which a group is faster; others are at all that were tried."""
 _LARGEST_WITHOUT_KERNELS: Mapping[Any, int] = {Elman: 128, GRU: 128, LSTM: 32}

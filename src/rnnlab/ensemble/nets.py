@@ -1,37 +1,28 @@
-"""Cells as sums over weights that stand side by side, which is how all members' are unrolled."""
+"""Cells as the kernels take them: weighted sums over the fed-back state and the inputs."""
 
 import torch
 from torch import Tensor, nn
 
 from rnnlab.cells import GRU, LSTM, Cell, Elman, Jordan, JordanState, LSTMState, TapsMLP
 from rnnlab.cells.lstm import SATURATED
-from rnnlab.ensemble.fused import Net, Way
-from rnnlab.ensemble.scans import Gated, Kind, LongShort, Plain
+from rnnlab.ensemble.fused import SCAN, Net, Way
 from rnnlab.state import State
 
-_ACTIVATIONS = ("tanh", "sigmoid", "relu")
-_KINDS = (*_ACTIVATIONS, "gated", "long_short")  # in the order of scan.cpp
+_ACTIVATIONS = ("tanh", "sigmoid", "relu")  # in the order of vectors.h
+_GATED, _LONG_SHORT = 3, 4  # as in scan.cpp
 
 
-def kind_of(cell: Cell) -> Kind | None:
-    """Say what a step of a cell does; `None` of those that are no `Kind`.
+def way_of(cell: Cell) -> Way | None:
+    """Return how the kernels run a cell, or `None` if they can't.
 
     A subclass is another cell: its step may be its own.
     """
     if type(cell) is Elman:
-        return Plain(cell.activation)
+        return Way(SCAN, _ACTIVATIONS.index(cell.activation))
     if type(cell) is GRU:
-        return Gated()
+        return Way(SCAN, _GATED)
     if type(cell) is LSTM and cell.is_standard:
-        return LongShort()
-    return None
-
-
-def way_of(cell: Cell) -> Way | None:
-    """Say how the kernels run a cell; `None` of those that they don't know."""
-    kind = kind_of(cell)
-    if kind is not None:
-        return Way("rnnlab_scan", _KINDS.index(kind.name))
+        return Way(SCAN, _LONG_SHORT)
     if type(cell) is TapsMLP and len(cell.hidden) == 2:  # one layer and its activation
         return Way("rnnlab_taps", _ACTIVATIONS.index(cell.activation))
     if type(cell) is Jordan and len(cell.hidden) == 2:
