@@ -383,7 +383,7 @@ def _bad(name: str, content: bytes | None, message: str):
     [
         _bad("missing", None, "is no file"),
         _bad("empty", b"", "is empty"),
-        _bad("few", b"a\tb\n" * 30, "10 pairs or more with different sources, got 1"),
+        _bad("few", b"a\tb\n" * 30, "10 different rows or more to be split, got 1"),
         _bad("not_utf8", b"caf\xe9\tcoffee\n", "UTF-8"),
         _bad("nul", b"a\tb\0\n", "binary"),
         _bad("binary", bytes(range(256)), "UTF-8"),

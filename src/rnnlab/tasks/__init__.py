@@ -7,6 +7,7 @@ from rnnlab.tasks.copy import Copy, CopyRepeat, CopyReverse
 from rnnlab.tasks.next_char import NextChar
 from rnnlab.tasks.oscillation import Oscillation
 from rnnlab.tasks.oscillation_clamped import OscillationClamped
+from rnnlab.tasks.rows import RowTask
 from rnnlab.tasks.transduction import Transduction
 from rnnlab.tasks.translation import Translation
 
@@ -22,6 +23,7 @@ __all__ = [
     "NextChar",
     "Oscillation",
     "OscillationClamped",
+    "RowTask",
     "Scorer",
     "Task",
     "Transduction",

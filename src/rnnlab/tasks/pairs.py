@@ -1,18 +1,13 @@
 """Pairs of texts: from a file, and as joined ids that a batch is gathered from."""
 
 import unicodedata
-import zlib
-from collections.abc import Collection
 
 import numpy as np
 
 from rnnlab.errors import ConfigError
-from rnnlab.spec import Split
-
-_LEAST = 10
 
 
-def read_pairs(text: str, *, key: str, path: str) -> list[tuple[str, str]]:
+def read_pairs(text: str, key: str, path: str) -> list[tuple[str, str]]:
     """Read the `source<TAB>target` lines of a file, in composed form (Unicode NFC).
 
     Spaces around a source or a target are no part of it, nor are further columns (Tatoeba's third
@@ -37,34 +32,6 @@ def read_pairs(text: str, *, key: str, path: str) -> list[tuple[str, str]]:
             )
         pairs.append((source, target))
     return pairs
-
-
-def split_pairs(
-    pairs: list[tuple[str, str]], held_out: Collection[Split]
-) -> dict[Split, list[tuple[str, str]]]:
-    """Split pairs by a hash of the source, so that one source is in one split.
-
-    Args:
-        pairs: all of a file.
-        held_out: the splits that get about a tenth of them each; the rest is train.
-
-    Raises:
-        ConfigError: there is no tenth.
-    """
-    sources = sorted({source for source, _ in pairs}, key=lambda s: (zlib.crc32(s.encode()), s))
-    if held_out and len(sources) < _LEAST:
-        raise ConfigError(
-            f"task.path must hold {_LEAST} pairs or more with different sources, got {len(sources)}"
-        )
-    tenth = len(sources) // 10
-    tenths: dict[Split, list[str]] = {"test": sources[:tenth], "val": sources[tenth : 2 * tenth]}
-    place: dict[str, Split] = dict.fromkeys(sources, "train")
-    for name in held_out:
-        place |= dict.fromkeys(tenths[name], name)
-    split: dict[Split, list[tuple[str, str]]] = {"train": [], "val": [], "test": []}
-    for pair in pairs:
-        split[place[pair[0]]].append(pair)
-    return split
 
 
 class Pool:

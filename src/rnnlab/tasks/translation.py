@@ -13,10 +13,10 @@ from rnnlab.grouping import groups
 from rnnlab.ranges import DataFile, PositiveInt
 from rnnlab.spec import Batch, Layout, Split
 from rnnlab.tasks.corpus import TextFiles
-from rnnlab.tasks.file_task import FileTask, Known, NoData
+from rnnlab.tasks.file_task import FileTask, Known
 from rnnlab.tasks.lengths import Lengths
-from rnnlab.tasks.pairs import Pool, read_pairs, split_pairs
-from rnnlab.tasks.splits import SPLITS
+from rnnlab.tasks.pairs import Pool, read_pairs
+from rnnlab.tasks.rows import Rows
 from rnnlab.tasks.toy_french.clauses import clauses
 from rnnlab.tasks.transduction import Pairs, Transduction, TransductionScorer
 from rnnlab.tasks.vocabulary import UNKNOWN, choose_symbols, unseen_symbols
@@ -94,15 +94,13 @@ class Translation(Transduction, FileTask):
         self.max_clauses = max_clauses
         self.know(known if path is not None else None)
         learnt = self.known_symbols and self.known_symbols[self.num_specials :]
-        self.rows: dict[Split, np.ndarray] = {}
-        self._repeated: dict[Split, tuple[int, int]] = {}
+        self.rows = None if path is None else Rows(self._files, read_pairs, _source, self.problem)
         if self.problem is not None:
-            self.rows = NoData(self.problem)
             super().__init__(layout, seed, learnt or ())
             return
-        texts = self._file_rows() if path is not None else clauses().phrases
+        texts = clauses().phrases if self.rows is None else self.rows.all
         pieces = [[self._pieces(text) for text in pair] for pair in texts]
-        trained = len(self.rows["train"]) if self.rows else len(pieces)  # they come first
+        trained = len(pieces if self.rows is None else self.rows["train"])  # they come first
         symbols = choose_symbols(
             _count(pieces[:trained]), _count(pieces[trained:]), min_count, learnt
         )
@@ -116,17 +114,17 @@ class Translation(Transduction, FileTask):
 
     def num_batches(self, split: Split, batch_size: int) -> int | None:
         """Count the batches of a file's split; the last one may be smaller."""
-        if self.max_clauses is not None:
-            return None
-        return -(-len(self.rows[split]) // batch_size)
+        return None if self.rows is None else self.rows.num_batches(split, batch_size)
 
     def most_symbols(self, length: int | None) -> tuple[int, int]:
         """Give the most symbols of a source and of a target in train, or somewhat more."""
         spare = 0 if self.by_word else 1
         pools = (self.sources.lengths, self.targets.lengths)
-        if self.max_clauses is None:
-            source, target = (int(lengths[self.rows["train"]].max()) for lengths in pools)
+        if self.rows is not None:
+            trained = self.rows.places["train"]
+            source, target = (int(lengths[trained].max()) for lengths in pools)
         else:
+            assert self.max_clauses is not None
             count = self.max_clauses if length is None else length
             first = [[int(lengths[part].max()) for part in clauses().parts] for lengths in pools]
             source, target = (count * sum(most) - most[0] for most in first)
@@ -139,13 +137,14 @@ class Translation(Transduction, FileTask):
 
     def pairs(self, split: Split, index: int, batch_size: int, length: int | None) -> Pairs:
         """Draw sentences, or take the next ones of the file; train is shuffled anew each epoch."""
-        if self.max_clauses is None:
+        if self.rows is not None:
             if length is not None:
                 raise ConfigError(
                     f"length can't be chosen where path gives the pairs, got {length}"
                 )
-            parts = self._rows_of(split, index, batch_size)[:, None]
+            parts = self.rows.batch(split, index, batch_size, self.rng)[:, None]
         else:
+            assert self.max_clauses is not None
             rng = self.rng(split, index)
             if length is None:
                 counts = rng.integers(self.max_clauses, size=batch_size) + 1
@@ -160,22 +159,17 @@ class Translation(Transduction, FileTask):
 
     def warnings(self) -> Iterator[str]:
         """Warn where most symbols that a file's held-out pairs are made of can't be learnt."""
-        if self.max_clauses is not None:
+        if self.rows is None:
             return
         unit, advice = "characters", "are they texts of another kind?"
         if self.by_word:
             unit, advice = "words", "take task.level=character, or more pairs"
         for pool, what in ((self.sources, "sources"), (self.targets, "targets")):
-            ids = {split: pool.symbols(rows) for split, rows in self.rows.items()}
+            ids = {split: pool.symbols(rows) for split, rows in self.rows.places.items()}
             train = ids.pop("train")
             unknown = self._ids.get(UNKNOWN)
             yield from unseen_symbols(train, ids, f"{unit} of {what}", advice, unknown)
-        for split, (count, total) in self._repeated.items():
-            if count:
-                yield (
-                    f"{count} of the {total} sources in {self._files.key(split)} stand in train, "
-                    "too: of those the scores tell what was learnt by heart"
-                )
+        yield from self.rows.warnings("sources")
 
     def cut(self, text: str) -> list[str]:
         """Cut a text into words or characters."""
@@ -210,34 +204,9 @@ class Translation(Transduction, FileTask):
             text += " "
         return self.cut(text)
 
-    def _file_rows(self) -> list[tuple[str, str]]:
-        """Read the files, and note which of their pairs are whose."""
-        named = self._files.named
-        own = [name for name in SPLITS[1:] if self._files.key(name) != "task.path"]
-        read = {
-            name: read_pairs(
-                self._files.read(name), key=self._files.key(name), path=named[self._files.key(name)]
-            )
-            for name in ("train", *own)
-        }
-        split = split_pairs(read["train"], [name for name in SPLITS[1:] if name not in own])
-        trained = {source for source, _ in split["train"]}
-        for name in own:
-            split[name] = read[name]
-            sources = {source for source, _ in split[name]}
-            self._repeated[name] = len(sources & trained), len(sources)
-        first = 0
-        for name in SPLITS:
-            self.rows[name] = np.arange(first, first + len(split[name]))
-            first += len(split[name])
-        return [pair for name in SPLITS for pair in split[name]]
 
-    def _rows_of(self, split: Split, index: int, batch_size: int) -> np.ndarray:
-        rows = self.rows[split]
-        epoch, batch = divmod(index, -(-len(rows) // batch_size))
-        if split == "train":
-            rows = self.rng(split, epoch).permutation(rows)
-        return rows[batch * batch_size : (batch + 1) * batch_size]
+def _source(pair: tuple[str, str]) -> str:
+    return pair[0]
 
 
 def _count(pairs: list[list[list[str]]]) -> Counter[str]:
