@@ -16,7 +16,7 @@ pytestmark = pytest.mark.thorough
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
-FILES = dict(re.findall(r"^`(mypkg/[\w./]+)`[^\n]*:\n\n```\w+\n(.*?)^```", PAGE, re.M | re.S))
+FILES = dict(re.findall(r"^`([\w./]+\.\w+)`[^\n]*:\n\n```\w+\n(.*?)^```", PAGE, re.M | re.S))
 COMMANDS = [
     line
     for block in re.findall(r"^```sh\n(.*?)^```", PAGE, re.M | re.S)
@@ -45,8 +45,8 @@ def ours(name: str) -> list[str]:
 
 
 def test_the_page_has_recipes():
-    assert len(FILES) == 5
-    assert len(COMMANDS) == 5
+    assert len(FILES) == 8
+    assert len(COMMANDS) == 6
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -59,7 +59,7 @@ def test_a_command_of_the_page_trains(command: str, place: Path):
 
 def test_the_contracts_hold(place: Path):
     done = run(place, sys.executable, "-m", "pytest", "-q", "mypkg/test_mypkg.py")
-    assert "3 passed" in done.stdout, done.stdout
+    assert "4 passed" in done.stdout, done.stdout
 
 
 def test_a_stranger_has_to_name_the_package(place: Path):
@@ -91,7 +91,7 @@ def test_a_wrong_package_is_named(word: str, said: str, place: Path):
     done = run(place, *ours("train"), word, "task=copy", "debug=smoke")
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
-    assert [path.name for path in place.iterdir()] == ["mypkg"]
+    assert not (place / "outputs").exists()
 
 
 @pytest.mark.skipif(find_spec("joblib") is None, reason="joblib is not installed")
@@ -129,3 +129,18 @@ def test_an_entry_point_names_a_package_once_and_for_all(monkeypatch: pytest.Mon
         assert packages.admitted() == ("json",)
     finally:
         packages._installed.cache_clear()
+
+
+def test_a_run_of_a_file_task_outlives_its_file(place: Path):
+    words = f"packages=[mypkg] model=gru task=languages task.path=words.txt {SHORT}".split()
+    made = run(place, *ours("train"), *words).stdout.splitlines()[-1]
+    assert run(place, *ours("evaluate"), f"run={made}", "packages=[mypkg]").returncode == 0
+    (place / "words.txt").unlink()
+    gone = run(place, *ours("evaluate"), f"run={made}", "packages=[mypkg]")
+    assert (gone.returncode, "Traceback" in gone.stderr) == (2, False)
+    assert "task.path" in gone.stderr
+    known = (
+        "import rnnlab, sys; print(len(rnnlab.load(sys.argv[1], packages=['mypkg']).task.symbols))"
+    )
+    loaded = run(place, sys.executable, "-c", known, made)
+    assert int(loaded.stdout) > 20, loaded.stderr

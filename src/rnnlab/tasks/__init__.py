@@ -4,6 +4,8 @@ from rnnlab.tasks.addition import Addition, AdditionBinary, AdditionMarked
 from rnnlab.tasks.attractor_memory import AttractorMemory
 from rnnlab.tasks.base import Mean, Scorer, Task
 from rnnlab.tasks.copy import Copy, CopyRepeat, CopyReverse
+from rnnlab.tasks.corpus import TextFiles
+from rnnlab.tasks.file_task import FileTask, Known
 from rnnlab.tasks.next_char import NextChar
 from rnnlab.tasks.oscillation import Oscillation
 from rnnlab.tasks.oscillation_clamped import OscillationClamped
@@ -19,6 +21,8 @@ __all__ = [
     "Copy",
     "CopyRepeat",
     "CopyReverse",
+    "FileTask",
+    "Known",
     "Mean",
     "NextChar",
     "Oscillation",
@@ -26,6 +30,7 @@ __all__ = [
     "RowTask",
     "Scorer",
     "Task",
+    "TextFiles",
     "Transduction",
     "Translation",
 ]

@@ -29,9 +29,9 @@ class TextFiles:
     """
 
     path: str | None
-    val_path: str | None
-    test_path: str | None
-    encoding: str | None
+    val_path: str | None = None
+    test_path: str | None = None
+    encoding: str | None = None
 
     def __post_init__(self) -> None:
         if self.encoding is not None:

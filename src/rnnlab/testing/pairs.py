@@ -73,8 +73,7 @@ def assemble(*overrides: str) -> Experiment:
             cfg.task.path = str(path)
         OmegaConf.set_struct(cfg, False)
         _shrink(cfg.model, "model", kept)
-        if cfg.choices["task"] != "translation":  # whose lengths are counted in clauses
-            _shrink(cfg.task, "task", kept)
+        _shrink(cfg.task, "task", kept)
         experiment = Experiment.assemble(cfg)
     experiment.model.eval()
     return experiment
