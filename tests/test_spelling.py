@@ -164,6 +164,7 @@ def test_no_word_of_a_command_line_reaches_a_terminal_as_it_is(words, tmp_path, 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("letters", [300, 100_000])
 @pytest.mark.parametrize(
     "words",

@@ -72,6 +72,7 @@ def test_a_reader_that_leaves_early_is_no_error():
     assert done.stderr == "0\n"
 
 
+@pytest.mark.thorough
 def test_ctrl_c_in_training_is_status_130_and_the_card_says_so(tmp_path):
     words = ["model=elman", "task=copy", "trainer.max_steps=1000000", f"output_dir={tmp_path}"]
     process = subprocess.Popen(

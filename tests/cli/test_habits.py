@@ -33,6 +33,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return place
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -88,6 +89,7 @@ def test_all_options_that_there_are_not_are_named_at_once(call):
     ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("words", "lacking"),
     [
@@ -106,6 +108,7 @@ def test_a_sweep_over_models_of_which_one_lacks_a_setting_names_it(call, place, 
     assert list(place.iterdir()) == []
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["a,b.txt", "Wörter (1).txt", "2024"])
 def test_a_text_is_found_in_the_home_directory_whatever_it_is_called(call, place, name):
     (place / name).write_text(TEXT, encoding="utf-8")
@@ -119,6 +122,7 @@ def test_a_text_is_found_in_the_home_directory_whatever_it_is_called(call, place
         assert run.config.task.path == str(place / name)
 
 
+@pytest.mark.thorough
 def test_swept_texts_are_found_in_the_home_directory(call, place):
     for name in ("one", "zwölf"):
         (place / name).write_text(TEXT, encoding="utf-8")

@@ -89,6 +89,7 @@ def test_an_own_choice_of_all_jobs_hides_no_typo(call):
     assert err == "rnnlab-train: task.dely is not a setting: did you mean task.delay?\n"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("name", "jobs"), [("mine", 2), ("older", 1)])
 def test_an_own_sweep_is_a_sweep(call, tmp_path, name, jobs):
     status, out, err = call(f"sweep={name}", *ELMAN, *COPY)
@@ -148,6 +149,7 @@ def test_a_run_of_an_own_model_is_begun_from_with_its_configs_alone(call, tmp_pa
     )
 
 
+@pytest.mark.thorough
 def test_words_name_more_places_too(run_main, conf, tmp_path):
     words = [f"hydra.searchpath=[file://{conf}]", "experiment=mine", f"output_dir={tmp_path}"]
     status, _, err = run_main(train.main, "rnnlab-train", *words, "sed=1")

@@ -60,12 +60,14 @@ def test_what_is_done_is_not_done_again_and_a_larger_sweep_does_the_rest(sweep, 
     assert len(runs(tmp_path)) == 3
 
 
+@pytest.mark.thorough
 def test_the_place_of_a_sweep_is_no_part_of_a_jobs_name(sweep, tmp_path):
     sweep("seed=0,1", out=tmp_path / "a")
     sweep("seed=1,0", out=tmp_path / "b")
     assert list(runs(tmp_path / "a")) == list(runs(tmp_path / "b"))
 
 
+@pytest.mark.thorough
 def test_a_job_that_was_interrupted_goes_on_and_ends_as_if_it_had_not_been(
     sweep, tmp_path, monkeypatch
 ):
@@ -109,6 +111,7 @@ def test_a_failure_stops_no_other_job_and_stands_in_a_table_at_the_end(sweep, tm
     assert "is inf at update" in diverged
 
 
+@pytest.mark.thorough
 def test_a_failure_that_is_mended_is_forgotten_and_one_that_stays_is_told_again(sweep, tmp_path):
     sweep("model.cell.hidden_size=4,0")
     assert sweep("model.cell.hidden_size=4,5")[0] == 0
@@ -135,6 +138,7 @@ def swept(sweep, tmp_path) -> Path:
     return run.path
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("launcher", LAUNCHERS)
 @pytest.mark.parametrize(
     ("content", "why"),
@@ -168,6 +172,7 @@ def test_a_job_whose_config_is_gone_is_a_failure(sweep, swept):
     assert "1 refused" in out
 
 
+@pytest.mark.thorough
 def test_a_job_that_leads_out_of_the_sweep_is_not_gone_on_with(sweep, swept, tmp_path):
     moved = swept.rename(tmp_path / "moved")
     swept.symlink_to(moved)
@@ -180,6 +185,7 @@ def test_a_job_that_leads_out_of_the_sweep_is_not_gone_on_with(sweep, swept, tmp
     assert (moved / "run.json").read_text() == before.replace("finished", "interrupted")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "words",
     [
@@ -198,6 +204,7 @@ def test_a_sweep_that_is_refused_forgets_no_failure(sweep, tmp_path, words):
     assert snapshot(tmp_path) == before
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "words",
     [
@@ -218,6 +225,7 @@ def test_a_sweep_that_is_refused_as_a_whole_leaves_nothing(sweep, tmp_path, word
     assert [path.name for path in tmp_path.rglob("*")] == ["sweeps", "s", "multirun.yaml"]
 
 
+@pytest.mark.thorough
 def test_a_sweep_whose_jobs_are_all_refused_leaves_their_failures_alone(sweep, tmp_path):
     assert sweep("seed=0,1", "model.cell.hidden_size=0")[0] == 2
     assert [path.name for path in (tmp_path / "sweeps/s").iterdir()] == ["failures"]
@@ -225,6 +233,7 @@ def test_a_sweep_whose_jobs_are_all_refused_leaves_their_failures_alone(sweep, t
     assert (tmp_path / "sweeps/s/multirun.yaml").is_file()  # one has a run
 
 
+@pytest.mark.thorough
 def test_a_dry_run_of_a_sweep_that_has_begun_only_tells_what_would_be_done(sweep, tmp_path):
     sweep("seed=0", "model.cell.hidden_size=0,4")
     status, out, _ = sweep("seed=0", "model.cell.hidden_size=0,4,5", "dry_run=true")
@@ -234,6 +243,7 @@ def test_a_dry_run_of_a_sweep_that_has_begun_only_tells_what_would_be_done(sweep
     assert lines[-1] == str(tmp_path / "sweeps/s")
 
 
+@pytest.mark.thorough
 def test_what_no_sweep_wrote_stays_among_the_failures(sweep, tmp_path):
     sweep("model.cell.hidden_size=0")
     failures = tmp_path / "sweeps/s/failures"
@@ -245,6 +255,7 @@ def test_what_no_sweep_wrote_stays_among_the_failures(sweep, tmp_path):
     assert sorted(path.name for path in failures.iterdir()) == ["notes.json", "old"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["failures", "multirun.yaml", "best.yaml", "study.journal"])
 def test_a_sweep_writes_nothing_through_a_link(sweep, tmp_path, name):
     (tmp_path / "mine").mkdir()

@@ -30,6 +30,7 @@ def test_as_many_members_fit_as_memory_holds(
         assert members_that_fit(cfg) == members
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(sys.platform != "linux", reason="counts page faults as Linux does")
 def test_freed_blocks_are_used_again_without_fresh_pages() -> None:
     code = """

@@ -99,6 +99,7 @@ def test_a_run_is_the_same_whatever_its_caller_computes_in(tmp_path):
     assert not any(parameter.is_inference() for parameter in model.parameters())
 
 
+@pytest.mark.thorough
 def test_commands_leave_the_process_as_it_was(tmp_path, unchanged, run_main, monkeypatch):
     words = tiny(tmp_path, *DROPOUT)
     run = rnnlab.train(words)
@@ -114,6 +115,7 @@ def test_commands_leave_the_process_as_it_was(tmp_path, unchanged, run_main, mon
         assert unchanged(lambda main=main, argv=argv: run_main(main, "command", *argv))[0] == 0
 
 
+@pytest.mark.thorough
 def test_four_threads_train_what_each_would_alone(tmp_path):
     words = [tiny(tmp_path, *DROPOUT, f"seed={seed}") for seed in range(4)]
     alone = [rnnlab.train(own).results for own in words]

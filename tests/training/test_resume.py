@@ -79,7 +79,7 @@ def stopped_and_resumed(words: Callable[[Path], list[str]], out: Path, stop: lis
     return run
 
 
-@pytest.mark.parametrize("words", [tiny, tiny_text])
+@pytest.mark.parametrize("words", [tiny, pytest.param(tiny_text, marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_run_stopped_and_resumed_is_the_run_that_was_never_stopped(tmp_path, stop, kind, words):
     if words is tiny_text and kind in ("finite_set", "curriculum"):
@@ -101,6 +101,7 @@ CURVES = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", CURVES)
 def test_a_damaged_curve_is_written_anew_from_the_checkpoint(tmp_path, stop, capsys, kind):
     whole = rnnlab.train(tiny(tmp_path / "whole", *LONG))
@@ -139,6 +140,7 @@ def _steps(run: Run) -> list[int]:
     return [step for step, _ in curves(run.path)["train/loss"]]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", ["gone", "cut", "flipped"])
 def test_events_that_are_missing_are_counted_and_the_rest_is_kept(tmp_path, stop, capsys, kind):
     stop.append(10)
@@ -184,12 +186,14 @@ PAIRS = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("pair", PAIRS)
 def test_so_it_is_with_other_models_and_tasks(tmp_path, stop, pair):
     words = [*SMALL, *LONG, *PAIRS[pair]]
     stopped_and_resumed(lambda out: [*words, f"output_dir={out}"], tmp_path, stop)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("model", ["ar", "ar_ffn", "elman"])
 def test_what_was_seen_before_a_stop_is_drawn_after_it(tmp_path, stop, model):
     watched = ["watch=full", "watch_every=7", "trainer.save_every=1", "trainer.val_every=10"]
@@ -271,6 +275,7 @@ def test_a_run_of_another_format_is_refused_in_one_line(half, made, whose):
     assert snapshot(half.path) == before
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("lost", ["last.ckpt", "best.ckpt"])
 def test_a_checkpoint_that_is_gone_is_done_without(half, tmp_path, lost):
     whole = rnnlab.train(tiny(tmp_path / "whole", *LONG))

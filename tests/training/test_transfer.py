@@ -48,6 +48,7 @@ def words(place: Path, text: str, *more: str) -> list[str]:
     return ["task=next_char", path, "task.length=6", *SMALL, f"output_dir={place}", *more]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("model", MODELS)
 def test_answers_in_shared_symbols_stay_what_they_were(model: str, tmp_path: Path) -> None:
     old = rnnlab.train(words(tmp_path / "old", OLD, *MODELS[model]))

@@ -30,6 +30,7 @@ def ask(**environment: str) -> tuple[str, str]:
     return done.stdout.strip(), done.stderr
 
 
+@pytest.mark.thorough
 @compiled
 def test_they_are_compiled_once(tmp_path) -> None:
     cache = {"XDG_CACHE_HOME": str(tmp_path)}
@@ -138,6 +139,7 @@ def test_a_compiler_that_fails_is_named(tmp_path) -> None:
     assert not list(tmp_path.glob("cache/**/*.so"))
 
 
+@pytest.mark.thorough
 @compiled
 def test_a_cache_that_nobody_may_write_is_no_disaster(tmp_path) -> None:
     (tmp_path / "file").touch()

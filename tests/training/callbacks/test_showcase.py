@@ -22,6 +22,7 @@ def test_samples_are_shown_at_each_validation(tmp_path):
     assert "target" in text
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("words", [tiny, tiny_text])
 def test_showing_changes_nothing_in_training(tmp_path, words, monkeypatch):
     shown = rnnlab.train(words(tmp_path, "model.dropout=0.3"))
