@@ -86,7 +86,7 @@ PAIRS = {
 }
 PHASES = {
     "write_whole": "a file being written",
-    "write_outcome": "the final scores",
+    "write_results": "the final scores",
     "evaluation_loop": "validation",
     "_fit": "training",
 }

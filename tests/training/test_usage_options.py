@@ -90,7 +90,7 @@ def test_an_interrupt_of_the_last_scores_is_written_down_too(tmp_path, monkeypat
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("rnnlab.training.train.write_outcome", stop)
+    monkeypatch.setattr("rnnlab.training.train.write_results", stop)
     with pytest.raises(KeyboardInterrupt):
         rnnlab.train(tiny(tmp_path))
     (run,) = runs(tmp_path)

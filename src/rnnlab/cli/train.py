@@ -195,15 +195,15 @@ def _is_of_hydra(error: Exception) -> bool:
 
 def _train(cfg: DictConfig, words: Mapping[str, str], *, dry_run: bool) -> None:
     if dry_run:
-        from rnnlab.training.prepare import prepare, warn
+        from rnnlab.training.prepare import prepare, print_warnings
 
-        warn(prepare(cfg).experiment)
+        print_warnings(prepare(cfg).experiment)
         say("nothing is wrong with these settings, and nothing was done")
         return
     with loading():
         from rnnlab.training.train import train
 
-    _tell(lambda: train(cfg, words=words))
+    _tell(lambda: train(cfg, overrides=words))
 
 
 def _tell(make: Callable[[], "Run"]) -> None:

@@ -191,7 +191,7 @@ def flat_settings(cfg: DictConfig) -> dict[str, bool | int | float | str]:
     return named | settings
 
 
-def service(cfg: DictConfig) -> "Logger | None":
+def make_external_logger(cfg: DictConfig) -> "Logger | None":
     """Build the logger of `logger=NAME`, if one was chosen.
 
     Raises:
