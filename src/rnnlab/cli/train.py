@@ -208,9 +208,9 @@ def _train(cfg: DictConfig, words: Mapping[str, str], *, dry_run: bool) -> None:
 
 def _tell(make: Callable[[], "Run"]) -> None:
     """Train, and print what came of it; the last line is the directory."""
-    from rnnlab.runs.summary import report
+    from rnnlab.runs.summary import summarize
 
     run = make()
     if not is_helper():
-        say(report(run))
+        say(summarize(run))
         say(run.path)

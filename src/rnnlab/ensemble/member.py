@@ -8,9 +8,9 @@ from torch import Tensor
 
 from rnnlab.files import checkpoint
 from rnnlab.metric import is_better
-from rnnlab.runs.loggers import Events
 from rnnlab.runs.metrics_csv import CSVLog
 from rnnlab.runs.run import Run
+from rnnlab.runs.tensorboard import Events
 from rnnlab.training.prepare import Prepared, without_compiler
 from rnnlab.training.resume_point import ResumePoint, log_state
 

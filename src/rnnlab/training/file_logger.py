@@ -6,8 +6,8 @@ from typing import Any
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers.logger import Logger
 
-from rnnlab.runs.loggers import Events
 from rnnlab.runs.metrics_csv import CSVLog
+from rnnlab.runs.tensorboard import Events
 from rnnlab.training.resume_point import log_state
 
 

@@ -8,8 +8,8 @@ from rnnlab.experiment.experiment import Experiment
 from rnnlab.files import checkpoint
 from rnnlab.inference.evaluate import evaluate
 from rnnlab.inference.show import show_samples
-from rnnlab.runs.loggers import Events, png
 from rnnlab.runs.run import Run
+from rnnlab.runs.tensorboard import Events, png
 from rnnlab.spelling import printable
 
 

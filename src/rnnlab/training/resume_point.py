@@ -10,11 +10,10 @@ from rnnlab.config.compose import apply_overrides, flat
 from rnnlab.errors import ConfigError, Damaged
 from rnnlab.files import checkpoint
 from rnnlab.process.output import note
-from rnnlab.runs.curve import parse_curve, read_curve
-from rnnlab.runs.loggers import Events
-from rnnlab.runs.metrics_csv import CSVLog
-from rnnlab.runs.named_files import changes, moved
+from rnnlab.runs.metrics_csv import CSVLog, parse_curve, read_curve
+from rnnlab.runs.named_files import changed_files, same_files
 from rnnlab.runs.run import Run
+from rnnlab.runs.tensorboard import Events
 
 MAY_CHANGE = (
     "trainer.max_steps",
@@ -158,14 +157,14 @@ def check_changes(cfg: DictConfig, point: ResumePoint) -> None:
     """
     if point.file is None:
         return
-    lost = [*changes(OmegaConf.create(point.config), cfg).values()]
+    lost = [*changed_files(OmegaConf.create(point.config), cfg).values()]
     if lost:
         raise ConfigError("\n".join([*lost, "init_from=DIR begins a new run on another file"]))
     old, new = (
         {key: value for key, value in flat(tree).items() if key.partition(".")[0] not in _RECORDED}
         for tree in (point.config, OmegaConf.to_container(cfg, resolve=True))
     )
-    allowed = (*MAY_CHANGE, *moved(point.config, cfg))
+    allowed = (*MAY_CHANGE, *same_files(point.config, cfg))
     problems = [
         f"resume can't change {key}: the checkpoint has {old.get(key)!r}, got {new.get(key)!r}"
         for key in dict.fromkeys([*old, *new])

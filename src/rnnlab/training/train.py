@@ -30,10 +30,11 @@ from rnnlab.process import output
 from rnnlab.process.borrowed import borrowed
 from rnnlab.process.rank import is_helper, starting_helpers
 from rnnlab.random_streams import seed_globals
-from rnnlab.runs.loggers import Events, close, flat_settings
+from rnnlab.runs.loggers import close, flat_settings
 from rnnlab.runs.metrics_csv import CSVLog
-from rnnlab.runs.named_files import anchored
+from rnnlab.runs.named_files import with_file_hashes
 from rnnlab.runs.run import Run
+from rnnlab.runs.tensorboard import Events
 from rnnlab.training.callbacks import (
     Checkpoints,
     DivergenceCheck,
@@ -83,7 +84,7 @@ def train(
         RunLost: the run directory can't be written any more.
     """
     with borrowed():
-        cfg = anchored(cfg)
+        cfg = with_file_hashes(cfg)
         prepared = prepare(cfg)
         run = Run.create(cfg, directory, overrides)
         with output.guarded(), run.locked():
@@ -106,7 +107,7 @@ def resume(run: Run, overrides: list[str], pruner: Pruner | None = None) -> Run:
         Interrupted: as for `train`, and so are the others.
     """
     with borrowed(), output.guarded(), run.locked():
-        cfg = anchored(resume_config(run, overrides))
+        cfg = with_file_hashes(resume_config(run, overrides))
         point = find_resume_point(run)
         check_changes(cfg, point)
         if cfg == run.config and run.is_finished:

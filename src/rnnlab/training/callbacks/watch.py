@@ -12,7 +12,7 @@ from rnnlab.analysis.glance import Glance, glance
 from rnnlab.analysis.probe.gradients import Flow
 from rnnlab.models.base import Model
 from rnnlab.plots.draw import heat_map, scatter_paths
-from rnnlab.runs.loggers import Events
+from rnnlab.runs.tensorboard import Events
 from rnnlab.spec import Batch, map_batch
 from rnnlab.training.file_logger import event_files
 from rnnlab.training.module import SequenceModule
