@@ -23,7 +23,7 @@ from rnnlab.analysis.glance import glance
 from rnnlab.config.build import build
 from rnnlab.config.compose import compose
 from rnnlab.experiment.experiment import Experiment
-from rnnlab.runs.loggers import Events
+from rnnlab.runs.tensorboard import Events
 from rnnlab.spec import map_batch
 from rnnlab.training.callbacks import Watch
 from rnnlab.training.train import train

@@ -24,7 +24,7 @@ import numpy as np
 
 from rnnlab.errors import ConfigError
 from rnnlab.files import checkpoint
-from rnnlab.runs.curve import read_curve
+from rnnlab.runs.metrics_csv import read_curve
 from rnnlab.runs.run import Run
 from tests.same import differing
 from tests.small_runs import TEXT
@@ -86,7 +86,7 @@ PAIRS = {
 }
 PHASES = {
     "write_whole": "a file being written",
-    "write_outcome": "the final scores",
+    "write_results": "the final scores",
     "evaluation_loop": "validation",
     "_fit": "training",
 }

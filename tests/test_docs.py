@@ -25,7 +25,7 @@ from rnnlab.config import packages
 from rnnlab.errors import ConfigError
 from rnnlab.runs.run import Run
 from rnnlab.sweep.search import best
-from rnnlab.training import resume as resuming
+from rnnlab.training.resume_point import check_changes, find_resume_point, resume_config
 from tests.calls import call
 from tests.report.fabricate import fabricate
 from tests.small_runs import SMALL, TEXT
@@ -195,8 +195,8 @@ def _check_on(run: Run, program: str, verb: str, words: list[str]) -> None:
     """Check a command about a run, of which only what is quick is done."""
     if verb == "train" and any(word.startswith("resume=") for word in words):
         rest = [word for word in words if not word.startswith("resume=")]
-        at = resuming.point(run)
-        resuming.check_changes(resuming.settings(run, rest), at)
+        point = find_resume_point(run)
+        check_changes(resume_config(run, rest), point)
     elif verb == "train":
         _accepted(program, [*words, "dry_run=true"])
     else:

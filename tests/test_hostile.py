@@ -166,7 +166,7 @@ TARGETS = [
     "rnnlab.runs.run.os.system",
     "rnnlab.train",
     "rnnlab.cli.train.main",
-    "rnnlab.runs.loggers.Events",
+    "rnnlab.runs.tensorboard.Events",
     "lightning.pytorch.cli.LightningCLI",
     "lightning.pytorch.utilities.consolidate_checkpoint.process_cli_args",
     "lightning.fabric.utilities.imports.RequirementCache",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rnnlab.config.catalogue import describe
-from rnnlab.runs.loggers import Events
+from rnnlab.runs.tensorboard import Events
 from tests.kills import PAIRS, Campaign, Pair, Process, plain, runs
 from tests.same import differing
 

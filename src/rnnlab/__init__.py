@@ -28,8 +28,8 @@ def train(overrides: list[str]) -> "Run":
     from rnnlab.runs.run import Run
     from rnnlab.training.train import train
 
-    words = dict(word.partition("=")[::2] for word in overrides)
-    return Run(train(compose(overrides), words=words).path.absolute())
+    recorded = dict(override.partition("=")[::2] for override in overrides)
+    return Run(train(compose(overrides), overrides=recorded).path.absolute())
 
 
 def resume(path: str | Path, overrides: Sequence[str] = ()) -> "Run":

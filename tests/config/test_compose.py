@@ -11,7 +11,7 @@ from rnnlab.config.compose import apply_overrides, compose
 from rnnlab.config.sources import config_directory
 from rnnlab.config.stored import read_config
 from rnnlab.errors import ConfigError
-from rnnlab.runs.named_files import anchored
+from rnnlab.runs.named_files import with_file_hashes
 
 ROOT = config_directory()
 
@@ -246,7 +246,7 @@ def test_files_are_where_the_run_was_begun(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.txt").touch()
     words = ["task=next_char", "task.path=a.txt", "task.val_path=b.txt", "task.test_path='~/c.txt'"]
-    task = anchored(compose(words)).task
+    task = with_file_hashes(compose(words)).task
     home = Path.home()
     paths = [str(tmp_path / "a.txt"), str(tmp_path / "b.txt"), str(home / "c.txt")]
     assert [task.path, task.val_path, task.test_path] == paths

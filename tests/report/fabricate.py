@@ -9,7 +9,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from rnnlab.runs.curve import spell_curve
+from rnnlab.runs.metrics_csv import format_curve
 from rnnlab.runs.run import FORMAT, Run
 from rnnlab.tasks.base import Task
 
@@ -59,7 +59,7 @@ def fabricate(
     if curve is None:
         rows = [math.exp(-step / 100) + scores.get("loss", 0.0) for step in range(0, 500, 100)]
         curve = [{"step": 100 * i, "val/loss": value} for i, value in enumerate(rows)]
-    text = spell_curve(list(curve[0]) if curve else ["step"], curve)
+    text = format_curve(list(curve[0]) if curve else ["step"], curve)
     run.file("metrics.csv").write_text(text, encoding="utf-8")
     if status == "finished":
         run.write_json(

@@ -13,7 +13,7 @@ import rnnlab
 from rnnlab.config.compose import compose
 from rnnlab.errors import ConfigError
 from rnnlab.files import checkpoint
-from rnnlab.runs.diff import PARTS, Row, Section, compare, lay_out
+from rnnlab.runs.diff import PARTS, Row, Section, compare, format_diff
 from rnnlab.runs.run import Run
 from tests.small_runs import tiny
 
@@ -77,7 +77,7 @@ def test_the_same_config_twice_makes_the_same_run(base, trained):
     assert base.path != other.path
     sections = compared(base, other)
     assert not any(section.differs or section.caveats for section in sections.values())
-    said = lay_out(base, other, list(sections.values())).splitlines()
+    said = format_diff(base, other, list(sections.values())).splitlines()
     assert said[-1] == f"the same bit for bit: {', '.join(PARTS)}"
     assert str(base.path) in said[0]
     assert not any(line.startswith(tuple(PARTS)) for line in said)
@@ -96,7 +96,7 @@ def test_another_seed_is_named_with_all_that_came_of_it(base, trained):
     )
     assert sections["curve"].name == "curve at step 1"
     assert "of 4 that both have" in sections["curve"].remarks[0]
-    said = lay_out(base, other, list(sections.values()))
+    said = format_diff(base, other, list(sections.values()))
     assert said.endswith("the same bit for bit: versions, fingerprint")
 
 
@@ -105,7 +105,7 @@ def test_another_model_is_named_first_and_has_settings_and_tensors_of_its_own(ba
     rows = {row.name: row for row in sections["settings"].rows}
     assert next(iter(rows.values())) == Row("model", "elman", "lstm")
     assert rows["model.cell._target_"].first.endswith("Elman")
-    said = lay_out(base, base, [sections["settings"]])
+    said = format_diff(base, base, [sections["settings"]])
     assert re.search(r"^  model.cell.activation +tanh +-$", said, re.MULTILINE)
     assert re.search(r"^  model.cell.forget_bias +- +1.0$", said, re.MULTILINE)
     assert Row("cell.cells.0.bias", "8", "32") in sections["weights"].rows
@@ -132,7 +132,7 @@ def test_the_heading_says_how_each_run_came_about(copied, tmp_path):
         seconds=3600.04,
         sessions=[{}, {}],
     )
-    said = lay_out(before, copied, []).splitlines()
+    said = format_diff(before, copied, []).splitlines()
     assert said[0].startswith(f"first   {before.path}")
     assert said[-2].endswith("interrupted, 2026-01-02 03:04:05, 3,600.0 s, 2 sessions")
     assert said[-1] == """only the second command has model=lstm 'x='"'"'a b'"'"''"""
@@ -168,7 +168,7 @@ def test_uncommitted_changes_cannot_be_called_the_same(copied):
     section = compared(copied, copied)["versions"]
     assert not section.differs
     assert "uncommitted" in section.caveats[0]
-    assert "bit for bit" not in lay_out(copied, copied, [section])
+    assert "bit for bit" not in format_diff(copied, copied, [section])
 
 
 def test_a_task_of_other_symbols_differs_though_its_settings_do_not(base, copied):
@@ -274,7 +274,7 @@ def test_what_one_run_alone_has_is_a_difference_and_what_none_has_is_not(base, c
     assert all("only the second run has" in sections[part].remarks[0] for part in parts)
     assert differing(copied, copied) == []
     neither = list(compared(copied, copied).values())
-    said = lay_out(copied, copied, neither)
+    said = format_diff(copied, copied, neither)
     assert said.count("neither run has") == len(parts)
     same = [part for part in PARTS if part not in parts]
     assert said.endswith(f"the same bit for bit: {', '.join(same)}")
@@ -284,7 +284,7 @@ def test_a_run_that_has_just_begun_is_compared(base, tmp_path):
     begun = Run.create(compose(tiny(tmp_path)))
     assert {"results", "curve", "weights"} <= set(differing(base, begun))
     assert "settings" not in differing(base, begun)
-    said = lay_out(base, begun, compare(base, begun, ["results"]))
+    said = format_diff(base, begun, compare(base, begun, ["results"]))
     assert said.endswith("results\n  only the first run has results.json")
 
 
@@ -307,13 +307,13 @@ def test_a_checkpoint_that_is_none_is_refused(base, copied):
 )
 def test_numbers_have_as_many_digits_as_tell_them_apart(base, first, second, said):
     section = Section("results", [Row("test/loss", first, second)], measured=True)
-    line = lay_out(base, base, [section]).splitlines()[-1]
+    line = format_diff(base, base, [section]).splitlines()[-1]
     assert line.split() == ["test/loss", *said.split()]
 
 
 def test_settings_are_spelt_so_that_they_look_different(base):
     rows = [Row("a", "1", 1), Row("b", None, "null"), Row("c", True, [0.9, 1]), Row("d", "", "x")]
-    *_, a, b, c, d = lay_out(base, base, [Section("settings", rows)]).splitlines()
+    *_, a, b, c, d = format_diff(base, base, [Section("settings", rows)]).splitlines()
     assert a.split() == ["a", '"1"', "1"]
     assert b.split() == ["b", "null", '"null"']
     assert c.split() == ["c", "true", "[0.9,", "1]"]
@@ -322,7 +322,7 @@ def test_settings_are_spelt_so_that_they_look_different(base):
 
 def test_values_that_are_too_wide_stand_below_each_other(base):
     rows = [Row("task.path", "p" * 70, "q" * 70), Row("seed", 0, 1)]
-    said = lay_out(base, base, [Section("settings", rows)])
+    said = format_diff(base, base, [Section("settings", rows)])
     assert said.endswith(
         "settings     first  second\n"
         f"  task.path  {'p' * 70}\n"

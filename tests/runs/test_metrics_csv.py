@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from rnnlab.errors import ConfigError
-from rnnlab.runs.curve import parse_curve, read_curve
-from rnnlab.runs.metrics_csv import CSVLog
+from rnnlab.runs.metrics_csv import CSVLog, parse_curve, read_curve
 
 
 def test_metrics_of_one_step_share_a_row_and_new_ones_widen_the_table(tmp_path):

@@ -11,7 +11,7 @@ from rnnlab.cli import evaluate, sample, train
 from rnnlab.config.compose import compose
 from rnnlab.errors import ConfigError
 from rnnlab.report.table import read_table
-from rnnlab.runs.named_files import anchored
+from rnnlab.runs.named_files import with_file_hashes
 from rnnlab.runs.run import Run
 from rnnlab.training.train import resume
 from tests.calls import call
@@ -43,12 +43,12 @@ def test_a_config_keeps_where_a_file_is_and_what_it_holds(
 ) -> None:
     words = tiny_text(tmp_path)
     monkeypatch.chdir(tmp_path)
-    cfg = anchored(compose([*words, "task.path=text.txt"]))
+    cfg = with_file_hashes(compose([*words, "task.path=text.txt"]))
     assert cfg.task.path == str(tmp_path / "text.txt")
-    assert cfg.files == anchored(compose(words)).files
+    assert cfg.files == with_file_hashes(compose(words)).files
     assert len(cfg.files["task.path"]) == 64
     rewrite(tmp_path)
-    assert cfg.files != anchored(compose(words)).files
+    assert cfg.files != with_file_hashes(compose(words)).files
 
 
 def test_a_setting_that_is_no_file_stays_as_it_is(
@@ -56,7 +56,7 @@ def test_a_setting_that_is_no_file_stays_as_it_is(
 ) -> None:
     (tmp_path / "recall").write_text("a file of that name", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    cfg = anchored(compose(tiny(tmp_path, "task.answer=recall")))
+    cfg = with_file_hashes(compose(tiny(tmp_path, "task.answer=recall")))
     assert (cfg.task.answer, cfg.files) == ("recall", {})
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 import rnnlab
-from rnnlab.runs.summary import report, score_lines
+from rnnlab.runs.summary import score_lines, summarize
 from tests.small_runs import tiny
 
 
@@ -23,7 +23,7 @@ def test_metrics_are_rows_and_splits_are_columns():
 @pytest.mark.parametrize("log_every", [1, 100])
 def test_a_report_holds_every_score_the_samples_and_what_to_do_next(tmp_path, log_every):
     run = rnnlab.train(tiny(tmp_path, f"trainer.log_every={log_every}"))
-    said = report(run)
+    said = summarize(run)
     for split in ("train", "val", "test", "floor"):
         assert f"{run.results[split]['loss']:.4g}" in said
     assert "elman on copy" in said

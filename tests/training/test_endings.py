@@ -19,7 +19,7 @@ from rnnlab.errors import Diverged, Interrupted, RunLost
 from rnnlab.files import checkpoint
 from rnnlab.inference.evaluate import Evaluator
 from rnnlab.runs.run import Run
-from rnnlab.training.callbacks import Finite
+from rnnlab.training.callbacks import DivergenceCheck
 from rnnlab.training.module import SequenceModule
 from tests.small_runs import COPY, ELMAN, tiny
 
@@ -83,13 +83,13 @@ def test_where_a_look_costs_time_all_are_looked_at_before_a_checkpoint(
     tmp_path, break_at, monkeypatch
 ):
     looks = []
-    check = Finite.check
+    check = DivergenceCheck.check
 
     def counted(self, trainer):
         looks.append(trainer.global_step)
         check(self, trainer)
 
-    monkeypatch.setattr(Finite, "check", counted)
+    monkeypatch.setattr(DivergenceCheck, "check", counted)
     monkeypatch.setattr("rnnlab.training.callbacks.finite._is_quick", lambda _: False)
     break_at(6, NAN, gradient=False)
     with pytest.raises(Diverged, match="at update 6"):
@@ -151,7 +151,7 @@ def test_a_process_ends_by_what_another_has_met(monkeypatch):
     monkeypatch.setattr("rnnlab.training.callbacks.finite.of_each", lambda mine: [mine, *met])
     agree = SimpleNamespace(reduce_boolean_decision=lambda mine, all: not mine and not all)
     with pytest.raises(Diverged, match=r"^the loss$"):
-        Finite(1).check(SimpleNamespace(strategy=agree))
+        DivergenceCheck(1).check(SimpleNamespace(strategy=agree))
 
 
 def start(*words: str, **options) -> subprocess.Popen[str]:
@@ -271,7 +271,7 @@ def test_not_even_root_writes_where_nobody_may(run_main):
 
 
 def test_a_run_that_cannot_be_written_any_more_is_not_resumed(tmp_path, monkeypatch):
-    monkeypatch.setattr("rnnlab.training.train.write_outcome", refuse)
+    monkeypatch.setattr("rnnlab.training.train.write_results", refuse)
     with pytest.raises(RunLost, match=r"No space left(.|\n)*resume="):
         rnnlab.train(tiny(tmp_path))
     assert the_run(tmp_path).card["status"] == "failed"

@@ -10,7 +10,7 @@ from rnnlab.config.compose import compose
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.runs.run import Run
-from rnnlab.training.transfer import Axis, symbol_axes, take_weights
+from rnnlab.training.transfer import Axis, load_initial_weights, symbol_axes
 from tests.small_runs import SMALL, tiny
 
 OLD = "the dog sleeps on the mat. " * 40
@@ -53,7 +53,7 @@ def words(place: Path, text: str, *more: str) -> list[str]:
 def test_answers_in_shared_symbols_stay_what_they_were(model: str, tmp_path: Path) -> None:
     old = rnnlab.train(words(tmp_path / "old", OLD, *MODELS[model]))
     new = Experiment.assemble(compose(words(tmp_path / "new", NEW, *MODELS[model])))
-    take_weights(new, str(old.path))
+    load_initial_weights(new, str(old.path))
     both = sorted({*old.task.vocabulary} & {*new.task.vocabulary})
     assert len(both) < min(len(old.task.vocabulary), len(new.task.vocabulary))
     text = "".join(both)
@@ -93,7 +93,7 @@ def test_a_symbol_that_is_new_begins_as_in_a_new_run(
     capsys.readouterr()
     new = words(tmp_path / "new", NEW, *MODELS["embedding"])
     fresh, begun = (Experiment.assemble(compose(new)) for _ in range(2))
-    take_weights(begun, str(old.path))
+    load_initial_weights(begun, str(old.path))
     said = capsys.readouterr().err
     shared = {*OLD} & {*NEW}
     assert f"{len(shared)} of {len({*NEW})} symbols begin with what" in said
@@ -113,12 +113,12 @@ def test_what_can_not_fit_is_refused_by_its_keys(tmp_path: Path) -> None:
         f"init_from: model.cell.hidden_size=9 doesn't fit the weights of {old.path}, which has 8"
     )
     with pytest.raises(ConfigError) as refused:
-        take_weights(wide, str(old.path))
+        load_initial_weights(wide, str(old.path))
     assert str(refused.value) == refusal
     assert all(tensor.equal(before[name]) for name, tensor in wide.model.state_dict().items())
     larger = Experiment.assemble(compose(tiny(tmp_path, "task.num_symbols=5")))
     with pytest.raises(ConfigError, match=r"init_from: task.num_symbols=5 doesn't fit"):
-        take_weights(larger, str(old.path))
+        load_initial_weights(larger, str(old.path))
 
 
 def test_only_what_does_harm_is_named(tmp_path: Path) -> None:
@@ -126,11 +126,13 @@ def test_only_what_does_harm_is_named(tmp_path: Path) -> None:
     harmless = ["task.delay=2", "model.cell.activation=relu", "model.cell.recurrent_scale=0.5"]
     words = tiny(tmp_path, *harmless, "model.cell.hidden_size=9", "model.num_layers=2")
     with pytest.raises(ConfigError) as refused:
-        take_weights(Experiment.assemble(compose(words)), str(old.path))
+        load_initial_weights(Experiment.assemble(compose(words)), str(old.path))
     named = [line.split()[1] for line in str(refused.value).splitlines()]
     assert named == ["model.cell.hidden_size=9", "model.num_layers=2"]
     with pytest.raises(ConfigError) as refused:
-        take_weights(Experiment.assemble(compose(["model=gru", *words[2:8]])), str(old.path))
+        load_initial_weights(
+            Experiment.assemble(compose(["model=gru", *words[2:8]])), str(old.path)
+        )
     assert str(refused.value) == (
         f"init_from: model=gru doesn't fit the weights of {old.path}, which has elman"
     )
@@ -141,6 +143,6 @@ def test_symbols_that_nobody_kept_are_refused(tmp_path: Path) -> None:
     (old.path / "vocabulary.json").unlink()
     new = Experiment.assemble(compose(words(tmp_path / "new", NEW, *MODELS["elman"])))
     with pytest.raises(ConfigError, match="doesn't say what its symbols stand for"):
-        take_weights(new, str(old.path))
+        load_initial_weights(new, str(old.path))
     same = Experiment.assemble(compose(words(tmp_path / "same", OLD, *MODELS["elman"])))
-    take_weights(same, str(Run(old.path).path))
+    load_initial_weights(same, str(Run(old.path).path))

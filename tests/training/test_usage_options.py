@@ -14,7 +14,7 @@ from rnnlab.cli.train import main
 from rnnlab.config.compose import compose
 from rnnlab.errors import ConfigError
 from rnnlab.runs.run import Run
-from rnnlab.runs.summary import report
+from rnnlab.runs.summary import summarize
 from rnnlab.training.callbacks import Telemetry
 from rnnlab.training.timings import timings
 from tests.small_runs import ELMAN, SMALL, tiny, tiny_text
@@ -90,7 +90,7 @@ def test_an_interrupt_of_the_last_scores_is_written_down_too(tmp_path, monkeypat
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("rnnlab.training.train.write_outcome", stop)
+    monkeypatch.setattr("rnnlab.training.train.write_results", stop)
     with pytest.raises(KeyboardInterrupt):
         rnnlab.train(tiny(tmp_path))
     (run,) = runs(tmp_path)
@@ -116,7 +116,7 @@ def test_tensorboard_has_one_file_with_training_and_the_last_scores(tmp_path):
 
 def test_a_profile_ends_in_a_table(tmp_path):
     run = rnnlab.train(tiny(tmp_path, "trainer.profile=true"))
-    assert "SequenceModule.optimizer_step\n" in report(run)
+    assert "SequenceModule.optimizer_step\n" in summarize(run)
 
 
 def test_timings_begin_with_what_took_longest_without_the_kind_of_thing():

@@ -36,7 +36,7 @@ def _main() -> None:
     if {"--help", "-h"} & set(words):
         say(_USAGE.strip())
         return
-    from rnnlab.runs.diff import PARTS, compare, lay_out
+    from rnnlab.runs.diff import PARTS, compare, format_diff
     from rnnlab.runs.run import Run
 
     chosen, paths, problems = list(PARTS), [], []
@@ -66,6 +66,6 @@ def _main() -> None:
         raise ConfigError("\n".join(problems))
     first, second = runs
     sections = compare(first, second, [name for name in PARTS if name in chosen])
-    say(lay_out(first, second, sections))
+    say(format_diff(first, second, sections))
     if any(section.differs for section in sections):
         sys.exit(1)

@@ -195,22 +195,22 @@ def _is_of_hydra(error: Exception) -> bool:
 
 def _train(cfg: DictConfig, words: Mapping[str, str], *, dry_run: bool) -> None:
     if dry_run:
-        from rnnlab.training.prepare import prepare, warn
+        from rnnlab.training.prepare import prepare, print_warnings
 
-        warn(prepare(cfg).experiment)
+        print_warnings(prepare(cfg).experiment)
         say("nothing is wrong with these settings, and nothing was done")
         return
     with loading():
         from rnnlab.training.train import train
 
-    _tell(lambda: train(cfg, words=words))
+    _tell(lambda: train(cfg, overrides=words))
 
 
 def _tell(make: Callable[[], "Run"]) -> None:
     """Train, and print what came of it; the last line is the directory."""
-    from rnnlab.runs.summary import report
+    from rnnlab.runs.summary import summarize
 
     run = make()
     if not is_helper():
-        say(report(run))
+        say(summarize(run))
         say(run.path)

@@ -8,11 +8,11 @@ from torch import Tensor
 
 from rnnlab.files import checkpoint
 from rnnlab.metric import is_better
-from rnnlab.runs.loggers import Events
 from rnnlab.runs.metrics_csv import CSVLog
 from rnnlab.runs.run import Run
+from rnnlab.runs.tensorboard import Events
 from rnnlab.training.prepare import Prepared, without_compiler
-from rnnlab.training.resume import Point, written
+from rnnlab.training.resume_point import ResumePoint, log_state
 
 Weights = dict[str, Tensor]
 
@@ -38,7 +38,7 @@ class Member:
         saved_step: updates in its newest checkpoint.
     """
 
-    def __init__(self, run: Run, prepared: Prepared, at: Point) -> None:
+    def __init__(self, run: Run, prepared: Prepared, at: ResumePoint) -> None:
         self.run = run
         self.experiment = experiment = prepared.experiment
         self.make_scheduler = prepared.make_scheduler
@@ -80,7 +80,7 @@ class Member:
 
     def written(self, step: int) -> dict[str, Any]:
         """Tell what its files hold up to an update."""
-        return written(self._csv, self.events, step)
+        return log_state(self._csv, self.events, step)
 
     def validated(self, score: float, weights: Weights, step: int) -> None:
         """Keep the weights if they are the best so far."""

@@ -19,7 +19,7 @@ from rnnlab.ensemble.stacking import Stacked
 from rnnlab.ensemble.unroll import answers_steps
 from rnnlab.models.base import Model
 from rnnlab.spec import Batch
-from rnnlab.training.stopping import divergence
+from rnnlab.training.stopping import divergence_message
 
 
 class Trouble(NamedTuple):
@@ -161,19 +161,19 @@ class Members:
         return loss(self.task, output, batch), output
 
     def _not_finite(self, quantities: dict[str, Tensor]) -> list[Trouble]:
-        """Say of each member whether a number is none, as `Finite` does."""
+        """Say of each member whether a number is none, as `DivergenceCheck` does."""
         if isfinite(sum(float(values.sum()) for values in quantities.values())):
             return []  # one that is not finite makes the sum so
         found: dict[int, str] = {}
         for name, values in quantities.items():
             for n in (~torch.isfinite(values)).nonzero().flatten().tolist():
                 if n not in found:
-                    found[n] = divergence(
+                    found[n] = divergence_message(
                         name,
                         float(values[n]),
                         self.step,
                         float(self._last_loss[n]),
-                        rate=self.rates.now[n],
+                        learning_rate=self.rates.now[n],
                         clip_norm=self.members[n].experiment.training.clip_norm,
                         precision="32-true",
                     )

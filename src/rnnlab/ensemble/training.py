@@ -18,10 +18,10 @@ from rnnlab.errors import INTERRUPTED, TERMINATED, Interrupted
 from rnnlab.files import checkpoint
 from rnnlab.process.borrowed import borrowed
 from rnnlab.runs.run import Run
-from rnnlab.training import resume as resuming
-from rnnlab.training.prepare import facts, prepare, warn
-from rnnlab.training.results import Scores, write_outcome
-from rnnlab.training.stopping import Judge, Signals, Stopped
+from rnnlab.training.prepare import facts, prepare, print_warnings
+from rnnlab.training.results import Scores, write_results
+from rnnlab.training.resume_point import check_changes, find_resume_point
+from rnnlab.training.stopping import Pruner, Stopped, StopSignals
 
 
 class Ended(NamedTuple):
@@ -36,7 +36,7 @@ def train_group(
     cfgs: Sequence[DictConfig],
     *,
     members: int | None,
-    judge: Judge | None = None,
+    pruner: Pruner | None = None,
 ) -> list[Ended]:
     """Train runs that `joinable` put in one group, or go on with them.
 
@@ -47,7 +47,7 @@ def train_group(
         runs: their directories, with a config in each.
         cfgs: their settings.
         members: how many to train at once; `None` for as many as memory holds.
-        judge: asked after each validation who should stop; such a run ends as `pruned`.
+        pruner: asked after each validation who should stop; such a run ends as `pruned`.
 
     Raises:
         ConfigError: one can't be trained so.
@@ -63,19 +63,19 @@ def train_group(
             if run.is_finished:
                 ended[n] = Ended("finished", None)
             else:
-                at_step.setdefault(resuming.point(run).step, []).append(n)
+                at_step.setdefault(find_resume_point(run).step, []).append(n)
         for alike in at_step.values():
             most = members or members_that_fit(cfgs[alike[0]])
             for first in range(0, len(alike), most):
                 chunk = alike[first : first + most]
-                session = _Session([_open(runs[n], cfgs[n]) for n in chunk], judge)
+                session = _Session([_open(runs[n], cfgs[n]) for n in chunk], pruner)
                 ended |= zip(chunk, session.run(), strict=True)
     return [ended[n] for n in range(len(runs))]
 
 
 def _open(run: Run, cfg: DictConfig) -> Member:
-    at = resuming.point(run)
-    resuming.check_changes(cfg, at)
+    at = find_resume_point(run)
+    check_changes(cfg, at)
     prepared = prepare(cfg, at)
     if at.file is not None:
         run.check_fingerprint(prepared.experiment.task)
@@ -88,14 +88,14 @@ class _Session:
 
     Args:
         members: all at the same update.
-        judge: of those that should stop.
+        pruner: of those that should stop.
     """
 
-    def __init__(self, members: list[Member], judge: Judge | None) -> None:
+    def __init__(self, members: list[Member], pruner: Pruner | None) -> None:
         self.members = members
-        self.judge = judge
+        self.pruner = pruner
         self.group = Members(members)
-        self.signals = Signals()
+        self.signals = StopSignals()
         self.trained: list[Member] = []
         self.ended: dict[int, Ended] = {}
         self.safe: Snapshot | None = None
@@ -109,9 +109,9 @@ class _Session:
         for m in self.members:
             about = {**facts(m.experiment, "cpu"), "group": len(self.members)}
             m.run.begin(self.group.step, about, m.experiment.task.meanings())
-        warn(self.members[0].experiment)
+        print_warnings(self.members[0].experiment)
         torch.set_num_threads(self.members[0].experiment.cfg.threads)
-        self.signals.listen()
+        self.signals.install()
         status = "failed"
         try:
             self._fit()
@@ -130,7 +130,7 @@ class _Session:
                 TERMINATED if terminated else INTERRUPTED,
             ) from error
         finally:
-            self.signals.leave()
+            self.signals.restore()
             for m in self.members:
                 if id(m) not in self.ended:
                     self._end(m, status, None)
@@ -178,11 +178,11 @@ class _Session:
             self._keep_others(done)
 
     def _hopeless(self) -> set[str]:
-        """Ask the judge, and give the names of those who should stop."""
-        if self.judge is None or not self.group.members:
+        """Ask the pruner, and give the names of those who should stop."""
+        if self.pruner is None or not self.group.members:
             return set()
         scores = {m.run.path.name: m.scores for m in self.group.members}
-        return self.judge(self.group.step, scores)
+        return self.pruner(self.group.step, scores)
 
     def _prune(self, names: set[str]) -> None:
         """Take out members that others have left behind, saved as they are."""
@@ -222,7 +222,7 @@ class _Session:
         val, test = (score(models, models.flat, experiments, s) for s in ("val", "test"))
         for m, on_val, on_test in zip(self.trained, val, test, strict=True):
             scores = Scores(on_val.values, on_test.values, on_test.breakdown)
-            write_outcome(m.run, m.experiment, scores, m.saved_step, m.events)
+            write_results(m.run, m.experiment, scores, m.saved_step, m.events)
             self._end(m, "finished", None)
 
     def _end(self, m: Member, status: str, error: str | None) -> None:

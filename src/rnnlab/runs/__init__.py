@@ -1,1 +1,1 @@
-"""What a run leaves in its directory, and how it is read again."""
+"""Run directories: their files, and reading them."""

@@ -1,4 +1,4 @@
-"""Two runs side by side: in which settings, versions and results they differ."""
+"""Comparison of two runs: settings, versions, results, learning curves and weights."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -17,14 +17,14 @@ from rnnlab.spelling import brief, printable
 
 _WIDTH = 100
 _ABSENT: Any = object()  # not None, which a setting may be
-_UNKNOWN: RunCard = {"status": ""}
+_NO_CARD: RunCard = {"status": ""}
 _FACTS = ("git", "platform", "processor", "device", "threads", "determinism")
-_BESIDE = ("task", "model")  # in results.json, but names
-_SPLITS = ("train/", "val/", "test/")
+_NAMES = ("task", "model")  # keys of results.json that are not results
+_METRICS = ("train/", "val/", "test/")  # not SPLITS, whose module imports torch
 
 
 class Row(NamedTuple):
-    """A thing by its name, and its value in each run."""
+    """A setting, version or metric, and its value in each run."""
 
     name: str
     first: Any
@@ -32,21 +32,21 @@ class Row(NamedTuple):
 
     @property
     def differs(self) -> bool:
-        """Tell the values apart; NaN is NaN."""
+        """Whether the values differ; NaN equals NaN."""
         both_nan = self.first != self.first and self.second != self.second
         return not both_nan and bool(self.first != self.second)
 
 
 @dataclass(frozen=True)
 class Section:
-    """What there is to say of a part of two runs: nothing, where it is the same bit for bit.
+    """The differences in a part of two runs, such as their settings.
 
     Args:
-        name: of the part, and where in it the rows are.
-        rows: where it differs.
-        remarks: how it differs, in sentences.
-        caveats: what keeps us from saying that it is the same.
-        measured: whether the rows hold numbers, whose differences mean something.
+        name: title, with the name of the part.
+        rows: values that differ, or belong to those that do.
+        remarks: further differences, as sentences.
+        caveats: why the part may differ although no difference was found.
+        measured: whether the rows hold measurements, so that a difference can be printed.
     """
 
     name: str
@@ -57,16 +57,16 @@ class Section:
 
     @property
     def differs(self) -> bool:
-        """Tell whether the runs differ here."""
+        """Whether the runs differ in this part."""
         return bool(self.rows or self.remarks)
 
 
 def compare(first: Run, second: Run, parts: Sequence[str]) -> list[Section]:
-    """Compare parts of two runs; what only one of them has is a difference.
+    """Compare parts of two runs; a part that only one of them has is a difference.
 
     Args:
         first: a run.
-        second: another.
+        second: another run.
         parts: names of `PARTS`.
 
     Raises:
@@ -87,8 +87,8 @@ def compare(first: Run, second: Run, parts: Sequence[str]) -> list[Section]:
     return sections
 
 
-def lay_out(first: Run, second: Run, sections: Sequence[Section]) -> str:
-    """Say which runs these are, in what they differ and in what they don't."""
+def format_diff(first: Run, second: Run, sections: Sequence[Section]) -> str:
+    """Format the two runs, the parts in which they differ, and those in which they are equal."""
     blocks = [_heading(first, second)]
     blocks += [_block(section) for section in sections if section.differs or section.caveats]
     same = [section.name for section in sections if not section.differs and not section.caveats]
@@ -97,11 +97,11 @@ def lay_out(first: Run, second: Run, sections: Sequence[Section]) -> str:
     return "\n\n".join(blocks)
 
 
-# What a run has to compare, part by part; `None` where it didn't get so far.
+# Readers of the parts of a run; `None` if the run doesn't have the part yet.
 
 
 def _config(run: Run) -> dict[str, Any]:
-    """Give the settings; where a run was written changes nothing in it."""
+    """Return the settings without `output_dir`, which doesn't change a run."""
     config = OmegaConf.to_container(run.config)
     assert isinstance(config, dict)
     return {str(key): value for key, value in config.items() if key != "output_dir"}
@@ -135,7 +135,7 @@ def _curve(run: Run) -> dict[int, dict[str, float]] | None:
 
 
 def _weights(run: Run) -> dict[str, Any] | None:
-    from rnnlab.files import checkpoint  # with torch, which takes longer than all the rest
+    from rnnlab.files import checkpoint  # imports torch, which takes longer than all the rest
 
     path = run.file(f"checkpoints/{checkpoint.BEST}")
     if not path.is_file():
@@ -144,11 +144,11 @@ def _weights(run: Run) -> dict[str, Any] | None:
     return {name.removeprefix("model."): value for name, value in state.items()}
 
 
-# How two of them differ.
+# Comparisons of the parts.
 
 
 def _compare_configs(first: dict[str, Any], second: dict[str, Any]) -> Section:
-    """List settings, below the choices that brought them: a choice alone is but a name."""
+    """List settings that differ, after the group choices that differ; choices alone don't count."""
     rows = _differing(first, second, ".")
     chosen = [row for row in rows if row.name.startswith("choices.")]
     others = [row for row in rows if row not in chosen]
@@ -168,7 +168,7 @@ def _compare_versions(first: dict[str, Any], second: dict[str, Any]) -> Section:
 
 
 def _compare_fingerprints(first: str, second: str) -> Section:
-    """Tell tasks apart of which a model learns something else: files, say, with other letters."""
+    """Compare the fingerprints of the tasks, such as the alphabets of two text files."""
     if first == second:
         return Section("fingerprint")
     rows = [Row("of the task", first, second)]
@@ -176,13 +176,13 @@ def _compare_fingerprints(first: str, second: str) -> Section:
 
 
 def _compare_results(first: dict[str, Any], second: dict[str, Any]) -> Section:
-    """List every metric, and of the rest what differs; of a breakdown, that it does."""
-    rows = [row for row in _pairs(first, second, "/") if row.name not in _BESIDE]
+    """List all metrics, other results that differ, and the names of breakdowns that differ."""
+    rows = [row for row in _pairs(first, second, "/") if row.name not in _NAMES]
     inner = [row for row in rows if row.name.startswith("breakdown/")]
     tables = dict.fromkeys(row.name.split("/")[1] for row in inner if row.differs)
     rows = [row for row in rows if row not in inner]
     if any(row.differs for row in rows):
-        rows = [row for row in rows if row.differs or row.name.startswith(_SPLITS)]
+        rows = [row for row in rows if row.differs or row.name.startswith(_METRICS)]
     else:
         rows = []
     remarks = [f"breakdowns that differ: {', '.join(tables)}"] if tables else []
@@ -209,7 +209,7 @@ def _compare_curves(first: dict[int, Any], second: dict[int, Any]) -> Section:
 
 
 def _compare_weights(first: dict[str, Any], second: dict[str, Any]) -> Section:
-    """Compare bits, so that 0 and -0 are two; say how far they are apart in numbers."""
+    """Compare weights bit for bit (0 and -0 differ), and find the largest difference."""
     import torch
 
     shapes, others = (
@@ -233,15 +233,18 @@ def _compare_weights(first: dict[str, Any], second: dict[str, Any]) -> Section:
     apart = {name: distance(name) for name in first if not same(name)}
     if not apart:
         return Section("weights")
-    place = max(apart, key=lambda name: apart[name])
-    most = f"the largest absolute difference is {apart[place]:.4g}, in {place}"
+    worst = max(apart, key=lambda name: apart[name])
+    most = f"the largest absolute difference is {apart[worst]:.4g}, in {worst}"
     return Section("weights", remarks=[f"{len(apart)} of {len(first)} tensors differ; {most}"])
 
 
 def _pairs(first: Any, second: Any, separator: str, path: str = "") -> Iterator[Row]:
-    """Walk through two trees at once; what one has as null, or not at all, has no branches."""
-    there = [tree for tree in (first, second) if tree is not None and tree is not _ABSENT]
-    if there and all(isinstance(tree, dict) for tree in there):
+    """Walk through two nested dicts at once, and yield a row for each leaf.
+
+    A dict that is null or missing in one of the two counts as empty there.
+    """
+    present = [tree for tree in (first, second) if tree is not None and tree is not _ABSENT]
+    if present and all(isinstance(tree, dict) for tree in present):
         first, second = (tree if isinstance(tree, dict) else {} for tree in (first, second))
         for key in {**first, **second}:
             inner = f"{path}{separator}{key}" if path else str(key)
@@ -255,7 +258,13 @@ def _differing(first: Any, second: Any, separator: str) -> list[Row]:
 
 
 class _Part(NamedTuple):
-    """A part of a run: what holds it, how it is read (`None`: not there) and compared."""
+    """A part of a run that is compared.
+
+    Attributes:
+        source: its file, for messages.
+        read: reads it; `None` if the run doesn't have it.
+        compare: compares it in two runs.
+    """
 
     source: str
     read: Callable[[Run], Any]
@@ -273,22 +282,22 @@ PARTS = {
 """The parts of a run that are compared."""
 
 
-# How it is said.
+# Formatting.
 
 
 def _heading(first: Run, second: Run) -> str:
-    """Name the two runs, with what may differ between runs that are the same."""
+    """Format the two runs, with status, time and command, which may differ between equal runs."""
     runs = {"first": first, "second": second}
     lines = _aligned([(name, str(run.path), _circumstances(run)) for name, run in runs.items()])
-    one, other = ((_card(run) or _UNKNOWN).get("command", []) for run in runs.values())
-    for name, words, others in (("first", one, other), ("second", other, one)):
-        if own := join(word for word in words if word not in others):
+    one, other = ((_card(run) or _NO_CARD).get("command", []) for run in runs.values())
+    for name, command, others in (("first", one, other), ("second", other, one)):
+        if own := join(word for word in command if word not in others):
             lines.append(brief(printable(f"only the {name} command has {own}"), _WIDTH))
     return "\n".join(lines)
 
 
 def _circumstances(run: Run) -> str:
-    card = _card(run) or _UNKNOWN
+    card = _card(run) or _NO_CARD
     seconds = card.get("seconds")
     sessions = len(card.get("sessions", []))
     facts = [
@@ -301,12 +310,12 @@ def _circumstances(run: Run) -> str:
 
 
 def _block(section: Section) -> str:
-    """Lay out a section: a table of its rows, then its sentences."""
+    """Format a section: a table of its rows, then its remarks and caveats."""
     lines = [section.name]
     if section.rows:
         columns = ("first", "second", *(["difference"] if section.measured else []))
-        spell = _measured if section.measured else _spelt
-        cells = [(f"  {row.name}", *spell(row)) for row in section.rows]
+        format_row = _measurements if section.measured else _settings
+        cells = [(f"  {row.name}", *format_row(row)) for row in section.rows]
         lines = _aligned([(section.name, *columns), *cells])
     fill = partial(wrap, width=_WIDTH, initial_indent="  ", subsequent_indent="    ")
     remarks = map(printable, [*section.remarks, *section.caveats])
@@ -314,7 +323,7 @@ def _block(section: Section) -> str:
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Pad columns; a second cell too wide to leave room for the others begins a line below it."""
+    """Align the columns of a table; after a second cell that is too wide, a new line starts."""
     rows = [[printable(cell) for cell in row] for row in rows]
     name, _, *rest = (max(map(len, column)) for column in zip(*rows, strict=True))
     room = max(_WIDTH - name - sum(rest) - 2 * (len(rest) + 1), len("first"))
@@ -329,14 +338,17 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def _spelt(row: Row) -> tuple[str, str]:
-    """Spell two settings; 1 and the text "1" look the same without their quotes."""
-    return _apart(row, [_plain, _exact])
+def _settings(row: Row) -> tuple[str, str]:
+    """Format two settings, with quotes if 1 and the text "1" would look the same without."""
+    return _distinct(row, [_plain, _exact])
 
 
-def _measured(row: Row) -> tuple[str, str, str]:
-    """Spell two numbers in as many digits as it takes to tell them apart, and their difference."""
-    texts = _apart(row, [partial(_rounded, digits=digits) for digits in range(4, 18)])
+def _measurements(row: Row) -> tuple[str, str, str]:
+    """Format two numbers, with as many digits as it takes to see that they differ, and by how much.
+
+    The difference is second - first.
+    """
+    texts = _distinct(row, [partial(_rounded, digits=digits) for digits in range(4, 18)])
     if not row.differs:
         return *texts, "0"
     if not all(isinstance(value, int | float) and value == value for value in row[1:]):
@@ -345,10 +357,10 @@ def _measured(row: Row) -> tuple[str, str, str]:
     return *texts, f"{difference:+.4g}" if isinstance(difference, float) else f"{difference:+}"
 
 
-def _apart(row: Row, ways: Sequence[Callable[[Any], str]]) -> tuple[str, str]:
-    """Spell two values the first way that tells them apart, if they are."""
-    for way in ways:
-        texts = way(row.first), way(row.second)
+def _distinct(row: Row, formats: Sequence[Callable[[Any], str]]) -> tuple[str, str]:
+    """Format two values by the first format in which different values look different."""
+    for to_text in formats:
+        texts = to_text(row.first), to_text(row.second)
         if texts[0] != texts[1] or not row.differs:
             break
     return texts

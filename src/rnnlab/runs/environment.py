@@ -1,4 +1,4 @@
-"""What a run stands on: versions, machine, code."""
+"""Versions, machine and git state, as recorded in `run.json`."""
 
 import platform
 import subprocess
@@ -13,7 +13,7 @@ _PACKAGES = ("torch", "lightning", "hydra-core", "omegaconf", "numpy", "tensorbo
 
 
 def environment() -> dict[str, Any]:
-    """Record what a run stands on."""
+    """Return the versions, the machine and the git state."""
     return {
         "python": platform.python_version(),
         "versions": dict(_versions()),
@@ -30,7 +30,7 @@ def _versions() -> dict[str, str]:
 
 @cache
 def _git() -> dict[str, Any] | None:
-    """Give commit and dirty flag of the checkout that this code lies in, if it lies in one."""
+    """Return commit and dirty flag of the git checkout of this code, or `None` outside of one."""
     here = Path(__file__).parent
     try:
         commit = subprocess.run(

@@ -1,8 +1,7 @@
-"""The files that settings name: where they lie, and what they hold.
+"""Files that settings name: a run's config stores their absolute path and SHA-256.
 
-A constructor declares such a setting by its annotation, `path: DataFile | None`. A config then
-keeps its place from the root on, and in `files` the SHA-256 of what it holds: that is a part of a
-run as much as any setting.
+A constructor declares such a setting by its annotation, `path: DataFile | None`. The hash is
+stored in `files` of the config, so that a changed file is a changed setting.
 """
 
 import hashlib
@@ -18,16 +17,15 @@ from rnnlab.errors import ConfigError
 from rnnlab.files.foreign import opened
 from rnnlab.ranges import NamesFile
 
-_LARGEST = 2**34  # bytes
-_SHOWN = 8  # digits of a SHA-256
+_LARGEST = 2**34  # bytes of a data file
+_SHOWN = 8  # digits of a SHA-256 in a message
 _WEIGHTS = "checkpoints/best.ckpt"
 
 
-def anchored(cfg: DictConfig) -> DictConfig:
-    """Say where files are from the root on, and what they hold.
+def with_file_hashes(cfg: DictConfig) -> DictConfig:
+    """Return a config with absolute paths of its files, and their SHA-256 in `files`.
 
-    So a run can be used from anywhere, and is another run where a file holds something else. A
-    file that can't be read is left to those who need it.
+    A file that can't be read has no hash here; whoever reads it raises.
     """
     named = _named(cfg)
     if not named and not cfg.get("files"):
@@ -35,7 +33,7 @@ def anchored(cfg: DictConfig) -> DictConfig:
     cfg = cfg.copy()
     digests = {}
     for key, name in named.items():
-        path = absolute(name)
+        path = _absolute(name)
         OmegaConf.update(cfg, key, str(path))
         with suppress(ConfigError):
             digests[key] = _digest(path / _WEIGHTS if key == "init_from" else path)
@@ -44,18 +42,18 @@ def anchored(cfg: DictConfig) -> DictConfig:
     return cfg
 
 
-def absolute(name: str) -> Path:
-    """Give a path from the root on; `~` is the home directory."""
-    with suppress(RuntimeError):  # nobody's
+def _absolute(name: str) -> Path:
+    """Make a path absolute; `~` is the home directory."""
+    with suppress(RuntimeError):  # `~name` of an unknown user
         return Path(name).expanduser().absolute()
     return Path(name).absolute()
 
 
-def changes(old: DictConfig, new: DictConfig) -> dict[str, str]:
-    """Say of each data file that `old` was trained on what is the matter with it in `new`.
+def changed_files(old: DictConfig, new: DictConfig) -> dict[str, str]:
+    """Find the data files of one config that are missing or have another content in another one.
 
     Returns:
-        Key -> a sentence, for those that aren't there any more or hold something else.
+        Key of each -> message.
     """
     found = {}
     for key, then in _digests(old).items():
@@ -75,8 +73,8 @@ def changes(old: DictConfig, new: DictConfig) -> dict[str, str]:
     return found
 
 
-def moved(old: Mapping[str, Any], new: DictConfig) -> Iterator[str]:
-    """Give the keys whose file lies elsewhere now, and holds the same."""
+def same_files(old: Mapping[str, Any], new: DictConfig) -> Iterator[str]:
+    """Yield the keys whose file has the same content in both configs, wherever it is."""
     digests = old.get("files") or {}
     return (key for key, now in _digests(new).items() if digests.get(key) == now)
 
@@ -86,19 +84,19 @@ def _digests(cfg: DictConfig) -> dict[str, str]:
 
 
 def _named(cfg: DictConfig) -> dict[str, str]:
-    """Give the files that settings name, key -> name."""
-    known = [*_digests(cfg)]  # what was declared when the file was there still is where it is not
+    """Return the files that settings name: key -> path."""
+    hashed = [*_digests(cfg)]  # these may be missing by now, which `_declared` can't see
     tree = OmegaConf.to_container(cfg, resolve=False)
     assert isinstance(tree, dict)
-    keys = ["init_from", *known, *(f"task.{key}" for key in _declared(tree.get("task")))]
-    given = {key: OmegaConf.select(cfg, key) for key in dict.fromkeys(keys)}
-    return {key: name for key, name in given.items() if isinstance(name, str)}
+    keys = ["init_from", *hashed, *(f"task.{key}" for key in _declared(tree.get("task")))]
+    values = {key: OmegaConf.select(cfg, key) for key in dict.fromkeys(keys)}
+    return {key: name for key, name in values.items() if isinstance(name, str)}
 
 
 def _declared(node: Any) -> Iterable[str]:
-    """Name the settings of a node that are declared to be files.
+    """Return the keys of a node that its class declares as files.
 
-    Its class is only loaded, with torch, where some setting is the name of something there is.
+    The class, and torch with it, is imported only if a setting is an existing path.
     """
     if not isinstance(node, Mapping):
         return []
@@ -106,14 +104,14 @@ def _declared(node: Any) -> Iterable[str]:
         return []
     from rnnlab.config.build import annotations_of
 
-    with suppress(ConfigError):  # told by whoever checks the config
+    with suppress(ConfigError):  # the check of the config reports it
         return [key for key, kind in annotations_of(node).items() if _is_file(kind)]
     return []
 
 
 def _exists(name: str) -> bool:
     with suppress(OSError, ValueError):  # a NUL, or too long
-        return absolute(name).exists()
+        return _absolute(name).exists()
     return False
 
 
@@ -124,15 +122,15 @@ def _is_file(kind: Any) -> bool:
 
 def _digest(path: Path) -> str:
     try:
-        found = path.stat()
+        stat = path.stat()
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path} can't be read: {error}") from error
-    return _digest_of(path, found.st_ino, found.st_mtime_ns, found.st_size)
+    return _digest_of(path, stat.st_ino, stat.st_mtime_ns, stat.st_size)
 
 
 @lru_cache(maxsize=64)
 def _digest_of(path: Path, *_state: int) -> str:
-    """Hash a file, once for all jobs of a sweep while it stays as it is."""
+    """Hash a file, once for all jobs of a sweep while its inode, time and size stay the same."""
     with opened(path, largest=_LARGEST) as file:
         digest = hashlib.sha256()
         while piece := file.read(2**20):

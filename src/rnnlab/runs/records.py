@@ -1,8 +1,8 @@
-"""The frame of TensorBoard's records: their length, its checksum, the bytes, their checksum.
+"""The TFRecord format of TensorBoard's event files: length, its checksum, data, its checksum.
 
-TensorBoard's own writer takes each byte through a loop of Python. Here the checksums of many
-records are looked up at once: CRC-32C is linear, so each byte adds what its value means at its
-distance from the end.
+TensorBoard's own writer computes checksums in a Python loop over bytes. Here numpy computes those
+of many records at once: CRC-32C is linear, so that the checksum is the XOR of a table's values at
+each byte and its distance from the end.
 """
 
 from collections.abc import Sequence
@@ -11,15 +11,15 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-_BLOCK = 1024  # bytes that are looked up; longer texts are cut so, from their end on
-_POLYNOMIAL = 0x82F63B78  # Castagnoli's, its highest power in the lowest bit
+_BLOCK = 1024  # bytes that the table covers; longer data is cut into blocks from its end
+_POLYNOMIAL = 0x82F63B78  # Castagnoli's, with reversed bits
 _ONES = 0xFFFFFFFF
 _LENGTH, _CRC = 8, 4  # bytes
 _HEADER = _LENGTH + _CRC
 
 
 def framed(records: Sequence[bytes]) -> bytes:
-    """Give records as a file holds them."""
+    """Frame records as TFRecords."""
     if not records:
         return b""
     lengths = [len(record).to_bytes(8, "little") for record in records]
@@ -30,9 +30,10 @@ def framed(records: Sequence[bytes]) -> bytes:
 
 
 def unframed(data: bytes) -> tuple[list[bytes], int]:
-    """Read what `framed` wrote; gives the records that are whole, and how many gaps there were.
+    """Parse TFRecords, the inverse of `framed`; damaged ones are skipped.
 
-    A gap is a stretch of bytes without a whole record; what lies behind it is found again.
+    Returns:
+        The intact records, and the number of gaps between them.
     """
     records, gaps, position, broken = [], 0, 0, False
     while position < len(data):
@@ -47,7 +48,7 @@ def unframed(data: bytes) -> tuple[list[bytes], int]:
 
 
 def _end_of_record(data: bytes, position: int) -> int | None:
-    """Give where the record that begins here ends; `None` where no whole one begins."""
+    """Return the end of the intact record at a position, or `None` if there is none."""
     header = data[position : position + _HEADER]
     end = position + _HEADER + int.from_bytes(header[:_LENGTH], "little") + _CRC
     if len(header) < _HEADER or end > len(data) or not _matches(header[:_LENGTH], header[_LENGTH:]):
@@ -56,15 +57,15 @@ def _end_of_record(data: bytes, position: int) -> int | None:
 
 
 def _next_header(data: bytes, position: int) -> int:
-    """Give the next place where a length stands before its checksum, or the end."""
+    """Return the next position of a length with its right checksum, or the end."""
     values = np.frombuffer(data, np.uint8)[position:]
     if len(values) < _HEADER:
         return len(data)
-    zeros = values[: len(values) - _CRC] == 0  # of a length below 2**32 four bytes are
+    zeros = values[: len(values) - _CRC] == 0  # a length below 2**32 has four zero bytes
     high = zeros[4:-4] & zeros[5:-3] & zeros[6:-2] & zeros[7:-1]
-    for place in (position + np.flatnonzero(high)).tolist():
-        if _matches(data[place : place + _LENGTH], data[place + _LENGTH : place + _HEADER]):
-            return int(place)
+    for start in (position + np.flatnonzero(high)).tolist():
+        if _matches(data[start : start + _LENGTH], data[start + _LENGTH : start + _HEADER]):
+            return int(start)
     return len(data)
 
 
@@ -73,12 +74,12 @@ def _matches(text: bytes, checksum: bytes) -> bool:
 
 
 def crc32c(texts: Sequence[bytes]) -> list[int]:
-    """Give the checksum of each text, all of 4 bytes or more."""
+    """Return the CRC-32C of each text, all of 4 bytes or more."""
     data = np.frombuffer(b"".join(texts), np.uint8).copy()
     lengths = np.array([len(text) for text in texts])
     ends = lengths.cumsum()
     begins = ends - lengths
-    data[begins[:, None] + np.arange(4)] ^= 0xFF  # the register begins with ones
+    data[begins[:, None] + np.arange(4)] ^= 0xFF  # the register starts as all ones
     distances = (np.repeat(ends, lengths) - 1 - np.arange(len(data))) % _BLOCK
     is_first = distances == _BLOCK - 1
     is_first[begins] = True
@@ -100,7 +101,7 @@ def crc32c(texts: Sequence[bytes]) -> list[int]:
 
 @cache
 def _tables() -> NDArray[np.uint32]:
-    """Give what each value of a byte adds, `(distance, value)`."""
+    """Return each byte's contribution to the checksum, `(distance from the end, byte)`."""
     table = np.array([_after_byte(value) for value in range(256)], np.uint32)
     tables = [table]
     for _ in range(_BLOCK - 1):
@@ -115,6 +116,6 @@ def _after_byte(register: int) -> int:
 
 
 def _masked(crc: int) -> bytes:
-    """Turn a checksum as the format has it, for a record may hold checksums."""
-    turned = (crc >> 15 | crc << 17) & _ONES
-    return ((turned + 0xA282EAD8) & _ONES).to_bytes(4, "little")
+    """Rotate a checksum and add a constant, as the format requires."""
+    rotated = (crc >> 15 | crc << 17) & _ONES
+    return ((rotated + 0xA282EAD8) & _ONES).to_bytes(4, "little")

@@ -1,4 +1,4 @@
-"""A run directory: what a run wrote, and all that is needed to use its model again."""
+"""Run directories, each of which holds all that is needed to use its model again."""
 
 import contextlib
 import dataclasses
@@ -23,8 +23,8 @@ from rnnlab.errors import Busy, ConfigError
 from rnnlab.files.foreign import Results, RunCard, Session, Vocabulary, read_json
 from rnnlab.files.whole import below, clear_parts, clearing, flush_to_disk, write_whole
 from rnnlab.process import rank
-from rnnlab.runs.curve import read_curve
 from rnnlab.runs.environment import environment
+from rnnlab.runs.metrics_csv import read_curve
 
 if TYPE_CHECKING:
     from rnnlab.experiment.experiment import Experiment
@@ -34,16 +34,16 @@ if TYPE_CHECKING:
 _Kind = TypeVar("_Kind")
 
 FORMAT = 1
-"""Of a run directory; goes up with a change that an earlier rnnlab can't read, or a later one."""
+"""Version of the format of run directories; increases with each incompatible change."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A directory `outputs/<task>/<model>/<time>-<hash>/` and what it holds.
+    """A run directory `outputs/<task>/<model>/<time>-<hash>/`.
 
-    `config.yaml` (resolved), `run.json` (the run card), `vocabulary.json` (what a text's or a
-    table's ids stand for), `metrics.csv`, `results.json`,
-    `samples.md`, `checkpoints/{last,best}.ckpt`, TensorBoard events, `figures/`.
+    It holds `config.yaml` (resolved), `run.json` (the run card), `vocabulary.json` (the symbol of
+    each id), `metrics.csv`, `results.json`, `samples.md`, `checkpoints/{last,best}.ckpt`,
+    TensorBoard events and `figures/`.
 
     Args:
         path: the directory.
@@ -55,15 +55,15 @@ class Run:
     def create(
         cls,
         cfg: DictConfig,
-        place: Path | None = None,
-        words: Mapping[str, str] = MappingProxyType({}),
+        directory: Path | None = None,
+        overrides: Mapping[str, str] = MappingProxyType({}),
     ) -> "Run":
-        """Make a new directory, with config and run card in it from the beginning.
+        """Make a new run directory with `config.yaml` and `run.json`.
 
         Args:
             cfg: the whole config.
-            place: the directory; `None` for `<output_dir>/<task>/<model>/<time>-<hash>`.
-            words: what was said of it on the command line, key -> value.
+            directory: its path; `None` for `<output_dir>/<task>/<model>/<time>-<hash>`.
+            overrides: the overrides on the command line, key -> value.
 
         Raises:
             ConfigError: it can't be made.
@@ -71,15 +71,18 @@ class Run:
         if rank.is_helper():
             return cls(rank.run_of_helper())
         text = OmegaConf.to_yaml(cfg, resolve=True)
-        numbered = place is None
-        if place is None:
+        numbered = directory is None
+        if directory is None:
             digest = hashlib.sha256(text.encode()).hexdigest()[:6]
             parent = Path(cfg.output_dir) / str(cfg.choices["task"]) / str(cfg.choices["model"])
-            place = parent / f"{_now():%Y-%m-%d_%H-%M-%S}-{digest}"
-        card = json.dumps({"format": FORMAT, "status": "begun", "overrides": dict(words)}) + "\n"
-        files = {"config.yaml": text.encode(), "run.json": card.encode()}
-        with clearing(place.parent):
-            return cls(_make_directory(place.parent, place.name, files, numbered))
+            directory = parent / f"{_now():%Y-%m-%d_%H-%M-%S}-{digest}"
+        card = {"format": FORMAT, "status": "begun", "overrides": dict(overrides)}
+        files = {
+            "config.yaml": text.encode(),
+            "run.json": (json.dumps(card) + "\n").encode(),
+        }
+        with clearing(directory.parent):
+            return cls(_make_directory(directory.parent, directory.name, files, numbered))
 
     @classmethod
     def load(cls, path: str | Path, key: str = "run") -> "Run":
@@ -87,35 +90,36 @@ class Run:
 
         Args:
             path: the directory.
-            key: the setting that named it.
+            key: the setting that named it, for errors.
 
         Raises:
-            ConfigError: it isn't one.
+            ConfigError: it is not a run directory.
         """
         return cls(config_of_run(path, key).parent)
 
     def file(self, name: str) -> Path:
-        """Give the path of something in the directory, there or not.
+        """Return the path of a file or directory in the run directory, which need not exist.
 
         Raises:
-            ConfigError: it leads out of the directory, through a link, or is a device or a pipe.
+            ConfigError: it is a link out of the directory, a device or a pipe.
         """
         return below(self.path, name)
 
     def figure(self, name: str) -> Path:
-        """Give the path of a picture, in a directory that is there."""
+        """Return the path of a figure, and make the directory `figures`."""
         path = self.file(f"figures/{name}")
         path.parent.mkdir(exist_ok=True)
         return path
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes from training here; the lock goes when the process does.
+        """Lock the directory against training by other processes, and remove unfinished files.
 
-        What one that was killed left half written is removed.
+        The lock is released when the process ends, however it ends.
 
         Raises:
-            ConfigError: another one trains here, or the directory can't be written.
+            Busy: another process is training the run.
+            ConfigError: the directory can't be written.
         """
         if rank.is_helper():
             yield
@@ -140,50 +144,50 @@ class Run:
         """The resolved config.
 
         Raises:
-            ConfigError: it is damaged, or the directory has another format than this version's.
+            ConfigError: it is damaged, or the directory has another format.
         """
-        if self.file("run.json").is_file() and (made := self.card.get("format", 0)) != FORMAT:
-            whose = "an earlier" if made < FORMAT else "a later"
+        if self.file("run.json").is_file() and (found := self.card.get("format", 0)) != FORMAT:
+            which = "an earlier" if found < FORMAT else "a later"
             raise ConfigError(
-                f"{self.path} was written by {whose} version of rnnlab (format {made}): "
+                f"{self.path} was written by {which} version of rnnlab (format {found}): "
                 f"this one opens format {FORMAT}"
             )
         return read_config(self.file("config.yaml"))
 
     @property
     def card(self) -> RunCard:
-        """What is known of the run: command, versions, git state, device, status."""
+        """The run card: command, versions, git state, device, status."""
         return self._read("run.json", RunCard)
 
     @property
     def status(self) -> str:
-        """How the run stands: `begun` until its training wrote something else."""
+        """The status: begun, running, finished, interrupted, pruned, diverged or failed."""
         return self.card["status"] if self.file("run.json").is_file() else "begun"
 
     @property
     def is_finished(self) -> bool:
-        """Whether training came to its end."""
+        """Whether training has finished."""
         return self.status == "finished"
 
     @property
     def results(self) -> Results:
-        """The final metrics, floors and costs."""
+        """The final metrics, the task's floors, and the sizes of model and training."""
         return self._read("results.json", Results)
 
     @cached_property
     def symbols(self) -> tuple[str, ...]:
-        """What each id of its task stands for; none where that is in the code, or wasn't kept."""
+        """The symbol of each id; empty if the task's code defines them, or they weren't stored."""
         path = self.file("vocabulary.json")
         return tuple(read_json(path, Vocabulary)["symbols"]) if path.exists() else ()
 
     @property
     def curve(self) -> list[dict[str, float]]:
-        """The rows of `metrics.csv`: a mapping a step, from metric to value."""
+        """The learning curve, as the rows of `metrics.csv`: metric -> value."""
         return read_curve(self.file("metrics.csv"))
 
     @cached_property
     def experiment(self) -> "Experiment":
-        """Task, model and data as configured, the model with its best weights."""
+        """Task, model and data; the model has its best weights."""
         return self.open([])
 
     @property
@@ -197,27 +201,27 @@ class Run:
         return self.experiment.model
 
     def open(self, overrides: list[str], checkpoint: str = "best") -> "Experiment":
-        """Build the run again from its directory alone, with some settings changed.
+        """Build task, model and data from the run directory, with some settings changed.
 
-        A text or table that isn't where it was, or holds something else, is not read: then the
-        model can speak, and not be scored. One that an override names is read in the symbols that
-        the model learnt.
+        A data file that is missing or has changed is not read: then the model can generate, but
+        not be evaluated. A data file that an override names is read with the run's vocabulary.
 
         Args:
             overrides: `key=value` for keys of the config, such as another length of the task.
             checkpoint: `best` or `last`.
 
         Raises:
-            ConfigError: an override or the directory is at fault, or no longer fits the weights.
+            ConfigError: an override is invalid, a file of the run is damaged or missing, or the
+                weights don't fit the model.
         """
         from rnnlab.config.compose import apply_overrides
         from rnnlab.experiment.experiment import Experiment
-        from rnnlab.runs.named_files import anchored, changes
+        from rnnlab.runs.named_files import changed_files, with_file_hashes
         from rnnlab.tasks.file_task import Known
 
-        cfg = anchored(apply_overrides(self.config, overrides))
-        meant = {override.partition("=")[0] for override in overrides}
-        lost = [why for key, why in changes(self.config, cfg).items() if key not in meant]
+        cfg = with_file_hashes(apply_overrides(self.config, overrides))
+        named = {override.partition("=")[0] for override in overrides}
+        lost = [why for key, why in changed_files(self.config, cfg).items() if key not in named]
         if lost:
             lost.append(
                 "a file that is named is read all the same, in the symbols that were learnt"
@@ -231,10 +235,10 @@ class Run:
         return experiment
 
     def check_fingerprint(self, task: "Task") -> None:
-        """Refuse a task whose symbols or sizes are not those that the model learnt.
+        """Refuse a task with other symbols or sizes than the run was trained with.
 
         Raises:
-            ConfigError: they aren't.
+            ConfigError: they differ.
         """
         known = self.card.get("fingerprint") if self.file("run.json").exists() else None
         if known not in (None, task.fingerprint()):
@@ -244,19 +248,19 @@ class Run:
             )
 
     def reopen(self, cfg: DictConfig) -> None:
-        """Make ready to train again: the config as it is now, and no results of an earlier end."""
+        """Write the config of a resumed training, and remove the results of an earlier one."""
         if rank.is_helper():
             return
         write_whole(self.file("config.yaml"), OmegaConf.to_yaml(cfg).encode())
         self.file("results.json").unlink(missing_ok=True)
 
     def begin(self, step: int, facts: dict[str, Any], symbols: Sequence[str] = ()) -> None:
-        """Write down that training begins, or goes on after `step` updates, and with what.
+        """Record the start of a training session in `run.json`.
 
         Args:
-            step: updates done.
-            facts: of this training.
-            symbols: what each id of the task stands for, where that comes from data.
+            step: updates done before.
+            facts: fields of `run.json` that describe this training.
+            symbols: the symbol of each id, if they come from data; stored in `vocabulary.json`.
         """
         if symbols:
             self.write_json("vocabulary.json", {"symbols": list(symbols)})
@@ -274,34 +278,34 @@ class Run:
                 "overrides": card.get("overrides", {}),
                 **environment(),
                 **facts,
-                "sessions": [*map(_killed, card.get("sessions", [])), session],
+                "sessions": [*map(_mark_killed, card.get("sessions", [])), session],
             },
         )
 
-    def end(self, status: str, step: int, costs: dict[str, float], reason: str = "") -> None:
-        """Write down how training ended.
+    def end(self, status: str, step: int, time_spent: dict[str, float], reason: str = "") -> None:
+        """Record the end of a training session in `run.json`.
 
         Args:
-            status: `finished`, `interrupted`, `diverged` or `failed`.
-            step: updates that are kept.
-            costs: of these updates, over all sessions.
-            reason: why it didn't finish.
+            status: `finished`, `interrupted`, `pruned`, `diverged` or `failed`.
+            step: updates in the newest checkpoint.
+            time_spent: wall and CPU seconds of these updates, over all sessions.
+            reason: why training diverged.
         """
         card = self.card
         ended = {"status": status, "ended": _now().isoformat(timespec="seconds")}
         ended |= {"reason": reason} if reason else {}
-        *before, session = card.get("sessions") or [{}]  # it may end before it began
+        *before, session = card.get("sessions") or [{}]  # it may end before `begin`
         sessions = [*before, {**session, **ended, "last_step": step}]
-        rounded = {name: round(value, 3) for name, value in costs.items()}
+        rounded = {name: round(value, 3) for name, value in time_spent.items()}
         self.write_json("run.json", {**card, **ended, **rounded, "sessions": sessions})
 
     def write_json(self, name: str, value: Any) -> None:
-        """Write a file whole or not at all."""
+        """Write a JSON file atomically."""
         text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
         write_whole(self.file(name), text.encode())
 
     def append_line(self, name: str, value: Any) -> None:
-        """Add a line of JSON to a file."""
+        """Append a line of JSON to a file."""
         path = self.file(name)
         try:
             with path.open("a", encoding="utf-8") as file:
@@ -317,7 +321,18 @@ class Run:
 
 
 def _make_directory(parent: Path, name: str, files: Mapping[str, bytes], numbered: bool) -> Path:
-    """Put a directory with files in place; runs of the same second get a number, if they may."""
+    """Make a directory with files atomically; return its path.
+
+    Args:
+        parent: the directory to make it in.
+        name: its name.
+        files: name -> content.
+        numbered: whether to append a number if the name is taken.
+
+    Raises:
+        Busy: the name is taken.
+        ConfigError: the directory can't be made.
+    """
     part = parent / f".{name}.{uuid.uuid4().hex}.part"
     try:
         part.mkdir(parents=True)
@@ -342,8 +357,8 @@ def _make_directory(parent: Path, name: str, files: Mapping[str, bytes], numbere
     raise ConfigError(f"output_dir holds ten thousand runs of one second: {parent / name}")
 
 
-def _killed(session: Session) -> Session:
-    """Say of a session that didn't write down how it ended what must have happened."""
+def _mark_killed(session: Session) -> Session:
+    """Mark a session as killed if its end was not recorded."""
     return {**session, "status": "killed"} if session.get("status") == "running" else session
 
 

@@ -1,4 +1,4 @@
-"""What a run ends by saying."""
+"""The summary that `rnnlab-train` prints at the end."""
 
 import math
 import shutil
@@ -13,8 +13,8 @@ from rnnlab.metric import base_name
 from rnnlab.runs.run import Run
 
 
-def report(run: Run) -> str:
-    """Lay out final numbers beside their floors, a sample, and the commands to go on with."""
+def summarize(run: Run) -> str:
+    """Format final metrics beside their floors, samples, and commands to try next."""
     results = run.results
     table = score_lines({split: results[split] for split in ("train", "val", "test", "floor")})
     seconds = run.card.get("seconds", math.nan)
@@ -38,7 +38,11 @@ def report(run: Run) -> str:
 
 
 def score_lines(columns: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """Lay out metrics as rows, with a column for each of several mappings."""
+    """Format metrics as rows.
+
+    Args:
+        columns: title of a column -> metric -> value.
+    """
     names = [
         name
         for name in dict.fromkeys(name for values in columns.values() for name in values)
@@ -57,7 +61,7 @@ def score_lines(columns: Mapping[str, Mapping[str, float]]) -> list[str]:
 
 
 def _text(run: Run, name: str) -> list[str]:
-    """Give a text of the run; where it can't be read, why."""
+    """Read a text file of the run; return the error's message if it can't be read."""
     try:
         return [read_text(run.file(name), largest=LARGEST_TABLE).strip()]
     except ConfigError as error:
@@ -65,7 +69,7 @@ def _text(run: Run, name: str) -> list[str]:
 
 
 def _command(name: str) -> str:
-    """Spell a command so that it can be typed here: by name, or from beside this Python."""
+    """Return a command as it can be typed: its name, or its path if it is not in PATH."""
     beside = Path(sys.executable).with_name(name)
     if shutil.which(name) or not beside.exists():
         return name

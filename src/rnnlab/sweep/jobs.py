@@ -20,7 +20,7 @@ from rnnlab.errors import Busy, ConfigError, Diverged, Missing, RunLost
 from rnnlab.files.foreign import JOB_NAME, Failure, read_json
 from rnnlab.files.whole import below, clear_parts, write_whole
 from rnnlab.process.loading import loading
-from rnnlab.runs.named_files import anchored
+from rnnlab.runs.named_files import with_file_hashes
 from rnnlab.runs.run import Run
 from rnnlab.spelling import brief, printable
 from rnnlab.sweep.search.trials import TrialPruner, TrialRef, make_pruner
@@ -121,7 +121,7 @@ def make_job(
         if key not in SWEEP_KEYS and not key.startswith("hydra")
     }
     trial = TrialRef.read(options.pop("trial"))
-    return Job(sweep, anchored(with_choices(cfg, choices)), kept, trial), options
+    return Job(sweep, with_file_hashes(with_choices(cfg, choices)), kept, trial), options
 
 
 def run(job: Job) -> Run | None:

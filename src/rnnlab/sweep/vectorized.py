@@ -10,7 +10,7 @@ from rnnlab.process.output import note
 from rnnlab.runs.run import Run
 from rnnlab.sweep.jobs import Job, pruner_of, record_failure
 from rnnlab.training.prepare import prepare
-from rnnlab.training.resume import point
+from rnnlab.training.resume_point import find_resume_point
 
 
 def train_groups(jobs: Mapping[int, Job], members: str | int) -> list[int]:
@@ -52,7 +52,7 @@ def _can_train(job: Job) -> bool:
     try:
         check(job.cfg)
         if job.action == "resume":
-            point(Run.load(job.path))
+            find_resume_point(Run.load(job.path))
     except ConfigError:
         return False
     return job.is_open
@@ -76,7 +76,7 @@ def _train(jobs: list[Job], members: str | int) -> bool:
             else Run.create(job.cfg, job.path, job.overrides)
             for job in jobs
         ]
-        ended = train_group(runs, [job.cfg for job in jobs], members=most, judge=pruner_of(*jobs))
+        ended = train_group(runs, [job.cfg for job in jobs], members=most, pruner=pruner_of(*jobs))
     except Busy as error:
         note(f"left to another process: {error}")
         return True

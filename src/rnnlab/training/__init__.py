@@ -1,1 +1,1 @@
-"""Training a run with Lightning, which stands only here."""
+"""Training a run with Lightning."""

@@ -1,4 +1,4 @@
-"""What Lightning takes for a logger, with a file of ours behind it."""
+"""A Lightning logger that writes to `metrics.csv` or TensorBoard events."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,16 +6,16 @@ from typing import Any
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers.logger import Logger
 
-from rnnlab.runs.loggers import Events
 from rnnlab.runs.metrics_csv import CSVLog
-from rnnlab.training.resume import written
+from rnnlab.runs.tensorboard import Events
+from rnnlab.training.resume_point import log_state
 
 
 class FileLogger(Logger):
-    """Passes on what Lightning and our callbacks log.
+    """Passes the scalars that Lightning and our callbacks log to a file.
 
     Args:
-        file: where to.
+        file: the file.
     """
 
     def __init__(self, file: CSVLog | Events) -> None:
@@ -24,40 +24,39 @@ class FileLogger(Logger):
 
     @property
     def name(self) -> str:
-        """Give the kind of file."""
+        """The kind of file."""
         return type(self.file).__name__
 
     @property
     def version(self) -> str:
-        """Give nothing: a run directory has one run."""
+        """Empty, since a run directory holds one run."""
         return ""
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         """Do nothing: `config.yaml` holds them."""
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Pass scalars on."""
+        """Pass scalars to the file."""
         self.file.log_metrics(metrics, step or 0)
 
     def save(self) -> None:
-        """Bring the file up to date."""
+        """Write what is buffered to disk."""
         self.file.save()
 
     def finalize(self, status: str) -> None:  # noqa: ARG002
-        """Save, and stay open: final scores and samples follow training."""
+        """Save without closing: final scores and samples follow training."""
         self.save()
 
 
-def events_of(trainer: Trainer) -> list[Events]:
-    """Give the files for TensorBoard that a trainer writes."""
+def event_files(trainer: Trainer) -> list[Events]:
+    """Return the TensorBoard event files that a trainer logs to."""
     files = (logger.file for logger in trainer.loggers if isinstance(logger, FileLogger))
     return [file for file in files if isinstance(file, Events)]
 
 
-def written_by(trainer: Trainer) -> dict[str, Any]:
-    """Tell what the run's own files hold, for its checkpoint; nothing where there are none."""
+def trainer_log_state(trainer: Trainer) -> dict[str, Any]:
+    """Return what a trainer has logged, for its checkpoint; empty without our own loggers."""
     files = [logger.file for logger in trainer.loggers if isinstance(logger, FileLogger)]
     curves = [file for file in files if isinstance(file, CSVLog)]
     events = [file for file in files if isinstance(file, Events)]
-    step = trainer.global_step
-    return written(curves[0], events[0], step) if curves and events else {}
+    return log_state(curves[0], events[0], trainer.global_step) if curves and events else {}

@@ -1,4 +1,4 @@
-"""The only LightningModule: any model, any task."""
+"""The LightningModule that trains any model on any task."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,14 +20,14 @@ from rnnlab.tasks.base import Task
 
 
 class SequenceModule(L.LightningModule):
-    """Joins a model with a task.
+    """Trains a model on a task.
 
     Attributes:
-        carried: the detached state after the last training batch, where batches go on from each
-            other; it is part of the checkpoint.
+        carried: the detached state after the last training batch, if batches continue each other
+            (truncated BPTT); it is part of the checkpoint.
         grad_norm: the gradient's norm before clipping, at the last update.
-        evaluator: scores the validation that runs.
-        started: whether training has begun, with all that a checkpoint held in its place.
+        evaluator: collects the scores of the validation in progress.
+        started: whether training has started, with the checkpoint, if any, fully restored.
     """
 
     def __init__(
@@ -55,21 +55,21 @@ class SequenceModule(L.LightningModule):
         self.evaluator: Evaluator | None = None
 
     def on_train_start(self) -> None:
-        """Take up what a checkpoint held of this process."""
+        """Restore this process's carried state and random generators from the checkpoint."""
         if self._resumed is not None:
             carried = self._resumed["carried"]
             if carried is not None:
-                nothing = Batch(*(torch.zeros(carried[0].shape[0], 0, device=self.device),) * 3)
+                empty = Batch(*(torch.zeros(carried[0].shape[0], 0, device=self.device),) * 3)
                 leaves = [leaf.to(self.device) for leaf in carried]
-                self.carried = like(self.model.begin(nothing), leaves)
-            restore_random_states(self._resumed["random"])  # the last, for `begin` may draw
+                self.carried = like(self.model.begin(empty), leaves)
+            restore_random_states(self._resumed["random"])  # last, since `begin` may draw
         self.started = True
 
     def training_step(self, batch: Batch, batch_index: int) -> dict[str, Tensor]:  # noqa: ARG002
-        """Give the loss as it counts in the update, its plain mean, and the outputs to score."""
+        """Return the weighted loss to differentiate, the mean loss, and the outputs to score."""
         state = state_before(self.model, batch, self.carried)
         output, state = self.model.forward_training(batch, state, self.global_step)
-        # An optimizer may evaluate a step several times (L-BFGS): the state moves on at its end.
+        # L-BFGS evaluates a batch several times: the state is carried on at its end.
         self._next_carried = None if batch.first is None else detach(state)
         loss = mean = self.task.loss(output, batch)
         if batch.weight is not None:
@@ -77,29 +77,29 @@ class SequenceModule(L.LightningModule):
         return {"loss": loss, "mean": mean.detach(), "output": output.detach()}
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
-        """Carry the state on."""
+        """Carry the state to the next batch."""
         self.carried = self._next_carried
 
     def on_validation_epoch_start(self) -> None:
-        """Begin to score."""
+        """Start an evaluator."""
         self.evaluator = Evaluator(self.model, self.task)
 
     def validation_step(self, batch: Batch, batch_index: int) -> Tensor | None:  # noqa: ARG002
-        """Score one batch; gives the outputs to show, `None` of a share without rows."""
+        """Score one batch; return its outputs, or `None` if this process's share has no rows."""
         assert self.evaluator is not None
         return self.evaluator.update(batch) if len(batch.mask) else None
 
     def on_validation_epoch_end(self) -> None:
-        """Give the scores to whoever stops, saves or logs by them."""
+        """Pass the validation scores to the callbacks, as `trainer.callback_metrics`."""
         assert self.evaluator is not None
         self.evaluator.gather()
         scores = {f"val/{name}": value for name, value in self.evaluator.compute().items()}
-        # All processes have the same numbers; of those the largest is exact, a mean is not.
+        # All processes have the same numbers: their maximum is exact, a mean may be rounded.
         shared = self.trainer.world_size > 1
         self.log_dict(scores, logger=False, sync_dist=shared, reduce_fx="max" if shared else "mean")
 
     def configure_optimizers(self) -> Any:
-        """Build the optimizer and its schedule over all updates of the run."""
+        """Make the optimizer and the scheduler over all updates of the run."""
         optimizer = self.make_optimizer(self.model.parameters())
         scheduler = self.make_scheduler(optimizer, self.trainer.max_steps, self.mode)
         per_validation = isinstance(scheduler, ReduceLROnPlateau)
@@ -118,23 +118,23 @@ class SequenceModule(L.LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,  # noqa: ARG002
     ) -> None:
-        """Clip by norm, and keep the norm before; without clipping only measure it."""
+        """Clip the gradient by norm, and store the norm before; without a limit only store it."""
         limit = float("inf") if gradient_clip_val is None else gradient_clip_val
         self.grad_norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add each process's carried state and random numbers, as plain tensors."""
-        mine = {
+        """Add each process's carried state and random generators, as plain tensors."""
+        own = {
             "carried": None if self.carried is None else leaves(self.carried),
             "random": random_states(),
         }
-        checkpoint["processes"] = of_each(mine)
-        # Lightning would go on inside the pass it was in; ours begin anew at any update.
+        checkpoint["processes"] = of_each(own)
+        # Lightning would continue within its epoch; ours start at any update.
         del checkpoint["loops"], checkpoint["epoch"]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Count updates on, and make ready for the weights; the rest waits for its place."""
-        # Lightning converts later, and weights of 64 bits would be rounded until then.
+        """Restore the number of updates, and keep the rest until training starts."""
+        # Lightning converts the module only after loading, which would round 64-bit weights.
         self.trainer.precision_plugin.convert_module(self)
         counts = self.trainer.fit_loop.epoch_loop.automatic_optimization.optim_progress
         counts.optimizer.step.total.completed = checkpoint["global_step"]

@@ -1,4 +1,4 @@
-"""All that trains, built from a config; what can't be is refused before anything is written."""
+"""Builds what a training needs from a config, and checks it before anything is written."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,35 +19,39 @@ from rnnlab.inference.evaluate import evaluate
 from rnnlab.process.borrowed import threads
 from rnnlab.process.memory import fitting
 from rnnlab.process.output import note
-from rnnlab.runs.loggers import service
-from rnnlab.training import resume as resuming
-from rnnlab.training.transfer import take_weights
+from rnnlab.runs.loggers import make_external_logger
+from rnnlab.training.resume_point import START, ResumePoint
+from rnnlab.training.transfer import load_initial_weights
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers.logger import Logger
 
 
 class Prepared(NamedTuple):
-    """What trains.
+    """The parts of a training.
 
     Attributes:
         experiment: model, task and data.
-        make_optimizer: of parameters.
-        make_scheduler: of the optimizer's rate.
-        service: what is told of scalars beside the run's own files.
+        make_optimizer: makes the optimizer of some parameters.
+        make_scheduler: makes the learning rate scheduler of an optimizer.
+        external_logger: the logger of `logger=NAME`, or `None`.
     """
 
     experiment: Experiment
     make_optimizer: Callable[[Any], Optimizer]
     make_scheduler: MakeScheduler
-    service: "Logger | None"
+    external_logger: "Logger | None"
 
 
-def prepare(cfg: DictConfig, at: resuming.Point = resuming.BEGINNING) -> Prepared:
-    """Build all that trains, and refuse what can't be.
+def prepare(cfg: DictConfig, point: ResumePoint = START) -> Prepared:
+    """Build the parts of a training, and check that they work together.
+
+    Args:
+        cfg: the whole config.
+        point: where training resumes; `init_from` counts at the start alone.
 
     Raises:
-        ConfigError: something can't.
+        ConfigError: a setting is invalid.
     """
     experiment = Experiment.assemble(cfg)
     experiment.training.check(cfg.data.batch_size)
@@ -56,17 +60,17 @@ def prepare(cfg: DictConfig, at: resuming.Point = resuming.BEGINNING) -> Prepare
     with threads(cfg.threads):
         _try_data(experiment)
         check_metrics(experiment)
-    with without_compiler():  # refuses bad settings now
-        trial = make_optimizer([torch.nn.Parameter(torch.zeros(1))])
-        _check_optimizer(trial, experiment.training)
-        make_scheduler(trial, experiment.training.max_steps, experiment.mode)
-    if cfg.init_from is not None and at.file is None:
-        take_weights(experiment, cfg.init_from)
-    return Prepared(experiment, make_optimizer, make_scheduler, service(cfg))
+    with without_compiler():
+        example = make_optimizer([torch.nn.Parameter(torch.zeros(1))])
+        _check_optimizer(example, experiment.training)
+        make_scheduler(example, experiment.training.max_steps, experiment.mode)
+    if cfg.init_from is not None and point.file is None:
+        load_initial_weights(experiment, cfg.init_from)
+    return Prepared(experiment, make_optimizer, make_scheduler, make_external_logger(cfg))
 
 
 def _check_optimizer(optimizer: Optimizer, training: Training) -> None:
-    """Refuse what an optimizer can't do that computes the loss several times an update."""
+    """Refuse settings that an optimizer with a closure, such as L-BFGS, can't be used with."""
     if signature(type(optimizer).step).parameters["closure"].default is not Parameter.empty:
         return
     name = f"{type(optimizer).__name__}, which computes the loss of an update several times"
@@ -81,10 +85,9 @@ def _check_optimizer(optimizer: Optimizer, training: Training) -> None:
 
 @contextmanager
 def without_compiler() -> Iterator[None]:
-    """Let optimizers be made that only tell their settings.
+    """Make optimizers without importing torch's compiler, which takes more than a second.
 
-    torch keeps its compiler off some methods of theirs, and loads it for that, which takes a
-    second and more.
+    torch imports it to exclude some methods of optimizers from compilation.
     """
     kept = {name: getattr(Optimizer, name) for name in ("add_param_group", "state_dict")}
     for name, method in kept.items():
@@ -96,14 +99,14 @@ def without_compiler() -> Iterator[None]:
             setattr(Optimizer, name, method)
 
 
-def warn(experiment: Experiment) -> None:
-    """Print what a person should know of a run's data."""
+def print_warnings(experiment: Experiment) -> None:
+    """Print the task's warnings about its data."""
     for warning in experiment.task.warnings():
         note(f"warning: {warning}")
 
 
 def facts(experiment: Experiment, device: str) -> dict[str, Any]:
-    """Give what the run card says of this training."""
+    """Return the fields of `run.json` that describe this training."""
     return {
         "seed": experiment.cfg.seed,
         "threads": experiment.cfg.threads,
@@ -115,7 +118,7 @@ def facts(experiment: Experiment, device: str) -> dict[str, Any]:
 
 
 def _try_data(experiment: Experiment) -> None:
-    """Refuse batches that can't be made, at any length that training comes to."""
+    """Sample training batches of the shortest and longest length, which raises if one can't be."""
     curriculum = experiment.data.curriculum
     longest = None if curriculum is None else max(curriculum.start, curriculum.end)
     with fitting("data and task"):
@@ -127,11 +130,12 @@ def _try_data(experiment: Experiment) -> None:
 
 
 def check_metrics(experiment: Experiment) -> list[str]:
-    """Name what validation will log, as a tiny batch tells.
+    """Return the names of the metrics that validation logs, found by scoring a small batch.
 
     Raises:
-        ConfigError: the monitored metric is not among it, the task doesn't say which values of a
-            metric are better, or what its scorer adds up can't be gathered from several devices.
+        ConfigError: the monitored metric is not one of them, the task doesn't declare whether
+            higher values of a metric are better, or its scorer can't be gathered from several
+            devices.
     """
     task = experiment.task
     size = min(2, experiment.data.held_out("val")[0][1])

@@ -1,4 +1,4 @@
-"""What a finished run writes down: final scores, samples, settings beside them."""
+"""The results of a finished run: final scores, and samples of the test data."""
 
 import re
 from collections.abc import Mapping
@@ -8,13 +8,19 @@ from rnnlab.experiment.experiment import Experiment
 from rnnlab.files import checkpoint
 from rnnlab.inference.evaluate import evaluate
 from rnnlab.inference.show import show_samples
-from rnnlab.runs.loggers import Events, png
 from rnnlab.runs.run import Run
+from rnnlab.runs.tensorboard import Events, png
 from rnnlab.spelling import printable
 
 
 class Scores(NamedTuple):
-    """What the best weights scored on held-out data, and on test data group by group."""
+    """Metrics of the best weights.
+
+    Attributes:
+        val: on validation data.
+        test: on test data.
+        breakdown: on groups of test data: name -> group -> score.
+    """
 
     val: Mapping[str, float]
     test: Mapping[str, float]
@@ -30,22 +36,22 @@ def final_scores(experiment: Experiment) -> Scores:
     return Scores(val.compute(), test.compute(), test.breakdown())
 
 
-def write_outcome(
+def write_results(
     run: Run, experiment: Experiment, scores: Scores, steps: int, events: Events
 ) -> None:
-    """Write down what training came to.
+    """Write `results.json`, samples, and both to TensorBoard.
 
     Args:
-        run: where to.
-        experiment: with the best weights.
-        scores: theirs.
+        run: the run.
+        experiment: its experiment, with the best weights loaded.
+        scores: metrics of these weights.
         steps: updates done.
-        events: shows it too.
+        events: the run's TensorBoard events.
     """
     results = {
         "task": experiment.cfg.choices["task"],
         "model": experiment.cfg.choices["model"],
-        "train": _last(run, "train/"),
+        "train": _last_logged(run, "train/"),
         "val": scores.val,
         "test": scores.test,
         "floor": dict(experiment.task.floor),
@@ -58,18 +64,18 @@ def write_outcome(
     }
     run.write_json("results.json", results)
     _write_samples(run, experiment, events, steps)
-    events.log_settings(experiment.cfg, on_test(scores))
-    events.log_metrics(on_test(scores), steps)
+    events.log_settings(experiment.cfg, metrics_on_test(scores))
+    events.log_metrics(metrics_on_test(scores), steps)
     events.write()
 
 
-def on_test(scores: Scores) -> dict[str, float]:
-    """Give the scores on test data by the names that loggers know."""
+def metrics_on_test(scores: Scores) -> dict[str, float]:
+    """Return the metrics on test data with the prefix `test/`."""
     return {f"test/{name}": value for name, value in scores.test.items()}
 
 
 def _write_samples(run: Run, experiment: Experiment, events: Events, step: int) -> None:
-    """Write what the task shows of the first test batch: texts in one file, pictures as such."""
+    """Write what the task shows of the first test batch to `samples.md` and `figures/`."""
     batch = next(iter(experiment.batches("test")))
     texts = []
     for name, thing in show_samples(experiment.model, experiment.task, batch).items():
@@ -86,14 +92,14 @@ def _write_samples(run: Run, experiment: Experiment, events: Events, step: int) 
 
 
 def _fenced(text: str) -> str:
-    """Give a code block of Markdown, between rows of more backticks than the text has in any."""
+    """Return a code block of Markdown, whose fence is longer than any backticks in the text."""
     longest = max(map(len, re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}\n{text}\n{fence}"
 
 
-def _last(run: Run, prefix: str) -> dict[str, float]:
-    """Give the last training scalars by their plain names."""
+def _last_logged(run: Run, prefix: str) -> dict[str, float]:
+    """Return the last logged scalars with a prefix, which is removed."""
     rows = [row for row in run.curve if any(name.startswith(prefix) for name in row)]
     return {
         name.removeprefix(prefix): value

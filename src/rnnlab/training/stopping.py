@@ -1,4 +1,4 @@
-"""What ends training before its time: a signal, a judge, a number that is none."""
+"""What ends training early: a signal, a pruner, or divergence."""
 
 import signal
 import sys
@@ -11,37 +11,37 @@ from rnnlab.errors import TERMINATED
 from rnnlab.process.output import note
 from rnnlab.process.rank import is_helper
 
-Judge = Callable[[int, Mapping[str, Mapping[str, float]]], set[str]]
-"""Of updates done, and the validation scores of runs by their names, makes the names to stop."""
+Pruner = Callable[[int, Mapping[str, Mapping[str, float]]], set[str]]
+"""(updates done, run name -> validation scores) -> names of the runs to prune."""
 
 
 class Pruned(Exception):
-    """Training was stopped, for others are better; it is saved, and can go on by hand."""
+    """Training was stopped by a pruner; the run is saved and can be resumed by hand."""
 
 
 class Stopped(Exception):
-    """Training was told to stop, and has saved where it was."""
+    """Training was stopped by a signal, after saving a checkpoint."""
 
 
-class Signals:
-    """Takes the first SIGINT or SIGTERM as a wish and the second as an order.
+class StopSignals:
+    """Handlers of SIGINT and SIGTERM: the first requests a stop, the second stops at once.
 
     Attributes:
-        received: the signal that was given, or `None`.
+        received: number of the first signal, or `None`.
     """
 
     def __init__(self) -> None:
         self.received: int | None = None
         self._before: dict[int, Any] = {}
 
-    def listen(self) -> None:
-        """Take what comes from now on, if this is the thread that is told."""
+    def install(self) -> None:
+        """Install the handlers; in a thread other than the main one, where Python can't, do not."""
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._before[number] = signal.signal(number, self._receive)
 
-    def leave(self) -> None:
-        """Listen no more."""
+    def restore(self) -> None:
+        """Restore the handlers that were there before."""
         while self._before:
             signal.signal(*self._before.popitem())
 
@@ -55,36 +55,36 @@ class Signals:
             note("\nstopping after this update; once more stops at once")
 
 
-def divergence(
+def divergence_message(
     quantity: str,
     value: float,
     step: int,
     last_loss: float,
     *,
-    rate: float,
+    learning_rate: float,
     clip_norm: float | None,
     precision: str,
 ) -> str:
-    """Say what is not finite, and since when, and what to try.
+    """Describe a quantity that is not finite, and suggest settings to try.
 
     Args:
-        quantity: what it is.
-        value: of it.
+        quantity: its name.
+        value: NaN or infinity.
         step: the update.
-        last_loss: the training loss before it.
-        rate: the learning rate now.
+        last_loss: the last finite training loss.
+        learning_rate: at this update.
         clip_norm: the largest norm of the gradient, or `None`.
-        precision: of the arithmetic.
+        precision: Lightning's name of it, such as `32-true`.
     """
     clipping = (
         "trainer.clip_norm=1.0 (now null)"
         if clip_norm is None
         else f"a lower trainer.clip_norm (now {clip_norm:g})"
     )
-    ways = [f"a lower optimizer.lr (now {rate:g})", clipping]
+    suggestions = [f"a lower optimizer.lr (now {learning_rate:g})", clipping]
     if precision != "32-true":
-        ways.append(f"trainer.precision=32-true (now {precision})")
+        suggestions.append(f"trainer.precision=32-true (now {precision})")
     return (
         f"{quantity} is {value} at update {step} (the training loss before it: {last_loss:.4g}); "
-        f"try {', '.join(ways[:-1])} or {ways[-1]}"
+        f"try {', '.join(suggestions[:-1])} or {suggestions[-1]}"
     )

@@ -1,4 +1,4 @@
-"""Where the time of training went, from what Lightning's profiler recorded."""
+"""A table of the slowest actions that Lightning's profiler recorded."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -8,11 +8,11 @@ _KIND = re.compile(r"^\[.*?\]\.?|\{.*\}")  # "[Callback]ModelCheckpoint{'monitor
 
 
 def timings(durations: Mapping[str, Sequence[float]], seconds: float) -> list[str]:
-    """Lay out the actions that took longest; some are parts of others.
+    """Format the actions that took longest as rows; some are parts of others.
 
     Args:
         durations: action -> seconds of each call.
-        seconds: of the whole training.
+        seconds: duration of the whole training.
     """
     rows = sorted(((sum(calls), len(calls), name) for name, calls in durations.items()))[::-1]
     lines = [f"{'share':>6}  {'seconds':>8}  {'calls':>7}  {'ms a call':>9}  action"]

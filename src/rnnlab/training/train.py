@@ -1,4 +1,4 @@
-"""Training, read top to bottom: assemble, refuse what can't be, fit, choose the best, write."""
+"""Training, from a config to a run directory: build, check, fit, score the best weights, write."""
 
 import contextlib
 import time
@@ -30,120 +30,127 @@ from rnnlab.process import output
 from rnnlab.process.borrowed import borrowed
 from rnnlab.process.rank import is_helper, starting_helpers
 from rnnlab.random_streams import seed_globals
-from rnnlab.runs.loggers import Events, close, flat_settings
+from rnnlab.runs.loggers import close, flat_settings
 from rnnlab.runs.metrics_csv import CSVLog
-from rnnlab.runs.named_files import anchored
+from rnnlab.runs.named_files import with_file_hashes
 from rnnlab.runs.run import Run
-from rnnlab.training import resume as resuming
+from rnnlab.runs.tensorboard import Events
 from rnnlab.training.callbacks import (
     Checkpoints,
-    Finite,
-    Listening,
+    DivergenceCheck,
     Progress,
     Pruning,
     Showcase,
+    SignalHandling,
     Telemetry,
     Watch,
 )
 from rnnlab.training.file_logger import FileLogger
 from rnnlab.training.module import SequenceModule
-from rnnlab.training.prepare import Prepared, facts, prepare, warn
-from rnnlab.training.results import final_scores, on_test, write_outcome
-from rnnlab.training.stopping import Judge, Pruned, Signals, Stopped
+from rnnlab.training.prepare import Prepared, facts, prepare, print_warnings
+from rnnlab.training.results import final_scores, metrics_on_test, write_results
+from rnnlab.training.resume_point import (
+    START,
+    ResumePoint,
+    check_changes,
+    find_resume_point,
+    resume_config,
+)
+from rnnlab.training.stopping import Pruned, Pruner, Stopped, StopSignals
 from rnnlab.training.timings import timings
 
 
 def train(
     cfg: DictConfig,
-    place: Path | None = None,
-    words: Mapping[str, str] = MappingProxyType({}),
-    judge: Judge | None = None,
+    directory: Path | None = None,
+    overrides: Mapping[str, str] = MappingProxyType({}),
+    pruner: Pruner | None = None,
 ) -> Run:
-    """Run a whole experiment, and give its directory.
+    """Train a new run.
 
-    A process trains one run at a time: another thread that calls this waits. What training changes
-    of the process is given back.
+    A process trains one run at a time: a second thread waits. Random generators, threads and other
+    global state of the process are restored afterwards.
 
     Args:
         cfg: the whole config.
-        place: the directory, if it is not to be named by task, model and time.
-        words: what was said of it on the command line, for the run card.
-        judge: asked after each validation whether to stop; such a run ends as `pruned`.
+        directory: the run directory; `None` names one by task, model and time.
+        overrides: the overrides on the command line, key -> value, to be recorded in `run.json`.
+        pruner: decides after each validation whether to stop the run, which then ends as `pruned`.
 
     Raises:
-        ConfigError: before anything is written.
-        Interrupted: it was told to stop; the run can go on later.
-        Diverged: the loss or its gradient is no longer finite.
+        ConfigError: the config is invalid; nothing was written.
+        Interrupted: training was stopped by a signal; the run can be resumed.
+        Diverged: the loss or its gradient is not finite.
         RunLost: the run directory can't be written any more.
     """
     with borrowed():
-        cfg = anchored(cfg)
+        cfg = with_file_hashes(cfg)
         prepared = prepare(cfg)
-        run = Run.create(cfg, place, words)
+        run = Run.create(cfg, directory, overrides)
         with output.guarded(), run.locked():
-            _train(run, prepared, resuming.BEGINNING, judge)
+            _train(run, prepared, START, pruner)
     return run
 
 
-def resume(run: Run, words: list[str], judge: Judge | None = None) -> Run:
-    """Go on with a run where its last checkpoint is, as if it had never stopped.
+def resume(run: Run, overrides: list[str], pruner: Pruner | None = None) -> Run:
+    """Resume a run from its last checkpoint, as if it had never stopped.
 
-    A finished run goes on if its budget is larger now; else nothing is done.
+    A finished run is resumed if its budget is larger now; otherwise nothing is done.
 
     Args:
-        run: what to go on with.
-        words: `key=value` for what may be different: budgets above all.
-        judge: as for `train`.
+        run: the run.
+        overrides: `key=value` of settings that may change, above all budgets.
+        pruner: as for `train`.
 
     Raises:
-        ConfigError: the run can't go on so; nothing was changed.
+        ConfigError: the run can't be resumed with these settings; nothing was changed.
         Interrupted: as for `train`, and so are the others.
     """
     with borrowed(), output.guarded(), run.locked():
-        cfg = anchored(resuming.settings(run, words))
-        at = resuming.point(run)
-        resuming.check_changes(cfg, at)
+        cfg = with_file_hashes(resume_config(run, overrides))
+        point = find_resume_point(run)
+        check_changes(cfg, point)
         if cfg == run.config and run.is_finished:
             return run
-        prepared = prepare(cfg, at)
+        prepared = prepare(cfg, point)
         experiment = prepared.experiment
         run.check_fingerprint(experiment.task)
         total = experiment.training.total_steps(experiment.data.train_rows)
-        if total < at.step:
+        if total < point.step:
             raise ConfigError(
-                f"trainer.max_steps must be {at.step} or more, the updates done, got {total}"
+                f"trainer.max_steps must be {point.step} or more, the updates done, got {total}"
             )
         run.reopen(cfg)
-        _train(run, prepared, at, judge)
-    return Run(run.path)  # not with what was read of it before
+        _train(run, prepared, point, pruner)
+    return Run(run.path)  # without the properties cached before
 
 
-def _train(run: Run, prepared: Prepared, at: resuming.Point, judge: Judge | None) -> None:
-    experiment, extra = prepared.experiment, prepared.service
+def _train(run: Run, prepared: Prepared, point: ResumePoint, pruner: Pruner | None) -> None:
+    experiment, external_logger = prepared.experiment, prepared.external_logger
     if not is_helper():
-        warn(experiment)
+        print_warnings(experiment)
     cfg, began = experiment.cfg, time.perf_counter()
     torch.set_num_threads(cfg.threads)
-    signals, finite = Signals(), Finite(experiment.training.log_every)
-    checkpoints = Checkpoints(run.path / "checkpoints", experiment, finite, signals)
-    loggers: list[Logger] = [extra] if extra else []
-    with _written_down(run, checkpoints, signals, loggers):
-        events = Events(run.path, at.step, experiment.task.higher_is_better, at.records)
-        curve = CSVLog(run.file("metrics.csv"), at.rows)
+    signals, divergence = StopSignals(), DivergenceCheck(experiment.training.log_every)
+    checkpoints = Checkpoints(run.path / "checkpoints", experiment, divergence, signals)
+    loggers: list[Logger] = [external_logger] if external_logger else []
+    with _end_recorded(run, checkpoints, signals, loggers):
+        events = Events(run.path, point.step, experiment.task.higher_is_better, point.records)
+        curve = CSVLog(run.file("metrics.csv"), point.rows)
         loggers += [FileLogger(events), FileLogger(curve)]
-        callbacks = [finite, Telemetry(experiment.training), Progress(cfg.monitor)]
+        callbacks = [divergence, Telemetry(experiment.training), Progress(cfg.monitor)]
         if cfg.watch != "none":
             callbacks += [Showcase(), Watch(cfg.watch_every, full=cfg.watch == "full")]
-        pruning = [Pruning(judge, run.path.name)] if judge else []
-        callbacks += [checkpoints, Listening(signals), *pruning]
+        pruning = [Pruning(pruner, run.path.name)] if pruner else []
+        callbacks += [checkpoints, SignalHandling(signals), *pruning]
         trainer = experiment.training.build(
             run.path, experiment.data.train_rows, callbacks, loggers
         )
         if trainer.is_global_zero:
             device = str(trainer.strategy.root_device)
-            run.begin(at.step, facts(experiment, device), experiment.task.meanings())
-            if extra:
-                extra.log_hyperparams(flat_settings(cfg))
+            run.begin(point.step, facts(experiment, device), experiment.task.meanings())
+            if external_logger:
+                external_logger.log_hyperparams(flat_settings(cfg))
         on_device = experiment.training.accelerator != "cpu"
         seed_globals(cfg.seed, "training", trainer.global_rank, devices=on_device)
         module = SequenceModule(
@@ -154,15 +161,15 @@ def _train(run: Run, prepared: Prepared, at: resuming.Point, judge: Judge | None
             monitor=cfg.monitor,
             mode=experiment.mode,
         )
-        _fit(run, trainer, module, experiment, at)
+        _fit(run, trainer, module, experiment, point)
         if pruning and pruning[0].pruned:
             raise Pruned
         if trainer.is_global_zero:
             experiment.load_weights(run.file(f"checkpoints/{checkpoint.BEST}"))
             scores = final_scores(experiment)
-            write_outcome(run, experiment, scores, trainer.global_step, events)
-            if extra:
-                extra.log_metrics(on_test(scores), step=trainer.global_step)
+            write_results(run, experiment, scores, trainer.global_step, events)
+            if external_logger:
+                external_logger.log_metrics(metrics_on_test(scores), step=trainer.global_step)
             if experiment.training.profile:
                 durations = trainer.profiler.recorded_durations  # type: ignore[attr-defined]
                 lines = timings(durations, time.perf_counter() - began)
@@ -174,13 +181,13 @@ def _fit(
     trainer: L.Trainer,
     module: SequenceModule,
     experiment: Experiment,
-    at: resuming.Point,
+    point: ResumePoint,
 ) -> None:
     training = experiment.training
     rank, world_size = trainer.global_rank, trainer.world_size
     loader = TrainLoader(
         experiment.data,
-        start=at.step * training.accumulate,
+        start=point.step * training.accumulate,
         every=training.val_every * training.accumulate,
         total=trainer.max_steps * training.accumulate,
         accumulate=training.accumulate,
@@ -190,7 +197,7 @@ def _fit(
     )
     held_out = experiment.batches("val", rank=rank, world_size=world_size)
     with warnings.catch_warnings():
-        # Lightning 2.6 asks torch 2.13's pytree something in a way that is on its way out.
+        # Lightning 2.6 uses an interface of torch's pytree that torch 2.13 deprecates.
         warnings.filterwarnings("ignore", ".*LeafSpec.*is deprecated")
         # A run that was stopped after its last update has only its scores to write.
         warnings.filterwarnings("ignore", "Total length of .* across ranks is zero")
@@ -198,21 +205,21 @@ def _fit(
         warnings.filterwarnings("ignore", "The `srun` command is available")
         try:
             with starting_helpers(run.path):
-                trainer.fit(module, loader, held_out, ckpt_path=at.file)
+                trainer.fit(module, loader, held_out, ckpt_path=point.file)
         except Exception as error:
-            if at.file is None or module.started:
+            if point.file is None or module.started:
                 raise
-            # Its checksum is right, so somebody made it so: any error may come of that.
-            raise ConfigError(f"{at.file} holds something else: {error}") from error
+            # The checksum is right, so the content was made on purpose: any error may follow.
+            raise ConfigError(f"{point.file} holds something else: {error}") from error
     if world_size > 1:
-        distributed.destroy_process_group()  # what follows is done alone
+        distributed.destroy_process_group()  # rank 0 alone does the rest
 
 
 @contextmanager
-def _written_down(
-    run: Run, checkpoints: Checkpoints, signals: Signals, loggers: list[Logger]
+def _end_recorded(
+    run: Run, checkpoints: Checkpoints, signals: StopSignals, loggers: list[Logger]
 ) -> Iterator[None]:
-    """Say how training ended: in the run card, and in the error."""
+    """Record in `run.json` how training ended, and add to its error what was saved."""
     status, reason = "failed", ""
     try:
         yield
@@ -226,23 +233,23 @@ def _written_down(
         status = "interrupted"
         terminated = TERMINATED in (getattr(error, "code", None), 128 + (signals.received or 0))
         raise Interrupted(
-            f"{'terminated' if terminated else 'interrupted'}, {_how_to_go_on(run, checkpoints)}",
+            f"{'terminated' if terminated else 'interrupted'}, {_how_to_resume(run, checkpoints)}",
             TERMINATED if terminated else INTERRUPTED,
         ) from error
     except OSError as error:
         if not run.path.is_dir():
             raise RunLost(f"the run directory {run.path} is gone: training stopped") from error
-        raise RunLost(f"{error}: training stopped, {_how_to_go_on(run, checkpoints)}") from error
+        raise RunLost(f"{error}: training stopped, {_how_to_resume(run, checkpoints)}") from error
     finally:
         if not is_helper():
-            # Of a directory that is lost the error has told.
+            # If the directory is lost, `RunLost` says so.
             with contextlib.suppress(OSError, ConfigError):
-                run.end(status, checkpoints.saved_step, checkpoints.costs, reason)
+                run.end(status, checkpoints.saved_step, checkpoints.time_spent, reason)
                 for logger in loggers:
                     close(logger)
 
 
-def _how_to_go_on(run: Run, checkpoints: Checkpoints) -> str:
+def _how_to_resume(run: Run, checkpoints: Checkpoints) -> str:
     return f"{_saved(checkpoints)}; go on with: rnnlab-train {quote(f'resume={run.path}')}"
 
 

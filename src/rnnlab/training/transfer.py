@@ -1,4 +1,4 @@
-"""`init_from=DIR`: the weights of an earlier run, moved to other symbols where these differ."""
+"""`init_from=DIR`: initial weights from an earlier run, moved to a new vocabulary."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -22,24 +22,24 @@ from rnnlab.runs.run import Run
 from rnnlab.spec import Batch, TaskSpec, Tokens
 from rnnlab.spelling import brief, printable
 
-_SHOWN = 10  # symbols that begin anew
-_TRIES = 2**6  # layouts of the tensors whose layout their shape leaves open
+_MAX_SHOWN = 10  # new symbols in the message
+_MAX_TRIES = 2**6  # orders of dimensions whose shape leaves the order open
 
 Weights = dict[str, Tensor]
 
 
-def take_weights(experiment: Experiment, path: str) -> None:
-    """Begin with the best weights of another run.
+def load_initial_weights(experiment: Experiment, path: str) -> None:
+    """Load the best weights of another run into a model.
 
-    Where the two tasks have symbols of their own, what was learnt of a symbol goes to the same
-    symbol, and a symbol that the other run didn't have begins as in a new run.
+    If the vocabularies differ, the weights of each symbol go to the same symbol, and symbols that
+    the other run didn't have keep their random initial weights.
 
     Args:
-        experiment: what begins.
+        experiment: the experiment with the model.
         path: the directory of the other run.
 
     Raises:
-        ConfigError: it is no run, or its weights don't fit: with the settings that differ.
+        ConfigError: it is not a run, or its weights don't fit; names the settings that differ.
     """
     run = Run.load(path, "init_from")
     try:
@@ -50,7 +50,7 @@ def take_weights(experiment: Experiment, path: str) -> None:
     old, new = run.symbols, tuple(experiment.task.meanings())
     if old and new and old != new:
         weights = _moved(weights, fresh, old, new, symbol_axes(experiment))
-        _tell(path, old, new)
+        _print_transfer(path, old, new)
     elif new and not old and run.card.get("fingerprint") != experiment.task.fingerprint():
         raise ConfigError(
             f"init_from: {path} doesn't say what its symbols stand for, and this task has others"
@@ -61,7 +61,7 @@ def take_weights(experiment: Experiment, path: str) -> None:
 
 
 def _misfit(path: str, old: DictConfig, experiment: Experiment) -> str:
-    """Name what doesn't fit: choices of another model, else settings that change the shapes."""
+    """Say which choices of the model, or else which settings that change shapes, differ."""
     new = experiment.cfg
     differing = _differing(_model_choices(old), _model_choices(new))
     if not differing:
@@ -86,18 +86,18 @@ def _model_choices(cfg: DictConfig) -> dict[str, Any]:
 
 
 def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Give both values of each key that has two."""
+    """Return the old and new value of each key whose values differ."""
     keys = dict.fromkeys([*old, *new])
     return {key: (old.get(key), new.get(key)) for key in keys if old.get(key) != new.get(key)}
 
 
 def _matters(experiment: Experiment, key: str, value: Any) -> bool:
-    """Tell whether the weights have other shapes with another value of one setting."""
+    """Whether another value of one setting changes the shapes of the weights."""
     cfg = experiment.cfg.copy()
     OmegaConf.update(cfg, key, value, force_add=True)
     try:
         other = Experiment.assemble(cfg)
-    except ConfigError:  # it doesn't go alone
+    except ConfigError:  # it goes with other settings alone
         return True
     return _shapes(other.model.state_dict()) != _shapes(experiment.model.state_dict())
 
@@ -106,27 +106,28 @@ def _shown(value: Any) -> str:
     return brief(printable(value if isinstance(value, str) else spelt(value)), 60)
 
 
-def _tell(path: str, old: Sequence[str], new: Sequence[str]) -> None:
+def _print_transfer(path: str, old: Sequence[str], new: Sequence[str]) -> None:
     known = {*old}
-    begin = [symbol for symbol in new if symbol not in known]
-    shown = ", ".join(printable(repr(symbol)) for symbol in begin[:_SHOWN])
-    more = ", ..." if len(begin) > _SHOWN else ""
-    anew = f"; {len(begin)} begin anew: {shown}{more}" if begin else ""
+    unknown = [symbol for symbol in new if symbol not in known]
+    shown = ", ".join(printable(repr(symbol)) for symbol in unknown[:_MAX_SHOWN])
+    more = ", ..." if len(unknown) > _MAX_SHOWN else ""
+    anew = f"; {len(unknown)} begin anew: {shown}{more}" if unknown else ""
     note(
-        f"init_from: {len(new) - len(begin)} of {len(new)} symbols begin with what {path} learnt "
+        f"init_from: {len(new) - len(unknown)} of {len(new)} symbols begin with what {path} learnt "
         f"of them{anew}"
     )
 
 
 class Axis(NamedTuple):
-    """Where the symbols stand along a dimension of a tensor.
+    """The indices of symbols along a dimension of a tensor.
 
-    The dimension is `copies` times the same: V places, one a symbol, and `rest` others.
+    The dimension consists of `copies` equal blocks (an LSTM's gates, say), each with V indices,
+    one for each symbol, and `rest` others.
 
     Attributes:
-        copies: how often.
-        rest: places of no symbol in each.
-        last: whether the symbols stand behind the others.
+        copies: number of blocks.
+        rest: number of indices in a block that belong to no symbol.
+        last: whether the symbols come after the others.
     """
 
     copies: int
@@ -134,11 +135,11 @@ class Axis(NamedTuple):
     last: bool = False
 
     def size(self, vocab_size: int) -> int:
-        """Give the size of the dimension."""
+        """Size of the dimension."""
         return self.copies * (vocab_size + self.rest)
 
-    def places(self, ids: Tensor, vocab_size: int) -> Tensor:
-        """Give the places of some symbols in every copy, and all those of none."""
+    def indices(self, ids: Tensor, vocab_size: int) -> Tensor:
+        """Return the indices of some symbols in every block, and all that belong to no symbol."""
         first_symbol, first_other = (self.rest, 0) if self.last else (0, vocab_size)
         one = torch.cat([first_symbol + ids, first_other + torch.arange(self.rest)])
         starts = torch.arange(self.copies)[:, None] * (vocab_size + self.rest)
@@ -146,18 +147,18 @@ class Axis(NamedTuple):
 
 
 Axes = Mapping[tuple[str, int], Axis]
-"""(tensor, dimension) -> where the symbols stand there; the others have none."""
+"""(tensor, dimension) -> its symbols; other dimensions have none."""
 
 
 def symbol_axes(experiment: Experiment) -> Axes:
-    """Find where a model's weights speak of symbols.
+    """Find the dimensions of a model's weights that are indexed by symbols.
 
-    A dimension that grows when there is one symbol more holds symbols. In which order, where the
-    size leaves that open, is found by trial: a model whose symbols are renamed must answer a
-    renamed batch with renamed answers.
+    They are those that grow with the vocabulary. Where the size leaves the order of the indices
+    open, all orders are tried: with the right one, permuting the symbols in the weights and in a
+    batch permutes the outputs.
 
     Raises:
-        ConfigError: no order is found that does so.
+        ConfigError: no order does so.
     """
     task, cfg = experiment.task, experiment.cfg
     with borrowed():
@@ -166,7 +167,7 @@ def symbol_axes(experiment: Experiment) -> Axes:
         usual, wider = (_shapes(model.state_dict()) for model in models)
         found = dict(_growing(usual, wider, _vocab_size(task.spec)))
         for axes in _orders(found):
-            if _renames(models[0], build("model", cfg.model, task.spec), batch, axes):
+            if _is_equivariant(models[0], build("model", cfg.model, task.spec), batch, axes):
                 return axes
     raise ConfigError(
         "init_from: the model's weights can't be moved to other symbols, as it is not known which "
@@ -205,17 +206,17 @@ def _growing(
 
 
 def _orders(found: Axes) -> Iterator[Axes]:
-    unclear = [place for place, axis in found.items() if axis.rest]
-    if 2 ** len(unclear) > _TRIES:
+    unclear = [dim for dim, axis in found.items() if axis.rest]
+    if 2 ** len(unclear) > _MAX_TRIES:
         return
     for last in product((False, True), repeat=len(unclear)):
         ordered = zip(unclear, last, strict=True)
-        yield {**found, **{place: found[place]._replace(last=at_end) for place, at_end in ordered}}
+        yield {**found, **{dim: found[dim]._replace(last=at_end) for dim, at_end in ordered}}
 
 
 @torch.no_grad()
-def _renames(model: Model, other: Model, batch: Batch, axes: Axes) -> bool:
-    """Tell whether the axes are right: as weights are moved, so answers move."""
+def _is_equivariant(model: Model, other: Model, batch: Batch, axes: Axes) -> bool:
+    """Whether permuting symbols in weights and batch along these axes permutes the outputs."""
     count = _vocab_size(model.spec)
     new_id = torch.arange(count).roll(1)  # of symbol 0, 1, ...
     symbols = [str(n) for n in range(count)]
@@ -238,9 +239,14 @@ def _renames(model: Model, other: Model, batch: Batch, axes: Axes) -> bool:
 def _moved(
     old: Weights, fresh: Weights, symbols: Sequence[str], wanted: Sequence[str], axes: Axes
 ) -> Weights:
-    """Give weights for the wanted symbols: the old ones of those, and fresh ones of the rest.
+    """Return weights for a new vocabulary: old ones of known symbols, fresh ones of the others.
 
-    A tensor that doesn't fit is left as it is.
+    Args:
+        old: the weights of the old vocabulary; one whose shape doesn't fit is returned unchanged.
+        fresh: initial weights of the new vocabulary.
+        symbols: the old vocabulary.
+        wanted: the new vocabulary.
+        axes: the dimensions indexed by symbols.
     """
     ids = {symbol: n for n, symbol in enumerate(symbols)}
     both = [(ids[symbol], n) for n, symbol in enumerate(wanted) if symbol in ids]
@@ -249,27 +255,27 @@ def _moved(
     for name in {name for name, _ in axes if name in old}:
         shape = fresh[name].shape
         if old[name].shape == _resized_shape(name, shape, axes, len(symbols)):
-            source = _places(name, shape, axes, theirs, len(symbols))
-            target = _places(name, shape, axes, ours, len(wanted))
+            source = _indices(name, shape, axes, theirs, len(symbols))
+            target = _indices(name, shape, axes, ours, len(wanted))
             moved[name] = fresh[name].clone()
             moved[name][target] = old[name][source].to(moved[name].dtype)
     return moved
 
 
 def _resized_shape(name: str, shape: torch.Size, axes: Axes, vocab_size: int) -> torch.Size:
-    """Give the shape that a tensor has with so many symbols."""
+    """Return the shape of a tensor for another size of the vocabulary."""
     return torch.Size(
         axes[name, dim].size(vocab_size) if (name, dim) in axes else size
         for dim, size in enumerate(shape)
     )
 
 
-def _places(
+def _indices(
     name: str, shape: torch.Size, axes: Axes, ids: Tensor, vocab_size: int
 ) -> tuple[Tensor, ...]:
-    """Index what a tensor has of some symbols, of a vocabulary of so many, and of none."""
+    """Return the index arrays of some symbols, and of what belongs to no symbol, in a tensor."""
     along = [
-        axes[name, dim].places(ids, vocab_size) if (name, dim) in axes else torch.arange(size)
+        axes[name, dim].indices(ids, vocab_size) if (name, dim) in axes else torch.arange(size)
         for dim, size in enumerate(shape)
     ]
     return torch.meshgrid(*along, indexing="ij")

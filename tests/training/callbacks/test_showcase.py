@@ -7,7 +7,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import rnnlab
 from rnnlab.inference.show import show_samples
-from rnnlab.runs.loggers import Events
+from rnnlab.runs.tensorboard import Events
 from rnnlab.training.callbacks import Showcase
 from tests.experiment.test_experiment import events
 from tests.small_runs import COPY, SMALL, assemble, tiny, tiny_text

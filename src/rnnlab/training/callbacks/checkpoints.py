@@ -1,4 +1,4 @@
-"""When to save, which weights are best, and when there has been no better for long enough."""
+"""Saves checkpoints, keeps the best weights, and stops early."""
 
 import time
 from pathlib import Path
@@ -10,44 +10,46 @@ from omegaconf import OmegaConf
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.files import checkpoint
 from rnnlab.metric import is_better
-from rnnlab.training.callbacks.finite import Finite
-from rnnlab.training.file_logger import written_by
-from rnnlab.training.stopping import Signals, Stopped
+from rnnlab.training.callbacks.divergence import DivergenceCheck
+from rnnlab.training.file_logger import trainer_log_state
+from rnnlab.training.stopping import Stopped, StopSignals
 
 
 class Checkpoints(L.Callback):
-    """Saves training between two updates, and chooses the best weights after each validation.
+    """Saves checkpoints between updates, and keeps the best weights after each validation.
 
-    `last.ckpt` is all that training needs to go on, the best weights and the score that chose them
-    among it: one file, so that no two can disagree. `previous.ckpt` is the one before it.
-    `best.ckpt` has the best weights alone.
+    `last.ckpt` holds all that resuming needs, also the best weights and their score: one file, so
+    that no two can disagree. `previous.ckpt` is the one before it. `best.ckpt` holds the best
+    weights alone.
 
-    A checkpoint that is due waits for the beginning of the next update: by then everything about
-    the last one, validation and schedules too, is done.
+    A checkpoint that is due is saved at the start of the next update, when validation and
+    schedulers of the last one are done.
 
     Args:
-        directory: where they are.
-        experiment: says which metric chooses the best, how often to save, and the patience. Its
-            config goes into the checkpoint, so that nobody goes on with another run.
-        finite: refuses to save what has diverged.
-        signals: ask training to stop.
+        directory: the directory of the checkpoints.
+        experiment: gives the monitored metric, the save interval, the patience, and the config,
+            which the checkpoint stores so that no other run resumes from it.
+        divergence: prevents saving a training that has diverged.
+        signals: request a stop.
 
     Attributes:
         saved_step: updates in the newest checkpoint.
+        best_score: the best value of the monitored metric, or `None`.
+        best_weights: the content of `best.ckpt`, or `None`.
     """
 
     def __init__(
         self,
         directory: Path,
         experiment: Experiment,
-        finite: Finite,
-        signals: Signals,
+        divergence: DivergenceCheck,
+        signals: StopSignals,
     ) -> None:
         self.directory = directory
         self.cfg = experiment.cfg
         self.mode = experiment.mode
         self.training = experiment.training
-        self.finite = finite
+        self.divergence = divergence
         self.signals = signals
         self.saved_step = 0
         self.best_score: float | None = None
@@ -55,14 +57,15 @@ class Checkpoints(L.Callback):
         self._since_best = 0
         self._due = False
         self._saved_at = 0.0
-        self._costs = {"seconds": 0.0, "cpu_seconds": 0.0}
+        self._time_before = {"seconds": 0.0, "cpu_seconds": 0.0}
         self._began = {"seconds": 0.0, "cpu_seconds": 0.0}
 
     @property
-    def costs(self) -> dict[str, float]:
-        """Time spent on what was kept, over all processes that went on with each other."""
+    def time_spent(self) -> dict[str, float]:
+        """Wall and CPU time of the training, over all sessions that resumed each other."""
         return {
-            name: self._costs[name] + now - self._began[name] for name, now in _clocks().items()
+            name: self._time_before[name] + now - self._began[name]
+            for name, now in _clocks().items()
         }
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:  # noqa: ARG002
@@ -70,7 +73,7 @@ class Checkpoints(L.Callback):
         self._began, self._saved_at = _clocks(), time.monotonic()
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Keep the weights if they are the best so far; stop if none have been for too long."""
+        """Keep the weights if they are the best so far; stop if the patience is over."""
         score = float(trainer.callback_metrics[self.cfg.monitor])
         self._due = True
         self._since_best += 1
@@ -95,7 +98,7 @@ class Checkpoints(L.Callback):
         batch: Any,  # noqa: ARG002
         batch_idx: int,  # noqa: ARG002
     ) -> None:
-        """See whether a checkpoint is due by updates or by time."""
+        """Note whether a checkpoint is due by updates or by time."""
         every, minutes = self.training.save_every, self.training.save_minutes
         by_step = every is not None and trainer.global_step % every == 0
         age = time.monotonic() - self._saved_at
@@ -109,20 +112,20 @@ class Checkpoints(L.Callback):
         batch: Any,  # noqa: ARG002
         batch_idx: int,
     ) -> None:
-        """Save if it is time, and stop if told to."""
+        """Save if a checkpoint is due, and stop if a signal was received."""
         if batch_idx % trainer.accumulate_grad_batches:
             return
-        told = self._is_told_to_stop(trainer)
-        if trainer.strategy.reduce_boolean_decision(self._due or told, all=False):
+        stop = self._stop_requested(trainer)
+        if trainer.strategy.reduce_boolean_decision(self._due or stop, all=False):
             self._save(trainer)
-        if told:
+        if stop:
             raise Stopped
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Save the end."""
+        """Save the last update."""
         if trainer.global_step > self.saved_step:
             self._save(trainer)
-        if self._is_told_to_stop(trainer):
+        if self._stop_requested(trainer):
             raise Stopped
 
     def on_save_checkpoint(
@@ -131,15 +134,15 @@ class Checkpoints(L.Callback):
         pl_module: L.LightningModule,  # noqa: ARG002
         checkpoint: dict[str, Any],
     ) -> None:
-        """Add what was best, the time spent, the config, and what our loggers wrote."""
+        """Add the best weights, the time spent, the config, and the state of our loggers."""
         checkpoint["best"] = {
             "score": self.best_score,
             "weights": self.best_weights,
             "since": self._since_best,
         }
-        checkpoint["costs"] = self.costs
+        checkpoint["costs"] = self.time_spent
         checkpoint["config"] = OmegaConf.to_container(self.cfg, resolve=True)
-        checkpoint["written"] = written_by(trainer)
+        checkpoint["written"] = trainer_log_state(trainer)
 
     def on_load_checkpoint(
         self,
@@ -147,19 +150,19 @@ class Checkpoints(L.Callback):
         pl_module: L.LightningModule,  # noqa: ARG002
         checkpoint: dict[str, Any],
     ) -> None:
-        """Go on from what was best then, whatever was written after it."""
+        """Restore the best weights of then; a later `best.ckpt` is overwritten."""
         best = checkpoint["best"]
         self.best_score, self.best_weights = best["score"], best["weights"]
         self._since_best = best["since"]
-        self._costs = checkpoint["costs"]
+        self._time_before = checkpoint["costs"]
         self.saved_step = checkpoint["global_step"]
         self._write_best(trainer)
         self._stop_if_out_of_patience(trainer)
 
-    def _is_told_to_stop(self, trainer: L.Trainer) -> bool:
-        # Processes save and stop together, though their clocks and signals differ.
-        told = self.signals.received is not None
-        return bool(trainer.strategy.reduce_boolean_decision(told, all=False))
+    def _stop_requested(self, trainer: L.Trainer) -> bool:
+        """Whether any DDP process received a signal; they save and stop together."""
+        received = self.signals.received is not None
+        return bool(trainer.strategy.reduce_boolean_decision(received, all=False))
 
     def _stop_if_out_of_patience(self, trainer: L.Trainer) -> None:
         patience = self.training.patience
@@ -167,7 +170,7 @@ class Checkpoints(L.Callback):
             trainer.should_stop = True
 
     def _save(self, trainer: L.Trainer) -> None:
-        self.finite.check(trainer)
+        self.divergence.check(trainer)
         for logger in trainer.loggers:  # the curve must reach at least as far as the checkpoint
             logger.save()
         trainer.save_checkpoint(self.directory / checkpoint.LAST)

@@ -1,4 +1,4 @@
-"""How far training is: a bar on a terminal, a line every few seconds in a log file."""
+"""Progress of training: a bar on a terminal, a line every few seconds in a log file."""
 
 import sys
 import time
@@ -19,7 +19,7 @@ class Progress(L.Callback):
 
     Args:
         monitor: the metric that chooses the best checkpoint, shown after each validation.
-        every_seconds: between two lines where standard error is no terminal.
+        every_seconds: seconds between two lines if standard error is not a terminal.
     """
 
     def __init__(self, monitor: str, every_seconds: float = 5.0) -> None:
@@ -56,7 +56,7 @@ class Progress(L.Callback):
         batch: Batch,
         batch_idx: int,  # noqa: ARG002
     ) -> None:
-        """Show a new state of affairs, a few times a second or every few seconds."""
+        """Update the bar a few times a second, or print a line every few seconds."""
         if not trainer.is_global_zero:
             return
         self._symbols += trainer.world_size * batch.input.shape[0] * batch.input.shape[1]
@@ -85,7 +85,7 @@ class Progress(L.Callback):
         )
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Say what validation found."""
+        """Print the monitored metric."""
         value = trainer.callback_metrics.get(self.monitor)
         if not trainer.is_global_zero or value is None:
             return
@@ -117,7 +117,7 @@ class Progress(L.Callback):
 
 
 def _rate(value: float) -> str:
-    """Three digits, with k or M."""
+    """Format a rate with three digits, and k or M."""
     for limit, unit in ((1e6, "M"), (1e3, "k")):
         if value >= limit:
             return f"{value / limit:.3g}{unit}"

@@ -1,30 +1,30 @@
-"""Stops a run that has no prospect."""
+"""Stops a run that a pruner rejects."""
 
 import lightning.pytorch as L
 
-from rnnlab.training.stopping import Judge
+from rnnlab.training.stopping import Pruner
 
 
 class Pruning(L.Callback):
-    """Asks after each validation whether to go on; must come after `Checkpoints`.
+    """Asks a pruner after each validation whether to stop; must come after `Checkpoints`.
 
     Args:
-        judge: whom to ask.
-        name: of the run.
+        pruner: decides by the validation scores.
+        name: the run's name.
 
     Attributes:
         pruned: whether training was stopped.
     """
 
-    def __init__(self, judge: Judge, name: str) -> None:
-        self.judge = judge
+    def __init__(self, pruner: Pruner, name: str) -> None:
+        self.pruner = pruner
         self.name = name
         self.pruned = False
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Report the scores, and stop if told to and training isn't over anyway."""
+        """Pass the scores to the pruner, and stop on its decision unless training is over."""
         scores = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        stop = self.name in self.judge(trainer.global_step, {self.name: scores})
+        stop = self.name in self.pruner(trainer.global_step, {self.name: scores})
         over = trainer.should_stop or trainer.global_step >= trainer.max_steps
         self.pruned = stop and not over
         trainer.should_stop = trainer.should_stop or self.pruned

@@ -1,4 +1,4 @@
-"""What a person looks at while training: sample texts and pictures in TensorBoard."""
+"""Writes sample texts and pictures of each validation to TensorBoard."""
 
 from typing import Any
 
@@ -6,12 +6,12 @@ import lightning.pytorch as L
 
 from rnnlab.inference.show import show_samples
 from rnnlab.spec import Batch
-from rnnlab.training.file_logger import events_of
+from rnnlab.training.file_logger import event_files
 from rnnlab.training.module import SequenceModule
 
 
 class Showcase(L.Callback):
-    """Adds to TensorBoard, at each validation, what the task shows of the first batch."""
+    """Writes what the task shows of the first validation batch to TensorBoard."""
 
     def __init__(self) -> None:
         self._batch: Batch | None = None
@@ -30,10 +30,10 @@ class Showcase(L.Callback):
             self._batch = batch
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Show it."""
+        """Write what the task shows of the batch."""
         assert isinstance(pl_module, SequenceModule)
         if self._batch is None or not trainer.is_global_zero:
             return
-        for events in events_of(trainer):
+        for events in event_files(trainer):
             for name, thing in show_samples(pl_module.model, pl_module.task, self._batch).items():
                 events.show(f"val/{name}", thing, trainer.global_step)

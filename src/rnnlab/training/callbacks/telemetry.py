@@ -1,4 +1,4 @@
-"""All scalars, from one place: of training every so many updates, of each validation."""
+"""Logs all scalars: those of training every `log_every` updates, and those of validations."""
 
 import time
 from typing import Any
@@ -18,12 +18,12 @@ class Telemetry(L.Callback):
     """Logs `train/` and `time/` scalars every `log_every` updates and at the last one.
 
     In Lightning each `self.log` costs 0.3 to 0.9 ms a step; here a step costs one addition. The
-    loss is the mean over the updates since the last row, each the mean over all that was answered
-    in its batches; the other metrics are the last batch's.
-    The scores of a validation stand at the number of updates that came before it.
+    loss is the mean over the updates since the last row, each the mean over all answered steps of
+    its batches; the other metrics are those of the last batch. Scores of a validation are logged
+    at the number of updates before it.
 
     Args:
-        training: says how often, and how many batches are an update.
+        training: gives `log_every`, and the number of batches accumulated per update.
     """
 
     def __init__(self, training: Training) -> None:
@@ -36,7 +36,7 @@ class Telemetry(L.Callback):
         self._symbols = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Give the sum so far of each process."""
+        """Return the sum of losses of each DDP process, and the number of batches in it."""
         return {"loss": of_each(self._loss), "batches": self._batches}
 
     def on_load_checkpoint(
@@ -45,12 +45,12 @@ class Telemetry(L.Callback):
         pl_module: L.LightningModule,  # noqa: ARG002
         checkpoint: dict[str, Any],
     ) -> None:
-        """Go on adding."""
+        """Restore this process's sum of losses."""
         state = checkpoint["callbacks"][self.state_key]
         self._loss, self._batches = state["loss"][trainer.global_rank], state["batches"]
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Start the clock."""
+        """Start the clock, and move a restored sum to the device."""
         self._since = time.perf_counter()
         if self._loss is not None:
             self._loss = self._loss.to(pl_module.device)
@@ -63,7 +63,7 @@ class Telemetry(L.Callback):
         batch: Batch,
         batch_idx: int,
     ) -> None:
-        """Add up, and log when it is time."""
+        """Add the loss, and log a row if it is time."""
         assert isinstance(pl_module, SequenceModule)
         loss = outputs["loss"].detach() * self.accumulate  # Lightning divided it
         self._loss = loss if self._loss is None else self._loss + loss
@@ -94,7 +94,7 @@ class Telemetry(L.Callback):
         self._since = now
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Log its scores, and leave it out of the speed of training."""
+        """Log the validation scores, and exclude the validation from the training speed."""
         scores = {
             name: float(value)
             for name, value in trainer.callback_metrics.items()
@@ -108,7 +108,7 @@ class Telemetry(L.Callback):
 
 
 def _scores(task: Task, output: Tensor, batch: Batch) -> dict[str, float]:
-    """Score a batch, whose rows processes may share."""
+    """Score a batch, whose rows DDP processes may share."""
     means = task.metrics(output, batch)
     if is_alone():
         return {name: float(mean.value) for name, mean in means.items()}
