@@ -50,8 +50,8 @@ SWEEPS = {  # of 64 seeds
         *("model=elman", "model.cell.hidden_size=8", "task=addition_binary"),
         "trainer.max_steps=2000",  # as many as are the default
     ],
-    "jordan 32, copy": ["model=jordan", "model.cell.hidden_sizes=[32]", "task=copy"],
-    "ar_ffn 32, copy": ["model=ar_ffn", "model.cell.hidden_sizes=[32]", "task=copy"],
+    "jordan 32, copy": ["model=jordan", "model.cell.hidden_size=32", "task=copy"],
+    "ar_ffn 32, copy": ["model=ar_ffn", "model.cell.hidden_size=32", "task=copy"],
     "gru 8, copy": ["model=gru", "model.cell.hidden_size=8", "task=copy"],
     "lstm 16, copy": ["model=lstm", "model.cell.hidden_size=16", "task=copy"],
     "elman 32, copy, batch 16": [

@@ -41,7 +41,7 @@ COMMON = [
     "data.test_size=6",
 ]
 SMALL_CELL = "model.cell.hidden_size=8"
-SMALL_MLP = "model.cell.hidden_sizes=[8]"
+SMALL_MLP = "model.cell.hidden_size=8"
 SMALL_PARTS = ["model.encoder.cell.hidden_size=8", "model.decoder.cell.hidden_size=8"]
 DROPOUT = ["model.num_layers=2", "model.dropout=0.3"]
 PAIRS = {

@@ -6,7 +6,7 @@ A keyword-only argument is a config key; its annotation is the whole of its chec
 
 from typing import Annotated
 
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Gt, Le, Len, Lt
 
 
 class NamesFile:
@@ -17,6 +17,7 @@ _MOST = Le(2**53)  # beyond it not every whole number is a float, nor is there s
 _LARGEST = Le(3e38)  # of float32
 
 PositiveInt = Annotated[int, Ge(1), _MOST]
+LayerSizes = PositiveInt | Annotated[list[PositiveInt], Len(1)]
 Count = Annotated[int, Ge(0), _MOST]
 Seed = Annotated[int, Ge(0), Lt(2**32)]  # a larger one is two words, which may meet another stream
 Layers = Annotated[int, Ge(1), Le(1000)]  # one by one they are made, however small

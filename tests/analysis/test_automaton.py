@@ -151,7 +151,7 @@ def test_a_text_has_too_many_symbols(tmp_path: Path) -> None:
 def test_states_and_answers_are_those_of_the_free_running_net(model: str, teacher: str) -> None:
     words = [f"model={model}", "task=addition_binary", "task.length=4", *SMALL]
     if model == "jordan":
-        words += [f"model.cell.teacher_forcing={teacher}", "model.cell.hidden_sizes=[8]"]
+        words += [f"model.cell.teacher_forcing={teacher}", "model.cell.hidden_size=8"]
     else:
         words += ["model.cell.hidden_size=8", "model.num_layers=2"]
     experiment = assemble(words)

@@ -21,10 +21,10 @@ from tests.small_runs import SMALL, assemble
 CAN_DRAW = find_spec("matplotlib") is not None and find_spec("scipy") is not None
 MODELS = {
     "ar": ["model.cell.taps=3"],
-    "ar_ffn": ["model.cell.taps=3", "model.cell.hidden_sizes=[6]"],
+    "ar_ffn": ["model.cell.taps=3", "model.cell.hidden_size=6"],
     "elman": ["model.cell.hidden_size=6"],
     "gru": ["model.cell.hidden_size=6", "model.num_layers=2"],
-    "jordan": ["model.cell.hidden_sizes=[6]"],
+    "jordan": ["model.cell.hidden_size=6"],
     "lstm": ["model.cell.hidden_size=6"],
     "seq2seq": ["model.encoder.cell.hidden_size=6", "model.decoder.cell.hidden_size=6"],
 }

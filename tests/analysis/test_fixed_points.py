@@ -16,7 +16,7 @@ CELLS = {
     "elman": ["model=elman", "model.cell.hidden_size=5"],
     "gru": ["model=gru", "model.cell.hidden_size=5"],
     "lstm": ["model=lstm", "model.cell.hidden_size=5"],
-    "jordan": ["model=jordan", "model.cell.hidden_sizes=[5]"],
+    "jordan": ["model=jordan", "model.cell.hidden_size=5"],
     "two_layers": ["model=gru", "model.cell.hidden_size=4", "model.num_layers=2"],
 }
 OSCILLATION = ["task=oscillation", "task.eval_periods=2", *SMALL]

@@ -83,7 +83,7 @@ def test_tasks_without_a_rhythm_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ["model=jordan", "model.cell.hidden_sizes=[6]", "task.curve=four_corners"],
+        ["model=jordan", "model.cell.hidden_size=6", "task.curve=four_corners"],
         ["model=elman", "model.cell.hidden_size=6", "task.curve=gaits"],
         ["model=elman", "model.cell.hidden_size=6", "task.taught_outputs=[0]"],
         ["model=seq2seq", "model.attention=dot", "task.max_period_steps=30"],

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from rnnlab.cells import Jordan, JordanState
-from rnnlab.errors import ConfigError
 from rnnlab.spec import Reals, Tokens
 from tests.cells.zoo import BATCH, INPUT, STEPS, draw, draw_state, jordan, make, same
 
@@ -38,7 +37,7 @@ def test_follows_its_equations(name: str) -> None:
 
 def one_unit(**settings: object) -> Jordan:
     """Hidden h = relu(x + 2 c), answer y = 3 h - 1."""
-    cell = jordan(1, Reals(1), hidden_sizes=[1], activation="relu", **settings)
+    cell = jordan(1, Reals(1), hidden_size=1, activation="relu", **settings)
     with torch.no_grad():
         cell.hidden[0].weight.copy_(torch.tensor([[1.0, 2.0]]))
         cell.hidden[0].bias.fill_(0)
@@ -97,8 +96,3 @@ def test_tokens_feed_back_probabilities() -> None:
     assert isinstance(state, JordanState)
     assert (state.output > 0).all()
     same(state.output.sum(1), torch.ones(BATCH).double())
-
-
-def test_no_hidden_layer_is_refused() -> None:
-    with pytest.raises(ConfigError, match="hidden_sizes must name at least one layer"):
-        jordan(INPUT, Reals(2), hidden_sizes=[])

@@ -1,9 +1,7 @@
 """Delay taps: what they hold, in which order, and least squares."""
 
-import pytest
 import torch
 
-from rnnlab.errors import ConfigError
 from tests.cells.zoo import BATCH, INPUT, STEPS, draw, draw_state, make, same, taps, taps_mlp
 
 
@@ -42,6 +40,7 @@ def test_hidden_layers_follow_their_equations() -> None:
         same(outputs[:, t], (hidden @ w2.T + b2).clamp(min=0))
 
 
-def test_no_hidden_layer_is_refused() -> None:
-    with pytest.raises(ConfigError, match="hidden_sizes must name at least one layer"):
-        taps_mlp(INPUT, hidden_sizes=[])
+def test_a_size_is_that_of_one_layer():
+    one, other = (taps_mlp(INPUT, hidden_size=size) for size in (5, [5]))
+    assert one.state_dict().keys() == other.state_dict().keys()
+    assert one.output_size == other.output_size == 5

@@ -36,14 +36,14 @@ lstm = partial(
 )
 jordan = partial(
     Jordan,
-    hidden_sizes=[HIDDEN],
+    hidden_size=HIDDEN,
     activation="tanh",
     decay=0.5,
     teacher_forcing=False,
     input_init="xavier",
 )
 taps = partial(Taps, taps=3)
-taps_mlp = partial(TapsMLP, taps=3, hidden_sizes=[HIDDEN], activation="tanh", input_init="xavier")
+taps_mlp = partial(TapsMLP, taps=3, hidden_size=HIDDEN, activation="tanh", input_init="xavier")
 
 CELLS: dict[str, Callable[[], Cell]] = {
     "elman": partial(elman, INPUT),
@@ -63,7 +63,7 @@ CELLS: dict[str, Callable[[], Cell]] = {
     "taps_one": partial(taps, INPUT, taps=1),
     "taps_longer_than_input": partial(taps, INPUT, taps=STEPS + 3),
     "taps_mlp": partial(taps_mlp, INPUT),
-    "taps_mlp_deep": partial(taps_mlp, INPUT, hidden_sizes=[5, 2], activation="relu"),
+    "taps_mlp_deep": partial(taps_mlp, INPUT, hidden_size=[5, 2], activation="relu"),
     "stack": lambda: Stack([gru(INPUT), gru(HIDDEN)], 0.0),
     "stack_mixed": lambda: Stack([taps(INPUT), lstm(3 * INPUT), jordan(HIDDEN, Tokens(2))], 0.0),
 }

@@ -115,7 +115,18 @@ def test_all_problems_come_in_one_error():
         ("model.horizon=0", "model.horizon must be 1 or more, got 0"),
         ("model.cell=3", "model.cell must be a mapping with _target_, got 3"),
         ("model.cell._target_=3", "model.cell._target_ must be a text, got 3"),
-        ("model=ar_ffn model.cell.hidden_sizes=3", "model.cell.hidden_sizes must be a list, got 3"),
+        (
+            "model=ar_ffn model.cell.hidden_size=x",
+            "model.cell.hidden_size must be a whole number or a list, got 'x'",
+        ),
+        (
+            "model=ar_ffn model.cell.hidden_size=[3,0]",
+            "model.cell.hidden_size must be 1 or more, got [3, 0]",
+        ),
+        (
+            "model=jordan model.cell.hidden_size=[]",
+            "model.cell.hidden_size must be a whole number or a list that is not empty, got []",
+        ),
         ("optimizer.betas=[0.9]", "optimizer.betas must be a list of 2, got [0.9]"),
         ('optimizer.lr="0.1"', "optimizer.lr must be a number, got '0.1'"),
         ("optimizer=sgd optimizer.nesterov=yes", "optimizer.nesterov must be true or false, got"),

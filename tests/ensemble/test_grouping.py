@@ -34,8 +34,8 @@ VALUES: dict[str, tuple[Any, Any]] = {
 }
 BESIDE = {"chrono_steps": ["model.cell.forget_bias=null", "model.cell.input_bias=null"]}
 SIZES = {
-    "jordan": "model.cell.hidden_sizes=[5]",
-    "ar_ffn": "model.cell.hidden_sizes=[5]",
+    "jordan": "model.cell.hidden_size=5",
+    "ar_ffn": "model.cell.hidden_size=5",
     "ar": "model.cell.taps=3",
 }
 

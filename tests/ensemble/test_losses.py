@@ -175,7 +175,7 @@ def test_a_cell_made_from_another_is_not_taken_for_it() -> None:
         make_stream(SPEC, "elman", horizon=2),
         make_stream(SPEC, "elman", dropout=0.5),
         make_stream(SPEC, "lstm_peepholes"),
-        make_stream(SPEC, "jordan", cell_settings={"hidden_sizes": [4, 3]}),
+        make_stream(SPEC, "jordan", cell_settings={"hidden_size": [4, 3]}),
         own_cell(),
     ],
 )

@@ -35,9 +35,9 @@ MODELS = {
         *("model.initial_state=learned", "model.embedding_size=3", *COPY),
     ],
     "elman_one_step": ["model=elman", "model.cell.hidden_size=6", "model.horizon=1", *COPY],
-    "jordan": ["model=jordan", "model.cell.hidden_sizes=[6]", *COPY],
+    "jordan": ["model=jordan", "model.cell.hidden_size=6", *COPY],
     "jordan_taught": [
-        *("model=jordan", "model.cell.hidden_sizes=[6]", "model.cell.teacher_forcing=true"),
+        *("model=jordan", "model.cell.hidden_size=6", "model.cell.teacher_forcing=true"),
         *COPY,
     ],
     "gru": ["model=gru", "model.cell.hidden_size=6", *COPY],
@@ -49,7 +49,7 @@ MODELS = {
         *COPY,
     ],
     "ar": ["model=ar", "model.cell.taps=3", *COPY],
-    "ar_ffn": ["model=ar_ffn", "model.cell.taps=3", "model.cell.hidden_sizes=[6,5]", *COPY],
+    "ar_ffn": ["model=ar_ffn", "model.cell.taps=3", "model.cell.hidden_size=[6,5]", *COPY],
     "seq2seq": [*SEQ2SEQ, *ADDITION],
     "seq2seq_attention": [*SEQ2SEQ, "model.attention=additive", *ADDITION],
     "seq2seq_feeding": [

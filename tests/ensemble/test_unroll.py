@@ -27,7 +27,7 @@ STREAMS = {
     },
     "jordan_taught": {"cell_settings": {"teacher_forcing": True}},
     "jordan_relu": {"cell_settings": {"activation": "relu", "decay": 0.0}},
-    "jordan_two": {"cell_settings": {"hidden_sizes": [4, 3]}},
+    "jordan_two": {"cell_settings": {"hidden_size": [4, 3]}},
 }
 ACTIVATIONS = ("tanh", "relu", "sigmoid")
 

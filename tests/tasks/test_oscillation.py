@@ -366,7 +366,7 @@ def test_jordan_stays_on_the_four_corners_for_400_steps(decay: float) -> None:
         Jordan,
         1500,
         0.01,
-        hidden_sizes=[32],
+        hidden_size=32,
         activation="tanh",
         decay=decay,
         teacher_forcing=False,

@@ -22,22 +22,22 @@ MODELS = {
     "embedding": ["model=gru", "model.cell.hidden_size=5", "model.embedding_size=4"],
     "lstm": ["model=lstm", "model.cell.hidden_size=5", "model.num_layers=2"],
     "ar": ["model=ar", "model.cell.taps=3"],
-    "ar_ffn": ["model=ar_ffn", "model.cell.taps=3", "model.cell.hidden_sizes=[5]"],
+    "ar_ffn": ["model=ar_ffn", "model.cell.taps=3", "model.cell.hidden_size=5"],
     "seq2seq": [*SEQ2SEQ, "model.bidirectional=true", "model.context_every_step=true"],
     "attention": ATTENDING,
     "attending_embedding": [*ATTENDING, "model.decoder.embedding_size=4"],
 }
 REFEEDING = {
-    "jordan": ["model=jordan", "model.cell.hidden_sizes=[5]"],
-    "taught": ["model=jordan", "model.cell.hidden_sizes=[5]", "model.cell.teacher_forcing=true"],
+    "jordan": ["model=jordan", "model.cell.hidden_size=5"],
+    "taught": ["model=jordan", "model.cell.hidden_size=5", "model.cell.teacher_forcing=true"],
     "taps": [
         *ATTENDING[:2],
         "model@model.decoder=ar_ffn",
-        "model.decoder.cell.hidden_sizes=[5]",
+        "model.decoder.cell.hidden_size=5",
         "model.decoder.cell.taps=3",
         "model.context_every_step=true",
     ],
-    "jordan_embedding": ["model=jordan", "model.cell.hidden_sizes=[5]", "model.embedding_size=4"],
+    "jordan_embedding": ["model=jordan", "model.cell.hidden_size=5", "model.embedding_size=4"],
 }
 
 

@@ -7,10 +7,9 @@ from torch import Tensor, nn
 
 from rnnlab.cells.base import AnsweringCell
 from rnnlab.cells.init import InputInit
-from rnnlab.cells.taps import mlp
-from rnnlab.errors import ConfigError
+from rnnlab.cells.taps import layer_sizes, mlp
 from rnnlab.grouping import groups
-from rnnlab.ranges import PositiveInt, Probability
+from rnnlab.ranges import LayerSizes, Probability
 from rnnlab.spec import Port, Tokens
 
 
@@ -39,7 +38,7 @@ class Jordan(AnsweringCell):
     Args:
         input_size: I, without the 2 O numbers of teacher forcing.
         output: the task's target port.
-        hidden_sizes: H of each hidden layer, first to last.
+        hidden_size: H, or that of each hidden layer, first to last.
         activation: f.
         decay: share of the context that remains each step; at 0 the context is the last output.
         teacher_forcing: whether training feeds back the target instead of the cell's output.
@@ -51,23 +50,22 @@ class Jordan(AnsweringCell):
         input_size: int,
         output: Port,
         *,
-        hidden_sizes: list[PositiveInt],
+        hidden_size: LayerSizes,
         activation: Literal["tanh", "relu", "sigmoid"],
         decay: Probability,
         teacher_forcing: bool,
         input_init: InputInit,
     ) -> None:
         super().__init__()
-        if not hidden_sizes:
-            raise ConfigError("hidden_sizes must name at least one layer, got []")
+        sizes = layer_sizes(hidden_size)
         self.output = output
         self.activation = activation
         self.decay = decay
         self.teacher_forcing = teacher_forcing
         self.output_size = output.size
         self.input_size = input_size + (2 * output.size if teacher_forcing else 0)
-        self.hidden = mlp(input_size + output.size, hidden_sizes, activation, input_init)
-        self.readout = nn.Linear(hidden_sizes[-1], output.size)
+        self.hidden = mlp(input_size + output.size, sizes, activation, input_init)
+        self.readout = nn.Linear(sizes[-1], output.size)
 
     def initial_state(self, batch_size: int) -> JordanState:
         """Return zeros, each `(B, O)`."""

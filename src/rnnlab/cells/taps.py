@@ -7,11 +7,15 @@ from torch import Tensor, nn
 
 from rnnlab.cells.base import Cell, last_real
 from rnnlab.cells.init import InputInit, init_input
-from rnnlab.errors import ConfigError
 from rnnlab.grouping import groups
-from rnnlab.ranges import PositiveInt
+from rnnlab.ranges import LayerSizes, PositiveInt
 
 _ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU, "sigmoid": nn.Sigmoid}
+
+
+def layer_sizes(hidden_size: int | list[int]) -> list[int]:
+    """Return the sizes of the hidden layers, first to last; a number is one layer."""
+    return [hidden_size] if isinstance(hidden_size, int) else list(hidden_size)
 
 
 def mlp(
@@ -101,7 +105,7 @@ class TapsMLP(Taps):
     Args:
         input_size: I.
         taps: K, the current input included.
-        hidden_sizes: H of each hidden layer, first to last.
+        hidden_size: H, or that of each hidden layer, first to last.
         activation: f.
         input_init: initialisation of the weights.
     """
@@ -111,16 +115,15 @@ class TapsMLP(Taps):
         input_size: int,
         *,
         taps: PositiveInt,
-        hidden_sizes: list[PositiveInt],
+        hidden_size: LayerSizes,
         activation: Literal["tanh", "relu", "sigmoid"],
         input_init: InputInit,
     ) -> None:
         super().__init__(input_size, taps=taps)
-        if not hidden_sizes:
-            raise ConfigError("hidden_sizes must name at least one layer, got []: or take model=ar")
-        self.output_size = hidden_sizes[-1]
+        sizes = layer_sizes(hidden_size)
+        self.output_size = sizes[-1]
         self.activation = activation
-        self.hidden = mlp(taps * input_size, hidden_sizes, activation, input_init)
+        self.hidden = mlp(taps * input_size, sizes, activation, input_init)
 
     def transform(self, windows: Tensor) -> Tensor:
         """Apply the hidden layers to a window, `(..., K I)` -> `(..., H)`."""

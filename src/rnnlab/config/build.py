@@ -338,18 +338,22 @@ def _check_fields(
     problems = []
     for key in values:
         if key not in fields and key not in others:
-            found = nearest(key, dict.fromkeys([*fields, *others]))
+            near = nearest(key, dict.fromkeys([*fields, *others]))
             takes = f"it takes {', '.join(fields) or 'none'}"
-            hint = f"did you mean {prefix}{found[0]}?" if found else takes
+            hint = f"did you mean {prefix}{near[0]}?" if near else takes
             problems.append(f"{prefix}{printable(key)} is not a setting: {hint}")
     model = _fields_model(tuple(fields.items()), loose)
     try:
         model.model_validate({_safe(key): value for key, value in values.items() if key in fields})
     except ValidationError as error:
         wanted: dict[str, list[str]] = {}
-        for problem in error.errors():
-            key = str(problem["loc"][0])[len("field_") :]
-            wanted.setdefault(key, []).append(_wants(problem))
+        found = error.errors()
+        # Of a number or a list, a list with a wrong entry is no wrong number.
+        entries = {p["loc"][0] for p in found if any(isinstance(at, int) for at in p["loc"])}
+        for problem in found:
+            name, *inside = problem["loc"]
+            if name not in entries or any(isinstance(at, int) for at in inside):
+                wanted.setdefault(str(name)[len("field_") :], []).append(_wants(problem))
         for key, wants in wanted.items():
             if wants == ["missing"]:
                 problems.append(f"{prefix}{key} is missing")
@@ -396,10 +400,14 @@ def _wants(problem: Any) -> str:
         "string_unicode": "a text in Unicode",
         "string_pattern_mismatch": "a text that is not empty",
         "list_type": "a list",
-        "too_short": f"a list of {context.get('min_length')}",
+        "too_short": _list_of(context.get("min_length")),
         "too_long": f"a list of {context.get('max_length')}",
         "none_required": "null",
         "callable_type": "a mapping with _target_",
         "is_instance_of": "a mapping with _target_",
     }
     return texts.get(problem["type"], problem["msg"])
+
+
+def _list_of(least: int | None) -> str:
+    return "a list that is not empty" if least == 1 else f"a list of {least}"

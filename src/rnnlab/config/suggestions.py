@@ -51,7 +51,7 @@ _CALLED = {
     "model.num_layers": "layers n_layers nlayers n_layer num_layer depth",
     "model.cell.hidden_size": (
         "hidden hiddens hidden_dim hidden_units num_hidden n_hidden nhid hid_size units num_units "
-        "rnn_size d_model width state_size"
+        "rnn_size d_model width state_size hidden_sizes"
     ),
     "model.cell.activation": "nonlinearity act act_fn",
     "model.embedding_size": "embedding embed emsize embed_size embedding_dim embed_dim emb_dim",

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rnnlab.cells import Cell, Jordan, Stack, unroll_within
+from rnnlab.cells.taps import layer_sizes
 from rnnlab.errors import ConfigError
 from rnnlab.grouping import groups
 from rnnlab.models.base import Model
@@ -219,7 +220,7 @@ def _hidden_answering(make: Callable[..., Cell], input_size: int) -> Cell:
             "teacher_forcing needs a layer that answers: it can't be true below another layer or "
             "inside an encoder-decoder model"
         )
-    return make(input_size, Reals(settings["hidden_sizes"][-1]))
+    return make(input_size, Reals(layer_sizes(settings["hidden_size"])[-1]))
 
 
 def _join(features: Tensor, more: Tensor | None) -> Tensor:

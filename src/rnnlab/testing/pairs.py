@@ -28,7 +28,6 @@ PAIR_CONTRACTS = Contracts()
 # Settings that make our own models and tasks small enough to be tried in milliseconds.
 _SMALL = {
     "hidden_size": 6,
-    "hidden_sizes": [6],
     "taps": 3,
     "length": 5,
     "eval_periods": 2,
