@@ -45,8 +45,8 @@ def ours(name: str) -> list[str]:
 
 
 def test_the_page_has_recipes():
-    assert len(FILES) == 8
-    assert len(COMMANDS) == 6
+    assert len(FILES) == 10
+    assert len(COMMANDS) == 8
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -144,3 +144,10 @@ def test_a_run_of_a_file_task_outlives_its_file(place: Path):
     )
     loaded = run(place, sys.executable, "-c", known, made)
     assert int(loaded.stdout) > 20, loaded.stderr
+
+
+def test_a_sweep_finds_a_group_that_only_the_package_has(place: Path):
+    words = "-m packages=[mypkg] callbacks=norms model=elman task=copy seed=1,2 dry_run=true"
+    done = run(place, *ours("train"), *words.split())
+    assert done.returncode == 0, done.stderr
+    assert len([line for line in done.stdout.splitlines() if line.startswith("train ")]) == 2

@@ -56,6 +56,7 @@ def test_the_parts_of_an_encoder_decoder_are_chosen_by_name():
         ("model.cell.hiden_size=3", "did you mean model.cell.hidden_size?"),
         ("task=cpoy", "task=cpoy is not to be had: did you mean copy?; task is one of addition, "),
         ("model=null", "model=null is not to be had; model is one of ar, "),
+        ("logger=tensorboard", "TensorBoard's records are always written"),
         ("logger=null", "logger=null is not to be had; logger is one of mlflow, wandb"),
         ("model=gru,lstm", "model=gru,lstm names several values: add -m"),
         ("model@model.encoder=gruu", "did you mean gru?"),

@@ -39,6 +39,8 @@ _GROUPS = {
     "trainer": _Kind("rnnlab.experiment.settings:Training", "rnnlab"),
     "logger": _Kind("lightning.pytorch.loggers:Logger", "lightning.pytorch.loggers"),
 }
+_CALLBACK = _Kind("lightning.pytorch.callbacks:Callback", "rnnlab")
+"""Of `callbacks`, a mapping of names to nodes."""
 _HOMES = tuple(dict.fromkeys(kind.home for kind in _GROUPS.values()))
 
 # The settings of other people's constructors that can be given here, with what we ask of them:
@@ -96,8 +98,9 @@ def check(cfg: DictConfig) -> None:
     except MissingMandatoryValue as error:
         raise ConfigError(f"{error.full_key} is missing") from error
     assert isinstance(tree, dict)
+    callbacks = tree.pop("callbacks", None) or {}
     root = {str(key): value for key, value in tree.items() if key not in _GROUPS}
-    problems = _check_fields("", root, _ROOT, others=[*_GROUPS])
+    problems = _check_fields("", root, _ROOT, others=[*_GROUPS, "callbacks"])
     strange = [] if problems else [name for name in root["packages"] if name not in admitted()]
     if strange:
         raise ConfigError(
@@ -109,6 +112,12 @@ def check(cfg: DictConfig) -> None:
             problems += _check_node(group, tree[group], resolve_name(base), home)
         elif group != "logger":
             problems.append(f"{group} is missing")
+    problems += _check_fields(
+        "", {"callbacks": callbacks}, {"callbacks": dict[str, Any]}, others=[]
+    )
+    for name, node in callbacks.items() if isinstance(callbacks, dict) else ():
+        base = resolve_name(_CALLBACK.base)
+        problems += _check_node(f"callbacks.{printable(name)}", node, base, _CALLBACK.home)
     if problems:
         raise ConfigError("\n".join(problems))
 
@@ -400,6 +409,7 @@ def _wants(problem: Any) -> str:
         "string_unicode": "a text in Unicode",
         "string_pattern_mismatch": "a text that is not empty",
         "list_type": "a list",
+        "dict_type": "a mapping",
         "too_short": _list_of(context.get("min_length")),
         "too_long": f"a list of {context.get('max_length')}",
         "none_required": "null",

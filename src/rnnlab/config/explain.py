@@ -179,10 +179,15 @@ def _wrong_choice(group: str, value: str, paths: Sequence[str]) -> str | None:
     options = _options(group, paths)
     if value in options:
         return None
+    if group == "logger" and value in _ALWAYS:
+        return f"logger={value} can be left out: {_ALWAYS[value]} always written; logger adds one"
     return (
         f"{group}={value} is not to be had"
         f"{near(value, options)}; {group} is one of {', '.join(options)}"
     )
+
+
+_ALWAYS = {"tensorboard": "TensorBoard's records are", "csv": "metrics.csv is"}
 
 
 def _options(group: str, paths: Sequence[str]) -> list[str]:

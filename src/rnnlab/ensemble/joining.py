@@ -11,6 +11,7 @@ from rnnlab.config.build import target
 from rnnlab.config.compose import flat
 from rnnlab.ensemble.kernels import library
 from rnnlab.ensemble.optimizers import STACKED
+from rnnlab.experiment.settings import resolved
 from rnnlab.grouping import grouping
 
 _STACKED = {
@@ -116,7 +117,7 @@ def _nodes(path: str, tree: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def _refusals(cfg: DictConfig, nodes: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     trainer = cfg.trainer
-    if trainer.accelerator != "cpu" or trainer.devices > 1 or trainer.strategy != "auto":
+    if resolved(trainer.accelerator) != "cpu" or trainer.devices > 1 or trainer.strategy != "auto":
         yield "it trains on devices of its own, groups on one CPU"
     if trainer.precision != "32-true":
         yield f"trainer.precision={trainer.precision}, groups take 32-true"
@@ -130,6 +131,8 @@ def _refusals(cfg: DictConfig, nodes: Mapping[str, Mapping[str, Any]]) -> Iterat
         yield "watch=full looks inside runs one by one"
     if cfg.get("logger"):
         yield "logger: services are told of runs one by one"
+    if cfg.get("callbacks"):
+        yield "callbacks look at runs one by one"
     if target(cfg.optimizer) not in STACKED:
         yield f"{target(cfg.optimizer).__name__} has no stacked form"
     for name in ("amsgrad", "centered", "maximize", "dampening"):

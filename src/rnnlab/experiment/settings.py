@@ -23,7 +23,7 @@ class Training:
     """How to train. It ends with the first budget that is spent.
 
     Attributes:
-        accelerator: where to run.
+        accelerator: where to run; of `auto` it is what `resolved` gives.
         devices: how many of them; each takes its share of every batch.
         strategy: how several devices work together.
         precision: of the arithmetic.
@@ -42,7 +42,7 @@ class Training:
         profile: print where the time went.
     """
 
-    accelerator: Literal["cpu", "gpu"]
+    accelerator: Literal["cpu", "gpu", "auto"]
     devices: PositiveInt
     strategy: Literal["auto", "ddp"]
     precision: Literal["32-true", "16-mixed", "bf16-mixed", "64-true"]
@@ -59,6 +59,9 @@ class Training:
     patience: PositiveInt | None
     overfit: bool
     profile: bool
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "accelerator", resolved(self.accelerator))
 
     def total_steps(self, batch_size: int) -> int:
         """Give the budget in updates of `batch_size` sequences a batch."""
@@ -160,3 +163,10 @@ class Training:
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
         )
+
+
+def resolved(accelerator: str) -> str:
+    """Return the accelerator that `trainer.accelerator` means here; `auto` is a GPU if any."""
+    if accelerator != "auto":
+        return accelerator
+    return "gpu" if torch.cuda.is_available() else "cpu"

@@ -63,6 +63,18 @@ def read(path: Path) -> dict[str, Any]:
     return loaded
 
 
+def can_hold(content: Any) -> bool:
+    """Return whether `read` gives back what `write` writes: plain containers and tensors."""
+    buffer = io.BytesIO()
+    try:
+        torch.save(content, buffer)
+        buffer.seek(0)
+        torch.load(buffer, weights_only=True)
+    except Exception:  # whatever pickling, or unpickling safely, raises
+        return False
+    return True
+
+
 def weights(path: Path) -> dict[str, torch.Tensor]:
     """Read a model's weights, by the model's own names, in float32 whatever they were trained in.
 

@@ -67,7 +67,12 @@ class Composer:
             return True
         key = override.key_or_group
         if key not in self._is_group:
-            self._is_group[key] = bool(self._loader.get_group_options(key))
+            # Groups may also lie where `hydra.searchpath` says, as those of other packages do.
+            hydra = self._sweep_config.hydra
+            options = self._loader.get_group_options(
+                key, config_name=hydra.job.config_name, overrides=list(hydra.overrides.hydra)
+            )
+            self._is_group[key] = bool(options)
         return self._is_group[key]
 
     def _compose(self, overrides: Sequence[str]) -> "_Pickled":

@@ -15,6 +15,7 @@ from rnnlab.experiment.experiment import Experiment
 from rnnlab.experiment.reach import check_taps
 from rnnlab.experiment.schedulers import MakeScheduler
 from rnnlab.experiment.settings import Training
+from rnnlab.files import checkpoint
 from rnnlab.inference.evaluate import evaluate
 from rnnlab.process.borrowed import threads
 from rnnlab.process.memory import fitting
@@ -24,6 +25,7 @@ from rnnlab.training.resume_point import START, ResumePoint
 from rnnlab.training.transfer import load_initial_weights
 
 if TYPE_CHECKING:
+    from lightning.pytorch.callbacks import Callback
     from lightning.pytorch.loggers.logger import Logger
 
 
@@ -35,12 +37,14 @@ class Prepared(NamedTuple):
         make_optimizer: makes the optimizer of some parameters.
         make_scheduler: makes the learning rate scheduler of an optimizer.
         external_logger: the logger of `logger=NAME`, or `None`.
+        callbacks: those of the config.
     """
 
     experiment: Experiment
     make_optimizer: Callable[[Any], Optimizer]
     make_scheduler: MakeScheduler
     external_logger: "Logger | None"
+    callbacks: "list[Callback]"
 
 
 def prepare(cfg: DictConfig, point: ResumePoint = START) -> Prepared:
@@ -66,7 +70,29 @@ def prepare(cfg: DictConfig, point: ResumePoint = START) -> Prepared:
         make_scheduler(example, experiment.training.max_steps, experiment.mode)
     if cfg.init_from is not None and point.file is None:
         load_initial_weights(experiment, cfg.init_from)
-    return Prepared(experiment, make_optimizer, make_scheduler, make_external_logger(cfg))
+    return Prepared(
+        experiment, make_optimizer, make_scheduler, make_external_logger(cfg), _callbacks(cfg)
+    )
+
+
+def _callbacks(cfg: DictConfig) -> "list[Callback]":
+    """Build the callbacks of the config, whose states checkpoints must be able to hold."""
+    callbacks: dict[str, Callback] = {}
+    for name, node in (cfg.get("callbacks") or {}).items():
+        callback: Callback = build(f"callbacks.{name}", node)
+        if state := callback.state_dict():
+            if callback.state_key in callbacks:
+                raise ConfigError(
+                    f"callbacks.{name}: another callback keeps its state as "
+                    f"{callback.state_key!r}: override state_key to tell them apart"
+                )
+            if not checkpoint.can_hold(state):
+                raise ConfigError(
+                    f"callbacks.{name}: state_dict must give tensors, numbers, texts, lists and "
+                    "dictionaries, as a checkpoint holds nothing that runs code"
+                )
+        callbacks[callback.state_key if state else str(name)] = callback
+    return list(callbacks.values())
 
 
 def _check_optimizer(optimizer: Optimizer, training: Training) -> None:

@@ -143,6 +143,8 @@ def _train(run: Run, prepared: Prepared, point: ResumePoint, pruner: Pruner | No
             callbacks += [Showcase(), Watch(cfg.watch_every, full=cfg.watch == "full")]
         pruning = [Pruning(pruner, run.path.name)] if pruner else []
         callbacks += [checkpoints, SignalHandling(signals), *pruning]
+        # Last, as what they do at the start of an update must come after the checkpoint there.
+        callbacks += prepared.callbacks
         trainer = experiment.training.build(
             run.path, experiment.data.train_rows, callbacks, loggers
         )
