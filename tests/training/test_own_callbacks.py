@@ -6,13 +6,18 @@ import pytest
 
 import rnnlab
 from rnnlab.config import packages
+from rnnlab.config.compose import compose
+from rnnlab.ensemble import joinable
 from rnnlab.errors import ConfigError
 from rnnlab.files import checkpoint
+from rnnlab.runs.named_files import with_file_hashes
 from rnnlab.runs.run import Run
 from tests.small_runs import tiny
 
 CODE = '''
 from lightning.pytorch.callbacks import Callback
+
+from rnnlab.ranges import DataFile
 
 
 class Counter(Callback):
@@ -29,6 +34,13 @@ class Counter(Callback):
 
     def load_state_dict(self, state):
         self.count = state["count"]
+
+
+class Reader(Callback):
+    """Reads a file."""
+
+    def __init__(self, *, path: DataFile) -> None:
+        self.path = path
 
 
 class Odd(Callback):
@@ -93,8 +105,12 @@ def test_a_wrong_one_is_named(tmp_path: Path, override: str, problem: str):
 
 
 def test_runs_with_callbacks_train_alone(tmp_path: Path):
-    from rnnlab.config.compose import compose
-    from rnnlab.ensemble import joinable
-
     cfgs = [compose(words(tmp_path, COUNTER, f"seed={seed}")) for seed in (1, 2)]
     assert [group.reason for group in joinable(cfgs)] == ["callbacks look at runs one by one"] * 2
+
+
+def test_a_file_that_it_names_is_a_part_of_the_run(tmp_path: Path):
+    reader = "+callbacks.reader={_target_:counting.Reader,path:counting.py}"
+    cfg = with_file_hashes(compose(words(tmp_path, reader)))
+    assert cfg.callbacks.reader.path == str(tmp_path / "counting.py")
+    assert list(cfg.files) == ["callbacks.reader.path"]

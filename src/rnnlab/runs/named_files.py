@@ -5,7 +5,7 @@ stored in `files` of the config, so that a changed file is a changed setting.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -88,25 +88,27 @@ def _named(cfg: DictConfig) -> dict[str, str]:
     hashed = [*_digests(cfg)]  # these may be missing by now, which `_declared` can't see
     tree = OmegaConf.to_container(cfg, resolve=False)
     assert isinstance(tree, dict)
-    keys = ["init_from", *hashed, *(f"task.{key}" for key in _declared(tree.get("task")))]
+    keys = ["init_from", *hashed, *_declared("", tree)]
     values = {key: OmegaConf.select(cfg, key) for key in dict.fromkeys(keys)}
     return {key: name for key, name in values.items() if isinstance(name, str)}
 
 
-def _declared(node: Any) -> Iterable[str]:
-    """Return the keys of a node that its class declares as files.
+def _declared(path: str, node: Mapping[Any, Any]) -> Iterator[str]:
+    """Yield the keys, of a node and those inside it, that their classes declare as files.
 
-    The class, and torch with it, is imported only if a setting is an existing path.
+    A class, and torch with it, is imported only if one of its settings is an existing path.
     """
-    if not isinstance(node, Mapping):
-        return []
-    if not any(isinstance(value, str) and _exists(value) for value in node.values()):
-        return []
-    from rnnlab.config.build import annotations_of
+    prefix = f"{path}." if path else ""
+    for key, value in node.items():
+        if isinstance(value, Mapping):
+            yield from _declared(f"{prefix}{key}", value)
+    if "_target_" in node and any(isinstance(v, str) and _exists(v) for v in node.values()):
+        from rnnlab.config.build import annotations_of
 
-    with suppress(ConfigError):  # the check of the config reports it
-        return [key for key, kind in annotations_of(node).items() if _is_file(kind)]
-    return []
+        with suppress(ConfigError):  # the check of the config reports it
+            for key, kind in annotations_of(node).items():
+                if _is_file(kind):
+                    yield f"{prefix}{key}"
 
 
 def _exists(name: str) -> bool:
