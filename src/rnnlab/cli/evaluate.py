@@ -46,7 +46,9 @@ def _main() -> None:
     run.file("evaluations.jsonl")  # refused now, if it leads elsewhere
 
     from rnnlab.inference.evaluate import evaluate
-    from rnnlab.process.borrowed import threads  # loads torch, which a wrong run needn't wait for
+    from rnnlab.process.global_state import (
+        threads,  # loads torch, which a wrong run needn't wait for
+    )
     from rnnlab.runs.summary import score_lines
 
     experiment = run.open(overrides, own["checkpoint"])

@@ -84,7 +84,9 @@ def _main() -> None:
     run = Run.load(own["run"])
 
     from rnnlab.inference.sample import Decoding, generate_sample
-    from rnnlab.process.borrowed import threads  # loads torch, which a wrong run needn't wait for
+    from rnnlab.process.global_state import (
+        threads,  # loads torch, which a wrong run needn't wait for
+    )
 
     experiment = run.open(overrides, own["checkpoint"])
     task, answers_only = experiment.task, own["answer_file"] is not None
@@ -128,7 +130,7 @@ def _prompts(task: "Task", own: dict[str, Any]) -> Iterator["Batch"]:
 
 
 def _read(file: str) -> str:
-    from rnnlab.files.foreign import read_bytes
+    from rnnlab.files.untrusted import read_bytes
 
     try:
         return read_bytes(Path(file).expanduser(), largest=_LARGEST).decode("utf-8-sig")

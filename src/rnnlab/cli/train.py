@@ -13,9 +13,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rnnlab.cli.exits import command
 from rnnlab.errors import ConfigError, Diverged, RunLost
-from rnnlab.process.loading import loading
+from rnnlab.process.garbage import gc_paused
 from rnnlab.process.output import note, say
-from rnnlab.process.rank import is_helper
+from rnnlab.process.rank import is_launched_rank
 
 if TYPE_CHECKING:
     from rnnlab.cli.hydra_line import Line
@@ -49,12 +49,12 @@ def _resume() -> None:
 
     run = Run.load(directories[0].partition("=")[2], "resume")
 
-    with loading():  # torch, which a mistake needn't wait for
+    with gc_paused():  # torch, which a mistake needn't wait for
         from rnnlab.training.train import resume
 
     before = run.is_finished and run.card.get("ended")
     _tell(lambda: resume(run, words))
-    if before and run.card.get("ended") == before and not is_helper():
+    if before and run.card.get("ended") == before and not is_launched_rank():
         note(
             "it had finished before: a larger budget, such as trainer.max_steps, lets it go on",
         )
@@ -106,7 +106,7 @@ def _compose_and_train(line: "Line") -> None:
     if line.unknown:
         raise ConfigError(explain_options(line.unknown, line.overrides))
     overrides, many = with_paths(line.overrides, several=line.many), line.many
-    if not is_helper():  # Lightning gives such words to those
+    if not is_launched_rank():  # Lightning gives such words to those
         _check_places(overrides)
     admit_from(overrides)
     base = words_of_base(overrides)  # before those that change it
@@ -139,7 +139,7 @@ def _compose_and_train(line: "Line") -> None:
             sys.argv += name
             sweep = progress.checked_directory([*overrides, *name])
         with ExitStack() as stack:
-            if many and not is_helper():
+            if many and not is_launched_rank():
                 stack.enter_context(progress.undone_if_refused(sweep))
             sys.argv += stack.enter_context(progress.directory_overrides(overrides, sweep))
             run()
@@ -152,7 +152,7 @@ def _compose_and_train(line: "Line") -> None:
         raise
     if problems:
         raise problems[0]
-    if many and not is_helper():
+    if many and not is_launched_rank():
         progress.finish(sweep, overrides)
 
 
@@ -200,7 +200,7 @@ def _train(cfg: DictConfig, words: Mapping[str, str], *, dry_run: bool) -> None:
         print_warnings(prepare(cfg).experiment)
         say("nothing is wrong with these settings, and nothing was done")
         return
-    with loading():
+    with gc_paused():
         from rnnlab.training.train import train
 
     _tell(lambda: train(cfg, overrides=words))
@@ -211,6 +211,6 @@ def _tell(make: Callable[[], "Run"]) -> None:
     from rnnlab.runs.summary import summarize
 
     run = make()
-    if not is_helper():
+    if not is_launched_rank():
         say(summarize(run))
         say(run.path)

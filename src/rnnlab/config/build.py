@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, 
 from rnnlab.config.packages import admitted
 from rnnlab.config.suggestions import nearest
 from rnnlab.errors import ConfigError
-from rnnlab.process.memory import fitting
+from rnnlab.process.memory import memory_errors_named
 from rnnlab.ranges import BelowOne, NonNegative, Positive, PositiveInt, Probability, Seed, Threads
 from rnnlab.spelling import brief, printable
 
@@ -192,7 +192,7 @@ class _Recipe(partial[Any]):
         except TypeError as error:
             raise ConfigError(f"{self.path}: {error}") from error
         try:
-            with fitting(self.path):
+            with memory_errors_named(self.path):
                 return self.func(*given, **self.keywords)
         except ConfigError as error:
             raise ConfigError(self._named(str(error))) from error

@@ -12,12 +12,13 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rnnlab.config.build import check_values
 from rnnlab.config.explain import REFUSALS, explain, settings_of
-from rnnlab.config.overrides import first_line, parse, short, with_paths
+from rnnlab.config.overrides import parse, short, with_paths
 from rnnlab.config.packages import admit, admit_from
 from rnnlab.config.sources import begun, primary
 from rnnlab.config.stored import refers
 from rnnlab.config.suggestions import near
 from rnnlab.errors import ConfigError
+from rnnlab.spelling import first_line
 
 # What a command takes beside the settings of a run.
 _OWN: dict[str, Any] = {

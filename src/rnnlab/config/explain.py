@@ -10,11 +10,11 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, ValueNode
 from omegaconf.errors import OmegaConfBaseException
 
-from rnnlab.config.overrides import first_line, parse, short
+from rnnlab.config.overrides import parse, short
 from rnnlab.config.sources import begun, primary
 from rnnlab.config.suggestions import meant, near, nearest, unit
 from rnnlab.errors import ConfigError
-from rnnlab.spelling import printable
+from rnnlab.spelling import first_line, printable
 
 REFUSALS = (HydraException, OmegaConfBaseException, ValueError, TypeError, RecursionError)
 """What Hydra raises at words that it can't use; it stumbles over some."""

@@ -10,6 +10,7 @@ from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.errors import HydraException
 
 from rnnlab.errors import ConfigError
+from rnnlab.spelling import first_line
 
 _PATH = re.compile(r"(\+{0,2}(?:task\.(?:\w+_)?path|logger\.save_dir|init_from|output_dir))=(.*)")
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
@@ -44,13 +45,6 @@ def spelt(value: Any) -> str:
 def short(text: str) -> str:
     """Spell a word in quotes, and not too long."""
     return repr(text if len(text) <= 100 else f"{text[:97]}...")
-
-
-def first_line(error: BaseException) -> str:
-    """Give the first line of an error's text, not too long and without what can't be printed."""
-    line = (str(error).strip() or type(error).__name__).splitlines()[0]
-    line = line if len(line) <= 200 else f"{line[:197]}..."
-    return line.encode(errors="backslashreplace").decode()
 
 
 def _flaw(text: str, error: Exception) -> str:

@@ -9,10 +9,10 @@ from typing import Any
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from rnnlab.config.overrides import first_line
 from rnnlab.errors import ConfigError
-from rnnlab.files.foreign import read_text
-from rnnlab.files.whole import below
+from rnnlab.files.atomic import path_inside
+from rnnlab.files.untrusted import read_text
+from rnnlab.spelling import first_line
 
 _LARGEST, _DEEPEST = 30_000, 20  # bytes and levels of a config.yaml; ours have 3000 and 4
 
@@ -27,7 +27,7 @@ def config_of_run(path: str | Path, key: str) -> Path:
     Raises:
         ConfigError: it is no such directory.
     """
-    file = below(Path(os.path.expanduser(path)), "config.yaml")
+    file = path_inside(Path(os.path.expanduser(path)), "config.yaml")
     if not file.is_file():
         raise ConfigError(
             f"{key} must be the directory of a run, with a config.yaml in it, got {path}"

@@ -17,9 +17,9 @@ from omegaconf import DictConfig, OmegaConf
 from rnnlab.config.compose import take_own, with_choices
 from rnnlab.config.packages import admit
 from rnnlab.errors import Busy, ConfigError, Diverged, Missing, RunLost
-from rnnlab.files.foreign import JOB_NAME, Failure, read_json
-from rnnlab.files.whole import below, clear_parts, write_whole
-from rnnlab.process.loading import loading
+from rnnlab.files.atomic import path_inside, remove_part_files, write_atomically
+from rnnlab.files.untrusted import JOB_NAME, Failure, read_json
+from rnnlab.process.garbage import gc_paused
 from rnnlab.runs.named_files import with_file_hashes
 from rnnlab.runs.run import Run
 from rnnlab.spelling import brief, printable
@@ -88,7 +88,7 @@ class Job:
         ends = ("finished", "diverged", "pruned") if self.trial else ("finished", "diverged")
         if Run.load(self.path).status in ends:
             return "skip"
-        below(self.sweep, self.name)
+        path_inside(self.sweep, self.name)
         return "resume"
 
     @property
@@ -137,12 +137,12 @@ def run(job: Job) -> Run | None:
         admit(job.cfg.packages)  # named on the command line of the sweep; a worker was not told
         action = job.checked_action()
         if action == "train":
-            with loading():  # torch: seconds that skipped jobs need not wait
+            with gc_paused():  # torch: seconds that skipped jobs need not wait
                 from rnnlab.training.train import train
 
             made = train(job.cfg, job.path, job.overrides, pruner_of(job))
         elif action == "resume":
-            with loading():
+            with gc_paused():
                 from rnnlab.training.train import resume
 
             made = resume(Run.load(job.path), [], pruner_of(job))
@@ -158,7 +158,7 @@ def run(job: Job) -> Run | None:
     except Exception as error:
         record_failure(job, error)
         traceback_file = _failure_directory(job.sweep) / f"{job.name}.txt"
-        write_whole(traceback_file, traceback.format_exc().encode())
+        write_atomically(traceback_file, traceback.format_exc().encode())
         return None
     return made
 
@@ -189,7 +189,7 @@ def write_failure(sweep: Path, name: str, entry: Failure) -> None:
         raise ConfigError(f"{name!r} is not the name of a job: it has 12 digits, 0 to f")
     directory = _failure_directory(sweep)
     directory.mkdir(parents=True, exist_ok=True)
-    write_whole(directory / f"{name}.json", (json.dumps(entry) + "\n").encode())
+    write_atomically(directory / f"{name}.json", (json.dumps(entry) + "\n").encode())
 
 
 def read_failures(sweep: Path) -> dict[str, Failure]:
@@ -215,11 +215,11 @@ def remove_failures(sweep: Path) -> None:
         for suffix in ("json", "txt"):
             with suppress(OSError):  # the file is missing, or is a directory
                 (directory / f"{name}.{suffix}").unlink()
-    clear_parts(directory)
+    remove_part_files(directory)
 
 
 def _failure_directory(sweep: Path) -> Path:
-    return below(sweep, "failures")
+    return path_inside(sweep, "failures")
 
 
 def _failed_names(sweep: Path) -> list[str]:

@@ -10,11 +10,11 @@ from torch import Tensor
 from rnnlab.errors import ConfigError
 from rnnlab.grouping import groups
 from rnnlab.ranges import PositiveInt
-from rnnlab.spec import Batch, Layout, Reals, Split, TaskSpec, Tokens
+from rnnlab.spec import SPLITS, Batch, Layout, Reals, Split, TaskSpec, Tokens
 from rnnlab.tasks import digits
 from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.lengths import Lengths
-from rnnlab.tasks.splits import SPLITS, split_of
+from rnnlab.tasks.splits import split_of
 from rnnlab.tasks.transduction import Pairs, Transduction
 
 

@@ -2,10 +2,6 @@
 
 import numpy as np
 
-from rnnlab.spec import Split
-
-SPLITS: tuple[Split, ...] = ("train", "val", "test")
-
 
 def mix(keys: np.ndarray) -> np.ndarray:
     """Scramble uint64 keys, one to one (the finaliser of SplitMix64; Steele et al., 2014)."""
@@ -15,7 +11,7 @@ def mix(keys: np.ndarray) -> np.ndarray:
 
 
 def split_of(keys: np.ndarray) -> np.ndarray:
-    """Give each uint64 key its place in `SPLITS`: 80 % train, 10 % val, 10 % test.
+    """Give each uint64 key its place in `rnnlab.spec.SPLITS`: 80 % train, 10 % val, 10 % test.
 
     The place depends on the key alone, neither on a seed nor on what else there is.
     """

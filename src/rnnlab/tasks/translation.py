@@ -11,12 +11,11 @@ from torch import Tensor
 from rnnlab.errors import ConfigError
 from rnnlab.grouping import groups
 from rnnlab.ranges import DataFile, PositiveInt
-from rnnlab.spec import Batch, Layout, Split
+from rnnlab.spec import SPLITS, Batch, Layout, Split
 from rnnlab.tasks.corpus import TextFiles
 from rnnlab.tasks.file_task import FileTask, Known, NoData
 from rnnlab.tasks.lengths import Lengths
 from rnnlab.tasks.pairs import Pool, read_pairs, split_pairs
-from rnnlab.tasks.splits import SPLITS
 from rnnlab.tasks.toy_french.clauses import clauses
 from rnnlab.tasks.transduction import Pairs, Transduction, TransductionScorer
 from rnnlab.tasks.vocabulary import UNKNOWN, choose_symbols, unseen_symbols

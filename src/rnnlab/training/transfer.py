@@ -16,7 +16,7 @@ from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.files import checkpoint
 from rnnlab.models.base import Model
-from rnnlab.process.borrowed import borrowed
+from rnnlab.process.global_state import global_state_restored
 from rnnlab.process.output import note
 from rnnlab.runs.run import Run
 from rnnlab.spec import Batch, TaskSpec, Tokens
@@ -161,7 +161,7 @@ def symbol_axes(experiment: Experiment) -> Axes:
         ConfigError: no order does so.
     """
     task, cfg = experiment.task, experiment.cfg
-    with borrowed():
+    with global_state_restored():
         models = [build("model", cfg.model, _resized(task.spec, more)) for more in (0, 1)]
         batch = task.sample("train", 0, 2)
         usual, wider = (_shapes(model.state_dict()) for model in models)

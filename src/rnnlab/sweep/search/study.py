@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
 from rnnlab.errors import Busy, ConfigError
-from rnnlab.files.foreign import Subject, TrialNotes, checked
+from rnnlab.files.untrusted import Subject, TrialNotes, validate
 from rnnlab.process.output import note, say
 from rnnlab.runs.run import Run
 from rnnlab.sweep import jobs
@@ -196,10 +196,10 @@ def _open_study(plan: Plan, sweep: Path, location: str) -> Iterator["optuna.Stud
         known = study.user_attrs.get("subject")
         if known is None:
             study.set_user_attr("subject", plan.subject)
-        elif checked(known, Subject, where=location) != plan.subject:
+        elif validate(known, Subject, where=location) != plan.subject:
             raise ConfigError(_describe_difference(sweep.name, known, plan.subject))
         for trial in study.get_trials(deepcopy=False):
-            checked(trial.user_attrs, TrialNotes, where=f"{location}: trial {trial.number}")
+            validate(trial.user_attrs, TrialNotes, where=f"{location}: trial {trial.number}")
         yield study
     finally:
         if storage is not None:

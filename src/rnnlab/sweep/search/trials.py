@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from rnnlab.config.overrides import first_line, spelt
+from rnnlab.config.overrides import spelt
 from rnnlab.errors import ConfigError
-from rnnlab.files.foreign import read_bytes
+from rnnlab.files.untrusted import read_bytes
 from rnnlab.process.output import note
+from rnnlab.spelling import first_line
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner

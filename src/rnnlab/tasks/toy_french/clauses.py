@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnnlab.spec import Split
-from rnnlab.tasks.splits import SPLITS, mix, split_of
+from rnnlab.spec import SPLITS, Split
+from rnnlab.tasks.splits import mix, split_of
 from rnnlab.tasks.toy_french.grammar import (
     NUM_AGREEMENTS,
     elides,
