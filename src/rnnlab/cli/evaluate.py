@@ -31,14 +31,14 @@ def main() -> None:
 
 
 def _main() -> None:
-    from rnnlab.cli.words import parse
+    from rnnlab.cli.arguments import parse_arguments
 
     fields: dict[str, Any] = {
         "run": str,
         "split": Literal["val", "test"],
         "checkpoint": Literal["best", "last"],
     }
-    own, overrides = parse(_USAGE, fields, {"split": "test", "checkpoint": "best"})
+    own, overrides = parse_arguments(_USAGE, fields, {"split": "test", "checkpoint": "best"})
 
     from rnnlab.runs.run import Run
 

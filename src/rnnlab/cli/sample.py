@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def _main() -> None:
-    from rnnlab.cli.words import parse
+    from rnnlab.cli.arguments import parse_arguments
 
     fields: dict[str, Any] = {
         "run": str,
@@ -75,7 +75,9 @@ def _main() -> None:
         "checkpoint": Literal["best", "last"],
     }
     defaults = {"num_samples": 1, "seed": 0, "checkpoint": "best"}
-    own, overrides = parse(_USAGE, fields, {**dict.fromkeys(fields.keys() - {"run"}), **defaults})
+    own, overrides = parse_arguments(
+        _USAGE, fields, {**dict.fromkeys(fields.keys() - {"run"}), **defaults}
+    )
     if own["prompt"] is not None and own["prompt_file"] is not None:
         raise ConfigError("prompt must be null where prompt_file gives the prompts")
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
-from rnnlab.config.stored import config_of_run, read_config
+from rnnlab.config.stored import read_config, run_config_path
 from rnnlab.errors import Busy, ConfigError
 from rnnlab.files.atomic import (
     fsync,
@@ -101,7 +101,7 @@ class Run:
         Raises:
             ConfigError: it is not a run directory.
         """
-        return cls(config_of_run(path, key).parent)
+        return cls(run_config_path(path, key).parent)
 
     def file(self, name: str) -> Path:
         """Return the path of a file or directory in the run directory, which need not exist.

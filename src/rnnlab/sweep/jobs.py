@@ -14,8 +14,13 @@ from typing import Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 
-from rnnlab.config.compose import take_own, with_choices
-from rnnlab.config.packages import admit
+from rnnlab.config.compose import (
+    CommandOptions,
+    overrides_of_run,
+    pop_command_options,
+    with_choices,
+)
+from rnnlab.config.packages import allow_packages
 from rnnlab.errors import Busy, ConfigError, Diverged, Missing, RunLost
 from rnnlab.files.atomic import path_inside, remove_part_files, write_atomically
 from rnnlab.files.untrusted import JOB_NAME, Failure, read_json
@@ -29,8 +34,6 @@ Action = Literal["train", "resume", "skip", "refuse"]
 _WIDEST = 200  # characters of overrides in a line
 _NAME = re.compile(JOB_NAME)
 _UNHASHED = ("choices", "output_dir")
-SWEEP_KEYS = ("sweep", "sweep_name", "on_error", "dry_run", "trial", "output_dir")
-"""Keys of overrides that configure the sweep or its output, not the run."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ class Job:
 
 def make_job(
     cfg: DictConfig, overrides: Iterable[str], choices: Mapping[str, Any], sweep: Path
-) -> tuple[Job, dict[str, Any]]:
+) -> tuple[Job, CommandOptions]:
     """Make a job from a config that Hydra composed.
 
     Args:
@@ -109,19 +112,15 @@ def make_job(
         sweep: the sweep's directory.
 
     Returns:
-        The job, and the settings of the command: `on_error` and `dry_run`.
+        The job, and the options of the command.
 
     Raises:
         ConfigError: an interpolation in the config can't be resolved.
     """
-    options = take_own(cfg)
-    kept = {
-        key: value
-        for key, _, value in (override.partition("=") for override in overrides)
-        if key not in SWEEP_KEYS and not key.startswith("hydra")
-    }
-    trial = TrialRef.read(options.pop("trial"))
-    return Job(sweep, with_file_hashes(with_choices(cfg, choices)), kept, trial), options
+    options = pop_command_options(cfg)
+    trial = TrialRef.read(options.trial)
+    cfg = with_file_hashes(with_choices(cfg, choices))
+    return Job(sweep, cfg, overrides_of_run(overrides), trial), options
 
 
 def run(job: Job) -> Run | None:
@@ -134,7 +133,7 @@ def run(job: Job) -> Run | None:
         Interrupted: training was stopped by a signal. No failure raises, so the sweep goes on.
     """
     try:
-        admit(job.cfg.packages)  # named on the command line of the sweep; a worker was not told
+        allow_packages(job.cfg.packages)  # a worker process doesn't know the sweep's command line
         action = job.checked_action()
         if action == "train":
             with gc_paused():  # torch: seconds that skipped jobs need not wait

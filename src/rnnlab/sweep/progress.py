@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from rnnlab.config.compose import has_name, sweep_directory
-from rnnlab.config.overrides import parse
+from rnnlab.config.compose import has_sweep_name, sweep_directory
+from rnnlab.config.overrides import parse_override
 from rnnlab.errors import ConfigError
 from rnnlab.files.atomic import path_inside, undo_mkdir_on_error, write_atomically
 from rnnlab.process.output import note, say
@@ -30,7 +30,7 @@ def fixed_keys(overrides: Sequence[str]) -> list[str]:
     keys: dict[str, bool] = {}
     for text in overrides:
         try:
-            override = parse(text)
+            override = parse_override(text)
         except ConfigError:
             continue  # Hydra reports it later
         keys[override.key_or_group] = not override.is_sweep_override()  # the last one counts
@@ -43,7 +43,7 @@ def name_override(overrides: Sequence[str]) -> list[str]:
     Raises:
         ConfigError: the overrides that decide the name can't be read.
     """
-    if has_name(overrides):
+    if has_sweep_name(overrides):
         return []
     chosen = [text.partition("=")[2] for text in overrides if text.startswith("sweep=")]
     if chosen:

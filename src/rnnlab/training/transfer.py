@@ -11,7 +11,7 @@ from torch import Tensor
 
 from rnnlab.config.build import build
 from rnnlab.config.compose import flat
-from rnnlab.config.overrides import spelt
+from rnnlab.config.overrides import format_value
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.files import checkpoint
@@ -103,7 +103,7 @@ def _matters(experiment: Experiment, key: str, value: Any) -> bool:
 
 
 def _shown(value: Any) -> str:
-    return brief(printable(value if isinstance(value, str) else spelt(value)), 60)
+    return brief(printable(value if isinstance(value, str) else format_value(value)), 60)
 
 
 def _print_transfer(path: str, old: Sequence[str], new: Sequence[str]) -> None:

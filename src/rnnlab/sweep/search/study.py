@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
+from rnnlab.config.compose import COMMAND_KEYS
 from rnnlab.errors import Busy, ConfigError
 from rnnlab.files.untrusted import Subject, TrialNotes, validate
 from rnnlab.process.output import note, say
@@ -123,7 +124,7 @@ class _BatchRunner:
     def _job_without_config(self, overrides: Sequence[str]) -> jobs.Job:
         """Make a stand-in for a job whose config can't be composed, named by its overrides."""
         values = dict(override.partition("=")[::2] for override in overrides)
-        values = {key: values[key] for key in values if key not in jobs.SWEEP_KEYS}
+        values = {key: values[key] for key in values if key not in COMMAND_KEYS}
         return jobs.Job(self.sweep, OmegaConf.create(values), values)
 
     def _tell(self, trial: "optuna.Trial", job: jobs.Job) -> str:
