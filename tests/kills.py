@@ -85,7 +85,7 @@ PAIRS = {
     ("elman", "attractor_memory"): [SMALL_CELL, "task.pattern_size=6", "trainer.save_every=7"],
 }
 PHASES = {
-    "write_whole": "a file being written",
+    "write_atomically": "a file being written",
     "write_results": "the final scores",
     "evaluation_loop": "validation",
     "_fit": "training",

@@ -126,7 +126,7 @@ def test_an_entry_point_names_a_package_once_and_for_all(monkeypatch: pytest.Mon
     monkeypatch.setattr(packages, "entry_points", lambda group: declared * (group != ""))
     packages._installed.cache_clear()
     try:
-        assert packages.admitted() == ("json",)
+        assert packages.allowed_packages() == ("json",)
     finally:
         packages._installed.cache_clear()
 

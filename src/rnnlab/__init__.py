@@ -58,8 +58,8 @@ def load(path: str | Path, packages: Sequence[str] = ()) -> "Run":
     Raises:
         ConfigError: it isn't one, or a package can't be imported.
     """
-    from rnnlab.config.packages import admit
+    from rnnlab.config.packages import allow_packages
     from rnnlab.runs.run import Run
 
-    admit(packages)
+    allow_packages(packages)
     return Run.load(Path(path).absolute())

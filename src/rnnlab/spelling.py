@@ -1,4 +1,4 @@
-"""Texts from anywhere, spelt so that they can be shown."""
+"""Texts of any origin, made printable and short enough for a terminal."""
 
 import unicodedata
 
@@ -6,14 +6,14 @@ _JOINERS = "\u200c\u200d"  # they shape Persian, Indic scripts and emoji
 
 
 def printable(text: str, *, lines: bool = False) -> str:
-    r"""Spell what is not printable as escapes: ESC becomes `\x1b`.
+    r"""Replace characters that are not printable by escapes: ESC becomes `\x1b`.
 
-    That is control, format (bidirectional too), private and unassigned characters, and lone
-    surrogates. Letters, marks, emoji, spaces of any kind and the two joiners stay.
+    Those are control, format (also bidirectional), private and unassigned characters, and lone
+    surrogates. Letters, marks, emoji, all spaces and the two joiners are kept.
 
     Args:
-        text: from anywhere.
-        lines: whether newlines and tabs stay too.
+        text: any text.
+        lines: whether newlines and tabs are kept too.
     """
     if text.isprintable():
         return text
@@ -27,8 +27,15 @@ def printable(text: str, *, lines: bool = False) -> str:
 
 
 def brief(text: str, most: int) -> str:
-    """Leave out the middle of a text that is longer than `most` characters."""
+    """Omit the middle of a text that is longer than `most` characters."""
     if len(text) <= most:
         return text
     last = most // 4
     return f"{text[: most - last - 5]} ... {text[len(text) - last :]}"
+
+
+def first_line(message: BaseException | str) -> str:
+    """Return the first line of an error or a text, shortened, without lone surrogates."""
+    line = (str(message).strip() or type(message).__name__).splitlines()[0]
+    line = line if len(line) <= 200 else f"{line[:197]}..."
+    return line.encode(errors="backslashreplace").decode()

@@ -12,7 +12,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 
 from rnnlab.config.hydra_options import OPTIONS
-from rnnlab.config.sources import own_hydra
+from rnnlab.config.sources import isolated_hydra
 from tests.small_runs import tiny
 
 pytestmark = pytest.mark.thorough
@@ -71,9 +71,9 @@ import json, sys
 from hydra import compose
 from rnnlab.cli.train import main
 from rnnlab.config.hydra_options import OPTIONS
-from rnnlab.config.sources import begun
+from rnnlab.config.sources import hydra_initialized
 targets = {}
-with begun():
+with hydra_initialized():
     for group, options in OPTIONS.items():
         for name in options:
             made = compose("train", [f"hydra/{group}={name}"], return_hydra_config=True)
@@ -166,9 +166,9 @@ def test_hydras_store_is_given_back_as_it_was():
     basic = store.load("hydra/launcher/basic.yaml").node
 
     def inside() -> None:
-        with own_hydra():
+        with isolated_hydra():
             store.store(group="hydra/launcher", name="somebodys", node={"a": 1})
-            with own_hydra():
+            with isolated_hydra():
                 pass
             assert "vectorized.yaml" in store.list("hydra/launcher")
             raise KeyError

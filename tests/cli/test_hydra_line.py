@@ -6,7 +6,7 @@ import hydra
 import pytest
 
 from rnnlab.cli.hydra_line import Line
-from rnnlab.config.sources import OURS, Place
+from rnnlab.config.sources import BUILT_IN, ConfigSource
 from rnnlab.errors import ConfigError
 
 
@@ -32,8 +32,8 @@ def test_options_are_told_from_settings(words, options, overrides, many):
 
 
 def test_where_configs_are_found_is_read():
-    assert Line.read(["a=1"]).place == OURS
-    assert Line.read(["a=1", "-cd", "c", "-cn", "best"]).place == Place(Path("c"), "best")
+    assert Line.read(["a=1"]).source == BUILT_IN
+    assert Line.read(["a=1", "-cd", "c", "-cn", "best"]).source == ConfigSource(Path("c"), "best")
 
 
 @pytest.mark.parametrize(

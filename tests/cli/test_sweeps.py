@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rnnlab.cli.train import main
-from rnnlab.config.sources import Place, found_at
+from rnnlab.config.sources import ConfigSource, using_source
 from rnnlab.errors import ConfigError
 from rnnlab.runs.run import Run
 from rnnlab.sweep import jobs, progress
@@ -375,7 +375,7 @@ def test_a_named_sweep_that_says_no_name_has_that_of_its_file(tmp_path):
     (tmp_path / "sweep").mkdir()
     (tmp_path / "sweep/mine.yaml").write_text("# @package _global_\nhydra: {mode: MULTIRUN}\n")
     (tmp_path / "sweep/yours.yaml").write_text("# @package _global_\nsweep_name: ours\n")
-    with found_at(Place(tmp_path)):
+    with using_source(ConfigSource(tmp_path)):
         assert progress.name_override(["sweep=mine"]) == ["sweep_name=mine"]
         assert progress.name_override(["sweep=yours"]) == []
         assert progress.name_override(["sweep=mine", "sweep_name=other"]) == []

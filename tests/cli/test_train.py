@@ -78,6 +78,17 @@ finally:
     assert list(place.iterdir()) == []
 
 
+def test_a_plain_run_imports_nothing_of_sweeps(place):
+    code = """
+import sys
+from rnnlab.cli.train import main
+sys.argv = ["rnnlab-train", "dry_run=true"]
+main()
+print([name for name in sys.modules if name.startswith("rnnlab.sweep")])
+"""
+    assert python(code, place).stdout.splitlines()[-1] == "[]"
+
+
 def test_the_last_line_is_the_directory_and_the_report_comes_before(call, tmp_path):
     status, out, _ = call(*tiny(tmp_path))
     assert status == 0

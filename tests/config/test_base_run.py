@@ -6,9 +6,9 @@ import pytest
 
 import rnnlab
 from rnnlab.cli import train
-from rnnlab.config.base_run import words_of_base
+from rnnlab.config.base_run import overrides_of_base
 from rnnlab.config.compose import compose
-from rnnlab.config.overrides import spelt
+from rnnlab.config.overrides import format_value
 from rnnlab.errors import ConfigError
 from rnnlab.runs.run import Run
 from tests.calls import call
@@ -53,7 +53,7 @@ def test_parts_of_an_encoder_decoder_can_be_chosen_otherwise(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("word", ["model=lstm", "init_from=null"])
 def test_no_run_is_no_base(word: str) -> None:
-    assert words_of_base([word]) == []
+    assert overrides_of_base([word]) == []
 
 
 def test_strange_settings_come_through(tmp_path: Path) -> None:
@@ -67,14 +67,17 @@ def test_a_directory_may_have_any_name(tmp_path: Path) -> None:
     place = tmp_path / "'it's', a=[run]'"
     place.mkdir()
     run = Run.create(compose(tiny(tmp_path, "model.cell.hidden_size=5")), place / "run'")
-    for word in (f"init_from={spelt(str(run.path))}", f"init_from={spelt(str(run.path))},null"):
-        assert "model.cell.hidden_size=5" in words_of_base([word])
+    for word in (
+        f"init_from={format_value(str(run.path))}",
+        f"init_from={format_value(str(run.path))},null",
+    ):
+        assert "model.cell.hidden_size=5" in overrides_of_base([word])
 
 
 def test_runs_of_a_sweep_must_be_alike(old: Run, tmp_path: Path) -> None:
     other = Run.create(compose(tiny(tmp_path, "task.delay=3")))
     with pytest.raises(ConfigError, match="init_from names runs that differ in task or model"):
-        words_of_base([f"init_from={old.path},{other.path}"])
+        overrides_of_base([f"init_from={old.path},{other.path}"])
 
 
 def test_the_commands_of_the_readme_begin_any_run(old: Run, tmp_path: Path) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from rnnlab.config.build import _BORROWED, build, check, check_values, target
+from rnnlab.config.build import _LIBRARY_FIELDS, build, check, check_values, target
 from rnnlab.config.catalogue import describe
 from rnnlab.config.compose import compose
-from rnnlab.config.suggestions import near
+from rnnlab.config.suggestions import did_you_mean
 from rnnlab.errors import ConfigError
 from rnnlab.spec import Reals, TaskSpec, Tokens
 
@@ -64,7 +64,7 @@ def test_a_yaml_lists_exactly_the_keyword_only_arguments_which_have_no_defaults(
 @pytest.mark.parametrize("name", describe("optimizer"))
 def test_every_setting_of_an_optimizer_has_a_range(name):
     node = compose([*BASE, f"optimizer={name}"]).optimizer
-    assert set(node) - {"_target_"} <= set(_BORROWED)
+    assert set(node) - {"_target_"} <= set(_LIBRARY_FIELDS)
 
 
 @pytest.mark.parametrize("name", describe("logger"))
@@ -353,11 +353,11 @@ def test_a_commands_own_values_are_checked_as_a_config_is():
 
 
 def test_a_suggestion_is_the_nearest_word_or_the_same_last_part():
-    assert near("modle", ["task", "model"]) == ": did you mean model?"
-    assert near("cell.hidden_size", ["model.cell.hidden_size"]) == (
+    assert did_you_mean("modle", ["task", "model"]) == ": did you mean model?"
+    assert did_you_mean("cell.hidden_size", ["model.cell.hidden_size"]) == (
         ": did you mean model.cell.hidden_size?"
     )
-    assert near("xyz", list(chain(["task"], ["model"]))) == ""
+    assert did_you_mean("xyz", list(chain(["task"], ["model"]))) == ""
 
 
 def test_a_seed_that_could_meet_another_stream_is_refused():

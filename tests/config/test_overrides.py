@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnlab.config.overrides import parse, with_paths
+from rnnlab.config.overrides import parse_override, with_quoted_paths
 from rnnlab.errors import ConfigError
 
 
@@ -32,7 +32,7 @@ from rnnlab.errors import ConfigError
 )
 def test_what_is_wrong_with_a_word_is_said_without_the_parsers_tokens(word, said):
     with pytest.raises(ConfigError) as refused:
-        parse(word)
+        parse_override(word)
     assert str(refused.value).startswith(f"{word!r} can't be read as KEY=VALUE: {said}")
 
 
@@ -55,8 +55,8 @@ NAMES += ['say "it".txt', "a, b.txt", "a:b", "#1.txt", "choice(1,2)"]
 def test_a_path_that_is_there_is_read_as_it_is_called(home, key, name, several):
     (home / name).touch()
     for path in (name, f"./{name}", str(home / name)):
-        (word,) = with_paths([f"{key}={path}"], several=several)
-        assert (parse(word).key_or_group, parse(word).value()) == (key, path)
+        (word,) = with_quoted_paths([f"{key}={path}"], several=several)
+        assert (parse_override(word).key_or_group, parse_override(word).value()) == (key, path)
 
 
 @pytest.mark.parametrize(
@@ -64,26 +64,26 @@ def test_a_path_that_is_there_is_read_as_it_is_called(home, key, name, several):
 )
 def test_the_home_directory_is_found(home, path):
     (home / "a,b.txt").touch()
-    (word,) = with_paths([f"task.path={path}"])
-    assert parse(word).value() == path.strip("'\"").replace("~", str(home))
+    (word,) = with_quoted_paths([f"task.path={path}"])
+    assert parse_override(word).value() == path.strip("'\"").replace("~", str(home))
 
 
 @pytest.mark.usefixtures("home")
 def test_somebody_elses_home_that_is_not_there_stays():
-    (word,) = with_paths(["output_dir=~nobody-of-that-name/x"])
-    assert parse(word).value() == "~nobody-of-that-name/x"
+    (word,) = with_quoted_paths(["output_dir=~nobody-of-that-name/x"])
+    assert parse_override(word).value() == "~nobody-of-that-name/x"
 
 
 def test_paths_that_are_swept_are_each_read_so(home):
-    (word,) = with_paths(["task.path=~/x,y.txt"], several=True)
-    assert list(parse(word).sweep_iterator()) == [f"{home}/x", "y.txt"]
+    (word,) = with_quoted_paths(["task.path=~/x,y.txt"], several=True)
+    assert list(parse_override(word).sweep_iterator()) == [f"{home}/x", "y.txt"]
 
 
 def test_a_comma_parts_files_that_are_all_there(home):
     for name in ("a", "b", "a,b"):
         (home / name).touch()
-    assert with_paths(["task.path=a,b"], several=True) == ["task.path=a,b"]
-    assert parse(with_paths(["task.path=a,b"])[0]).value() == "a,b"
+    assert with_quoted_paths(["task.path=a,b"], several=True) == ["task.path=a,b"]
+    assert parse_override(with_quoted_paths(["task.path=a,b"])[0]).value() == "a,b"
 
 
 @pytest.mark.parametrize(
@@ -95,4 +95,4 @@ def test_a_comma_parts_files_that_are_all_there(home):
     ],
 )
 def test_what_is_no_such_path_stays_as_it_was_typed(home, word):  # noqa: ARG001
-    assert with_paths([word]) == [word]
+    assert with_quoted_paths([word]) == [word]

@@ -4,7 +4,7 @@ import hydra
 import pytest
 from omegaconf import OmegaConf
 
-from rnnlab.config.sources import VERSION, config_directory, version_words
+from rnnlab.config.sources import VERSION, config_directory, version_arguments
 
 
 @pytest.mark.parametrize(
@@ -17,8 +17,8 @@ from rnnlab.config.sources import VERSION, config_directory, version_words
     ],
 )
 def test_only_a_hydra_with_several_behaviours_is_told_which(version, words):
-    assert version_words(version) == words
-    assert version_words(hydra.__version__) == VERSION
+    assert version_arguments(version) == words
+    assert version_arguments(hydra.__version__) == VERSION
 
 
 def test_no_config_but_the_first_says_how_hydra_runs():

@@ -4,7 +4,7 @@ import pytest
 
 from rnnlab.config.compose import compose
 from rnnlab.config.explain import settings_of
-from rnnlab.config.suggestions import _CALLED, _FIXED, distance, near
+from rnnlab.config.suggestions import _CALLED, _FIXED, did_you_mean, distance
 
 GROUPS = {"model": ("elman", "lstm"), "trainer": ("cpu", "ddp", "gpu")}
 
@@ -43,36 +43,36 @@ def test_what_is_further_than_asked_for_is_further_than_any_two_words():
 )
 def test_of_two_as_near_the_value_decides(word, value, meant):
     known = {"mode": "max", "model": ("elman", "lstm"), "speed": 1, "spade": "slow"}
-    assert near(word, known, value) == f": did you mean {meant}?"
+    assert did_you_mean(word, known, value) == f": did you mean {meant}?"
 
 
 def test_a_class_is_never_suggested_for_a_setting():
     known = {"model.cell._target_": "x", "model.cell.cue_gain": 1}
-    assert near("model.cell.target", known) == ""
-    assert near("model.cell._taget_", known) == ": did you mean model.cell._target_?"
+    assert did_you_mean("model.cell.target", known) == ""
+    assert did_you_mean("model.cell._taget_", known) == ": did you mean model.cell._target_?"
 
 
 @pytest.mark.parametrize("value", ["cuda", "cuda:1", "gpu", "1", "true", None])
 def test_a_device_is_a_choice_of_trainer(value):
-    assert near("device", GROUPS, value) == ": did you mean trainer=gpu?"
-    assert near("device", {**GROUPS, "device": None}, value) == ": did you mean device?"
+    assert did_you_mean("device", GROUPS, value) == ": did you mean trainer=gpu?"
+    assert did_you_mean("device", {**GROUPS, "device": None}, value) == ": did you mean device?"
 
 
 def test_other_devices_are_other_trainers():
-    assert near("device", GROUPS, "cpu") == ": did you mean trainer=cpu?"
+    assert did_you_mean("device", GROUPS, "cpu") == ": did you mean trainer=cpu?"
     known = {**GROUPS, "trainer.devices": 1}
-    assert near("gpus", known, "2") == ": did you mean trainer=ddp trainer.devices=2?"
+    assert did_you_mean("gpus", known, "2") == ": did you mean trainer=ddp trainer.devices=2?"
 
 
 def test_what_names_a_cell_elsewhere_is_a_model_or_the_cells_own_mapping():
     known = {"model.cell": {"size": 3}, "model": ("elman", "lstm")}
-    assert near("cell", known, "lstm") == ": did you mean model?"
-    assert near("cell", known, "{size:4}") == ": did you mean model.cell?"
+    assert did_you_mean("cell", known, "lstm") == ": did you mean model?"
+    assert did_you_mean("cell", known, "{size:4}") == ": did you mean model.cell?"
 
 
 def test_a_name_that_nobody_can_have_meant_costs_nothing():
-    assert near("x" * 100_000, {"x" * 99_999: 1}) == ""
-    assert near("--", GROUPS) == ""
+    assert did_you_mean("x" * 100_000, {"x" * 99_999: 1}) == ""
+    assert did_you_mean("--", GROUPS) == ""
 
 
 TASKS = ("next_char", "translation")
@@ -91,4 +91,4 @@ def test_no_name_of_ours_is_another_tools_word_for_something_else():
     known = settings_of(compose(["model=lstm", "task=translation"]))
     for key in known:
         if not key.startswith("choices") and "_target_" not in key:
-            assert near(key, known).startswith(f": did you mean {key}"), key
+            assert did_you_mean(key, known).startswith(f": did you mean {key}"), key

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from rnnlab.errors import ConfigError
-from rnnlab.process.memory import fitting
+from rnnlab.process.memory import memory_errors_named
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from rnnlab.process.memory import fitting
 )
 def test_what_no_machine_holds_is_an_error_that_says_where(ask: Callable[[], object]) -> None:
     said = r"^task\.length: too large for this machine: ."
-    with pytest.raises(ConfigError, match=said), fitting("task.length"):
+    with pytest.raises(ConfigError, match=said), memory_errors_named("task.length"):
         ask()
 
 
@@ -34,10 +34,14 @@ def test_what_no_machine_holds_is_an_error_that_says_where(ask: Callable[[], obj
     [RuntimeError("a bug"), ValueError("a bug"), KeyError("overflow"), ConfigError("overflow")],
 )
 def test_other_errors_stay_what_they_are(error: Exception) -> None:
-    with pytest.raises(type(error), match=str(error)), fitting("task"):
+    with pytest.raises(type(error), match=str(error)), memory_errors_named("task"):
         raise error
 
 
 def test_the_inner_name_is_kept() -> None:
-    with pytest.raises(ConfigError, match=r"^cell: too"), fitting("model"), fitting("cell"):
+    with (
+        pytest.raises(ConfigError, match=r"^cell: too"),
+        memory_errors_named("model"),
+        memory_errors_named("cell"),
+    ):
         raise MemoryError

@@ -113,21 +113,21 @@ def test_lines_are_added(run):
 
 
 def test_other_processes_of_one_training_write_where_the_first_does(run, tmp_path, monkeypatch):
-    with rank.starting_helpers(run.path):
+    with rank.launching_ranks(run.path):
         monkeypatch.setenv("LOCAL_RANK", "1")
-        monkeypatch.setattr(rank, "_RUN", rank._told())
+        monkeypatch.setattr(rank, "_RUN", rank._run_of_launch())
         assert Run.create(compose(tiny(tmp_path))).path == run.path.absolute()
 
 
 def test_a_variable_of_somebodys_shell_makes_no_helper(tmp_path, monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", "1")
-    monkeypatch.setattr(rank, "_RUN", rank._told())
+    monkeypatch.setattr(rank, "_RUN", rank._run_of_launch())
     done = rnnlab.train(tiny(tmp_path))
     assert done.is_finished
     assert done.curve
     assert done.results
     assert list(done.path.glob("events*"))
-    assert rank._told() is None  # nothing of it is left for the next one in this process
+    assert rank._run_of_launch() is None  # nothing of it is left for the next one in this process
 
 
 @pytest.mark.parametrize("name", ["nothing", "file", "empty"])
@@ -162,7 +162,7 @@ def test_a_disk_that_is_full_keeps_nothing_of_a_run(tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("rnnlab.runs.run.write_whole", full)
+    monkeypatch.setattr("rnnlab.runs.run.write_atomically", full)
     with pytest.raises(ConfigError, match="No space left on device"):
         Run.create(compose(tiny(tmp_path / "out")))
     assert [*tmp_path.iterdir()] == []

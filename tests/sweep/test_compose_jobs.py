@@ -8,13 +8,13 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from rnnlab.config.sources import begun
+from rnnlab.config.sources import hydra_initialized
 from rnnlab.sweep.compose_jobs import Composer
 
 
 @pytest.fixture
 def hydra() -> Iterator[tuple[ConfigLoader, DictConfig]]:
-    with begun() as loader:
+    with hydra_initialized() as loader:
         yield loader, loader.load_configuration("train", ["task=copy"], run_mode=RunMode.MULTIRUN)
 
 

@@ -185,7 +185,7 @@ def test_a_refusal_to_read_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     def refuse(*_: object) -> int:  # root may read everything, so the refusal is acted
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("rnnlab.files.foreign.os.open", refuse)
+    monkeypatch.setattr("rnnlab.files.untrusted.os.open", refuse)
     with pytest.raises(ConfigError, match=r"task\.path must be .*can't be read: Permission denied"):
         read_text(str(file))
 

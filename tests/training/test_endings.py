@@ -90,7 +90,7 @@ def test_where_a_look_costs_time_all_are_looked_at_before_a_checkpoint(
         check(self, trainer)
 
     monkeypatch.setattr(DivergenceCheck, "check", counted)
-    monkeypatch.setattr("rnnlab.training.callbacks.finite._is_quick", lambda _: False)
+    monkeypatch.setattr("rnnlab.training.callbacks.divergence._is_free", lambda _: False)
     break_at(6, NAN, gradient=False)
     with pytest.raises(Diverged, match="at update 6"):
         rnnlab.train(tiny(tmp_path, *LONG, "trainer.log_every=100"))
@@ -148,7 +148,9 @@ def test_what_one_of_two_processes_meets_inside_an_update_ends_both(tmp_path):
 
 def test_a_process_ends_by_what_another_has_met(monkeypatch):
     met = [(7, False, "the loss, later"), None, (6, True, "its gradient"), (6, False, "the loss")]
-    monkeypatch.setattr("rnnlab.training.callbacks.finite.of_each", lambda mine: [mine, *met])
+    monkeypatch.setattr(
+        "rnnlab.training.callbacks.divergence.all_gather", lambda mine: [mine, *met]
+    )
     agree = SimpleNamespace(reduce_boolean_decision=lambda mine, all: not mine and not all)
     with pytest.raises(Diverged, match=r"^the loss$"):
         DivergenceCheck(1).check(SimpleNamespace(strategy=agree))

@@ -32,9 +32,9 @@ class VectorizedLauncher(BasicLauncher):
 
     def run_items(self, items: "Sequence[WorkItem]", *, dry_run: bool) -> None:
         """Run the jobs, groups first."""
-        from rnnlab.process.loading import loading
+        from rnnlab.process.garbage import gc_paused
 
-        with loading():
+        with gc_paused():
             from rnnlab.sweep.vectorized import train_groups
 
         jobs = {position: item.job for position, item in enumerate(items)}

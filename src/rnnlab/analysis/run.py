@@ -13,7 +13,7 @@ from rnnlab.config.sources import config_directories
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.files import checkpoint as checkpoints
-from rnnlab.process.borrowed import threads
+from rnnlab.process.global_state import threads
 from rnnlab.process.output import note, say
 from rnnlab.runs.run import Run
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from rnnlab.analysis.base import Findings, Picture, Points
 from rnnlab.errors import ConfigError
-from rnnlab.files.whole import write_whole
+from rnnlab.files.atomic import write_atomically
 from rnnlab.runs.run import Run
 from rnnlab.spelling import printable
 
@@ -79,7 +79,7 @@ def _join(name: str, part: str) -> str:
 
 def _put(run: Run, name: str, content: bytes) -> Path:
     path = run.figure(name)
-    write_whole(path, content)
+    write_atomically(path, content)
     return path
 
 

@@ -34,13 +34,13 @@ def main() -> None:
 
 
 def _main() -> None:
-    from rnnlab.cli.words import parse
+    from rnnlab.cli.arguments import parse_arguments
     from rnnlab.config.catalogue import describe
-    from rnnlab.config.suggestions import near
+    from rnnlab.config.suggestions import did_you_mean
     from rnnlab.errors import ConfigError
 
     known = list(describe("analysis"))
-    own, rest = parse(
+    own, rest = parse_arguments(
         _USAGE.format(names=_wrapped(known)),
         {"run": str, "analysis": str, "checkpoint": Literal["best", "last"]},
         {"checkpoint": "best"},
@@ -52,7 +52,7 @@ def _main() -> None:
     for name in names:
         if name not in known:
             takes = f"; it is one of {', '.join(known)} or all"
-            raise ConfigError(f"analysis={name} is not to be had{near(name, known)}{takes}")
+            raise ConfigError(f"analysis={name} is not to be had{did_you_mean(name, known)}{takes}")
     words = [word for word in rest if word.startswith("analysis.")]
     if words and len(names) > 1:
         raise ConfigError(f"{words[0]!r} must be about one analysis, got {', '.join(names)}")

@@ -4,7 +4,7 @@ import os
 import sys
 
 from rnnlab.cli.exits import command
-from rnnlab.config.suggestions import near, no_setting
+from rnnlab.config.suggestions import did_you_mean, explain_argument
 from rnnlab.errors import ConfigError
 from rnnlab.process.output import say
 
@@ -43,16 +43,16 @@ def _main() -> None:
     for word, after in zip(words, [*words, ""][1:], strict=True):
         key, equals, value = word.partition("=")
         if word.startswith("-"):
-            raise ConfigError(no_setting(word, after, ["only"]))
+            raise ConfigError(explain_argument(word, after, ["only"]))
         if not equals or os.path.exists(word):
             paths.append(word)
         elif key == "only":
             chosen = value.split(",")
         else:
-            problems.append(f"{key} is not a setting{near(key, ['only'])}")
+            problems.append(f"{key} is not a setting{did_you_mean(key, ['only'])}")
     for name in chosen:
         if name not in PARTS:
-            hint = near(name, list(PARTS)) or f": it takes {', '.join(PARTS)}"
+            hint = did_you_mean(name, list(PARTS)) or f": it takes {', '.join(PARTS)}"
             problems.append(f"only={name} is no part of a run{hint}")
     if len(paths) != 2:
         problems.append(f"it takes two directories of runs, got {len(paths)}")

@@ -31,14 +31,14 @@ def main() -> None:
 
 
 def _main() -> None:
-    from rnnlab.cli.words import parse
+    from rnnlab.cli.arguments import parse_arguments
 
     fields: dict[str, Any] = {
         "run": str,
         "split": Literal["val", "test"],
         "checkpoint": Literal["best", "last"],
     }
-    own, overrides = parse(_USAGE, fields, {"split": "test", "checkpoint": "best"})
+    own, overrides = parse_arguments(_USAGE, fields, {"split": "test", "checkpoint": "best"})
 
     from rnnlab.runs.run import Run
 
@@ -46,7 +46,9 @@ def _main() -> None:
     run.file("evaluations.jsonl")  # refused now, if it leads elsewhere
 
     from rnnlab.inference.evaluate import evaluate
-    from rnnlab.process.borrowed import threads  # loads torch, which a wrong run needn't wait for
+    from rnnlab.process.global_state import (
+        threads,  # loads torch, which a wrong run needn't wait for
+    )
     from rnnlab.runs.summary import score_lines
 
     experiment = run.open(overrides, own["checkpoint"])

@@ -20,9 +20,9 @@ from rnnlab.errors import (
     Interrupted,
 )
 from rnnlab.process import output
-from rnnlab.process.memory import fitting
+from rnnlab.process.memory import memory_errors_named
 from rnnlab.process.output import note, say
-from rnnlab.process.rank import is_helper
+from rnnlab.process.rank import is_launched_rank
 from rnnlab.spelling import brief
 
 _LONGEST = 1000  # characters of a line that says what is wrong
@@ -42,10 +42,10 @@ def command(name: str, body: Callable[[], None], *, trains: bool = False) -> Non
     output.guard()
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
-        with fitting("the settings"):
+        with memory_errors_named("the settings"):
             body()
     except (ConfigError, Diverged, OSError, KeyboardInterrupt) as error:
-        if not is_helper():
+        if not is_launched_rank():
             for line in _said(error).splitlines() or ["interrupted"]:
                 note(f"{name}: {brief(line, _LONGEST)}")
         sys.exit(status_of(error))
@@ -57,7 +57,7 @@ def command(name: str, body: Callable[[], None], *, trains: bool = False) -> Non
     finally:
         signal.signal(signal.SIGTERM, before)
         say(end="")
-    if (reason := output.lost()) is not None and not is_helper():
+    if (reason := output.write_error()) is not None and not is_launched_rank():
         note(f"{name}: standard output can't be written: {reason}")
         if not trains:
             sys.exit(1)

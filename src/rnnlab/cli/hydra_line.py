@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from hydra._internal.utils import get_args_parser
 
-from rnnlab.config.sources import OURS, Place
+from rnnlab.config.sources import BUILT_IN, ConfigSource
 from rnnlab.errors import ConfigError
 
 _SHOWN = ("help", "hydra_help", "cfg", "info", "shell_completion")
@@ -29,14 +29,14 @@ class Line:
             after a setting.
         overrides: those that are settings.
         many: whether it begins a sweep.
-        place: where configs are found.
+        source: the configs that it selects.
         unknown: options that there are not, each with what was typed behind it.
     """
 
     options: list[str]
     overrides: list[str]
     many: bool
-    place: Place = OURS
+    source: ConfigSource = BUILT_IN
     unknown: tuple[tuple[str, str | None], ...] = ()
 
     @classmethod
@@ -55,7 +55,7 @@ class Line:
         if refused := [said for key, said in _REFUSED.items() if getattr(args, key, None)]:
             raise ConfigError("\n".join(refused))
         directory = Path(args.config_dir) if args.config_dir else None
-        place = Place(directory, args.config_name or Place.name)
+        source = ConfigSource(directory, args.config_name or ConfigSource.name)
         overrides = [word for word in args.overrides if not word.startswith("-")]
         options, rest = [], list(overrides)
         for word in words:
@@ -67,8 +67,8 @@ class Line:
         named = any(word.startswith("sweep=") for word in overrides)
         if named and not shown and not args.run:
             options = options if args.multirun else ["-m", *options]
-            return cls(options, overrides, True, place, unknown)
-        return cls(options, overrides, args.multirun, place, unknown)
+            return cls(options, overrides, True, source, unknown)
+        return cls(options, overrides, args.multirun, source, unknown)
 
 
 def _refuse(message: str) -> NoReturn:

@@ -48,11 +48,11 @@ def _main() -> None:
     named = [word for word in words if word.startswith("packages=")]
     words = [word for word in words if word not in named]
 
-    from rnnlab.config.packages import admit_from
-    from rnnlab.config.sources import Place, found_at
+    from rnnlab.config.packages import allow_packages_of
+    from rnnlab.config.sources import ConfigSource, using_source
 
-    admit_from(named)
-    with found_at(Place(own)):
+    allow_packages_of(named)
+    with using_source(ConfigSource(own)):
         _list(words)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from shlex import join, quote
 
 from rnnlab.cli.exits import command
-from rnnlab.config.suggestions import near, no_setting
+from rnnlab.config.suggestions import did_you_mean, explain_argument
 from rnnlab.errors import ConfigError
 from rnnlab.process.output import say
 
@@ -79,13 +79,13 @@ def _parse(words: list[str]) -> tuple[Path, dict[str, str], float | None]:
     for word, after in zip(words, [*words, ""][1:], strict=True):
         key, equals, value = word.partition("=")
         if word.startswith("-"):
-            raise ConfigError(no_setting(word, after, _KEYS))
+            raise ConfigError(explain_argument(word, after, _KEYS))
         if not equals or os.path.exists(word):
             paths.append(word)
         elif key in _KEYS:
             given[key] = value
         else:
-            problems.append(f"{key} is not a setting{near(key, _KEYS)}")
+            problems.append(f"{key} is not a setting{did_you_mean(key, _KEYS)}")
     if len(paths) != 1:
         problems.append(f"it takes one directory with runs in it, got {len(paths)}")
     target = None

@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def _main() -> None:
-    from rnnlab.cli.words import parse
+    from rnnlab.cli.arguments import parse_arguments
 
     fields: dict[str, Any] = {
         "run": str,
@@ -75,7 +75,9 @@ def _main() -> None:
         "checkpoint": Literal["best", "last"],
     }
     defaults = {"num_samples": 1, "seed": 0, "checkpoint": "best"}
-    own, overrides = parse(_USAGE, fields, {**dict.fromkeys(fields.keys() - {"run"}), **defaults})
+    own, overrides = parse_arguments(
+        _USAGE, fields, {**dict.fromkeys(fields.keys() - {"run"}), **defaults}
+    )
     if own["prompt"] is not None and own["prompt_file"] is not None:
         raise ConfigError("prompt must be null where prompt_file gives the prompts")
 
@@ -84,7 +86,9 @@ def _main() -> None:
     run = Run.load(own["run"])
 
     from rnnlab.inference.sample import Decoding, generate_sample
-    from rnnlab.process.borrowed import threads  # loads torch, which a wrong run needn't wait for
+    from rnnlab.process.global_state import (
+        threads,  # loads torch, which a wrong run needn't wait for
+    )
 
     experiment = run.open(overrides, own["checkpoint"])
     task, answers_only = experiment.task, own["answer_file"] is not None
@@ -128,7 +132,7 @@ def _prompts(task: "Task", own: dict[str, Any]) -> Iterator["Batch"]:
 
 
 def _read(file: str) -> str:
-    from rnnlab.files.foreign import read_bytes
+    from rnnlab.files.untrusted import read_bytes
 
     try:
         return read_bytes(Path(file).expanduser(), largest=_LARGEST).decode("utf-8-sig")

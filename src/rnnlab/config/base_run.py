@@ -8,9 +8,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from rnnlab.config.compose import flat
-from rnnlab.config.overrides import parse, spelt
-from rnnlab.config.sources import begun
-from rnnlab.config.stored import config_of_run, read_config
+from rnnlab.config.overrides import format_value, parse_override
+from rnnlab.config.sources import hydra_initialized
+from rnnlab.config.stored import read_config, run_config_path
 from rnnlab.errors import ConfigError
 
 _PARTS = ("task", "model")
@@ -18,7 +18,7 @@ _CHOOSE_BOTH = ("experiment", "sweep")
 """Groups whose options choose a task and a model of their own."""
 
 
-def words_of_base(words: Sequence[str]) -> list[str]:
+def overrides_of_base(words: Sequence[str]) -> list[str]:
     """Give the words that choose the task and the model of the run that `init_from` names.
 
     Put before `words`, they make it the base of the new run: what `words` choose themselves is not
@@ -36,7 +36,7 @@ def words_of_base(words: Sequence[str]) -> list[str]:
     if not directories:
         return []
     bases = {
-        directory: _words(read_config(config_of_run(directory, "init_from")), said)
+        directory: _words(read_config(run_config_path(directory, "init_from")), said)
         for directory in directories
     }
     first = directories[0]
@@ -61,7 +61,7 @@ def _words(config: DictConfig, said: Iterable[Override]) -> list[str]:
     }
     words = [f"{group}={option}" for group, option in choices.items()]
     try:
-        with begun():
+        with hydra_initialized():
             plain = flat(OmegaConf.to_container(compose("train", words)))
     except HydraException as error:
         raise ConfigError(
@@ -70,7 +70,7 @@ def _words(config: DictConfig, said: Iterable[Override]) -> list[str]:
         ) from error
     own = flat(OmegaConf.to_container(config))
     return words + [
-        f"{key}={spelt(value)}"
+        f"{key}={format_value(value)}"
         for key, value in own.items()
         if _within(key, _PARTS)
         and not _within(key, chosen)
@@ -81,7 +81,7 @@ def _words(config: DictConfig, said: Iterable[Override]) -> list[str]:
 def _read(word: str) -> Override | None:
     """Read a word; of one that can't be read, the error is told by whoever composes."""
     try:
-        return parse(word)
+        return parse_override(word)
     except ConfigError:
         return None
 
@@ -91,7 +91,7 @@ def _values(override: Override) -> list[str]:
     if not override.is_sweep_override():
         return [] if override.value() is None else [str(override.value())]
     key = override.key_or_group
-    words = (parse(f"{key}={element}") for element in override.sweep_string_iterator())
+    words = (parse_override(f"{key}={element}") for element in override.sweep_string_iterator())
     return [value for word in words for value in _values(word)]
 
 

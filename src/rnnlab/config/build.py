@@ -12,10 +12,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, create_model
 
-from rnnlab.config.packages import admitted
+from rnnlab.config.packages import allowed_packages
 from rnnlab.config.suggestions import nearest
 from rnnlab.errors import ConfigError
-from rnnlab.process.memory import fitting
+from rnnlab.process.memory import memory_errors_named
 from rnnlab.ranges import BelowOne, NonNegative, Positive, PositiveInt, Probability, Seed, Threads
 from rnnlab.spelling import brief, printable
 
@@ -45,7 +45,7 @@ _HOMES = tuple(dict.fromkeys(kind.home for kind in _GROUPS.values()))
 
 # The settings of other people's constructors that can be given here, with what we ask of them:
 # theirs don't say their range, and what is not here would do nothing, or harm.
-_BORROWED: dict[str, Any] = {
+_LIBRARY_FIELDS: dict[str, Any] = {
     "lr": Annotated[Positive, Le(1e6)],
     "weight_decay": NonNegative,
     "momentum": BelowOne,
@@ -101,7 +101,9 @@ def check(cfg: DictConfig) -> None:
     callbacks = tree.pop("callbacks", None) or {}
     root = {str(key): value for key, value in tree.items() if key not in _GROUPS}
     problems = _check_fields("", root, _ROOT, others=[*_GROUPS, "callbacks"])
-    strange = [] if problems else [name for name in root["packages"] if name not in admitted()]
+    strange = (
+        [] if problems else [name for name in root["packages"] if name not in allowed_packages()]
+    )
     if strange:
         raise ConfigError(
             f"packages: the config names classes of {printable(', '.join(strange))}, whose code "
@@ -201,7 +203,7 @@ class _Recipe(partial[Any]):
         except TypeError as error:
             raise ConfigError(f"{self.path}: {error}") from error
         try:
-            with fitting(self.path):
+            with memory_errors_named(self.path):
                 return self.func(*given, **self.keywords)
         except ConfigError as error:
             raise ConfigError(self._named(str(error))) from error
@@ -226,7 +228,7 @@ def target(node: Any) -> Any:
     """
     found = _find(node["_target_"])
     if found is None:
-        homes = ", ".join([*_HOMES, *admitted()])
+        homes = ", ".join([*_HOMES, *allowed_packages()])
         raise ConfigError(f"{node['_target_']} is no class or function of {homes}")
     return found
 
@@ -247,7 +249,7 @@ def _find(name: str) -> Callable[..., Any] | None:
     No module outside them is imported, nothing is called, and no attribute of an attribute is
     looked up: `rnnlab.runs.run.subprocess.Popen` names nothing.
     """
-    return _find_in(name, (*_HOMES, *admitted()))
+    return _find_in(name, (*_HOMES, *allowed_packages()))
 
 
 @cache
@@ -263,7 +265,7 @@ def _find_in(name: str, homes: tuple[str, ...]) -> Callable[..., Any] | None:
 
 def _is_studied(module: str) -> bool:
     """Tell whether a module is rnnlab's or the caller's own, and none of a library."""
-    return _within(("rnnlab", *admitted()), module)
+    return _within(("rnnlab", *allowed_packages()), module)
 
 
 def _within(homes: str | tuple[str, ...], module: str) -> bool:
@@ -293,7 +295,7 @@ def _check_node(path: str, node: Any, base: type, home: str) -> list[str]:
         target = _find(name)
     except Exception as error:  # whatever a module of ours raised when imported
         target, why = None, f" ({error})"
-    homes = (home, *admitted())
+    homes = (home, *allowed_packages())
     if target is None or not _within(homes, target.__module__) or not _makes(target, base):
         wanted = f"{path}._target_ must name a kind of {base.__name__} in {' or '.join(homes)}"
         return [f"{wanted}, got {_say(name)[1:-1]}{why}"]
@@ -327,7 +329,7 @@ def _signature(target: Callable[..., Any], ours: bool) -> Mapping[str, Any]:
     """
     parameters = inspect.signature(target).parameters
     if not ours:
-        return {name: _BORROWED[name] for name in parameters if name in _BORROWED}
+        return {name: _LIBRARY_FIELDS[name] for name in parameters if name in _LIBRARY_FIELDS}
     function = target.__init__ if inspect.isclass(target) else target
     hints = get_type_hints(function, include_extras=True)
     keys = [name for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY]

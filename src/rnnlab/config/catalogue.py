@@ -4,7 +4,8 @@ from pathlib import Path
 
 from rnnlab.config.sources import config_directories
 from rnnlab.errors import ConfigError
-from rnnlab.files.foreign import read_text
+from rnnlab.files.untrusted import read_text
+from rnnlab.spelling import first_line
 
 _LARGEST = 1_000_000  # bytes of a config
 
@@ -59,7 +60,7 @@ def _experiments() -> set[tuple[str, str]]:
         try:
             config = yaml.safe_load(read_text(path, largest=_LARGEST))
         except yaml.YAMLError as error:
-            raise ConfigError(f"{path} is no YAML: {str(error).splitlines()[0]}") from error
+            raise ConfigError(f"{path} is no YAML: {first_line(error)}") from error
         defaults = config.get("defaults", []) if isinstance(config, dict) else []
         chosen = {
             key: value

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from hydra import compose as hydra_compose
 from hydra.core.override_parser.types import OverrideType
@@ -12,20 +12,38 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rnnlab.config.build import check_values
 from rnnlab.config.explain import REFUSALS, explain, settings_of
-from rnnlab.config.overrides import first_line, parse, short, with_paths
-from rnnlab.config.packages import admit, admit_from
-from rnnlab.config.sources import begun, primary
-from rnnlab.config.stored import refers
-from rnnlab.config.suggestions import near
+from rnnlab.config.overrides import parse_override, quote_short, with_quoted_paths
+from rnnlab.config.packages import allow_packages, allow_packages_of
+from rnnlab.config.sources import hydra_initialized, primary_config
+from rnnlab.config.stored import has_interpolations
+from rnnlab.config.suggestions import did_you_mean
 from rnnlab.errors import ConfigError
+from rnnlab.spelling import first_line
 
-# What a command takes beside the settings of a run.
-_OWN: dict[str, Any] = {
+_COMMAND_FIELDS: dict[str, Any] = {
     "sweep_name": str | None,
     "on_error": Literal["continue", "stop"],
     "dry_run": bool,
     "trial": Any,
 }
+COMMAND_KEYS = ("sweep", *_COMMAND_FIELDS, "output_dir")
+"""Keys of overrides that configure the command or where it writes, not the run."""
+NO_TRIAL = "trial can't be given: hydra/sweeper=optuna tells it to its jobs"
+"""The error of a `trial` that no search has set."""
+
+
+class CommandOptions(NamedTuple):
+    """Options of `rnnlab-train` that its config holds beside the settings of a run.
+
+    Attributes:
+        on_error: whether a sweep goes on after a failed job: `continue` or `stop`.
+        dry_run: whether to check the settings and train nothing.
+        trial: of a search's job, the value of `TrialRef.override`; else `None`.
+    """
+
+    on_error: str
+    dry_run: bool
+    trial: Any
 
 
 def compose(overrides: list[str]) -> DictConfig:
@@ -34,36 +52,46 @@ def compose(overrides: list[str]) -> DictConfig:
     Raises:
         ConfigError: an override is no setting, or can't be read.
     """
-    from rnnlab.config.base_run import words_of_base  # which composes too
+    from rnnlab.config.base_run import overrides_of_base  # which composes too
 
-    admit_from(overrides)
-    overrides = with_paths(overrides)
-    overrides = [*words_of_base(overrides), *overrides]
+    allow_packages_of(overrides)
+    overrides = with_quoted_paths(overrides)
+    overrides = [*overrides_of_base(overrides), *overrides]
     try:
-        with begun():
+        with hydra_initialized():
             cfg = hydra_compose("train", overrides, return_hydra_config=True)
     except REFUSALS as error:
         raise ConfigError(explain(error, overrides)) from error
     choices = dict(cfg.hydra.runtime.choices)
     with open_dict(cfg):
         del cfg["hydra"]
-    take_own(cfg)
+    pop_command_options(cfg)
     return with_choices(cfg, choices)
 
 
-def take_own(cfg: DictConfig) -> dict[str, Any]:
-    """Take out the settings of the command, which are none of a run.
+def pop_command_options(cfg: DictConfig) -> CommandOptions:
+    """Remove the command's options from a composed config, and return them.
 
     Raises:
-        ConfigError: one isn't there, or isn't what it should be.
+        ConfigError: one is missing or invalid.
     """
     try:
         with open_dict(cfg):
-            own = {key: cfg.pop(key) for key in _OWN}
+            options = {key: cfg.pop(key) for key in _COMMAND_FIELDS}
     except OmegaConfBaseException as error:
         raise ConfigError(first_line(error)) from error
-    check_values(own, _OWN)
-    return {key: own[key] for key in ("on_error", "dry_run", "trial")}
+    check_values(options, _COMMAND_FIELDS)
+    return CommandOptions(options["on_error"], options["dry_run"], options["trial"])
+
+
+def overrides_of_run(overrides: Iterable[str]) -> dict[str, str]:
+    """Return the overrides of a run's settings, key -> value, without those of the command."""
+    pairs = (override.partition("=")[::2] for override in overrides)
+    return {
+        key: value
+        for key, value in pairs
+        if key not in COMMAND_KEYS and not key.startswith("hydra")
+    }
 
 
 def sweep_directory(words: Iterable[str]) -> Path:
@@ -82,7 +110,7 @@ def sweep_directory(words: Iterable[str]) -> Path:
     return directory
 
 
-def has_name(words: Iterable[str]) -> bool:
+def has_sweep_name(words: Iterable[str]) -> bool:
     """Tell whether a sweep of these words is named by them, or by a config that they choose.
 
     Raises:
@@ -107,8 +135,8 @@ def _of_sweep(words: Iterable[str]) -> DictConfig:
     # Configs of these groups may say it, too.
     about += [w for w in words if re.match("(experiment|debug)=", w) and not _names_several(w)]
     try:
-        with begun():
-            return hydra_compose(primary(), about, return_hydra_config=True)
+        with hydra_initialized():
+            return hydra_compose(primary_config(), about, return_hydra_config=True)
     except REFUSALS as error:
         raise ConfigError(explain(error, words, grid=True)) from error
 
@@ -116,7 +144,7 @@ def _of_sweep(words: Iterable[str]) -> DictConfig:
 def _names_several(word: str) -> bool:
     """Tell whether a word names several values; one that can't be read doesn't."""
     try:
-        return parse(word).is_sweep_override()
+        return parse_override(word).is_sweep_override()
     except ConfigError:
         return False
 
@@ -134,7 +162,7 @@ def with_choices(cfg: DictConfig, choices: Mapping[str, Any]) -> DictConfig:
         if ".." in str(choice):
             raise ConfigError(f"{group}={choice} is not to be had: it leads out of the configs")
     if OmegaConf.is_list(cfg.packages):  # else the check of the config says what it must be
-        admit(map(str, cfg.packages))
+        allow_packages(map(str, cfg.packages))
     with open_dict(cfg):
         cfg.choices = {k: v for k, v in choices.items() if not k.startswith("hydra/")}
     return _resolved(cfg)
@@ -146,26 +174,26 @@ def apply_overrides(cfg: DictConfig, overrides: list[str]) -> DictConfig:
     Raises:
         ConfigError: an override is no setting, can't be read, or chooses from a group.
     """
-    admit_from(overrides)
+    allow_packages_of(overrides)
     cfg = cfg.copy()
     OmegaConf.set_struct(cfg, True)
     known = settings_of(cfg)
     problems = []
-    for text in with_paths(overrides):
+    for text in with_quoted_paths(overrides):
         try:
-            override = parse(text)
+            override = parse_override(text)
             key = override.key_or_group
             if override.type is not OverrideType.CHANGE or override.is_sweep_override():
                 problems.append(f"{text!r} must be KEY=VALUE with one value")
             elif key not in known:
-                hint = near(key, known, text.partition("=")[2])
+                hint = did_you_mean(key, known, text.partition("=")[2])
                 problems.append(f"{key} is not a setting of this run{hint}")
             else:
                 OmegaConf.update(cfg, key, override.value())
         except ConfigError as error:
             problems.append(str(error))
         except OmegaConfBaseException as error:
-            problems.append(f"{short(text)} can't be: {first_line(error)}")
+            problems.append(f"{quote_short(text)} can't be: {first_line(error)}")
     if problems:
         raise ConfigError("\n".join(problems))
     return _resolved(cfg)
@@ -173,7 +201,7 @@ def apply_overrides(cfg: DictConfig, overrides: list[str]) -> DictConfig:
 
 def _resolved(cfg: DictConfig) -> DictConfig:
     """Put values in the place of references to them."""
-    if not refers(cfg):  # to look takes a tenth of the time
+    if not has_interpolations(cfg):  # to look takes a tenth of the time
         return cfg
     key = ""
     try:

@@ -10,11 +10,11 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, ValueNode
 from omegaconf.errors import OmegaConfBaseException
 
-from rnnlab.config.overrides import first_line, parse, short
-from rnnlab.config.sources import begun, primary
-from rnnlab.config.suggestions import meant, near, nearest, unit
+from rnnlab.config.overrides import parse_override, quote_short
+from rnnlab.config.sources import hydra_initialized, primary_config
+from rnnlab.config.suggestions import candidates, did_you_mean, nearest, unit_hint
 from rnnlab.errors import ConfigError
-from rnnlab.spelling import printable
+from rnnlab.spelling import first_line, printable
 
 REFUSALS = (HydraException, OmegaConfBaseException, ValueError, TypeError, RecursionError)
 """What Hydra raises at words that it can't use; it stumbles over some."""
@@ -40,14 +40,14 @@ def explain(error: Exception, overrides: list[str], *, grid: bool = False) -> st
     settings, several = {}, {}
     for text in overrides:
         try:
-            override = parse(text)
+            override = parse_override(text)
         except ConfigError as unreadable:
             problems.append(_bare(text, paths) or str(unreadable))
             continue
         key, value = override.key_or_group, text.partition("=")[2]
         options = _options(key, paths)
         if not key:
-            problems.append(f"{short(text)} can't be read as KEY=VALUE")
+            problems.append(f"{quote_short(text)} can't be read as KEY=VALUE")
         elif override.is_interval_sweep() and grid:
             if options:
                 problems.append(f"{text}: {key} is one of {', '.join(options)}")
@@ -74,7 +74,9 @@ def explain(error: Exception, overrides: list[str], *, grid: bool = False) -> st
         if lacks := _lacking(key, with_each):
             problems.append(lacks)
         elif key not in known:
-            problems.append(f"{key} is not a setting{near(key, _named(known, paths), value)}")
+            problems.append(
+                f"{key} is not a setting{did_you_mean(key, _named(known, paths), value)}"
+            )
     return "\n".join(problems or [_shortened(error)])
 
 
@@ -92,9 +94,9 @@ def explain_options(options: Sequence[tuple[str, str | None]], overrides: Sequen
     for option, value in options:
         words = [
             name if "=" in name else f"{name}={'VALUE' if value is None else value}"
-            for name in meant(option, known, value)
+            for name in candidates(option, known, value)
         ] or [f"--{name}" for name in nearest(option.lstrip("-"), dict.fromkeys(_OPTIONS))]
-        hint = f": did you mean {' or '.join(words)}?{unit(option, words)}" if words else ""
+        hint = f": did you mean {' or '.join(words)}?{unit_hint(option, words)}" if words else ""
         problems.append(
             f"{printable(option)} is not an option; settings are KEY=VALUE, without dashes{hint}"
         )
@@ -183,7 +185,7 @@ def _wrong_choice(group: str, value: str, paths: Sequence[str]) -> str | None:
         return f"logger={value} can be left out: {_ALWAYS[value]} always written; logger adds one"
     return (
         f"{group}={value} is not to be had"
-        f"{near(value, options)}; {group} is one of {', '.join(options)}"
+        f"{did_you_mean(value, options)}; {group} is one of {', '.join(options)}"
     )
 
 
@@ -199,16 +201,18 @@ def _options(group: str, paths: Sequence[str]) -> list[str]:
     """
     if group == "hydra":
         return []
-    with begun() as loader:
+    with hydra_initialized() as loader:
         try:
-            return loader.get_group_options(group, config_name=primary(), overrides=list(paths))
+            return loader.get_group_options(
+                group, config_name=primary_config(), overrides=list(paths)
+            )
         except REFUSALS:  # the paths are none
             return loader.get_group_options(group)
 
 
 def _groups(paths: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Give the groups that a run chooses from, each with its options."""
-    with begun() as loader:
+    with hydra_initialized() as loader:
         names = loader.list_groups("")
     found = {name: tuple(_options(name, paths)) for name in names if name != "analysis"}
     return {name: options for name, options in found.items() if options}
@@ -222,8 +226,8 @@ def _named(known: Mapping[str, Any], paths: Sequence[str]) -> dict[str, Any]:
 def _known(chosen: Sequence[str]) -> dict[str, Any]:
     """Give every setting there is with these choices; none if Hydra refuses them too."""
     try:
-        with begun():
-            return settings_of(compose(primary(), list(chosen)))
+        with hydra_initialized():
+            return settings_of(compose(primary_config(), list(chosen)))
     except REFUSALS:
         return {}
 

@@ -1,7 +1,7 @@
-"""What `hydra/launcher` and `hydra/sweeper` offer, in rnnlab's applications and in no other one.
+"""The options of `hydra/launcher` and `hydra/sweeper`, registered for rnnlab's commands alone.
 
-Hydra keeps such options for all applications of an environment in one store: what a plugin puts
-there when it is imported, everybody's command line has. So our plugins put nothing there.
+Hydra imports all plugins of an environment in each of its applications, and what a plugin puts into
+Hydra's config store is on every command line. So our plugins don't put their options there.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,14 +17,14 @@ from omegaconf import OmegaConf
 
 @dataclass
 class Basic:
-    """What `hydra/launcher=basic` takes: nothing."""
+    """Settings of `hydra/launcher=basic`: none."""
 
     _target_: str = "hydra_plugins.rnnlab_basic.launcher.BasicLauncher"
 
 
 @dataclass
 class Vectorized:
-    """What `hydra/launcher=vectorized` takes."""
+    """Settings of `hydra/launcher=vectorized`."""
 
     _target_: str = "hydra_plugins.rnnlab_vectorized.launcher.VectorizedLauncher"
     members: Any = "auto"
@@ -32,7 +32,7 @@ class Vectorized:
 
 @dataclass
 class Joblib:
-    """What `hydra/launcher=joblib` takes."""
+    """Settings of `hydra/launcher=joblib`."""
 
     _target_: str = "hydra_plugins.rnnlab_parallel.joblib.JoblibLauncher"
     n_jobs: Any = "auto"
@@ -40,7 +40,7 @@ class Joblib:
 
 @dataclass
 class Local:
-    """What `hydra/launcher=submitit_local` takes."""
+    """Settings of `hydra/launcher=submitit_local`."""
 
     _target_: str = "hydra_plugins.rnnlab_parallel.submitit.LocalLauncher"
     timeout_min: int = 1440
@@ -51,7 +51,7 @@ class Local:
 
 @dataclass
 class Slurm:
-    """What `hydra/launcher=submitit_slurm` takes."""
+    """Settings of `hydra/launcher=submitit_slurm`."""
 
     _target_: str = "hydra_plugins.rnnlab_parallel.submitit.SlurmLauncher"
     timeout_min: int = 240
@@ -71,7 +71,7 @@ class Slurm:
 
 @dataclass
 class Ray:
-    """What `hydra/launcher=ray` takes."""
+    """Settings of `hydra/launcher=ray`."""
 
     _target_: str = "hydra_plugins.rnnlab_parallel.ray.RayLauncher"
     address: str | None = None
@@ -81,7 +81,7 @@ class Ray:
 
 @dataclass
 class Grid:
-    """What `hydra/sweeper=basic` takes, as Hydra's own does."""
+    """Settings of `hydra/sweeper=basic`, those of Hydra's own sweeper."""
 
     _target_: str = "hydra_plugins.rnnlab_basic.sweeper.GridSweeper"
     max_batch_size: int | None = None
@@ -90,21 +90,20 @@ class Grid:
 
 @dataclass
 class Optuna:
-    """What `hydra/sweeper=optuna` takes."""
+    """Settings of `hydra/sweeper=optuna`."""
 
     _target_: str = "hydra_plugins.rnnlab_optuna.sweeper.OptunaSweeper"
     sampler: Any = "tpe"  # tpe | random | cmaes | grid
     pruner: Any = "none"  # none | median | asha
-    n_trials: Any = None  # in all, those of earlier starts too; null: the whole grid, else 20
-    n_jobs: Any = 1  # trials that are chosen at once, and launched as one batch
+    n_trials: Any = None  # in all, with those of earlier commands; null: the whole grid, else 20
+    n_jobs: Any = 1  # trials that are sampled at once, and launched as one batch
     seed: Any = 0
     objective: Any = None  # a metric or a list of some; null: the config's `monitor`
     storage: Any = None  # such as sqlite:///search.db; null: a journal in the sweep's directory
-    params: Any = None  # words of a named sweep, key -> value; those typed count more
+    params: Any = None  # overrides of a named sweep, key -> value; those typed take precedence
 
 
-# `basic` is what Hydra takes where nothing is chosen: a choice in train.yaml would outdo that of a
-# file in configs/sweep.
+# `basic` is Hydra's default option: a choice in train.yaml would override those of configs/sweep.
 OPTIONS: Mapping[str, Mapping[str, type]] = {
     "launcher": {
         "basic": Basic,
@@ -121,7 +120,7 @@ OPTIONS: Mapping[str, Mapping[str, type]] = {
 
 @cache
 def _nodes() -> Mapping[str, Mapping[str, ConfigNode]]:
-    """Give the options as Hydra stores them, which takes time to make."""
+    """Return the options as nodes of Hydra's config store, whose making takes time."""
     return {
         group: {
             f"{name}.yaml": ConfigNode(
@@ -138,9 +137,9 @@ def _nodes() -> Mapping[str, Mapping[str, ConfigNode]]:
 
 
 @contextmanager
-def offered() -> Iterator[None]:
-    """Offer our launchers and sweepers, in the place of other plugins' options of their names."""
-    Plugins.instance()  # imports all plugins, if nobody did: they store their options first
+def options_registered() -> Iterator[None]:
+    """Register our launchers and sweepers, instead of other plugins' options of the same names."""
+    Plugins.instance()  # imports all plugins, so that they register their options first
     groups = {group: ConfigStore.instance().repo["hydra"][group] for group in OPTIONS}
     theirs = {group: dict(options) for group, options in groups.items()}
     try:

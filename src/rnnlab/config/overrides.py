@@ -10,12 +10,13 @@ from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.errors import HydraException
 
 from rnnlab.errors import ConfigError
+from rnnlab.spelling import first_line
 
 _PATH = re.compile(r"(\+{0,2}(?:task\.(?:\w+_)?path|logger\.save_dir|init_from|output_dir))=(.*)")
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
 
 
-def parse(text: str) -> Override:
+def parse_override(text: str) -> Override:
     """Read an override.
 
     Raises:
@@ -24,33 +25,26 @@ def parse(text: str) -> Override:
     try:
         return OverridesParser.create().parse_override(text)
     except (HydraException, ValueError, RecursionError) as error:
-        said = f"{short(text)} can't be read as KEY=VALUE: {_flaw(text, error)}"
+        said = f"{quote_short(text)} can't be read as KEY=VALUE: {_flaw(text, error)}"
         raise ConfigError(said) from error
 
 
-def spelt(value: Any) -> str:
+def format_value(value: Any) -> str:
     """Spell a value of a config so that Hydra reads it as the same."""
     if isinstance(value, str):
         return QuotedString(value, Quote.single).with_quotes()
     if isinstance(value, list):
-        return f"[{','.join(map(spelt, value))}]"
+        return f"[{','.join(map(format_value, value))}]"
     if isinstance(value, dict):
-        return f"{{{','.join(f'{key}:{spelt(inner)}' for key, inner in value.items())}}}"
+        return f"{{{','.join(f'{key}:{format_value(inner)}' for key, inner in value.items())}}}"
     if isinstance(value, bool):
         return "true" if value else "false"
     return "null" if value is None else repr(value)
 
 
-def short(text: str) -> str:
+def quote_short(text: str) -> str:
     """Spell a word in quotes, and not too long."""
     return repr(text if len(text) <= 100 else f"{text[:97]}...")
-
-
-def first_line(error: BaseException) -> str:
-    """Give the first line of an error's text, not too long and without what can't be printed."""
-    line = (str(error).strip() or type(error).__name__).splitlines()[0]
-    line = line if len(line) <= 200 else f"{line[:197]}..."
-    return line.encode(errors="backslashreplace").decode()
 
 
 def _flaw(text: str, error: Exception) -> str:
@@ -105,7 +99,7 @@ def _unclosed(value: str) -> str | None:
     return f"a {awaited[-1][0]} is not closed" if awaited else None
 
 
-def with_paths(words: Sequence[str], *, several: bool = False) -> list[str]:
+def with_quoted_paths(words: Sequence[str], *, several: bool = False) -> list[str]:
     """Spell the words that name files and directories so that Hydra reads what was meant.
 
     What begins with `~` is in the home directory, as in a shell. A path that is there may hold a
@@ -140,7 +134,7 @@ def _spell_paths(key: str, value: str, several: bool) -> str:
 def _spell_path(key: str, value: str) -> str:
     """Spell one path; what Hydra reads as text that begins with no `~` stays as it is."""
     try:
-        override = parse(f"{key}={value}")
+        override = parse_override(f"{key}={value}")
     except ConfigError:
         return value if value[:1] in ("", "'", '"') else _plain(key, os.path.expanduser(value))
     if override.is_sweep_override():
@@ -156,12 +150,12 @@ def _spell_path(key: str, value: str) -> str:
 def _plain(key: str, text: str) -> str:
     """Spell a text so that Hydra reads all of it as one, without quotes where it can."""
     try:
-        override = parse(f"{key}={text}")
+        override = parse_override(f"{key}={text}")
         if not override.is_sweep_override() and override.value() == text:
             return text
     except ConfigError:
         pass
-    return spelt(text)
+    return format_value(text)
 
 
 def _is_call(value: str) -> bool:

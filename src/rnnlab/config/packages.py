@@ -1,13 +1,13 @@
-"""Packages of other people whose classes configs may name: `packages=[mypkg]`, or an entry point.
+"""Other packages whose classes configs may name: by `packages=[mypkg]`, or by an entry point.
 
-A config names classes, and building them runs code. So nothing outside rnnlab is imported for a
-config's sake alone: a run directory may come from a stranger. A package counts once the caller has
-named it in this process, or if it declares itself where it is installed:
+A config names classes, and building them runs code, but a config may come from a stranger's run
+directory. So a package is imported only if the caller has named it in this process, or if it is
+installed with the entry point
 
     [project.entry-points."rnnlab.packages"]
     mypkg = "mypkg"
 
-Its directory `configs`, where it has one, is read beside rnnlab's own.
+If it has a directory `configs`, those are added to rnnlab's.
 """
 
 import os
@@ -19,7 +19,7 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 
-from rnnlab.config.overrides import parse
+from rnnlab.config.overrides import parse_override
 from rnnlab.errors import ConfigError
 from rnnlab.spelling import printable
 
@@ -27,13 +27,13 @@ ENTRY_POINTS = "rnnlab.packages"
 _NAMED: dict[str, None] = {}  # in the order in which they were named
 
 
-def admit(names: Iterable[str]) -> None:
-    """Let configs name classes of packages from now on, because the caller named the packages.
+def allow_packages(names: Iterable[str]) -> None:
+    """Allow configs to name classes of packages, for the rest of the process.
 
-    One that is not installed may lie in the working directory.
+    A package that is not installed may be in the working directory.
 
     Raises:
-        ConfigError: a name is not that of a package that can be imported; none is admitted.
+        ConfigError: a package can't be imported; none is allowed then.
     """
     names = list(names)
     for name in names:
@@ -50,37 +50,37 @@ def admit(names: Iterable[str]) -> None:
     _NAMED.update(dict.fromkeys(names))
 
 
-def admit_from(overrides: Iterable[str]) -> None:
-    """Admit what `packages=[...]` names among overrides; of one that is wrong, its check tells.
+def allow_packages_of(overrides: Iterable[str]) -> None:
+    """Allow the packages of the override `packages=[...]`; an invalid one is reported later.
 
     Raises:
-        ConfigError: as `admit`.
+        ConfigError: as for `allow_packages`.
     """
     for text in overrides:
         if not text.startswith("packages="):
             continue
         try:
-            names = parse(text).value()
+            names = parse_override(text).value()
         except ConfigError:
             continue
         if isinstance(names, list):
-            admit(map(str, names))
+            allow_packages(map(str, names))
 
 
-def admitted() -> tuple[str, ...]:
-    """Give the packages whose classes configs may name, besides rnnlab."""
+def allowed_packages() -> tuple[str, ...]:
+    """Return the packages whose classes configs may name, besides rnnlab."""
     return tuple(dict.fromkeys([*_installed(), *_NAMED]))
 
 
-def directories() -> list[Path]:
-    """Give the directories of configs that these packages have."""
-    specs = (find_spec(name) for name in admitted())
-    places = (place for spec in specs if spec for place in spec.submodule_search_locations or ())
-    return [path for place in places if (path := Path(place) / "configs").is_dir()]
+def config_directories() -> list[Path]:
+    """Return the directories of configs of the allowed packages."""
+    specs = (find_spec(name) for name in allowed_packages())
+    roots = (root for spec in specs if spec for root in spec.submodule_search_locations or ())
+    return [path for root in roots if (path := Path(root) / "configs").is_dir()]
 
 
 @cache
 def _installed() -> tuple[str, ...]:
-    """Give the packages that declare themselves, but for one that can't be found."""
+    """Return the packages with an entry point, without those that can't be found."""
     names = {point.module.partition(".")[0] for point in entry_points(group=ENTRY_POINTS)}
     return tuple(sorted(name for name in names if find_spec(name)))

@@ -1,4 +1,4 @@
-"""Where configs are found, and Hydra begun to read them."""
+"""The directories of configs, and Hydra initialized to read them."""
 
 import threading
 from collections.abc import Iterator
@@ -15,49 +15,48 @@ from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 
 from rnnlab.config import packages
-from rnnlab.config.hydra_options import offered
+from rnnlab.config.hydra_options import options_registered
 from rnnlab.errors import ConfigError
 
 _HYDRA = threading.RLock()
 
 
-def version_words(version: str) -> dict[str, str]:
-    """Give what Hydra of a version must be told as a keyword: whose behaviour is expected.
+def version_arguments(version: str) -> dict[str, str]:
+    """Return the keyword argument `version_base` for a version of Hydra that needs it.
 
-    From 1.4 on there is one behaviour only, and Hydra warns where one is asked for.
+    Hydra 1.4 and later warn if it is given.
     """
     return {"version_base": "1.3"} if version.split(".")[:2] == ["1", "3"] else {}
 
 
-VERSION = version_words(hydra.__version__)
-"""What this Hydra must be told when it is begun."""
+VERSION = version_arguments(hydra.__version__)
+"""Keyword arguments for initializing the installed Hydra."""
 
 
 def config_directory() -> Path:
-    """Find the yaml files: inside an installed package, else beside `src` in a checkout."""
+    """Return the directory of rnnlab's configs: in the installed package, or in a checkout."""
     package = Path(__file__).parents[1]
     inside = package / "configs"
     return inside if inside.is_dir() else package.parents[1] / "configs"
 
 
 @dataclass(frozen=True)
-class Place:
-    """What a command line says of where configs are found; ours are found in any case.
+class ConfigSource:
+    """The configs that a command line selects, beside those of rnnlab.
 
     Attributes:
-        directory: of the user's own configs (`--config-dir`), or `None`.
-        name: of the config that all begins with (`--config-name`).
+        directory: directory of the user's configs (`--config-dir`), or `None`.
+        name: name of the primary config (`--config-name`).
     """
 
     directory: Path | None = None
     name: str = "train"
 
     def check(self) -> None:
-        """Refuse a directory that can't be used as one would think.
+        """Check the directory of the user's configs.
 
         Raises:
-            ConfigError: it is none, or it holds another config under the name of one of ours,
-                which would never be read: Hydra takes the first that it finds.
+            ConfigError: it is not a directory, or `check_names` refuses it.
         """
         if self.directory is None:
             return
@@ -67,9 +66,9 @@ class Place:
 
 
 def check_names(directory: Path) -> None:
-    """Refuse a directory with another config under the name of one of ours.
+    """Refuse a directory with a config that has the name of one of rnnlab's and other content.
 
-    Hydra takes the first that it finds, so that one of the two would never be read.
+    Hydra reads the first that it finds, so that one of the two would be ignored.
 
     Raises:
         ConfigError: it names the file.
@@ -84,48 +83,48 @@ def check_names(directory: Path) -> None:
             )
 
 
-OURS = Place()
-_PLACE: ContextVar[Place] = ContextVar("place", default=OURS)
+BUILT_IN = ConfigSource()
+_SOURCE: ContextVar[ConfigSource] = ContextVar("source", default=BUILT_IN)
 
 
 @contextmanager
-def found_at(place: Place) -> Iterator[None]:
-    """Find configs there, too, for the time being.
+def using_source(source: ConfigSource) -> Iterator[None]:
+    """Read configs from a source, too, within the block.
 
     Raises:
-        ConfigError: there can be none.
+        ConfigError: as for `ConfigSource.check`.
     """
-    place.check()
-    before = _PLACE.set(place)
+    source.check()
+    before = _SOURCE.set(source)
     try:
         yield
     finally:
-        _PLACE.reset(before)
+        _SOURCE.reset(before)
 
 
-def primary() -> str:
-    """Give the name of the config that all begins with."""
-    return _PLACE.get().name
+def primary_config() -> str:
+    """Return the name of the primary config."""
+    return _SOURCE.get().name
 
 
 def config_directories() -> list[Path]:
-    """Give the directories that hold configs: ours, then the user's own and their packages'."""
-    return [config_directory(), *own_directories()]
+    """Return all directories of configs: rnnlab's, the user's, and those of allowed packages."""
+    return [config_directory(), *added_directories()]
 
 
-def own_directories() -> list[Path]:
-    """Give the directories of configs that are the user's own, and of admitted packages."""
-    own = _PLACE.get().directory
+def added_directories() -> list[Path]:
+    """Return the directories of configs of the user and of allowed packages."""
+    own = _SOURCE.get().directory
     return [*([own] if own else []), *package_directories()]
 
 
 def package_directories() -> list[Path]:
-    """Give the directories of configs that admitted packages have.
+    """Return the directories of configs of allowed packages.
 
     Raises:
-        ConfigError: one holds a config under the name of one of ours.
+        ConfigError: as for `check_names`.
     """
-    found = packages.directories()
+    found = packages.config_directories()
     for directory in found:
         check_names(directory)
     return found
@@ -136,32 +135,31 @@ def _equal(one: Path, other: Path) -> bool:
 
 
 @contextmanager
-def own_hydra() -> Iterator[None]:
-    """Let Hydra be begun anew with our options, beside one that a caller has begun.
+def isolated_hydra() -> Iterator[None]:
+    """Allow Hydra to be initialized with our options, even if the caller has initialized it.
 
-    One thread at a time.
+    The caller's Hydra is restored afterwards. One thread at a time.
     """
     with _HYDRA:
         instance = GlobalHydra.instance()
         callers, instance.hydra = instance.hydra, None
         try:
-            with offered():
+            with options_registered():
                 yield
         finally:
             GlobalHydra.instance().hydra = callers
 
 
 @contextmanager
-def begun() -> Iterator[ConfigLoader]:
-    """Begin Hydra as our command does, beside one that a caller has begun; gives its reader."""
-    with own_hydra(), initialize_config_dir(str(config_directory()), **VERSION):
+def hydra_initialized() -> Iterator[ConfigLoader]:
+    """Initialize Hydra as `rnnlab-train` does, and yield its config loader."""
+    with isolated_hydra(), initialize_config_dir(str(config_directory()), **VERSION):
         loader = GlobalHydra.instance().config_loader()
-        own = own_directories()
-        if own:
+        if added := added_directories():
             assert isinstance(loader, ConfigLoaderImpl)
             path = loader.get_search_path()
             schema = SearchPathQuery(provider="schema")
-            for number, directory in enumerate(own):
+            for number, directory in enumerate(added):
                 path.prepend(f"own-{number}", f"file://{directory.absolute()}", schema)
             loader.repository.initialize_sources(path)
         yield loader

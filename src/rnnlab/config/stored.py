@@ -9,15 +9,15 @@ from typing import Any
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from rnnlab.config.overrides import first_line
 from rnnlab.errors import ConfigError
-from rnnlab.files.foreign import read_text
-from rnnlab.files.whole import below
+from rnnlab.files.atomic import path_inside
+from rnnlab.files.untrusted import read_text
+from rnnlab.spelling import first_line
 
 _LARGEST, _DEEPEST = 30_000, 20  # bytes and levels of a config.yaml; ours have 3000 and 4
 
 
-def config_of_run(path: str | Path, key: str) -> Path:
+def run_config_path(path: str | Path, key: str) -> Path:
     """Give the file that holds the config of a run.
 
     Args:
@@ -27,7 +27,7 @@ def config_of_run(path: str | Path, key: str) -> Path:
     Raises:
         ConfigError: it is no such directory.
     """
-    file = below(Path(os.path.expanduser(path)), "config.yaml")
+    file = path_inside(Path(os.path.expanduser(path)), "config.yaml")
     if not file.is_file():
         raise ConfigError(
             f"{key} must be the directory of a run, with a config.yaml in it, got {path}"
@@ -52,7 +52,7 @@ def read_config(path: Path) -> DictConfig:
             if depth > _DEEPEST or isinstance(event, yaml.AliasEvent):
                 raise ValueError("it is deeper than any config, or holds aliases")
         cfg = OmegaConf.load(io.StringIO(text))
-        if not isinstance(cfg, DictConfig) or refers(cfg):
+        if not isinstance(cfg, DictConfig) or has_interpolations(cfg):
             raise ValueError("it must hold a mapping of plain values, without ${...}")
         if not _are_digests(cfg.get("files")):
             raise ValueError("files must give the SHA-256 of each file that task or init_from name")
@@ -70,6 +70,6 @@ def _are_digests(files: Any) -> bool:
     )
 
 
-def refers(cfg: DictConfig) -> bool:
+def has_interpolations(cfg: DictConfig) -> bool:
     """Tell whether there may be references in a config."""
     return "${" in repr(OmegaConf.to_container(cfg))

@@ -103,7 +103,7 @@ _WORDS = {name: word for word, names in _FIXED.items() for name in names.split()
 _ON_CPU = ("cpu", "false", "0", "none", "null", "no", "off")
 
 
-def near(word: str, known: Iterable[str], value: str | None = None) -> str:
+def did_you_mean(word: str, known: Iterable[str], value: str | None = None) -> str:
     """Suggest what was meant, as the end of a sentence; nothing where nothing is near.
 
     Args:
@@ -112,11 +112,11 @@ def near(word: str, known: Iterable[str], value: str | None = None) -> str:
             options of a group.
         value: what was typed behind the word.
     """
-    found = meant(word, known, value)
-    return f": did you mean {' or '.join(found)}?{unit(word, found)}" if found else ""
+    found = candidates(word, known, value)
+    return f": did you mean {' or '.join(found)}?{unit_hint(word, found)}" if found else ""
 
 
-def no_setting(word: str, after: str, keys: Sequence[str]) -> str:
+def explain_argument(word: str, after: str, keys: Sequence[str]) -> str:
     """Say of a word that is no `KEY=VALUE` what was meant, as far as one can guess.
 
     Args:
@@ -133,17 +133,17 @@ def no_setting(word: str, after: str, keys: Sequence[str]) -> str:
     value = (
         value if equals else after if after and "=" not in after and after[0] != "-" else "VALUE"
     )
-    found = [f"{key}={printable(value)}" for key in meant(name, keys)]
+    found = [f"{key}={printable(value)}" for key in candidates(name, keys)]
     return f"{said}: did you mean {' or '.join(found)}?" if found else said
 
 
-def unit(word: str, found: Sequence[str]) -> str:
+def unit_hint(word: str, found: Sequence[str]) -> str:
     """Say in what the setting that was meant counts, where the word counts in something else."""
     other = "epoch" in word.lower() and any("max_steps" in name for name in found)
     return " It counts updates, not epochs" if other else ""
 
 
-def meant(word: str, known: Iterable[str], value: str | None = None) -> list[str]:
+def candidates(word: str, known: Iterable[str], value: str | None = None) -> list[str]:
     """Give the names, or a word with its value, that somebody may have meant by a name."""
     given = known if isinstance(known, Mapping) else dict.fromkeys(known)
     # The program fills the record of choices in: nobody sets it.

@@ -13,7 +13,7 @@ from rnnlab.ensemble.member import Member
 from rnnlab.ensemble.optimizers import StackedOptimizer
 from rnnlab.ensemble.rates import Rates
 from rnnlab.ensemble.stacking import Stacked
-from rnnlab.process.processes import random_states
+from rnnlab.process.global_state import random_states
 from rnnlab.random_streams import seed_globals
 
 

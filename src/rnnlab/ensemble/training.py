@@ -16,7 +16,7 @@ from rnnlab.ensemble.snapshot import Snapshot
 from rnnlab.ensemble.stacking import Stacked
 from rnnlab.errors import INTERRUPTED, TERMINATED, Interrupted
 from rnnlab.files import checkpoint
-from rnnlab.process.borrowed import borrowed
+from rnnlab.process.global_state import global_state_restored
 from rnnlab.runs.run import Run
 from rnnlab.training.prepare import facts, prepare, print_warnings
 from rnnlab.training.results import Scores, write_results
@@ -55,7 +55,7 @@ def train_group(
     """
     keep_freed_blocks()
     ended: dict[int, Ended] = {}
-    with borrowed(), ExitStack() as locks:
+    with global_state_restored(), ExitStack() as locks:
         for run in runs:
             locks.enter_context(run.locked())
         at_step: dict[int, list[int]] = {}

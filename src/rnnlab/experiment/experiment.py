@@ -13,9 +13,10 @@ from rnnlab.experiment.settings import Training
 from rnnlab.files import checkpoint
 from rnnlab.metric import Mode
 from rnnlab.models.base import Model
-from rnnlab.process.borrowed import borrowed, threads
+from rnnlab.process.global_state import global_state_restored, threads
 from rnnlab.random_streams import seed_globals
 from rnnlab.spec import Batch, Split
+from rnnlab.spelling import first_line
 from rnnlab.tasks.base import Task
 from rnnlab.tasks.file_task import FileTask, Known
 
@@ -47,7 +48,7 @@ class Experiment:
         given = [known] if known and issubclass(target(cfg.task), FileTask) else []
         task: Task = build("task", cfg.task, target(cfg.model).layout, cfg.seed, *given)
         data: Data = build("data", cfg.data, task, training.accumulate)
-        with borrowed(), threads(cfg.threads):
+        with global_state_restored(), threads(cfg.threads):
             seed_globals(cfg.seed, "weights")
             model: Model = build("model", cfg.model, task.spec)
         return cls(cfg, task, model, data, training)
@@ -79,12 +80,8 @@ class Experiment:
         try:
             self.model.load_state_dict(weights)
         except RuntimeError as error:
+            _, _, details = str(error).strip().partition("\n")  # torch's first line names the class
             raise ConfigError(
-                f"the settings don't fit the weights in {path}: {_first_line(error)}"
+                f"the settings don't fit the weights in {path}: {first_line(details or error)}"
             ) from error
         self.model.eval()
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[1] if len(lines) > 1 else lines[0]

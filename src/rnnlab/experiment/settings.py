@@ -9,7 +9,7 @@ import torch
 
 from rnnlab.errors import ConfigError
 from rnnlab.grouping import groups
-from rnnlab.process.borrowed import borrowed
+from rnnlab.process.global_state import global_state_restored
 from rnnlab.ranges import Minutes, Positive, PositiveInt
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class Training:
         from lightning.fabric.utilities.exceptions import MisconfigurationException
 
         try:
-            with borrowed():
+            with global_state_restored():
                 L.Trainer(
                     accelerator=self.accelerator,
                     devices=self.devices,

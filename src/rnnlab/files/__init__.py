@@ -1,1 +1,1 @@
-"""Files that are whole or not there, and files of strangers, which are checked before use."""
+"""Atomic writing, and safe reading of files that may be damaged or malicious."""

@@ -1,4 +1,4 @@
-"""Checkpoint files of ours for Lightning."""
+"""The `CheckpointIO` plugin that makes Lightning use `rnnlab.files.checkpoint`."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from rnnlab.files import checkpoint as files
 
 
 class CheckedIO(CheckpointIO):
-    """Makes Lightning write and read checkpoints so."""
+    """Writes and reads checkpoints with a checksum."""
 
     def save_checkpoint(
         self,
@@ -17,7 +17,7 @@ class CheckedIO(CheckpointIO):
         path: Any,
         storage_options: Any = None,  # noqa: ARG002
     ) -> None:
-        """Write, keeping the one before."""
+        """Write a checkpoint, and keep the one before as `previous.ckpt`."""
         files.write(Path(path), checkpoint, keep=Path(path).with_name(files.PREVIOUS))
 
     def load_checkpoint(
@@ -26,8 +26,8 @@ class CheckedIO(CheckpointIO):
         map_location: Any = None,  # noqa: ARG002
         weights_only: bool | None = None,  # noqa: ARG002
     ) -> dict[str, Any]:
-        """Read."""
+        """Read a checkpoint."""
         return files.read(Path(path))
 
     def remove_checkpoint(self, path: Any) -> None:
-        """Do nothing: old ones are replaced."""
+        """Do nothing, since writing replaces old checkpoints."""

@@ -1,7 +1,7 @@
-"""A checkpoint file: tensors and plain containers, with a checksum of its own, kept two deep.
+"""Checkpoint files: tensors and plain containers, with a checksum.
 
-The file is torch's zip archive with a comment that holds the SHA-256 of all before it. So one
-rename puts content and checksum in place together, and other tools still open it.
+The file is the zip archive of `torch.save` with a comment that holds the SHA-256 of the rest. So
+one rename replaces content and checksum together, and other tools can open it.
 """
 
 import hashlib
@@ -14,8 +14,9 @@ from typing import Any
 import torch
 
 from rnnlab.errors import ConfigError, Damaged, Missing
-from rnnlab.files.foreign import opened
-from rnnlab.files.whole import write_whole
+from rnnlab.files.atomic import write_atomically
+from rnnlab.files.untrusted import open_regular_file
+from rnnlab.spelling import first_line
 
 LAST, BEST, PREVIOUS = "last.ckpt", "best.ckpt", "previous.ckpt"
 _MARK = b"sha256:"
@@ -24,26 +25,26 @@ _COMMENT = len(_MARK) + hashlib.sha256().digest_size * 2
 
 
 def write(path: Path, content: dict[str, Any], *, keep: Path | None = None) -> None:
-    """Write a checkpoint whole or not at all; the file that was there goes to `keep`."""
+    """Write a checkpoint atomically; an existing file is moved to `keep`."""
     buffer = io.BytesIO()
     torch.save(content, buffer)
     body = buffer.getvalue()[:-2]  # a zip ends with the length of its comment, and the comment
     comment = _MARK + hashlib.sha256(body).hexdigest().encode()
     path.parent.mkdir(exist_ok=True)
-    write_whole(path, body + struct.pack("<H", len(comment)) + comment, keep=keep)
+    write_atomically(path, body + struct.pack("<H", len(comment)) + comment, keep=keep)
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Read a checkpoint, on the CPU; nothing in it is ever run.
+    """Read a checkpoint to the CPU, with `weights_only=True`: no code in it is run.
 
     Raises:
-        Damaged: it isn't what `write` wrote.
-        ConfigError: it isn't there.
+        Damaged: it is not what `write` writes.
+        ConfigError: it is missing.
     """
     try:
-        with opened(path, largest=_LARGEST) as file:
+        with open_regular_file(path, largest=_LARGEST) as file:
             file.seek(-min(_COMMENT, os.fstat(file.fileno()).st_size), os.SEEK_END)
-            marked = file.read().startswith(_MARK)  # or it is not worth its memory
+            marked = file.read().startswith(_MARK)  # else it is not read into memory
             file.seek(0)
             content = file.read() if marked else b""
     except Missing as error:
@@ -56,8 +57,8 @@ def read(path: Path) -> dict[str, Any]:
     try:
         loaded = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:
-        # torch raises whatever its unpickler met; each means that the file is no checkpoint.
-        raise Damaged(f"{path} can't be read as a checkpoint: {_first_line(error)}") from error
+        # torch's unpickler raises errors of many types; each means that this is no checkpoint.
+        raise Damaged(f"{path} can't be read as a checkpoint: {first_line(error)}") from error
     if not _is_checkpoint(loaded, len(content)):
         raise Damaged(f"{path} can't be read as a checkpoint: it holds something else")
     return loaded
@@ -76,7 +77,7 @@ def can_hold(content: Any) -> bool:
 
 
 def weights(path: Path) -> dict[str, torch.Tensor]:
-    """Read a model's weights, by the model's own names, in float32 whatever they were trained in.
+    """Read a model's `state_dict`, converted to float32 from the precision of training.
 
     Raises:
         ConfigError: as for `read`.
@@ -86,7 +87,7 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _is_checkpoint(content: Any, size: int) -> bool:
-    """Tell whether there are weights in it, of so many updates, and none larger than the file."""
+    """Whether it holds a step and weights, none of them larger than the file."""
     if not isinstance(content, dict) or not isinstance(content.get("global_step"), int):
         return False
     weights = content.get("state_dict")
@@ -94,7 +95,3 @@ def _is_checkpoint(content: Any, size: int) -> bool:
         isinstance(name, str) and isinstance(value, torch.Tensor) and value.nbytes <= size
         for name, value in weights.items()
     )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from rnnlab.inference.generate import free_run, reads_answers
 from rnnlab.models.base import Model
-from rnnlab.process.processes import is_alone, of_each
+from rnnlab.process.ddp import all_gather, is_single_process
 from rnnlab.spec import Batch, map_batch
 from rnnlab.state import State, detach, where
 from rnnlab.tasks.base import Scorer, Task
@@ -41,9 +41,9 @@ class Evaluator:
 
     def gather(self) -> None:
         """Merge the scores of all processes that share the batches; each of them must call it."""
-        if is_alone():
+        if is_single_process():
             return
-        shares = of_each([scorer.parts() for scorer in self._scorers()])
+        shares = all_gather([scorer.parts() for scorer in self._scorers()])
         # All processes add in the same order, so that they agree bit for bit on the best weights.
         self.forced, self.free = self.task.scorer(), self.free and self.task.scorer()
         for share in shares:

@@ -1,1 +1,1 @@
-"""What a process has and shares: threads, memory, standard output, the other processes."""
+"""State of the whole process: random generators, threads, memory, output streams, DDP ranks."""

@@ -1,31 +1,31 @@
-"""What happens where more is asked for than a machine can hold."""
+"""Errors of sizes that don't fit into memory."""
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rnnlab.errors import ConfigError
+from rnnlab.spelling import first_line
 
 _TOO_LARGE = re.compile("allocate|out of memory|overflow|array is too big|maximum allowed", re.I)
 
 
 @contextmanager
-def fitting(what: str) -> Iterator[None]:
-    """Turn running out of memory, or out of numbers, into an error that names what is at fault.
+def memory_errors_named(key: str) -> Iterator[None]:
+    """Turn errors of memory and overflow into a `ConfigError` that names the key at fault.
 
     Args:
-        what: a key or several.
+        key: a config key, or the names of several.
 
     Raises:
-        ConfigError: it is too large.
+        ConfigError: a size is too large for this machine.
     """
     try:
         yield
     except ConfigError:
         raise
     except (MemoryError, OverflowError, RuntimeError, TypeError, ValueError) as error:
-        # torch and numpy say some of it by errors that mean other things as well.
+        # torch and numpy also raise general errors for it.
         if not (isinstance(error, (MemoryError, OverflowError)) or _TOO_LARGE.search(str(error))):
             raise
-        said = (str(error) or type(error).__name__).splitlines()[0]
-        raise ConfigError(f"{what}: too large for this machine: {said}") from error
+        raise ConfigError(f"{key}: too large for this machine: {first_line(error)}") from error

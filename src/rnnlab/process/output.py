@@ -1,7 +1,7 @@
-"""Standard output and standard error that raise nothing, whatever becomes of them.
+"""Printing, through output streams that never raise.
 
-A reader that went away (`| head -1`), a full disk and a character that the encoding lacks are no
-reason to end a training, or to write down that it failed.
+A closed pipe (`| head -1`), a full disk or a character that the encoding lacks must not end a
+training, or record it as failed.
 """
 
 import errno
@@ -20,17 +20,16 @@ _NAMES = ("stdout", "stderr")
 
 
 class _Sink(io.BufferedIOBase):
-    """What stands below a text stream: drops what can't be written.
+    """A binary stream that drops what can't be written.
 
-    It keeps no buffer and takes no lock, so that a signal's handler may print while the main
-    thread is printing.
+    It has no buffer and no lock, so that a signal handler may print while the main thread prints.
 
     Args:
-        raw: where bytes go.
-        owner: the stream that `raw` is part of, which would close it if nobody kept it.
+        raw: the stream to write to.
+        owner: the text stream that `raw` is part of, which closes `raw` when it is collected.
 
     Attributes:
-        problem: what a write met first, beside a reader that went away.
+        problem: the first error of a write, except that of a closed pipe.
     """
 
     def __init__(self, raw: io.RawIOBase, owner: TextIO | None) -> None:
@@ -38,13 +37,13 @@ class _Sink(io.BufferedIOBase):
         self.problem: OSError | None = None
 
     def write(self, data: Any) -> int:
-        """Write all of it, or as much as can be."""
+        """Write all bytes, or as many as can be written."""
         rest = memoryview(data).cast("B")
         size = len(rest)
         try:
             while rest:
                 written = self._raw.write(rest)
-                if written is None:  # somebody made the pipe non-blocking
+                if written is None:  # a non-blocking pipe that is full
                     select.select([], [self.fileno()], [])
                 else:
                     rest = rest[written:]
@@ -55,50 +54,50 @@ class _Sink(io.BufferedIOBase):
         return size
 
     def writable(self) -> bool:
-        """Say yes."""
+        """Always True."""
         return True
 
     def isatty(self) -> bool:
-        """Tell whether this is a terminal."""
+        """Whether the stream is a terminal."""
         return self._raw.isatty()
 
     def fileno(self) -> int:
-        """Give the descriptor below."""
+        """Return the file descriptor."""
         return self._raw.fileno()
 
     @property
     def name(self) -> Any:
-        """Give the name of what is below."""
+        """The name of the stream, such as `<stdout>`."""
         return getattr(self._raw, "name", None)
 
 
 def say(text: object = "", *, end: str = "\n") -> None:
-    """Print on standard output, at once; what is not printable is spelt.
+    """Print to standard output and flush; characters that are not printable are escaped.
 
-    All that rnnlab prints goes through this function or the next, since any text may come from a
-    file or a command line.
+    Everything that rnnlab prints goes through this function or `note`, since any text may come
+    from a file or a command line.
 
     Args:
-        text: of one line or several.
-        end: what comes after it.
+        text: one line or several.
+        end: printed after it.
     """
     print(printable(str(text), lines=True), end=end, flush=True)
 
 
 def note(text: object) -> None:
-    """Print on standard error, as `say` does."""
+    """Print to standard error as `say` does to standard output."""
     print(printable(str(text), lines=True), file=sys.stderr, flush=True)
 
 
 def guard() -> None:
-    """Put such streams in the place of this process's, for good."""
+    """Replace `sys.stdout` and `sys.stderr` by streams that never raise."""
     for name in _NAMES:
         setattr(sys, name, _guarded(getattr(sys, name)))
 
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Put such streams in the place of this process's, for a while."""
+    """Replace `sys.stdout` and `sys.stderr` by streams that never raise, within the block."""
     before = {name: getattr(sys, name) for name in _NAMES}
     guard()
     try:
@@ -110,8 +109,8 @@ def guarded() -> Iterator[None]:
             setattr(sys, name, stream)
 
 
-def lost() -> str | None:
-    """Say why standard output was not written whole; `None` if it was, or nobody reads it."""
+def write_error() -> str | None:
+    """Return the error that lost a part of standard output, or `None`; closed pipes don't count."""
     sink = getattr(sys.stdout, "buffer", None)
     if not isinstance(sink, _Sink) or sink.problem is None:
         return None
@@ -120,15 +119,15 @@ def lost() -> str | None:
 
 @cache
 def _nowhere() -> io.RawIOBase:
-    """Give what takes the place of a descriptor that was closed when the process began.
+    """Return a stream to the null device, for a descriptor that is closed when the process starts.
 
-    It also keeps files that are opened later from getting that number, and the prints of libraries.
+    As long as it is open, no other file gets that descriptor, and the prints of libraries with it.
     """
     return io.FileIO(os.open(os.devnull, os.O_WRONLY), "w", closefd=False)
 
 
 def _guarded(stream: TextIO | None) -> TextIO:
-    """Give a stream that writes where this one does; one that is no file stays as it is."""
+    """Return a stream that writes to the same file and never raises; other streams are returned."""
     if stream is None:
         sink = _Sink(_nowhere(), None)
         return io.TextIOWrapper(sink, encoding="utf-8", errors="backslashreplace")

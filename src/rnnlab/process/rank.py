@@ -1,4 +1,8 @@
-"""Which of the processes that train together this is, told by the environment, without torch."""
+"""DDP processes that Lightning launches, known by environment variables, without torch.
+
+Lightning's strategy `ddp` runs the command line of rank 0 again for each other rank. Such a process
+trains with rank 0, which alone writes the run directory and prints.
+"""
 
 import os
 from collections.abc import Iterator
@@ -6,36 +10,36 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _DIRECTORY = "RNNLAB_RUN_DIRECTORY"
-"""Tells the other processes of one training where its run is."""
+"""Passes the run directory to the launched processes."""
 
-_OF_LAUNCH = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE")
-"""What Lightning sets, in its own process too, when it starts the others."""
+_OF_LIGHTNING = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE")
+"""What Lightning sets, also in its own process, when it launches the others."""
 
 
-def _told() -> Path | None:
-    """Read from the environment whose helper this process was started as, if it was."""
+def _run_of_launch() -> Path | None:
+    """Return the run that this process was launched for, or `None` if it was not launched."""
     path = os.environ.get(_DIRECTORY)
     return None if path is None or os.environ.get("LOCAL_RANK", "0") == "0" else Path(path)
 
 
-_RUN = _told()  # once, when the process begins: later the variables are those for its own helpers
+_RUN = _run_of_launch()  # read once: rank 0 sets the variables for its launched processes later
 
 
-def is_helper() -> bool:
-    """Tell whether another process writes the run and speaks for all."""
+def is_launched_rank() -> bool:
+    """Whether this process was launched by rank 0 to train with it."""
     return _RUN is not None
 
 
-def run_of_helper() -> Path:
-    """Give the directory of the run that this process was started to help with."""
+def launched_run() -> Path:
+    """Return the directory of the run that this process was launched for."""
     assert _RUN is not None
     return _RUN
 
 
 @contextmanager
-def starting_helpers(run: Path) -> Iterator[None]:
-    """Tell processes that are started meanwhile where the run is; then all is as it was."""
-    before = {name: os.environ.get(name) for name in (_DIRECTORY, *_OF_LAUNCH)}
+def launching_ranks(run: Path) -> Iterator[None]:
+    """Pass a run directory to processes that Lightning launches; restore the environment after."""
+    before = {name: os.environ.get(name) for name in (_DIRECTORY, *_OF_LIGHTNING)}
     os.environ[_DIRECTORY] = str(run.absolute())
     try:
         yield

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
-from rnnlab.config.suggestions import near
+from rnnlab.config.suggestions import did_you_mean
 from rnnlab.errors import ConfigError
 from rnnlab.metric import base_name
 from rnnlab.report.statistics import (
@@ -220,7 +220,7 @@ def aggregate_runs(
     problems = []
     names = table.metrics
     if metric is not None and metric not in names:
-        takes = near(metric, names) or f": it takes {', '.join(names)}"
+        takes = did_you_mean(metric, names) or f": it takes {', '.join(names)}"
         problems.append(f"metric={metric} is not a score of these runs{takes}")
     metric = metric or _default_metric(table)
     for key in over:
@@ -338,6 +338,6 @@ def _is_lower_better(metric: str, table: RunTable) -> bool:
 
 
 def _unknown(argument: str, key: str, known: Sequence[str]) -> str:
-    hint = near(key, known) or f": it takes {', '.join(known) or 'none'}"
+    hint = did_you_mean(key, known) or f": it takes {', '.join(known) or 'none'}"
     kind = "a number that differs among the runs" if argument == "x" else "swept here"
     return f"{argument}={key} is not {kind}{hint}"

@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rnnlab.config.build import target
 from rnnlab.errors import ConfigError
-from rnnlab.files.foreign import Failure, Results, RunCard, read_json
+from rnnlab.files.untrusted import Failure, Results, RunCard, read_json
 from rnnlab.runs.run import Run
 
 SettingValue = bool | int | float | str | None

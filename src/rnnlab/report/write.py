@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnlab.errors import ConfigError
-from rnnlab.files.whole import below, clear_parts, write_whole
+from rnnlab.files.atomic import path_inside, remove_part_files, write_atomically
 from rnnlab.report import charts
 from rnnlab.report.aggregate import Aggregate, Comparison, RunGroup, format_value, sort_key
 from rnnlab.report.curves import read_curves, write_curves, write_hparams
@@ -54,7 +54,7 @@ def write(aggregate: Aggregate, directory: Path, command: str) -> None:
             run_csv(aggregate),
         )
         for name, content in zip(_FILES, contents, strict=True):
-            write_whole(directory / name, content.encode())
+            write_atomically(directory / name, content.encode())
     except OSError as error:
         raise ConfigError(f"{directory} can't be written to: {error.strerror}") from error
 
@@ -68,7 +68,7 @@ def refuse_links(directory: Path, names: Sequence[str]) -> None:
     for path in (directory, *(directory / name for name in names)):
         if path.is_symlink():
             raise ConfigError(f"{path} is a link: it won't be followed")
-        below(path.parent, path.name)
+        path_inside(path.parent, path.name)
 
 
 def _remove_earlier(directory: Path) -> None:
@@ -88,7 +88,7 @@ def _remove_earlier(directory: Path) -> None:
                     (Path(path) / name).unlink()
             with contextlib.suppress(OSError):  # not empty
                 Path(path).rmdir()
-    clear_parts(directory)
+    remove_part_files(directory)
 
 
 def terminal(aggregate: Aggregate) -> str:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from omegaconf import OmegaConf
 
-from rnnlab.files.foreign import RunCard
+from rnnlab.files.untrusted import RunCard
 from rnnlab.runs.run import Run
 from rnnlab.spelling import brief, printable
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rnnlab.errors import ConfigError, Damaged, Missing
-from rnnlab.files.foreign import LARGEST_TABLE, read_text
-from rnnlab.files.whole import write_whole
-from rnnlab.process.rank import is_helper
+from rnnlab.files.atomic import write_atomically
+from rnnlab.files.untrusted import LARGEST_TABLE, read_text
+from rnnlab.process.rank import is_launched_rank
 
 
 class CSVLog:
@@ -49,8 +49,8 @@ class CSVLog:
 
     def save(self) -> None:
         """Rewrite the file."""
-        if not is_helper():
-            write_whole(self.path, self.text().encode())
+        if not is_launched_rank():
+            write_atomically(self.path, self.text().encode())
 
 
 def format_curve(columns: Sequence[str], rows: Sequence[Mapping[str, float | int]]) -> str:

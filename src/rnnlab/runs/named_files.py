@@ -14,7 +14,7 @@ from typing import Any, get_args
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from rnnlab.errors import ConfigError
-from rnnlab.files.foreign import opened
+from rnnlab.files.untrusted import open_regular_file
 from rnnlab.ranges import NamesFile
 
 _LARGEST = 2**34  # bytes of a data file
@@ -133,7 +133,7 @@ def _digest(path: Path) -> str:
 @lru_cache(maxsize=64)
 def _digest_of(path: Path, *_state: int) -> str:
     """Hash a file, once for all jobs of a sweep while its inode, time and size stay the same."""
-    with opened(path, largest=_LARGEST) as file:
+    with open_regular_file(path, largest=_LARGEST) as file:
         digest = hashlib.sha256()
         while piece := file.read(2**20):
             digest.update(piece)

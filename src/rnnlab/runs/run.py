@@ -18,10 +18,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
-from rnnlab.config.stored import config_of_run, read_config
+from rnnlab.config.stored import read_config, run_config_path
 from rnnlab.errors import Busy, ConfigError
-from rnnlab.files.foreign import Results, RunCard, Session, Vocabulary, read_json
-from rnnlab.files.whole import below, clear_parts, clearing, flush_to_disk, write_whole
+from rnnlab.files.atomic import (
+    fsync,
+    path_inside,
+    remove_part_files,
+    undo_mkdir_on_error,
+    write_atomically,
+)
+from rnnlab.files.untrusted import Results, RunCard, Session, Vocabulary, read_json
 from rnnlab.process import rank
 from rnnlab.runs.environment import environment
 from rnnlab.runs.metrics_csv import read_curve
@@ -68,8 +74,8 @@ class Run:
         Raises:
             ConfigError: it can't be made.
         """
-        if rank.is_helper():
-            return cls(rank.run_of_helper())
+        if rank.is_launched_rank():
+            return cls(rank.launched_run())
         text = OmegaConf.to_yaml(cfg, resolve=True)
         numbered = directory is None
         if directory is None:
@@ -81,7 +87,7 @@ class Run:
             "config.yaml": text.encode(),
             "run.json": (json.dumps(card) + "\n").encode(),
         }
-        with clearing(directory.parent):
+        with undo_mkdir_on_error(directory.parent):
             return cls(_make_directory(directory.parent, directory.name, files, numbered))
 
     @classmethod
@@ -95,7 +101,7 @@ class Run:
         Raises:
             ConfigError: it is not a run directory.
         """
-        return cls(config_of_run(path, key).parent)
+        return cls(run_config_path(path, key).parent)
 
     def file(self, name: str) -> Path:
         """Return the path of a file or directory in the run directory, which need not exist.
@@ -103,7 +109,7 @@ class Run:
         Raises:
             ConfigError: it is a link out of the directory, a device or a pipe.
         """
-        return below(self.path, name)
+        return path_inside(self.path, name)
 
     def figure(self, name: str) -> Path:
         """Return the path of a figure, and make the directory `figures`."""
@@ -121,7 +127,7 @@ class Run:
             Busy: another process is training the run.
             ConfigError: the directory can't be written.
         """
-        if rank.is_helper():
+        if rank.is_launched_rank():
             yield
             return
         lock = FileLock(self.file(".lock"), timeout=0)
@@ -133,8 +139,8 @@ class Run:
             raise ConfigError(f"{self.path} can't be written to: {error.strerror}") from error
         try:
             for directory in (self.path, self.file("checkpoints")):
-                clear_parts(directory, alone=True)
-            clear_parts(self.file("figures"))
+                remove_part_files(directory, alone=True)
+            remove_part_files(self.file("figures"))
             yield
         finally:
             lock.release()
@@ -249,9 +255,9 @@ class Run:
 
     def reopen(self, cfg: DictConfig) -> None:
         """Write the config of a resumed training, and remove the results of an earlier one."""
-        if rank.is_helper():
+        if rank.is_launched_rank():
             return
-        write_whole(self.file("config.yaml"), OmegaConf.to_yaml(cfg).encode())
+        write_atomically(self.file("config.yaml"), OmegaConf.to_yaml(cfg).encode())
         self.file("results.json").unlink(missing_ok=True)
 
     def begin(self, step: int, facts: dict[str, Any], symbols: Sequence[str] = ()) -> None:
@@ -302,7 +308,7 @@ class Run:
     def write_json(self, name: str, value: Any) -> None:
         """Write a JSON file atomically."""
         text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
-        write_whole(self.file(name), text.encode())
+        write_atomically(self.file(name), text.encode())
 
     def append_line(self, name: str, value: Any) -> None:
         """Append a line of JSON to a file."""
@@ -337,7 +343,7 @@ def _make_directory(parent: Path, name: str, files: Mapping[str, bytes], numbere
     try:
         part.mkdir(parents=True)
         for file, content in files.items():
-            write_whole(part / file, content)
+            write_atomically(part / file, content)
         for number in range(1, 10_000):
             path = parent / (name if number == 1 else f"{name}-{number}")
             try:
@@ -349,7 +355,7 @@ def _make_directory(parent: Path, name: str, files: Mapping[str, bytes], numbere
                     continue
                 shutil.rmtree(part)
                 raise Busy(f"{path} was just begun by another process") from error
-            flush_to_disk(parent)
+            fsync(parent)
             return path
     except OSError as error:
         shutil.rmtree(part, ignore_errors=True)

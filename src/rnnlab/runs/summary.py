@@ -8,7 +8,7 @@ from pathlib import Path
 from shlex import quote
 
 from rnnlab.errors import ConfigError
-from rnnlab.files.foreign import LARGEST_TABLE, read_text
+from rnnlab.files.untrusted import LARGEST_TABLE, read_text
 from rnnlab.metric import base_name
 from rnnlab.runs.run import Run
 

@@ -21,10 +21,10 @@ from torch import Tensor
 from torch.utils.tensorboard import summary
 
 from rnnlab.errors import ConfigError
-from rnnlab.files.foreign import opened
-from rnnlab.files.whole import flush_to_disk, write_whole
+from rnnlab.files.atomic import fsync, write_atomically
+from rnnlab.files.untrusted import open_regular_file
 from rnnlab.process.output import note
-from rnnlab.process.rank import is_helper
+from rnnlab.process.rank import is_launched_rank
 from rnnlab.runs.loggers import flat_settings
 from rnnlab.runs.records import framed, unframed
 from rnnlab.spelling import printable
@@ -76,9 +76,9 @@ class Events:
     ) -> None:
         self._waiting: list[bytes] = []
         self._written_at = time.monotonic()
-        kept = None if is_helper() else _cut_events(path, step)
+        kept = None if is_launched_rank() else _cut_events(path, step)
         self._counts = Counter[int]() if kept is None else kept.counts
-        missing = 0 if expected is None or is_helper() else expected - self.count(step)
+        missing = 0 if expected is None or is_launched_rank() else expected - self.count(step)
         if missing > 0:
             note(
                 f"{path}: of TensorBoard's {expected} records up to update {step} {missing} are "
@@ -153,7 +153,7 @@ class Events:
 
     def write(self) -> None:
         """Append the buffered records to the file."""
-        if self._waiting and not is_helper():
+        if self._waiting and not is_launched_rank():
             with self._path.open("ab") as file:
                 file.write(framed(self._waiting))
         self._waiting.clear()
@@ -162,8 +162,8 @@ class Events:
     def save(self) -> None:
         """Append the buffered records to the file, and flush it to disk."""
         self.write()
-        if not is_helper():
-            flush_to_disk(self._path)
+        if not is_launched_rank():
+            fsync(self._path)
 
 
 def png(picture: Image.Image) -> bytes:
@@ -200,7 +200,7 @@ def _cut_events(path: Path, step: int) -> _Kept | None:
     tags: set[str] = set()
     counts, wall_time = Counter[int](), 0.0
     for file in files:
-        with opened(file, largest=_LARGEST) as content:
+        with open_regular_file(file, largest=_LARGEST) as content:
             records, gaps = unframed(content.read())
         if gaps:
             note(f"{file} is damaged in {gaps} places: what can be read is kept")
@@ -215,7 +215,7 @@ def _cut_events(path: Path, step: int) -> _Kept | None:
                 tags.update(value.tag for value in event.summary.value)
                 counts[event.step] += event.HasField("summary")
                 wall_time = max(wall_time, event.wall_time)
-        write_whole(file, framed(kept))
+        write_atomically(file, framed(kept))
     return _Kept(tags, counts, max(map(_began, files)), wall_time)
 
 
@@ -233,7 +233,7 @@ def _began(file: Path) -> int:
 def _is_sane(file: Path) -> bool:
     """Whether a path is a regular file of a sane size; others are left alone, with a message."""
     try:
-        with opened(file, largest=_LARGEST):
+        with open_regular_file(file, largest=_LARGEST):
             return not file.is_symlink()
     except ConfigError as error:
         note(f"{error}: left alone")

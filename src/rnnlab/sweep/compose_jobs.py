@@ -10,7 +10,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, open_dict
 
-from rnnlab.config.overrides import parse
+from rnnlab.config.overrides import parse_override
 
 
 class Composed(NamedTuple):
@@ -42,7 +42,7 @@ class Composer:
         self._loader, self._sweep_config = loader, sweep_config
         self._composed: dict[tuple[str, ...], _Pickled] = {}
         self._is_group: dict[str, bool] = {}
-        self._parse = cache(parse)  # the jobs of a grid have most overrides in common
+        self._parse = cache(parse_override)  # the jobs of a grid have most overrides in common
 
     def __call__(self, overrides: Sequence[str]) -> Composed:
         """Compose one job.

@@ -14,12 +14,17 @@ from typing import Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 
-from rnnlab.config.compose import take_own, with_choices
-from rnnlab.config.packages import admit
+from rnnlab.config.compose import (
+    CommandOptions,
+    overrides_of_run,
+    pop_command_options,
+    with_choices,
+)
+from rnnlab.config.packages import allow_packages
 from rnnlab.errors import Busy, ConfigError, Diverged, Missing, RunLost
-from rnnlab.files.foreign import JOB_NAME, Failure, read_json
-from rnnlab.files.whole import below, clear_parts, write_whole
-from rnnlab.process.loading import loading
+from rnnlab.files.atomic import path_inside, remove_part_files, write_atomically
+from rnnlab.files.untrusted import JOB_NAME, Failure, read_json
+from rnnlab.process.garbage import gc_paused
 from rnnlab.runs.named_files import with_file_hashes
 from rnnlab.runs.run import Run
 from rnnlab.spelling import brief, printable
@@ -29,8 +34,6 @@ Action = Literal["train", "resume", "skip", "refuse"]
 _WIDEST = 200  # characters of overrides in a line
 _NAME = re.compile(JOB_NAME)
 _UNHASHED = ("choices", "output_dir")
-SWEEP_KEYS = ("sweep", "sweep_name", "on_error", "dry_run", "trial", "output_dir")
-"""Keys of overrides that configure the sweep or its output, not the run."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ class Job:
         ends = ("finished", "diverged", "pruned") if self.trial else ("finished", "diverged")
         if Run.load(self.path).status in ends:
             return "skip"
-        below(self.sweep, self.name)
+        path_inside(self.sweep, self.name)
         return "resume"
 
     @property
@@ -99,7 +102,7 @@ class Job:
 
 def make_job(
     cfg: DictConfig, overrides: Iterable[str], choices: Mapping[str, Any], sweep: Path
-) -> tuple[Job, dict[str, Any]]:
+) -> tuple[Job, CommandOptions]:
     """Make a job from a config that Hydra composed.
 
     Args:
@@ -109,19 +112,15 @@ def make_job(
         sweep: the sweep's directory.
 
     Returns:
-        The job, and the settings of the command: `on_error` and `dry_run`.
+        The job, and the options of the command.
 
     Raises:
         ConfigError: an interpolation in the config can't be resolved.
     """
-    options = take_own(cfg)
-    kept = {
-        key: value
-        for key, _, value in (override.partition("=") for override in overrides)
-        if key not in SWEEP_KEYS and not key.startswith("hydra")
-    }
-    trial = TrialRef.read(options.pop("trial"))
-    return Job(sweep, with_file_hashes(with_choices(cfg, choices)), kept, trial), options
+    options = pop_command_options(cfg)
+    trial = TrialRef.read(options.trial)
+    cfg = with_file_hashes(with_choices(cfg, choices))
+    return Job(sweep, cfg, overrides_of_run(overrides), trial), options
 
 
 def run(job: Job) -> Run | None:
@@ -134,15 +133,15 @@ def run(job: Job) -> Run | None:
         Interrupted: training was stopped by a signal. No failure raises, so the sweep goes on.
     """
     try:
-        admit(job.cfg.packages)  # named on the command line of the sweep; a worker was not told
+        allow_packages(job.cfg.packages)  # a worker process doesn't know the sweep's command line
         action = job.checked_action()
         if action == "train":
-            with loading():  # torch: seconds that skipped jobs need not wait
+            with gc_paused():  # torch: seconds that skipped jobs need not wait
                 from rnnlab.training.train import train
 
             made = train(job.cfg, job.path, job.overrides, pruner_of(job))
         elif action == "resume":
-            with loading():
+            with gc_paused():
                 from rnnlab.training.train import resume
 
             made = resume(Run.load(job.path), [], pruner_of(job))
@@ -158,7 +157,7 @@ def run(job: Job) -> Run | None:
     except Exception as error:
         record_failure(job, error)
         traceback_file = _failure_directory(job.sweep) / f"{job.name}.txt"
-        write_whole(traceback_file, traceback.format_exc().encode())
+        write_atomically(traceback_file, traceback.format_exc().encode())
         return None
     return made
 
@@ -189,7 +188,7 @@ def write_failure(sweep: Path, name: str, entry: Failure) -> None:
         raise ConfigError(f"{name!r} is not the name of a job: it has 12 digits, 0 to f")
     directory = _failure_directory(sweep)
     directory.mkdir(parents=True, exist_ok=True)
-    write_whole(directory / f"{name}.json", (json.dumps(entry) + "\n").encode())
+    write_atomically(directory / f"{name}.json", (json.dumps(entry) + "\n").encode())
 
 
 def read_failures(sweep: Path) -> dict[str, Failure]:
@@ -215,11 +214,11 @@ def remove_failures(sweep: Path) -> None:
         for suffix in ("json", "txt"):
             with suppress(OSError):  # the file is missing, or is a directory
                 (directory / f"{name}.{suffix}").unlink()
-    clear_parts(directory)
+    remove_part_files(directory)
 
 
 def _failure_directory(sweep: Path) -> Path:
-    return below(sweep, "failures")
+    return path_inside(sweep, "failures")
 
 
 def _failed_names(sweep: Path) -> list[str]:

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from rnnlab.config.compose import has_name, sweep_directory
-from rnnlab.config.overrides import parse
+from rnnlab.config.compose import has_sweep_name, sweep_directory
+from rnnlab.config.overrides import parse_override
 from rnnlab.errors import ConfigError
-from rnnlab.files.whole import below, clearing, write_whole
+from rnnlab.files.atomic import path_inside, undo_mkdir_on_error, write_atomically
 from rnnlab.process.output import note, say
-from rnnlab.process.rank import is_helper, run_of_helper
+from rnnlab.process.rank import is_launched_rank, launched_run
 from rnnlab.sweep import jobs
 
 _LONGEST_NAME = 255  # bytes, of most file systems
@@ -30,7 +30,7 @@ def fixed_keys(overrides: Sequence[str]) -> list[str]:
     keys: dict[str, bool] = {}
     for text in overrides:
         try:
-            override = parse(text)
+            override = parse_override(text)
         except ConfigError:
             continue  # Hydra reports it later
         keys[override.key_or_group] = not override.is_sweep_override()  # the last one counts
@@ -43,7 +43,7 @@ def name_override(overrides: Sequence[str]) -> list[str]:
     Raises:
         ConfigError: the overrides that decide the name can't be read.
     """
-    if has_name(overrides):
+    if has_sweep_name(overrides):
         return []
     chosen = [text.partition("=")[2] for text in overrides if text.startswith("sweep=")]
     if chosen:
@@ -72,15 +72,15 @@ def undone_if_refused(sweep: Path) -> Iterator[None]:
 
     Directories that were made for the sweep are removed if they are empty.
     """
-    multirun = below(sweep, _MULTIRUN)
+    multirun = path_inside(sweep, _MULTIRUN)
     before = multirun.read_bytes() if multirun.is_file() else None
-    with clearing(sweep):
+    with undo_mkdir_on_error(sweep):
         try:
             yield
         except Exception:
             with suppress(OSError):  # missing or not writable: the first error says enough
                 if before is not None:
-                    write_whole(multirun, before)
+                    write_atomically(multirun, before)
                 elif not jobs.read_failures(sweep) and not any(sweep.glob("*/run.json")):
                     multirun.unlink()
             raise
@@ -96,7 +96,7 @@ def checked_directory(overrides: Sequence[str]) -> Path:
     if any(len(os.fsencode(part)) > _LONGEST_NAME for part in sweep.parts):
         raise ConfigError(f"sweep_name is too long for the name of a directory: {sweep.name}")
     for name in _WRITTEN:
-        below(sweep, name)
+        path_inside(sweep, name)
     return sweep
 
 
@@ -111,8 +111,8 @@ def run_job(job: jobs.Job, title: str, *, on_error: str, dry_run: bool) -> None:
         ConfigError: `on_error` is invalid.
     """
     check_on_error(on_error)
-    if is_helper():  # a DDP process of one job, started with the command line of the whole sweep
-        if job.path.absolute() == run_of_helper():
+    if is_launched_rank():  # of one job, but with the command line of the whole sweep
+        if job.path.absolute() == launched_run():
             jobs.run(job)
         return
     if dry_run:

@@ -122,11 +122,11 @@ def make_items(
     items, dry_run = [], False
     for number, overrides in enumerate(job_overrides, first + 1):
         job, options = make_job(*compose(overrides), directory)
-        progress.check_on_error(options["on_error"])
+        progress.check_on_error(options.on_error)
         varied = format_overrides(job.overrides, [key for key in job.overrides if key not in fixed])
         label = f"trial {job.trial.number}" if job.trial else str(number)
-        items.append(WorkItem(job, label, varied, options["on_error"], tuple(sys.argv)))
-        dry_run = dry_run or options["dry_run"]
+        items.append(WorkItem(job, label, varied, options.on_error, tuple(sys.argv)))
+        dry_run = dry_run or options.dry_run
     return items, dry_run
 
 

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from rnnlab.errors import ConfigError, Damaged
-from rnnlab.files.foreign import LARGEST_TEXT, opened
+from rnnlab.files.untrusted import LARGEST_TEXT, open_regular_file
 from rnnlab.spec import Split
 
 _NO_ENCODINGS = ("idna", "punycode", "unicode-escape", "raw-unicode-escape")  # of names, of code
@@ -95,7 +95,7 @@ def read_text(path: str, *, key: str = "task.path", encoding: str | None = None)
         if not file.is_file():  # nor are pipes and devices, which could be read without end
             what = "is a directory" if file.is_dir() else "is no file"
             raise ConfigError(f"{wanted} {what}")
-        with opened(file, largest=LARGEST_TEXT) as text_file:
+        with open_regular_file(file, largest=LARGEST_TEXT) as text_file:
             data = text_file.read(2**16)
             if "\0" not in data.decode(codec, errors="ignore"):  # else it is none, however long
                 data += text_file.read()

@@ -13,7 +13,8 @@ from rnnlab.experiment.schedulers import MakeScheduler
 from rnnlab.inference.evaluate import Evaluator, state_before
 from rnnlab.metric import Mode
 from rnnlab.models.base import Model
-from rnnlab.process.processes import of_each, random_states, restore_random_states
+from rnnlab.process.ddp import all_gather
+from rnnlab.process.global_state import random_states, restore_random_states
 from rnnlab.spec import Batch
 from rnnlab.state import State, detach, leaves, like
 from rnnlab.tasks.base import Task
@@ -128,7 +129,7 @@ class SequenceModule(L.LightningModule):
             "carried": None if self.carried is None else leaves(self.carried),
             "random": random_states(),
         }
-        checkpoint["processes"] = of_each(own)
+        checkpoint["processes"] = all_gather(own)
         # Lightning would continue within its epoch; ours start at any update.
         del checkpoint["loops"], checkpoint["epoch"]
 

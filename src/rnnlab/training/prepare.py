@@ -17,8 +17,8 @@ from rnnlab.experiment.schedulers import MakeScheduler
 from rnnlab.experiment.settings import Training
 from rnnlab.files import checkpoint
 from rnnlab.inference.evaluate import evaluate
-from rnnlab.process.borrowed import threads
-from rnnlab.process.memory import fitting
+from rnnlab.process.global_state import threads
+from rnnlab.process.memory import memory_errors_named
 from rnnlab.process.output import note
 from rnnlab.runs.loggers import make_external_logger
 from rnnlab.training.resume_point import START, ResumePoint
@@ -147,7 +147,7 @@ def _try_data(experiment: Experiment) -> None:
     """Sample training batches of the shortest and longest length, which raises if one can't be."""
     curriculum = experiment.data.curriculum
     longest = None if curriculum is None else max(curriculum.start, curriculum.end)
-    with fitting("data and task"):
+    with memory_errors_named("data and task"):
         experiment.data.train(0)
         experiment.task.sample("train", 0, experiment.cfg.data.batch_size, length=longest)
         if curriculum is not None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from rnnlab.errors import TERMINATED
 from rnnlab.process.output import note
-from rnnlab.process.rank import is_helper
+from rnnlab.process.rank import is_launched_rank
 
 Pruner = Callable[[int, Mapping[str, Mapping[str, float]]], set[str]]
 """(updates done, run name -> validation scores) -> names of the runs to prune."""
@@ -51,7 +51,7 @@ class StopSignals:
                 sys.exit(TERMINATED)
             raise KeyboardInterrupt
         self.received = number
-        if not is_helper():
+        if not is_launched_rank():
             note("\nstopping after this update; once more stops at once")
 
 

@@ -27,8 +27,8 @@ from rnnlab.experiment.data import TrainLoader
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.files import checkpoint
 from rnnlab.process import output
-from rnnlab.process.borrowed import borrowed
-from rnnlab.process.rank import is_helper, starting_helpers
+from rnnlab.process.global_state import global_state_restored
+from rnnlab.process.rank import is_launched_rank, launching_ranks
 from rnnlab.random_streams import seed_globals
 from rnnlab.runs.loggers import close, flat_settings
 from rnnlab.runs.metrics_csv import CSVLog
@@ -83,7 +83,7 @@ def train(
         Diverged: the loss or its gradient is not finite.
         RunLost: the run directory can't be written any more.
     """
-    with borrowed():
+    with global_state_restored():
         cfg = with_file_hashes(cfg)
         prepared = prepare(cfg)
         run = Run.create(cfg, directory, overrides)
@@ -106,7 +106,7 @@ def resume(run: Run, overrides: list[str], pruner: Pruner | None = None) -> Run:
         ConfigError: the run can't be resumed with these settings; nothing was changed.
         Interrupted: as for `train`, and so are the others.
     """
-    with borrowed(), output.guarded(), run.locked():
+    with global_state_restored(), output.guarded(), run.locked():
         cfg = with_file_hashes(resume_config(run, overrides))
         point = find_resume_point(run)
         check_changes(cfg, point)
@@ -127,7 +127,7 @@ def resume(run: Run, overrides: list[str], pruner: Pruner | None = None) -> Run:
 
 def _train(run: Run, prepared: Prepared, point: ResumePoint, pruner: Pruner | None) -> None:
     experiment, external_logger = prepared.experiment, prepared.external_logger
-    if not is_helper():
+    if not is_launched_rank():
         print_warnings(experiment)
     cfg, began = experiment.cfg, time.perf_counter()
     torch.set_num_threads(cfg.threads)
@@ -206,7 +206,7 @@ def _fit(
         # Lightning advises `srun` wherever it is installed, also to one process.
         warnings.filterwarnings("ignore", "The `srun` command is available")
         try:
-            with starting_helpers(run.path):
+            with launching_ranks(run.path):
                 trainer.fit(module, loader, held_out, ckpt_path=point.file)
         except Exception as error:
             if point.file is None or module.started:
@@ -243,7 +243,7 @@ def _end_recorded(
             raise RunLost(f"the run directory {run.path} is gone: training stopped") from error
         raise RunLost(f"{error}: training stopped, {_how_to_resume(run, checkpoints)}") from error
     finally:
-        if not is_helper():
+        if not is_launched_rank():
             # If the directory is lost, `RunLost` says so.
             with contextlib.suppress(OSError, ConfigError):
                 run.end(status, checkpoints.saved_step, checkpoints.time_spent, reason)

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from rnnlab.config.build import build
 from rnnlab.config.compose import flat
-from rnnlab.config.overrides import spelt
+from rnnlab.config.overrides import format_value
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.files import checkpoint
 from rnnlab.models.base import Model
-from rnnlab.process.borrowed import borrowed
+from rnnlab.process.global_state import global_state_restored
 from rnnlab.process.output import note
 from rnnlab.runs.run import Run
 from rnnlab.spec import Batch, TaskSpec, Tokens
@@ -103,7 +103,7 @@ def _matters(experiment: Experiment, key: str, value: Any) -> bool:
 
 
 def _shown(value: Any) -> str:
-    return brief(printable(value if isinstance(value, str) else spelt(value)), 60)
+    return brief(printable(value if isinstance(value, str) else format_value(value)), 60)
 
 
 def _print_transfer(path: str, old: Sequence[str], new: Sequence[str]) -> None:
@@ -161,7 +161,7 @@ def symbol_axes(experiment: Experiment) -> Axes:
         ConfigError: no order does so.
     """
     task, cfg = experiment.task, experiment.cfg
-    with borrowed():
+    with global_state_restored():
         models = [build("model", cfg.model, _resized(task.spec, more)) for more in (0, 1)]
         batch = task.sample("train", 0, 2)
         usual, wider = (_shapes(model.state_dict()) for model in models)

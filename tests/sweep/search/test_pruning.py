@@ -101,7 +101,7 @@ def test_a_search_without_pruning_has_no_pruner():
 
 
 def test_a_reference_to_a_trial_survives_the_command_line():
-    from rnnlab.config.overrides import parse
+    from rnnlab.config.overrides import parse_override
 
     trial = TrialRef(3, "sqlite:////a 'b'/c,{d}.db", "s-1", "asha", "val/loss")
-    assert TrialRef.read(parse(trial.override()).value()) == trial
+    assert TrialRef.read(parse_override(trial.override()).value()) == trial

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from rnnlab.files.whole import clear_parts, flush_to_disk, write_whole
+from rnnlab.files.atomic import fsync, remove_part_files, write_atomically
 from rnnlab.process.output import note
 
 _SOURCES = Path(__file__).parent
@@ -63,10 +63,10 @@ def compiled(command: Sequence[str], *, anew: bool = False) -> Path:
             note(f"compiling the kernels for this machine, once{again}")
             with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=file.parent) as scratch:
                 made = _compile(command, sources, Path(scratch) / file.name)
-                flush_to_disk(made)
+                fsync(made)
                 digest = hashlib.sha256(made.read_bytes()).hexdigest()
                 made.replace(file)
-            write_whole(_checksum(file), digest.encode())
+            write_atomically(_checksum(file), digest.encode())
     return file
 
 
@@ -111,7 +111,7 @@ def _checksum(file: Path) -> Path:
 
 def _clear(directory: Path) -> None:
     """Remove what compiling left that was killed; whoever holds the lock is alone."""
-    clear_parts(directory, alone=True)
+    remove_part_files(directory, alone=True)
     for scratch in directory.glob(f"{_SCRATCH}*"):
         shutil.rmtree(scratch, ignore_errors=True)
 

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from rnnlab.config.compose import compose
 from rnnlab.config.sources import config_directories
 from rnnlab.errors import ConfigError
-from rnnlab.files.whole import write_whole
+from rnnlab.files.atomic import write_atomically
 from rnnlab.process.output import note
 from rnnlab.runs.run import Run
 from rnnlab.sweep.search.plan import Plan
@@ -40,7 +40,7 @@ def write_best(sweep: Path, study: "optuna.Study", plan: Plan) -> None:
             note(f"best.yaml stays as it was: {error}")
             return
         text = "".join(f"# {line}\n" for line in head) + OmegaConf.to_yaml(config)
-        write_whole(sweep / "best.yaml", text.encode())
+        write_atomically(sweep / "best.yaml", text.encode())
 
 
 def best_lines(sweep: Path, study: "optuna.Study", plan: Plan) -> list[str]:

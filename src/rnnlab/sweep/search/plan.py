@@ -13,8 +13,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rnnlab.config.build import check_values
+from rnnlab.config.compose import COMMAND_KEYS
 from rnnlab.config.explain import explain
-from rnnlab.config.overrides import parse
+from rnnlab.config.overrides import parse_override
 from rnnlab.errors import ConfigError
 from rnnlab.ranges import PositiveInt, Seed
 from rnnlab.sweep import jobs
@@ -24,7 +25,7 @@ from rnnlab.sweep.search.space import Choice, Space
 if TYPE_CHECKING:
     from rnnlab.experiment.experiment import Experiment
 
-_NOT_SEARCHABLE = (*jobs.SWEEP_KEYS, "monitor")
+_NOT_SEARCHABLE = (*COMMAND_KEYS, "monitor")
 _COSTS = ("parameters", "steps", "best_step")  # objectives besides scores; less is better
 
 Direction = Literal["minimize", "maximize"]
@@ -89,7 +90,7 @@ class Plan:
             "fixed": {
                 key: override
                 for key, override in self.space.fixed.items()
-                if key not in jobs.SWEEP_KEYS
+                if key not in COMMAND_KEYS
             },
             "objectives": dict(self.objectives),
         }
@@ -116,7 +117,7 @@ def read_space(overrides: Sequence[str], compose: Composer) -> Space:
 
     @cache
     def config() -> DictConfig:
-        fixed = [text for text in overrides if not parse(text).is_sweep_override()]
+        fixed = [text for text in overrides if not parse_override(text).is_sweep_override()]
         return _compose(fixed, compose).cfg
 
     return Space.read(

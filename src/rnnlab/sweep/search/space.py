@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
 
-from rnnlab.config.overrides import parse
+from rnnlab.config.overrides import parse_override
 from rnnlab.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class Space:
             ConfigError: an override is invalid, one line each; or there is no dimension.
         """
         parsed: dict[str, Override] = {}
-        for override in map(parse, overrides):
+        for override in map(parse_override, overrides):
             parsed.pop(override.get_key_element(), None)  # the order is that of the later ones
             parsed[override.get_key_element()] = override
         fixed: dict[str, str] = {}

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
+from rnnlab.config.compose import COMMAND_KEYS
 from rnnlab.errors import Busy, ConfigError
-from rnnlab.files.foreign import Subject, TrialNotes, checked
+from rnnlab.files.untrusted import Subject, TrialNotes, validate
 from rnnlab.process.output import note, say
 from rnnlab.runs.run import Run
 from rnnlab.sweep import jobs
@@ -123,7 +124,7 @@ class _BatchRunner:
     def _job_without_config(self, overrides: Sequence[str]) -> jobs.Job:
         """Make a stand-in for a job whose config can't be composed, named by its overrides."""
         values = dict(override.partition("=")[::2] for override in overrides)
-        values = {key: values[key] for key in values if key not in jobs.SWEEP_KEYS}
+        values = {key: values[key] for key in values if key not in COMMAND_KEYS}
         return jobs.Job(self.sweep, OmegaConf.create(values), values)
 
     def _tell(self, trial: "optuna.Trial", job: jobs.Job) -> str:
@@ -196,10 +197,10 @@ def _open_study(plan: Plan, sweep: Path, location: str) -> Iterator["optuna.Stud
         known = study.user_attrs.get("subject")
         if known is None:
             study.set_user_attr("subject", plan.subject)
-        elif checked(known, Subject, where=location) != plan.subject:
+        elif validate(known, Subject, where=location) != plan.subject:
             raise ConfigError(_describe_difference(sweep.name, known, plan.subject))
         for trial in study.get_trials(deepcopy=False):
-            checked(trial.user_attrs, TrialNotes, where=f"{location}: trial {trial.number}")
+            validate(trial.user_attrs, TrialNotes, where=f"{location}: trial {trial.number}")
         yield study
     finally:
         if storage is not None:

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from rnnlab.config.overrides import first_line, spelt
+from rnnlab.config.compose import NO_TRIAL
+from rnnlab.config.overrides import format_value
 from rnnlab.errors import ConfigError
-from rnnlab.files.foreign import read_bytes
+from rnnlab.files.untrusted import read_bytes
 from rnnlab.process.output import note
+from rnnlab.spelling import first_line
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -55,12 +57,12 @@ class TrialRef:
             return None
         fields = value if isinstance(value, Mapping) else {}
         if {key: type(field) for key, field in fields.items()} != cls.__annotations__:
-            raise ConfigError("trial can't be given: hydra/sweeper=optuna tells it to its jobs")
+            raise ConfigError(NO_TRIAL)
         return cls(**value)
 
     def override(self) -> str:
         """Format the reference as an override."""
-        return f"trial={spelt(asdict(self))}"
+        return f"trial={format_value(asdict(self))}"
 
 
 class TrialPruner:

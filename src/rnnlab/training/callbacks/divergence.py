@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from rnnlab.errors import Diverged
-from rnnlab.process.processes import of_each
+from rnnlab.process.ddp import all_gather
 from rnnlab.training.module import SequenceModule
 from rnnlab.training.stopping import divergence_message
 
@@ -68,7 +68,7 @@ class DivergenceCheck(L.Callback):
         """
         own = self._first_not_finite(trainer)
         if trainer.strategy.reduce_boolean_decision(own is not None, all=False):
-            *_, message = min(found for found in of_each(own) if found is not None)
+            *_, message = min(found for found in all_gather(own) if found is not None)
             raise Diverged(message)
 
     def _first_not_finite(self, trainer: L.Trainer) -> tuple[int, bool, str] | None:

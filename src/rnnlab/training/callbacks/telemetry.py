@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from rnnlab.experiment.settings import Training
-from rnnlab.process.processes import is_alone, of_each
+from rnnlab.process.ddp import all_gather, is_single_process
 from rnnlab.spec import Batch
 from rnnlab.tasks.base import Scorer, Task
 from rnnlab.training.module import SequenceModule
@@ -37,7 +37,7 @@ class Telemetry(L.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the sum of losses of each DDP process, and the number of batches in it."""
-        return {"loss": of_each(self._loss), "batches": self._batches}
+        return {"loss": all_gather(self._loss), "batches": self._batches}
 
     def on_load_checkpoint(
         self,
@@ -110,11 +110,11 @@ class Telemetry(L.Callback):
 def _scores(task: Task, output: Tensor, batch: Batch) -> dict[str, float]:
     """Score a batch, whose rows DDP processes may share."""
     means = task.metrics(output, batch)
-    if is_alone():
+    if is_single_process():
         return {name: float(mean.value) for name, mean in means.items()}
     own, whole = Scorer(task), Scorer(task)
     if batch.weight is None or batch.weight[0] > 0:
         own.add(means)
-    for share in of_each(own.parts()):
+    for share in all_gather(own.parts()):
         whole.merge(share)
     return whole.compute()

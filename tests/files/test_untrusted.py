@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rnnlab.errors import Damaged, Missing
-from rnnlab.files.foreign import Failure, Results, RunCard, read_bytes, read_json
+from rnnlab.files.untrusted import Failure, Results, RunCard, read_bytes, read_json
 
 RESULTS = {
     "task": "copy",

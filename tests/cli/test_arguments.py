@@ -7,7 +7,7 @@ from importlib import import_module
 import pytest
 
 import rnnlab
-from rnnlab.cli.words import parse
+from rnnlab.cli.arguments import parse_arguments
 from rnnlab.errors import ConfigError
 from rnnlab.ranges import PositiveInt
 
@@ -19,7 +19,7 @@ DEFAULTS = {"prompt": None, "length": None}
 def read(monkeypatch):
     def read(*words: str) -> tuple[dict, list[str]]:
         monkeypatch.setattr(sys, "argv", ["command", *words])
-        return parse("how to", FIELDS, DEFAULTS)
+        return parse_arguments("how to", FIELDS, DEFAULTS)
 
     return read
 

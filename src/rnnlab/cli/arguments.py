@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from rnnlab.config.build import check_values
-from rnnlab.config.packages import admit_from
-from rnnlab.config.suggestions import near, no_setting
+from rnnlab.config.packages import allow_packages_of
+from rnnlab.config.suggestions import did_you_mean, explain_argument
 from rnnlab.errors import ConfigError
 from rnnlab.process.output import say
 from rnnlab.spelling import printable
@@ -14,7 +14,7 @@ from rnnlab.spelling import printable
 _ROOT = ("threads", "packages")  # root settings of a run that may be given when it is used
 
 
-def parse(
+def parse_arguments(
     usage: str, fields: Mapping[str, Any], defaults: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[str]]:
     """Read `sys.argv`; gives the command's own values and the words left over for the config.
@@ -36,17 +36,19 @@ def parse(
     for word, after in zip(words, [*words, ""][1:], strict=True):
         key, equals, value = word.partition("=")
         if word.startswith("-") or not key or not equals:
-            raise ConfigError(no_setting(word, after, list(fields)))
+            raise ConfigError(explain_argument(word, after, list(fields)))
         if key in fields:
             own[key] = _read(value, fields[key])
         elif "." not in key and key not in _ROOT:
-            raise ConfigError(f"{printable(key)} is not a setting{near(key, [*fields, *_ROOT])}")
+            raise ConfigError(
+                f"{printable(key)} is not a setting{did_you_mean(key, [*fields, *_ROOT])}"
+            )
         else:
             rest.append(word)
     if "run" not in own:
         raise ConfigError("run=DIR is missing: the directory that training printed last")
     check_values(own, fields)
-    admit_from(rest)
+    allow_packages_of(rest)
     return own, rest
 
 

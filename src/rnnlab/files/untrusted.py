@@ -1,8 +1,7 @@
-"""Whatever comes from a file or a command line: read within bounds, checked, spelt to be shown.
+"""Reading of files that may be damaged or malicious, with bounded sizes and validated types.
 
-A run directory may come from a stranger, and any file may be damaged. So nothing here waits (for a
-pipe), reads without end (a device, a file larger than memory) or trusts a type; and no text reaches
-a terminal or a page but through `printable`.
+A run directory may come from a stranger, and any file may be damaged. So no function here blocks
+(on a pipe), reads without limit (a device, a file larger than memory) or trusts a type.
 """
 
 import json
@@ -26,15 +25,14 @@ from typing_extensions import TypedDict
 
 from rnnlab.errors import ConfigError, Damaged, Missing
 from rnnlab.ranges import Count
-from rnnlab.spelling import brief as brief
-from rnnlab.spelling import printable as printable
+from rnnlab.spelling import brief, printable
 
 JOB_NAME = "[0-9a-f]{12}"
-"""What a job of a sweep is called: the beginning of its config's hash."""
+"""Pattern of the name of a sweep's job: the first digits of its config's hash."""
 
 LARGEST_TEXT = 2**31  # bytes of a corpus
-LARGEST_TABLE = 2**28  # bytes of a curve; its rows take up to ten times as many
-LARGEST_JSON = 2**23  # bytes; the objects that it becomes take up to thirty times as many
+LARGEST_TABLE = 2**28  # bytes of a learning curve; its rows take up to ten times as many
+LARGEST_JSON = 2**23  # bytes; the parsed objects take up to thirty times as many
 _FLAGS = os.O_RDONLY | sum(
     getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY")
 )
@@ -42,16 +40,16 @@ _Kind = TypeVar("_Kind")
 
 
 @contextmanager
-def opened(path: Path, *, largest: int) -> Iterator[BinaryIO]:
-    """Open a regular file of a sane size to be read, and nothing else.
+def open_regular_file(path: Path, *, largest: int) -> Iterator[BinaryIO]:
+    """Open a file for reading that must be a regular one of a limited size.
 
     Args:
         path: the file.
-        largest: size in bytes.
+        largest: the limit in bytes.
 
     Raises:
-        Damaged: it is no regular file, is larger, or can't be read.
-        Missing: it isn't there.
+        Damaged: it is not a regular file, is too large, or can't be read.
+        Missing: it does not exist.
     """
     try:
         with os.fdopen(os.open(path, _FLAGS), "rb") as file:
@@ -68,18 +66,18 @@ def opened(path: Path, *, largest: int) -> Iterator[BinaryIO]:
     except (OSError, ValueError) as error:  # a NUL in its name
         if isinstance(error, ConfigError):
             raise
-        why = getattr(error, "strerror", None) or error
-        raise Damaged(f"{path} can't be read: {why}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise Damaged(f"{path} can't be read: {reason}") from error
 
 
 def read_bytes(path: Path, *, largest: int) -> bytes:
-    """Read such a file whole.
+    """Read a regular file of a limited size.
 
     Raises:
-        Damaged: it is no regular file, is larger, or can't be read.
-        Missing: it isn't there.
+        Damaged: as for `open_regular_file`.
+        Missing: it does not exist.
     """
-    with opened(path, largest=largest) as file:
+    with open_regular_file(path, largest=largest) as file:
         content = file.read(largest + 1)
     if len(content) > largest:  # it grew, or is one of /proc, whose size is 0
         raise Damaged(f"{path} is too large: it may have {largest} bytes")
@@ -87,11 +85,11 @@ def read_bytes(path: Path, *, largest: int) -> bytes:
 
 
 def read_text(path: Path, *, largest: int = LARGEST_TEXT) -> str:
-    """Read a UTF-8 text as `read_bytes` does.
+    """Read a UTF-8 text file of a limited size.
 
     Raises:
-        Damaged: as for `read_bytes`, or it is not UTF-8.
-        Missing: it isn't there.
+        Damaged: as for `open_regular_file`, or it is not UTF-8.
+        Missing: it does not exist.
     """
     try:
         return read_bytes(path, largest=largest).decode()
@@ -100,41 +98,41 @@ def read_text(path: Path, *, largest: int = LARGEST_TEXT) -> str:
 
 
 def read_json(path: Path, kind: type[_Kind], *, largest: int = LARGEST_JSON) -> _Kind:
-    """Read a JSON file whose fields are of the types that a `TypedDict` declares.
+    """Read a JSON file, and validate its fields against a `TypedDict`.
 
-    Fields that it doesn't declare may hold anything.
+    Fields that are not declared may hold anything.
 
     Raises:
-        Damaged: as for `read_text`, it is no JSON, lacks a field or has one of another type.
-        Missing: it isn't there.
+        Damaged: as for `read_text`, or it is not JSON, lacks a field or has one of another type.
+        Missing: it does not exist.
     """
     return parse_json(read_text(path, largest=largest), kind, where=str(path))
 
 
 def parse_json(text: str, kind: type[_Kind], *, where: str) -> _Kind:
-    """Read JSON as `read_json` does.
+    """Parse JSON, and validate its fields against a `TypedDict`.
 
     Args:
-        text: what is read.
+        text: the JSON.
         kind: a `TypedDict`.
-        where: it comes from, for errors.
+        where: source of the text, for errors.
 
     Raises:
-        Damaged: it is no JSON, lacks a field or has one of another type.
+        Damaged: it is not JSON, lacks a field or has one of another type.
     """
     try:
         loaded = json.loads(text)
-        if "\\ud" in text.lower():  # half a character can't be written again
+        if "\\ud" in text.lower():  # a lone surrogate could not be written again
             json.dumps(loaded, ensure_ascii=False).encode()
     except RecursionError as error:
         raise Damaged(f"{where} is damaged: it is nested too deeply") from error
     except ValueError as error:
         raise Damaged(f"{where} is damaged: {error}") from error
-    return checked(loaded, kind, where=where)
+    return validate(loaded, kind, where=where)
 
 
-def checked(value: Any, kind: type[_Kind], *, where: str) -> _Kind:
-    """Give a value whose fields are of the types that a `TypedDict` declares.
+def validate(value: Any, kind: type[_Kind], *, where: str) -> _Kind:
+    """Validate the fields of a value against a `TypedDict`, and return the value.
 
     Raises:
         Damaged: it lacks a field or has one of another type.
@@ -143,7 +141,7 @@ def checked(value: Any, kind: type[_Kind], *, where: str) -> _Kind:
         _adapter(cast(Any, kind)).validate_python(value)
     except ValidationError as error:
         raise Damaged(f"{where} is damaged: {_first_problem(error)}") from error
-    return cast(_Kind, value)  # as it was written: an integer where a float may be stays one
+    return cast(_Kind, value)  # pydantic's result would turn integers into floats
 
 
 @cache
@@ -152,7 +150,7 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 def _first_problem(error: ValidationError) -> str:
-    """Say what is wrong with the first field that is, without its value, which may be long."""
+    """Describe the first field that is wrong, without its value, which may be long."""
     problem: Any = error.errors(include_input=False, include_url=False)[0]
     path = ".".join(map(str, problem["loc"]))
     shown = printable(brief(path, 100))
@@ -162,14 +160,14 @@ def _first_problem(error: ValidationError) -> str:
     return f"{shown or 'it'} must be {wanted}"
 
 
-# What rnnlab writes as JSON.
+# The JSON files that rnnlab writes.
 
 _OPEN = ConfigDict(extra="allow", strict=True)
 
 
 @with_config(_OPEN)
 class Session(TypedDict, total=False):
-    """One process's training of a run, from a start to an end."""
+    """A session of training in `run.json`, from a start or resume to an end."""
 
     command: list[str]
     started: str
@@ -182,7 +180,7 @@ class Session(TypedDict, total=False):
 
 @with_config(_OPEN)
 class Git(TypedDict, total=False):
-    """The checkout that the code lay in."""
+    """The git checkout of rnnlab's code."""
 
     commit: str
     dirty: bool
@@ -190,7 +188,7 @@ class Git(TypedDict, total=False):
 
 @with_config(_OPEN)
 class RunCard(TypedDict):
-    """`run.json`: what is known of a run beside its settings and scores."""
+    """`run.json`: status, times, versions and machine of a run."""
 
     status: str
     format: NotRequired[Count]
@@ -217,9 +215,9 @@ class RunCard(TypedDict):
 
 @with_config(_OPEN)
 class Results(TypedDict):
-    """`results.json`: what the best weights scored, and what it took.
+    """`results.json`: metrics of the best weights, and sizes of model and training.
 
-    A metric may be NaN, where nothing was answered, or infinite.
+    A metric may be infinite, or NaN if nothing was scored.
     """
 
     task: str
@@ -238,14 +236,14 @@ class Results(TypedDict):
 
 @with_config(_OPEN)
 class Vocabulary(TypedDict):
-    """`vocabulary.json`: what each id of a run's task stands for."""
+    """`vocabulary.json`: the symbol of each id of a run's task."""
 
     symbols: list[str]
 
 
 @with_config(_OPEN)
 class Failure(TypedDict):
-    """`failures/<job>.json` of a sweep: which job failed, how and why."""
+    """`failures/<job>.json` of a sweep: overrides, status and error of a failed job."""
 
     overrides: dict[str, str]
     status: str
@@ -254,7 +252,7 @@ class Failure(TypedDict):
 
 @with_config(_OPEN)
 class Subject(TypedDict):
-    """What all trials of a study share."""
+    """The search space, fixed overrides and objectives of a study, equal in all its trials."""
 
     space: dict[str, str]
     fixed: dict[str, str]
@@ -263,7 +261,7 @@ class Subject(TypedDict):
 
 @with_config(_OPEN)
 class TrialNotes(TypedDict, total=False):
-    """What a study knows of a trial beside its values: its run, and why it failed."""
+    """User attributes of a trial in a study: the name of its run, and its failure."""
 
     run: Annotated[str, StringConstraints(pattern=f"^{JOB_NAME}$")]
     failure: Failure

@@ -7,7 +7,12 @@ from pathlib import Path
 import pytest
 
 from rnnlab.errors import ConfigError
-from rnnlab.files.whole import below, clear_parts, clearing, write_whole
+from rnnlab.files.atomic import (
+    path_inside,
+    remove_part_files,
+    undo_mkdir_on_error,
+    write_atomically,
+)
 
 
 def test_two_who_write_a_file_at_once_both_come_to_their_end(tmp_path, monkeypatch):
@@ -18,12 +23,12 @@ def test_two_who_write_a_file_at_once_both_come_to_their_end(tmp_path, monkeypat
         flush(descriptor)
 
     monkeypatch.setattr(os, "fsync", together)
-    monkeypatch.setattr("rnnlab.files.whole.flush_to_disk", lambda _: None)
+    monkeypatch.setattr("rnnlab.files.atomic.fsync", lambda _: None)
     problems: list[BaseException] = []
 
     def write(content: bytes) -> None:
         try:
-            write_whole(path, content)
+            write_atomically(path, content)
         except BaseException as error:
             problems.append(error)
 
@@ -42,11 +47,11 @@ def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path):
     for name in names:
         (tmp_path / name).touch()
     os.utime(tmp_path / names[0], (0, 0))
-    clear_parts(tmp_path)
+    remove_part_files(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names[1:])
-    clear_parts(tmp_path, alone=True)
+    remove_part_files(tmp_path, alone=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names[2:])
-    clear_parts(tmp_path / "nowhere")
+    remove_part_files(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize("name", ["out/x", "loop", "pipe", "../x", "/x", "a\0b", "x" * 300])
@@ -57,7 +62,7 @@ def test_a_place_outside_is_none(tmp_path: Path, name: str):
     (root / "loop").symlink_to("loop")
     os.mkfifo(root / "pipe")
     with pytest.raises(ConfigError) as caught:
-        below(root, name)
+        path_inside(root, name)
     assert len(str(caught.value).splitlines()) == 1
 
 
@@ -65,14 +70,14 @@ def test_a_place_inside_may_be_reached_through_links(tmp_path: Path):
     (tmp_path / "root/a").mkdir(parents=True)
     (tmp_path / "root/b").symlink_to("a")
     (tmp_path / "latest").symlink_to("root")
-    assert below(tmp_path / "latest", "b/x") == tmp_path / "latest/b/x"
+    assert path_inside(tmp_path / "latest", "b/x") == tmp_path / "latest/b/x"
 
 
 def test_an_error_leaves_no_empty_directory_that_it_made(tmp_path: Path):
     (tmp_path / "there").mkdir()
 
     def made_and_lost(directory: Path, file: str | None) -> None:
-        with clearing(directory):
+        with undo_mkdir_on_error(directory):
             directory.mkdir(parents=True)
             if file:
                 (directory.parent / file).touch()
