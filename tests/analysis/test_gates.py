@@ -74,10 +74,10 @@ def test_gates_of_a_gru_are_its_equations() -> None:
 @pytest.mark.parametrize("model", ["lstm", "gru"])
 def test_gates_over_time_are_those_of_each_step_of_each_layer(model: str) -> None:
     reading = read(two_layers(model), None, 3, None)
-    found = gates(reading.system, reading.drive, reading.states)
-    cell, drive = reading.system.cell, reading.drive
-    state = unflatten(drive.start, cell.initial_state(1))
-    for step, input in enumerate(drive.inputs.unbind(1)):
+    found = gates(reading.system, reading.trace, reading.states)
+    cell, trace = reading.system.cell, reading.trace
+    state = unflatten(trace.start, cell.initial_state(1))
+    for step, input in enumerate(trace.inputs.unbind(1)):
         below = input
         for layer, one in enumerate(cell.layers):
             for name, wanted in one.gates(below, state[layer]).items():
@@ -114,7 +114,7 @@ def test_units_are_in_the_order_of_what_they_keep() -> None:
     heading, *rows = found.tables[""]
     assert heading == ["unit", "step", "symbol", "update", "reset", "hidden"]
     reading = read(experiment, None, 3, None)
-    opened = gates(reading.system, reading.drive, reading.states)[0]["update"]
+    opened = gates(reading.system, reading.trace, reading.states)[0]["update"]
     for unit, step, symbol, update, _, hidden in rows:
         assert symbol == reading.symbols[2, step]
         assert update == pytest.approx(float(opened[2, step, unit]), abs=1e-6)

@@ -8,7 +8,7 @@ import torch
 
 from rnnlab.analysis.lyapunov import Lyapunov
 from rnnlab.analysis.probe.autonomous import batch_in_double, in_double
-from rnnlab.analysis.probe.system import systems, watch
+from rnnlab.analysis.probe.system import systems, traces
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from tests.analysis.test_fixed_points import CELLS, OSCILLATION, build
@@ -62,9 +62,9 @@ def test_driven_exponents_add_up_to_the_mean_log_determinant_along_the_sequences
     total, steps = 0.0, 0
     for index in range(2):
         batch = batch_in_double(experiment.task.sample("test", index, 3))
-        (drive,) = watch(model, batch).values()
-        before = torch.cat([drive.start[:, None], system.run(drive.inputs, drive.start)], dim=1)
-        made = system.jacobian(drive.inputs.flatten(0, 1), before[:, :-1].flatten(0, 1))
+        (trace,) = traces(model, batch).values()
+        before = torch.cat([trace.start[:, None], system.run(trace.inputs, trace.start)], dim=1)
+        made = system.jacobian(trace.inputs.flatten(0, 1), before[:, :-1].flatten(0, 1))
         total += float(torch.linalg.slogdet(made)[1].sum()) / 3
         steps += batch.input.shape[1]
     found = lyapunov(steps=steps, transient=0).look(experiment).numbers["exponents"]

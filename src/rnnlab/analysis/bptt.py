@@ -1,4 +1,4 @@
-"""The textbook's walk through backpropagation through time, with the numbers of a real net."""
+"""Backpropagation through time drawn step by step, with the numbers of a trained model."""
 
 from collections.abc import Iterator
 from copy import deepcopy
@@ -9,10 +9,11 @@ from torch import Tensor
 
 from rnnlab.analysis.base import Analysis, Findings, Picture, draw_batch
 from rnnlab.analysis.figures.bptt import draw
+from rnnlab.analysis.probe.backpropagation import Backpropagation, backpropagate
 from rnnlab.analysis.probe.bptt_window import Window, strongest_of_matrix
-from rnnlab.analysis.probe.gradients import top_part, tracing, undisturbed
+from rnnlab.analysis.probe.gradients import top_part
+from rnnlab.analysis.probe.observe import differentiable
 from rnnlab.analysis.probe.system import systems
-from rnnlab.analysis.probe.walk import Walk, walk
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.models.base import Model
@@ -64,14 +65,14 @@ class Bptt(Analysis):
         return "delay taps only pass inputs on, so there is nothing to unroll"
 
     def look(self, experiment: Experiment) -> Findings:
-        """Walk forward and back over one sequence."""
+        """Backpropagate through one sequence."""
         model, task = deepcopy(experiment.model).double(), experiment.task
         optimizer = experiment.cfg.optimizer
         rate = optimizer.lr if self.learning_rate is None else self.learning_rate
         length = task.trained_length if self.length is None else self.length
         batch = _last(draw_batch(experiment, self.sequence + 1, length))
         _check_size(model, batch)
-        found = walk(model, task, batch)
+        found = backpropagate(model, task, batch)
         changes = {name: -rate * steps for name, steps in found.gradients.items()}
         difference = _difference(model, task, batch, found)
         descent = optimizer._target_.endswith("SGD")
@@ -82,7 +83,7 @@ class Bptt(Analysis):
                 f"{int(batch.mask.sum())} of them answered; numbers of each step are in order",
                 *(
                     f"|dL/d {top_part(system)}| in the {name}: "
-                    f"{_few(found.passages[name].deltas[top_part(system)])}"
+                    f"{_few(found.systems[name].deltas[top_part(system)])}"
                     for name, system in systems(model).items()
                     if name in window.shown
                 ),
@@ -112,7 +113,7 @@ class Bptt(Analysis):
                         "delta_norms": _norms(passage.deltas),
                         "carried_norms": _norms(passage.carried),
                     }
-                    for name, passage in found.passages.items()
+                    for name, passage in found.systems.items()
                 },
                 "changes": {
                     name: {
@@ -138,10 +139,10 @@ class Bptt(Analysis):
         )
 
 
-def _difference(model: Model, task: Task, batch: Batch, found: Walk) -> float:
+def _difference(model: Model, task: Task, batch: Batch, found: Backpropagation) -> float:
     """Hold the sums of all steps against the gradient of the net in one piece."""
     parameters = dict(model.named_parameters())
-    with undisturbed(model), tracing(systems(model)):  # lifts a horizon
+    with differentiable(model):
         loss = task.loss(model(batch)[0], batch)
     whole = torch.autograd.grad(loss, [parameters[name] for name in found.gradients])
     return max(
@@ -180,14 +181,14 @@ def _norms(parts: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: steps.norm(dim=1) for name, steps in parts.items()}
 
 
-def _state_rows(found: Walk) -> Iterator[list[Any]]:
-    for name, passage in found.passages.items():
+def _state_rows(found: Backpropagation) -> Iterator[list[Any]]:
+    for name, passage in found.systems.items():
         for part, states in passage.states.items():
             columns = (states, passage.deltas[part], passage.carried[part])
             for step, values in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
                 for unit, numbers in enumerate(zip(*values, strict=True)):
                     yield [name, step, part, unit, *numbers]
-        if name == next(reversed(found.passages)):
+        if name == next(reversed(found.systems)):
             pairs = zip(found.outputs.tolist(), found.output_deltas.tolist(), strict=True)
             for step, values in enumerate(pairs):
                 for unit, numbers in enumerate(zip(*values, strict=True)):

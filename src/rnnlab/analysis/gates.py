@@ -13,7 +13,7 @@ from rnnlab.analysis.base import Analysis, Findings, Picture, Rows
 from rnnlab.analysis.figures.style import DIVERGING, SEQUENTIAL, figure
 from rnnlab.analysis.numerics.pca import Numbers
 from rnnlab.analysis.probe.reading import Reading, layer_parts, read
-from rnnlab.analysis.probe.system import Drive, System, systems
+from rnnlab.analysis.probe.system import System, Trace, systems
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.models.base import Model
@@ -134,7 +134,7 @@ class Gates(Analysis):
                 f"analysis.sequence must be below the {len(reading.real)} sequences, "
                 f"got {self.sequence}"
             )
-        opened = gates(reading.system, reading.drive, reading.states)
+        opened = gates(reading.system, reading.trace, reading.states)
         saturation = [
             {name: self._saturation(values[reading.real]) for name, values in layer.items()}
             for layer in opened
@@ -193,19 +193,19 @@ class Gates(Analysis):
 
 
 @torch.no_grad()
-def gates(system: System, drive: Drive, visited: Tensor) -> list[dict[str, Tensor]]:
+def gates(system: System, trace: Trace, visited: Tensor) -> list[dict[str, Tensor]]:
     """Give how far each gate of each layer is open at each step, `(B, T, H)` by name.
 
     Args:
         system: whose cells have gates.
-        drive: what they read.
+        trace: what they read.
         visited: `(B, T, D)` the states after each step.
     """
-    before = torch.cat([drive.start[:, None], visited[:, :-1]], dim=1)
+    before = torch.cat([trace.start[:, None], visited[:, :-1]], dim=1)
     template = system.cell.initial_state(1)
-    starts = unflatten(drive.start, template)
+    starts = unflatten(trace.start, template)
     states = unflatten(before.flatten(0, 1), template)
-    inputs, found = drive.inputs, []
+    inputs, found = trace.inputs, []
     for cell, start, state in zip(system.cell.layers, starts, states, strict=True):
         assert isinstance(cell, Gated)
         opened = cell.gates(inputs.flatten(0, 1), state)

@@ -15,9 +15,9 @@ from rnnlab.analysis.probe.gradients import (
     effective_horizon,
     flow,
     top_part,
-    undisturbed,
 )
-from rnnlab.analysis.probe.system import Drive, System, systems, watch
+from rnnlab.analysis.probe.observe import differentiable
+from rnnlab.analysis.probe.system import System, Trace, systems, traces
 from rnnlab.models.base import Model
 from rnnlab.spec import Batch
 from rnnlab.tasks.base import Task
@@ -59,23 +59,23 @@ def glance(model: Model, task: Task, batch: Batch, *, full: bool) -> Glance:
     if not (found and batch.mask.any() and weights.isfinite().all()):
         return Glance({}, None, None, {})
     reader = next(iter(found))
-    with undisturbed(model):
+    with differentiable(model):
         flows = flow(model, task, batch, _ANSWERS)
         scalars: dict[str, float] = {}
         planes = {}
         with torch.no_grad():
-            drives = watch(model, batch)
+            traced = traces(model, batch)
             for name, system in found.items():
                 end = f"/{name}" if len(found) > 1 else ""
-                states = system.run(drives[name].inputs, drives[name].start)
+                states = system.run(traced[name].inputs, traced[name].start)
                 faded = decay(flows[name][top_part(system)])
                 scalars |= {
                     f"{key}{end}": value
-                    for key, value in _measure(system, drives[name], states).items()
+                    for key, value in _measure(system, traced[name], states).items()
                 }
                 scalars[f"horizon{end}"] = effective_horizon(faded)
                 if full and states.isfinite().all():
-                    planes[name] = _plane(states, drives[name].mask)
+                    planes[name] = _plane(states, traced[name].mask)
     read = flows[reader][top_part(found[reader])]
     return Glance(scalars, _by_distance(decay(read)), read, planes)
 
@@ -88,19 +88,19 @@ def _by_distance(faded: Decay) -> Tensor | None:
     return shares
 
 
-def _measure(system: System, drive: Drive, states: Tensor) -> dict[str, float]:
-    middle = int(drive.mask[0].sum()) // 2
-    before = states[:1, middle - 1] if middle else drive.start[:1]
-    jacobian = system.jacobian(drive.inputs[:1, middle], before)[0]
+def _measure(system: System, trace: Trace, states: Tensor) -> dict[str, float]:
+    middle = int(trace.mask[0].sum()) // 2
+    before = states[:1, middle - 1] if middle else trace.start[:1]
+    jacobian = system.jacobian(trace.inputs[:1, middle], before)[0]
     measured = {"spectral_radius": float(torch.linalg.eigvals(jacobian).abs().max())}
     hidden = [part.units for part in system.parts if part.name.endswith("hidden")]
     bounded = all(getattr(c, "activation", "tanh") == "tanh" for c in system.cell.layers)
     if hidden and bounded:
-        units = torch.cat([states[drive.mask][:, where] for where in hidden], dim=1)
+        units = torch.cat([states[trace.mask][:, where] for where in hidden], dim=1)
         measured["saturated"] = float((units.abs() > _NEAR_BOUND).float().mean())
     if all(isinstance(cell, Gated) for cell in system.cell.layers):
-        opened = [gate for layer in gates(system, drive, states) for gate in layer.values()]
-        values = torch.cat([gate[drive.mask] for gate in opened], dim=1)
+        opened = [gate for layer in gates(system, trace, states) for gate in layer.values()]
+        values = torch.cat([gate[trace.mask] for gate in opened], dim=1)
         measured["saturated_gates"] = float(((values < 0.1) | (values > 0.9)).float().mean())
     return measured
 

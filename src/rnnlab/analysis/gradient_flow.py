@@ -26,7 +26,7 @@ from rnnlab.analysis.probe.gradients import (
     spread,
     top_part,
 )
-from rnnlab.analysis.probe.system import Drive, System, stateful, watch
+from rnnlab.analysis.probe.system import System, Trace, stateful, traces
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.models.base import Model
 from rnnlab.plots.palette import COLORS, GREY
@@ -88,7 +88,7 @@ class GradientFlow(Analysis):
             lambda part: part.double() if part.is_floating_point() else part,
             draw_batch(experiment, self.num_sequences, length),
         )
-        found, drives = stateful(model), watch(model, batch)
+        found, traced = stateful(model), traces(model, batch)
         flows = {
             name: parts
             for name, parts in flow(model, task, batch, self.num_answers).items()
@@ -98,7 +98,7 @@ class GradientFlow(Analysis):
             system: {name: decay(part) for name, part in parts.items()}
             for system, parts in flows.items()
         }
-        taken = {name: self._spectra(found[name], drives[name]) for name in found}
+        taken = {name: self._spectra(found[name], traced[name]) for name in found}
         horizons = {name: system.stream.horizon for name, system in found.items()}
         numbers = {
             name: {
@@ -129,16 +129,16 @@ class GradientFlow(Analysis):
             },
         )
 
-    def _spectra(self, system: System, drive: Drive) -> Points:
+    def _spectra(self, system: System, trace: Trace) -> Points:
         """Choose some steps of some rows, and take the Jacobians there."""
-        rows = min(_ROWS, len(drive.mask), self.num_jacobians)
+        rows = min(_ROWS, len(trace.mask), self.num_jacobians)
         places = [
             (row, step)
             for row in range(rows)
-            for step in spread(drive.mask[row].nonzero().flatten(), self.num_jacobians // rows)
+            for step in spread(trace.mask[row].nonzero().flatten(), self.num_jacobians // rows)
         ]
         where = torch.tensor(places)
-        return where[:, 0], where[:, 1], spectra(system, drive, where[:, 0], where[:, 1])
+        return where[:, 0], where[:, 1], spectra(system, trace, where[:, 0], where[:, 1])
 
 
 def _measure(curve: Decay) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from rnnlab.analysis.probe.autonomous import (
     reads_own,
 )
 from rnnlab.analysis.probe.free_run import FreeRun
-from rnnlab.analysis.probe.system import choose, systems, watch
+from rnnlab.analysis.probe.system import choose, systems, traces
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.models.base import Model
@@ -162,12 +162,12 @@ class Lyapunov(Analysis):
         while min(sum(len(inputs) for inputs, *_ in row) for row in pieces) < needed:
             place = index if most is None else index % most
             batch = batch_in_double(task.sample("test", place, self.num_sequences))
-            drive = watch(model, batch)[name]
-            inputs, steps = read_freely(system, drive.inputs), read_steps(batch, name)
+            trace = traces(model, batch)[name]
+            inputs, steps = read_freely(system, trace.inputs), read_steps(batch, name)
             for row, real in enumerate(steps):
                 starts = inputs.new_zeros(int(real.sum()), system.size)
                 fresh = torch.zeros(len(starts), dtype=torch.bool)
-                starts[:1] = drive.start[row]
+                starts[:1] = trace.start[row]
                 fresh[:1] = True if batch.first is None else batch.first[row]
                 pieces[row].append((inputs[row, real], starts, fresh))
             index += 1

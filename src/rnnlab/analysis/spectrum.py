@@ -9,7 +9,7 @@ from torch import Tensor
 from rnnlab.analysis.base import Analysis, Findings, Picture, Rows
 from rnnlab.analysis.figures.style import panels
 from rnnlab.analysis.numerics.exponents import lyapunov_spectrum
-from rnnlab.analysis.numerics.limit_cycle import Cycle, Decay, few_points, fit_decay, trace
+from rnnlab.analysis.numerics.limit_cycle import Cycle, Decay, closed_orbit, few_points, fit_decay
 from rnnlab.analysis.probe.autonomous import batch_in_double, in_double
 from rnnlab.analysis.probe.free_run import FreeRun
 from rnnlab.errors import ConfigError
@@ -163,7 +163,7 @@ def _cycle(free: FreeRun, row: int, track: Tensor, task: Oscillation) -> Cycle:
     def run(states: Tensor, steps: int) -> Tensor:
         return free.run(states, torch.full((len(states),), row), steps)[0]
 
-    return trace(run, track[-1], task.period_steps, task.max_period_steps, _AROUND)
+    return closed_orbit(run, track[-1], task.period_steps, task.max_period_steps, _AROUND)
 
 
 def power_spectrum(signals: Tensor) -> tuple[Tensor, Tensor]:

@@ -43,7 +43,7 @@ class Decay(NamedTuple):
     last: int
 
 
-def trace(run: Run, state: Tensor, shortest: float, longest: float, settle: int) -> Cycle:
+def closed_orbit(run: Run, state: Tensor, shortest: float, longest: float, settle: int) -> Cycle:
     """Trace the curve that a map goes round, whether or not in a whole number of steps.
 
     Its own states may leave gaps for ever, so starts are put between two of them, on a cubic

@@ -8,7 +8,7 @@ from torch import Tensor
 from rnnlab.analysis.numerics.machine import NOTHING, Ints
 from rnnlab.analysis.numerics.quantising import Numbers, Strings
 from rnnlab.analysis.probe.autonomous import read_freely
-from rnnlab.analysis.probe.system import System, watch
+from rnnlab.analysis.probe.system import System, traces
 from rnnlab.models.stream import Stream
 from rnnlab.spec import Batch, Tokens
 from rnnlab.tasks.base import Task
@@ -66,6 +66,6 @@ def read_strings(model: Stream, batch: Batch, alphabet: Alphabet) -> Strings:
 @torch.no_grad()
 def visit(model: Stream, batch: Batch) -> Numbers:
     """Give the states `(B, T, D)` after each symbol."""
-    drive = watch(model, batch)["network"]
+    trace = traces(model, batch)["network"]
     system = System(model)
-    return system.run(read_freely(system, drive.inputs), drive.start).double().numpy()
+    return system.run(read_freely(system, trace.inputs), trace.start).double().numpy()

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from rnnlab.analysis.numerics.tangents import Map
 from rnnlab.analysis.probe.free_run import FreeRun
-from rnnlab.analysis.probe.system import System, choose, systems, watch
+from rnnlab.analysis.probe.system import ANSWERING, System, choose, systems, traces
 from rnnlab.errors import ConfigError
 from rnnlab.models.base import Model
 from rnnlab.models.stream import Stream
@@ -18,7 +18,7 @@ from rnnlab.tasks.base import Task
 Choice = str | int | list[float]
 """What is read: auto, own (answers), or commonest, zero, mean, each, a symbol, numbers."""
 
-_ANSWERING = ("network", "decoder")
+
 _MOST_INPUTS = 9  # panels that a slide holds
 
 
@@ -62,7 +62,7 @@ def reads_own(choice: Choice, task: Task, name: str | None) -> bool:
     Raises:
         ConfigError: it is `own`, and the system of this name reads none that are numbers.
     """
-    can = feeds_numbers(task) and name in (None, *_ANSWERING)
+    can = feeds_numbers(task) and name in (None, *ANSWERING)
     if choice == "own" and not can:
         raise ConfigError(
             "own takes a task whose answers are numbers that are fed back, and analysis.system "
@@ -123,11 +123,11 @@ def _at_constant_inputs(
             f"analysis.system={name} is nothing by itself: each step reads a context too, which "
             "is another for each source"
         )
-    drive = watch(model, batch)[name]
-    visited = system.run(read_freely(system, drive.inputs), drive.start).detach()
+    trace = traces(model, batch)[name]
+    visited = system.run(read_freely(system, trace.inputs), trace.start).detach()
     real = read_steps(batch, name)
     tracks = [states[steps] for states, steps in zip(visited, real, strict=True)]
-    raw = batch.input if name in _ANSWERING else batch.source
+    raw = batch.input if name in ANSWERING else batch.source
     assert raw is not None
     return [
         Autonomous(reads, _held(system, torch.cat([input, input.new_zeros(extra)])), tracks)
@@ -150,7 +150,7 @@ def read_freely(system: System, inputs: Tensor) -> Tensor:
 
 def read_steps(batch: Batch, name: str) -> Tensor:
     """Tell the steps `(B, T)` that count: of a real source, or up to the last answer."""
-    if name in _ANSWERING:
+    if name in ANSWERING:
         return batch.mask.flip(1).cummax(1).values.flip(1)
     assert batch.source_mask is not None
     return batch.source_mask

@@ -1,4 +1,4 @@
-"""What of a walk is drawn: a few steps, the units where most happens, the weight matrices."""
+"""Which steps, units and weights of a backpropagation are drawn."""
 
 import re
 
@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from rnnlab.analysis.figures.bptt import Band, Change, Drawn, short
+from rnnlab.analysis.probe.backpropagation import Backpropagation
 from rnnlab.analysis.probe.system import systems
-from rnnlab.analysis.probe.walk import Walk
 from rnnlab.models.base import Model
 from rnnlab.models.seq2seq import Seq2Seq
 from rnnlab.spec import Batch, Tokens
@@ -18,15 +18,15 @@ _Row = tuple[int, bool, str]
 
 
 class Window:
-    """A few steps of a walk over one sequence.
+    """A few steps of the backpropagation through one sequence.
 
     They are the last ones up to the last answer; of an encoder-decoder those around the bridge.
 
     Args:
-        model: that walked.
+        model: the model.
         task: that it was trained on.
         batch: the sequence.
-        walk: what happened.
+        found: its forward and backward pass.
         num_steps: C, to draw at most.
         num_units: to draw of each vector.
 
@@ -37,12 +37,18 @@ class Window:
     """
 
     def __init__(
-        self, model: Model, task: Task, batch: Batch, walk: Walk, num_steps: int, num_units: int
+        self,
+        model: Model,
+        task: Task,
+        batch: Batch,
+        found: Backpropagation,
+        num_steps: int,
+        num_units: int,
     ) -> None:
         self.systems = systems(model)
         self.task = task
         self.batch = batch
-        self.walk = walk
+        self.found = found
         self.num_units = num_units
         self.answering = next(reversed(self.systems))
         self.reverse_source = isinstance(model, Seq2Seq) and model.reverse_source
@@ -62,7 +68,7 @@ class Window:
         whole = all(unit == "" for band in bands[1:] for step in band.labels for unit in step)
         part = "" if count == len(self.places) else f"{len(self.places)} of {count} steps, "
         return Drawn(
-            f"Backpropagation through time: {part}loss {short(self.walk.loss)}, "
+            f"Backpropagation through time: {part}loss {short(self.found.loss)}, "
             f"learning rate {rate:g}",
             [self._heading(*place) for place in self.places],
             [self._target(*place) for place in self.places],
@@ -90,7 +96,7 @@ class Window:
         ]
 
     def _count(self, system: str) -> int:
-        return len(next(iter(self.walk.passages[system].states.values())))
+        return len(next(iter(self.found.systems[system].states.values())))
 
     def _owner(self, parameter: str) -> str:
         """Name the system whose steps a parameter serves; the readout serves the answering one."""
@@ -116,7 +122,7 @@ class Window:
         return "" if wide else self._spell(target).replace("\n", " ")
 
     def _loss(self, system: str, step: int) -> float:
-        return float(self.walk.losses[step]) if system == self.answering else torch.nan
+        return float(self.found.losses[step]) if system == self.answering else torch.nan
 
     def _read(self, system: str, step: int) -> str:
         inputs = self.batch.input if system == self.answering else self.batch.source
@@ -167,8 +173,8 @@ class Window:
         steps = steps.where(own, 0)
         blank = ~own if fed_back else ~(own & self.batch.mask[0, steps])
         tokens = isinstance(self.task.spec.target, Tokens)
-        values = self.walk.outputs.softmax(1) if tokens else self.walk.outputs
-        deltas = self.walk.output_deltas[steps].masked_fill(blank[:, None], torch.nan)
+        values = self.found.outputs.softmax(1) if tokens else self.found.outputs
+        deltas = self.found.output_deltas[steps].masked_fill(blank[:, None], torch.nan)
         units = strongest(deltas, self.num_units)
         labels = self._symbols(units) if tokens else _numbers(units, deltas.shape[1])
         return Band(
@@ -184,7 +190,7 @@ class Window:
         """Draw a part of the state of each system; each chooses its own units."""
         chosen = {
             system: strongest(
-                self.walk.passages[system].deltas[name][
+                self.found.systems[system].deltas[name][
                     [step for other, step in self.places if other == system]
                 ],
                 self.num_units,
@@ -195,7 +201,7 @@ class Window:
         labels: list[list[str]] = [[] for _ in self.places]
         for column, (system, step) in enumerate(self.places):
             if system in chosen:
-                name, units, passage = parts[system], chosen[system], self.walk.passages[system]
+                name, units, passage = parts[system], chosen[system], self.found.systems[system]
                 values[0, column, : len(units)] = passage.states[name][step, units]
                 values[1, column, : len(units)] = passage.deltas[name][step, units]
                 labels[column] = _numbers(units, passage.states[name].shape[1])
@@ -206,7 +212,7 @@ class Window:
     def _carried(self, parts: dict[str, str]) -> Tensor:
         return torch.tensor(
             [
-                float(self.walk.passages[system].carried[parts[system]][step].norm())
+                float(self.found.systems[system].carried[parts[system]][step].norm())
                 if system in parts
                 else torch.nan
                 for system, step in self.places

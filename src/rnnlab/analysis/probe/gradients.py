@@ -5,34 +5,20 @@ touches the gradients of parameters.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.func import vmap
 
-from rnnlab.analysis.probe.system import Drive, System, systems
-from rnnlab.cells import Stack, unroll_loop
+from rnnlab.analysis.probe.observe import Calls, differentiable, observe
+from rnnlab.analysis.probe.system import System, Trace, cells, systems
 from rnnlab.models.base import Model
 from rnnlab.spec import Batch
-from rnnlab.state import State, leaves, map_state
+from rnnlab.state import leaves
 from rnnlab.tasks.base import Task
 
 _NUMBERS = 2**25  # held at once
-
-
-class Trace(NamedTuple):
-    """The states of a stack of cells, as nodes of autograd's graph, a step an item.
-
-    Attributes:
-        before: what each step read; a gradient by it came through that step alone.
-        after: what each step made; a gradient by it came by every way.
-    """
-
-    before: list[State]
-    after: list[State]
 
 
 class Flow(NamedTuple):
@@ -64,35 +50,6 @@ class Decay(NamedTuple):
     shares: Tensor
 
 
-@contextmanager
-def tracing(found: Mapping[str, System]) -> Iterator[dict[str, Trace]]:
-    """Let systems run step by step and keep every state; a horizon of training is lifted."""
-    traces = {name: Trace([], []) for name in found}
-    horizons = {name: system.stream.horizon for name, system in found.items()}
-    for name, system in found.items():
-        _trace(system.cell, traces[name])
-        system.stream.horizon = None
-    try:
-        yield traces
-    finally:
-        for name, system in found.items():
-            del system.cell.forward, system.cell.unroll
-            system.stream.horizon = horizons[name]
-
-
-@contextmanager
-def undisturbed(model: Model) -> Iterator[None]:
-    """Leave dropout out, record a graph, and put the model back as it was."""
-    before = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        with torch.enable_grad():
-            yield
-    finally:
-        for module, training in before.items():
-            module.training = training
-
-
 def gradient_through_time(model: Model, task: Task, batch: Batch) -> dict[str, dict[str, Tensor]]:
     """Give the mean norm of dL/dh_s at each step s, by one backward pass.
 
@@ -100,9 +57,9 @@ def gradient_through_time(model: Model, task: Task, batch: Batch) -> dict[str, d
     encoder's last real step last.
     """
     found = systems(model)
-    with undisturbed(model), tracing(found) as traces:
+    with differentiable(model), observe(cells(found)) as calls:
         loss = task.loss(model(batch)[0], batch) * len(batch.input)
-        nodes = _nodes(found, traces)
+        nodes = _nodes(found, calls)
         flat = _flat(nodes)
         norms = _norms(torch.autograd.grad(loss, flat, allow_unused=True), flat)
     return {
@@ -118,14 +75,14 @@ def flow(model: Model, task: Task, batch: Batch, num_answers: int) -> dict[str, 
     of gradients.
     """
     found = systems(model)
-    with undisturbed(model), tracing(found) as traces:
+    with differentiable(model), observe(cells(found)) as calls:
         output = model(batch)[0]
         (error,) = torch.autograd.grad(task.loss(output, batch), output, retain_graph=True)
         answers = spread(batch.mask.any(0).nonzero().flatten(), num_answers)
         seeds = error.new_zeros(len(answers), *error.shape)
         seeds[range(len(answers)), :, answers] = error[:, answers].transpose(0, 1)
         seeds *= batch.mask.sum()  # the loss is a mean over all answers
-        nodes = _nodes(found, traces)
+        nodes = _nodes(found, calls)
         flat = _flat(nodes)
 
         def back(seed: Tensor) -> Tensor:
@@ -203,10 +160,10 @@ class Spectra(NamedTuple):
 
 
 @torch.no_grad()
-def spectra(system: System, drive: Drive, rows: Tensor, steps: Tensor) -> Spectra:
+def spectra(system: System, trace: Trace, rows: Tensor, steps: Tensor) -> Spectra:
     """Take the step Jacobians dh_s/dh_{s-1} at some (row, step) of what went into a system."""
-    visited = torch.cat([drive.start[:, None], system.run(drive.inputs, drive.start)], dim=1)
-    inputs, states = drive.inputs[rows, steps], visited[rows, steps]
+    visited = torch.cat([trace.start[:, None], system.run(trace.inputs, trace.start)], dim=1)
+    inputs, states = trace.inputs[rows, steps], visited[rows, steps]
     size = max(1, _NUMBERS // (16 * system.size**2))
     radii, singular = [], []
     for few, some in zip(inputs.split(size), states.split(size), strict=True):
@@ -216,40 +173,21 @@ def spectra(system: System, drive: Drive, rows: Tensor, steps: Tensor) -> Spectr
     return Spectra(torch.cat(radii), torch.cat(singular))
 
 
-def _trace(cell: Stack, trace: Trace) -> None:
-    """Keep what goes in and out of each step."""
-    forward = cell.forward
-
-    def step(input: Tensor, state: State) -> tuple[Tensor, State]:
-        before = map_state(_node, state)
-        output, after = forward(input, before)
-        trace.before.append(before)
-        trace.after.append(after)
-        return output, after
-
-    # An instance's own attribute stands before its class's method.
-    cell.forward = step  # type: ignore[method-assign]
-    cell.unroll = partial(unroll_loop, cell)  # type: ignore[method-assign]
-
-
-def _node(leaf: Tensor) -> Tensor:
-    return leaf.view_as(leaf) if leaf.requires_grad else leaf.detach().requires_grad_()
-
-
 _Nodes = dict[str, dict[str, list[Tensor]]]
 
 
-def _nodes(found: Mapping[str, System], traces: Mapping[str, Trace]) -> _Nodes:
+def _nodes(found: Mapping[str, System], calls: Calls) -> _Nodes:
     """Name the vectors of the states: a list over steps each."""
-    return {
-        name: {
-            part.name: list(steps)
-            for part, steps in zip(
-                system.parts, zip(*map(leaves, traces[name].after), strict=True), strict=True
-            )
-        }
-        for name, system in found.items()
-    }
+    nodes: _Nodes = {}
+    for name, system in found.items():
+        steps = [
+            vector
+            for layer in system.cell.layers
+            for vector in zip(*(leaves(call.outputs[1]) for call in calls[layer]), strict=True)
+        ]
+        parts = zip(system.parts, steps, strict=True)
+        nodes[name] = {part.name: list(vectors) for part, vectors in parts}
+    return nodes
 
 
 def _flat(nodes: _Nodes) -> list[Tensor]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from rnnlab.analysis.base import draw_batch
-from rnnlab.analysis.probe.system import Drive, Part, System, choose, stateful, watch
+from rnnlab.analysis.probe.system import Part, System, Trace, choose, stateful, traces
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.models.base import Model
@@ -25,7 +25,7 @@ class Reading(NamedTuple):
     Attributes:
         name: of the system.
         system: what read them.
-        drive: what its cells were given.
+        trace: what its cells were given.
         states: `(B, T, D)` after each step.
         real: `(B, T)` bool, True up to the last step that counts.
         symbols: `(B, T)`, what was read at each step by name; `None` where steps have no names.
@@ -34,7 +34,7 @@ class Reading(NamedTuple):
 
     name: str
     system: System
-    drive: Drive
+    trace: Trace
     states: Tensor
     real: Tensor
     symbols: "np.ndarray | None"
@@ -61,13 +61,13 @@ def read(
     found = stateful(model)
     name = choose(found, name)
     batch = draw_batch(experiment, num_sequences, length)
-    drive = watch(model, batch)[name]
-    ids, real = _read_by(model, name, batch, drive)
+    trace = traces(model, batch)[name]
+    ids, real = _read_by(model, name, batch, trace)
     return Reading(
         name,
         found[name],
-        drive,
-        found[name].run(drive.inputs, drive.start),
+        trace,
+        found[name].run(trace.inputs, trace.start),
         real,
         _symbols(task, ids),
         None if "encoder" in name else task.phases(batch),
@@ -91,13 +91,13 @@ def layer_parts(system: System, layer: int | None) -> list[Part]:
     ]
 
 
-def _read_by(model: Model, name: str, batch: Batch, drive: Drive) -> tuple[Tensor, Tensor]:
+def _read_by(model: Model, name: str, batch: Batch, trace: Trace) -> tuple[Tensor, Tensor]:
     """Give what a system read, in the order in which it did, and which steps were real."""
     if not isinstance(model, Seq2Seq) or name == "decoder":
         return batch.input, batch.mask.flip(1).cummax(1).values.flip(1)
     assert batch.source is not None
     reverse = model.reverse_source == (name == "encoder")
-    return reverse_real(batch.source, drive.mask) if reverse else batch.source, drive.mask
+    return reverse_real(batch.source, trace.mask) if reverse else batch.source, trace.mask
 
 
 def names(task: Task, ids: Tensor) -> list[str] | None:

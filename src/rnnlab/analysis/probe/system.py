@@ -1,20 +1,23 @@
 """The recurrent part of a model as a map over flat states, and what runs through it."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.func import jacrev, vmap
 
-from rnnlab.cells import Stack, Taps, TapsMLP, readable
+from rnnlab.analysis.probe.observe import observe
+from rnnlab.cells import Cell, Stack, Taps, TapsMLP, readable
 from rnnlab.errors import ConfigError
 from rnnlab.models.base import Model
 from rnnlab.models.seq2seq import Seq2Seq
 from rnnlab.models.stream import Stream
 from rnnlab.spec import Batch
 from rnnlab.state import State, flatten, leaves, unflatten
+
+ANSWERING = ("network", "decoder")
+"""Names of the systems that answer; the others read the source."""
 
 
 class Part(NamedTuple):
@@ -29,12 +32,12 @@ class Part(NamedTuple):
     units: slice
 
 
-class Drive(NamedTuple):
-    """What went into a system while a model answered a batch.
+class Trace(NamedTuple):
+    """What the cells of a system read while the model ran on a batch.
 
     Attributes:
-        inputs: `(B, T, I)` that the cell read.
-        start: `(B, D)` the state before the first.
+        inputs: `(B, T, I)`.
+        start: `(B, D)`, the state before the first step.
         mask: `(B, T)` bool, True on real steps, which come first.
     """
 
@@ -127,58 +130,31 @@ def choose(found: Mapping[str, System], name: str | None) -> str:
     return name or next(iter(found))
 
 
+def cells(found: Mapping[str, System]) -> list[Cell]:
+    """Return the layers of all systems."""
+    return [layer for system in found.values() for layer in system.cell.layers]
+
+
 @torch.no_grad()
-def watch(model: Model, batch: Batch) -> dict[str, Drive]:
-    """Let a model answer a batch, and give what went into each of its systems."""
+def traces(model: Model, batch: Batch) -> dict[str, Trace]:
+    """Run a model on a batch and return the trace of each of its systems."""
     found = systems(model)
-    with _recording(found) as calls:
+    with observe(cells(found)) as calls:
         model(batch)
-    return {name: _drive(steps) for name, steps in calls.items()}
+    made = {}
+    for name, system in found.items():
+        layers = [calls[layer] for layer in system.cell.layers]
+        inputs = torch.stack([call.inputs[0] for call in layers[0]], dim=1)
+        mask = None if name in ANSWERING else batch.source_mask
+        if mask is None:
+            mask = torch.ones(inputs.shape[:2], dtype=torch.bool, device=inputs.device)
+        made[name] = Trace(inputs, flatten(tuple(own[0].inputs[1] for own in layers)), mask)
+    return made
 
 
 def flatten_steps(visited: State) -> Tensor:
     """All numbers of each step's state side by side: a tree of `(B, T, ...)` -> `(B, T, D)`."""
     return torch.cat([leaf.flatten(2) for leaf in leaves(visited)], dim=2)
-
-
-_Call = tuple[Tensor, State, Tensor | None]
-
-
-@contextmanager
-def _recording(found: dict[str, System]) -> Iterator[dict[str, list[_Call]]]:
-    """Note what each stack of cells reads, whether over all steps or step by step."""
-    calls: dict[str, list[_Call]] = {name: [] for name in found}
-
-    def record(name: str, cell: Stack) -> None:
-        unroll, forward = cell.unroll, cell.forward
-
-        def unroll_noted(inputs: Tensor, state: State, mask: Tensor | None = None) -> Any:
-            calls[name].append((inputs, state, mask))
-            return unroll(inputs, state, mask)
-
-        def forward_noted(input: Tensor, state: State) -> Any:
-            calls[name].append((input[:, None], state, None))
-            return forward(input, state)
-
-        # An instance's own attribute stands before its class's method.
-        cell.unroll = unroll_noted  # type: ignore[method-assign]
-        cell.forward = forward_noted  # type: ignore[method-assign]
-
-    for name, system in found.items():
-        record(name, system.cell)
-    try:
-        yield calls
-    finally:
-        for system in found.values():
-            del system.cell.unroll, system.cell.forward
-
-
-def _drive(steps: list[_Call]) -> Drive:
-    inputs = torch.cat([inputs for inputs, _, _ in steps], dim=1)
-    _, start, mask = steps[0]
-    if mask is None:
-        mask = torch.ones(inputs.shape[:2], dtype=torch.bool, device=inputs.device)
-    return Drive(inputs, flatten(start), mask)
 
 
 def _parts(cell: Stack, template: State) -> list[Part]:
