@@ -30,7 +30,7 @@ def draw_machine(
     """Draw a machine into axes of its own; an arrow from nowhere points to the start."""
     from matplotlib.patches import Circle
 
-    places, drawn = lay_out(machine), arrows(machine)
+    places, drawn = place_states(machine), arrows(machine)
     apart = np.linalg.norm(places[:, None] - places, axis=2)
     few = len(places) <= _CIRCLE
     radius = min(0.2, (0.32 if few else 0.22) * float(apart[apart > 0].min(initial=1.0)))
@@ -66,40 +66,26 @@ def draw_machine(
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
 
 
-def lay_out(machine: Machine) -> Places:
-    """Place the states `(S, 2)`: few on a circle, more where arrows are about equally long.
+def place_states(machine: Machine) -> Places:
+    """Place the states `(S, 2)`: few on a circle, more so that arrows are about equally long.
 
-    For more the stress is minimised, the squared difference between distances and numbers of
-    arrows on the shortest way, by majorisation (Gansner, Koren and North, 2005).
+    More are placed by Kamada and Kawai (1989), which minimises the squared difference between
+    distances and numbers of arrows on the shortest way.
     """
     count = len(machine.outputs)
     angle = np.pi - 2 * np.pi * np.arange(count) / count  # the start stands left
     places = np.stack([np.cos(angle), np.sin(angle)], axis=1) * (count > 1)
     if count <= _CIRCLE:
         return places
-    steps = _steps_apart(machine)
-    weights = np.where(steps > 0, 1 / np.maximum(steps, 1) ** 2, 0)
-    inverse = np.linalg.pinv(np.diag(weights.sum(1)) - weights)
-    for _ in range(200):
-        apart = np.linalg.norm(places[:, None] - places, axis=2)
-        pull = weights * steps / np.maximum(apart, 1e-9)
-        places = inverse @ (np.diag(pull.sum(1)) - pull) @ places
+    import networkx as nx
+
+    graph = nx.Graph([*arrows(machine)])
+    laid_out = nx.kamada_kawai_layout(graph, pos=dict(enumerate(places)))
+    places = np.array([laid_out[state] for state in range(count)])
     places = components(places).project(places, 2)  # the longer way lies
     if places[machine.start, 0] > 0:
         places[:, 0] *= -1
     return places / np.abs(places).max()
-
-
-def _steps_apart(machine: Machine) -> Places:
-    """Count the arrows, of either direction, between all pairs of states (Floyd, 1962)."""
-    count = len(machine.outputs)
-    steps = np.full((count, count), float(count))
-    for state, following in arrows(machine):
-        steps[state, following] = steps[following, state] = 1
-    np.fill_diagonal(steps, 0)
-    for middle in range(count):
-        steps = np.minimum(steps, steps[:, middle : middle + 1] + steps[middle])
-    return steps
 
 
 _MIDDLE: dict[str, Any] = {"ha": "center", "va": "center"}
