@@ -17,7 +17,7 @@ from rnnlab.analysis.probe.system import System, Trace, systems
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.models.base import Model
-from rnnlab.plots.palette import COLORS, MARKERS
+from rnnlab.plots.palette import COLORS, GREY, MARKERS
 from rnnlab.ranges import Count, PositiveInt, Share
 from rnnlab.state import State, unflatten
 from rnnlab.tasks.base import Task
@@ -301,7 +301,7 @@ def _draw_saturation(
     slide = figure(0.9 + 4.2 * len(names), 5.2)
     grid = slide.subplots(1, len(names), sharey=True, squeeze=False)[0]
     for axes, name in zip(grid, names, strict=True):
-        axes.plot([0, 1], [1, 0], color="#666666", linewidth=1.2, linestyle="--")
+        axes.plot([0, 1], [1, 0], color=GREY, linewidth=1.2, linestyle="--")
         for layer, gates, color, marker in zip(layers, saturation, COLORS, MARKERS, strict=False):
             look = {"color": color, "marker": marker, "alpha": 0.55, "linewidths": 0, "s": 60}
             axes.scatter(gates[name].shut, gates[name].open, label=layer, **look)

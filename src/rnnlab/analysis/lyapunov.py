@@ -25,7 +25,7 @@ from rnnlab.analysis.probe.system import choose, systems, traces
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.models.base import Model
-from rnnlab.plots.palette import COLORS
+from rnnlab.plots.palette import COLORS, GREY
 from rnnlab.ranges import Count, PositiveInt, Seed
 from rnnlab.tasks.base import Task
 
@@ -231,7 +231,7 @@ def _draw(spectrum: Spectrum) -> "Figure":
     running, mean = spectrum.running.mean(1)[:, :kept], mean[:kept]
     steps, number = torch.arange(1, len(running) + 1), torch.arange(1, kept + 1)
     for axes in (left, right):
-        axes.axhline(0, color="#666666", linewidth=1.2)
+        axes.axhline(0, color=GREY, linewidth=1.2)
     right.plot(number, mean, "-", color="#A0A0A0", linewidth=1.4)
     # Wider than the dot of the mean, so that they are seen where all trajectories agree.
     each = spectrum.exponents[:, :kept].T

@@ -14,7 +14,7 @@ INK = "#222222"
 _SCALE = 3
 _FONTS = ("DejaVuSans.ttf", "Arial.ttf", "LiberationSans-Regular.ttf", "NotoSans-Regular.ttf")
 
-Colour = str | tuple[int, ...]
+Color = str | tuple[int, ...]
 _Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
@@ -31,15 +31,15 @@ class Canvas:
         self.image = Image.new("RGB", (self.size[0] * _SCALE, self.size[1] * _SCALE), "white")
         self.pen = ImageDraw.Draw(self.image)
 
-    def line(self, points: NDArray[np.float64], colour: Colour, width: float) -> None:
+    def line(self, points: NDArray[np.float64], color: Color, width: float) -> None:
         """Draw through points `(P, 2)`."""
         corners = [(float(x), float(y)) for x, y in points * _SCALE]
-        self.pen.line(corners, fill=colour, width=round(width * _SCALE), joint="curve")
+        self.pen.line(corners, fill=color, width=round(width * _SCALE), joint="curve")
 
     def rectangle(
         self,
         box: tuple[float, float, float, float],
-        fill: Colour | None = None,
+        fill: Color | None = None,
         outline: str | None = None,
     ) -> None:
         """Draw a box: left, top, right, bottom."""
@@ -47,19 +47,19 @@ class Canvas:
             tuple(round(edge * _SCALE) for edge in box), fill=fill, outline=outline, width=_SCALE
         )
 
-    def mosaic(self, corner: tuple[float, float], colours: NDArray[np.uint8], size: float) -> None:
-        """Lay squares of colours `(R, C, 3)` side by side, from the left top corner on."""
-        rows, columns = colours.shape[:2]
+    def mosaic(self, corner: tuple[float, float], colors: NDArray[np.uint8], size: float) -> None:
+        """Lay squares of colors `(R, C, 3)` side by side, from the left top corner on."""
+        rows, columns = colors.shape[:2]
         edge = round(size * _SCALE)
-        tiles = Image.fromarray(colours).resize(
+        tiles = Image.fromarray(colors).resize(
             (columns * edge, rows * edge), Image.Resampling.NEAREST
         )
         self.image.paste(tiles, (round(corner[0] * _SCALE), round(corner[1] * _SCALE)))
 
-    def dot(self, x: float, y: float, radius: float, colour: Colour) -> None:
+    def dot(self, x: float, y: float, radius: float, color: Color) -> None:
         """Draw a filled circle."""
         box = ((x - radius) * _SCALE, (y - radius) * _SCALE)
-        self.pen.ellipse((*box, (x + radius) * _SCALE, (y + radius) * _SCALE), fill=colour)
+        self.pen.ellipse((*box, (x + radius) * _SCALE, (y + radius) * _SCALE), fill=color)
 
     def text(
         self,

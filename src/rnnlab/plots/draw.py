@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-from rnnlab.plots.canvas import Canvas, Colour, text_width
+from rnnlab.plots.canvas import Canvas, Color, text_width
+from rnnlab.plots.palette import COLORS
 
 _FAINT, _FRAME, _SHADE = "#e9e9e9", "#bbbbbb", "#f4f1e8"
 _TRUTH = "#a6a6a6"
-_COLOURS = ("#0b6bcb", "#d9480f", "#2b8a3e", "#862e9c", "#c2255c", "#087f5b")
 _RAMP = ((255, 255, 255), (158, 202, 225), (49, 130, 189), (8, 48, 107))  # white to deep blue
 
 _Range = tuple[float, float]
@@ -73,10 +73,10 @@ def path_plot(paths: Mapping[str, ArrayLike], *, title: str) -> Image.Image:
     frame = _Frame(canvas, (margin, top, margin + size, top + size), x_range, y_range)
     frame.grid(x_labels=True, num_y=4, num_x=4)
     for number, path in enumerate(points):
-        colour, stroke = _style(number, len(points))
-        frame.curve(path[:, 0], path[:, 1], colour, stroke)
+        color, stroke = _style(number, len(points))
+        frame.curve(path[:, 0], path[:, 1], color, stroke)
         if number or len(points) == 1:
-            frame.dot(path[0], colour)
+            frame.dot(path[0], color)
     _legend(canvas, list(paths), right=margin + size, y=top + size + 36)
     return canvas.finish()
 
@@ -92,10 +92,10 @@ def scatter_paths(paths: ArrayLike, *, title: str) -> Image.Image:
     frame.grid(x_labels=True, num_y=4, num_x=4)
     for path in points:
         frame.curve(path[:, 0], path[:, 1], _FRAME, 0.8)
-    colours = _shade(np.linspace(0.25, 1, points.shape[1]))
-    for step, colour in enumerate(colours):
+    colors = _shade(np.linspace(0.25, 1, points.shape[1]))
+    for step, color in enumerate(colors):
         for point in points[:, step]:
-            frame.dot(point, tuple(colour), radius=3)
+            frame.dot(point, tuple(color), radius=3)
     return canvas.finish()
 
 
@@ -128,8 +128,8 @@ def heat_map(
     width = max(left + columns * cell + 100, 40 + text_width(title, 17))
     canvas = Canvas(math.ceil(width), math.ceil(top + max(rows * cell, 60) + 24))
     canvas.text((16, 24), title, size=17, anchor="lm")
-    colours = _shade((values - low) / ((high - low) or 1.0))
-    canvas.mosaic((left, top), colours, cell)
+    colors = _shade((values - low) / ((high - low) or 1.0))
+    canvas.mosaic((left, top), colors, cell)
     canvas.rectangle((left, top, left + columns * cell, top + rows * cell), outline=_FRAME)
     for row, label in enumerate(row_labels):
         canvas.text((left - 8, top + (row + 0.5) * cell), label, size=font, anchor="rm")
@@ -141,9 +141,9 @@ def heat_map(
         else:
             canvas.text((x, top - 10), label, size=font, anchor="mm")
     x, span = left + columns * cell + 18, max(rows * cell, 60)
-    for step, colour in enumerate(_shade(np.linspace(1, 0, 60))):
+    for step, color in enumerate(_shade(np.linspace(1, 0, 60))):
         y = top + span * step / 60
-        canvas.rectangle((x, y, x + 12, y + span / 60), tuple(colour))
+        canvas.rectangle((x, y, x + 12, y + span / 60), tuple(color))
     canvas.rectangle((x, top, x + 12, top + span), outline=_FRAME)
     canvas.text((x + 18, top + 6), f"{high:.2g}", size=12, anchor="lm")
     canvas.text((x + 18, top + span - 6), f"{low:.2g}", size=12, anchor="lm")
@@ -212,35 +212,35 @@ class _Frame:
                 self.canvas.text((x, bottom + 14), f"{value:.4g}", size=12, anchor="mm")
         self.canvas.rectangle(self.box, outline=_FRAME)
 
-    def curve(self, x: ArrayLike, y: ArrayLike, colour: str, width: float) -> None:
+    def curve(self, x: ArrayLike, y: ArrayLike, color: str, width: float) -> None:
         points = self.place(x, y)
         gaps = np.flatnonzero(np.isnan(points).any(axis=1))
         for piece in np.split(points, gaps):
             piece = piece[~np.isnan(piece).any(axis=1)]
             if len(piece) > 1:
-                self.canvas.line(piece, colour, width)
+                self.canvas.line(piece, color, width)
 
-    def dot(self, point: NDArray[np.float64], colour: Colour, radius: float = 5) -> None:
+    def dot(self, point: NDArray[np.float64], color: Color, radius: float = 5) -> None:
         if not np.isnan(point).any():
             x, y = self.place(*point)
-            self.canvas.dot(float(x), float(y), radius, colour)
+            self.canvas.dot(float(x), float(y), radius, color)
 
 
 def _style(number: int, count: int) -> tuple[str, float]:
-    """Give the colour and width of a curve: the truth lies broad and grey below the others."""
+    """Give the color and width of a curve: the truth lies broad and grey below the others."""
     if count > 1 and number == 0:
         return _TRUTH, 4.0
-    return _COLOURS[(number - (count > 1)) % len(_COLOURS)], 1.8
+    return COLORS[(number - (count > 1)) % len(COLORS)], 1.8
 
 
 def _legend(canvas: Canvas, names: list[str], *, right: float, y: float) -> None:
     if len(names) < 2:
         return
     for number in reversed(range(len(names))):
-        colour, width = _style(number, len(names))
+        color, width = _style(number, len(names))
         right -= text_width(names[number], 13)
         canvas.text((right, y), names[number], size=13, anchor="lm")
-        canvas.line(np.array([[right - 30, y], [right - 8, y]]), colour, max(width, 2.5))
+        canvas.line(np.array([[right - 30, y], [right - 8, y]]), color, max(width, 2.5))
         right -= 48
 
 
@@ -259,8 +259,8 @@ def _limits(curves: list[NDArray[np.float64]]) -> _Range:
 
 
 def _shade(share: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Colours `(..., 3)` of numbers from 0 to 1; nan is grey."""
+    """Colors `(..., 3)` of numbers from 0 to 1; nan is grey."""
     stops = np.linspace(0, 1, len(_RAMP))
     channels = [np.interp(share, stops, channel) for channel in zip(*_RAMP, strict=True)]
-    colours = np.stack(channels, axis=-1)
-    return np.where(np.isnan(share)[..., None], 210, colours).round().astype(np.uint8)
+    colors = np.stack(channels, axis=-1)
+    return np.where(np.isnan(share)[..., None], 210, colors).round().astype(np.uint8)

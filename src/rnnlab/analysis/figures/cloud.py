@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from rnnlab.analysis.figures.style import CYCLIC, SEQUENTIAL, figure
 from rnnlab.analysis.numerics.pca import Components, Numbers
 from rnnlab.analysis.numerics.tree import Tree, draw_tree
-from rnnlab.plots.palette import COLORS
+from rnnlab.plots.palette import COLORS, GREY
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -152,7 +152,7 @@ def draw_variance(clouds: Mapping[str, Cloud]) -> "Figure":
         found = cloud.components
         held = np.cumsum(found.shares)[: max(20, found.needed(0.95))]
         axes.plot(np.arange(1, len(held) + 1), held, "o-", color=color, label=name, markersize=6)
-    axes.axhline(0.9, color="#666666", linewidth=1.5, linestyle="--")
+    axes.axhline(0.9, color=GREY, linewidth=1.5, linestyle="--")
     axes.text(0.995, 0.9, "90 %", va="bottom", ha="right", transform=axes.get_yaxis_transform())
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set(xlabel="components", ylabel="share of variance held", ylim=(0, 1.03))

@@ -10,7 +10,7 @@ from rnnlab.analysis.figures.style import panels
 from rnnlab.analysis.numerics.pca import Components, components
 from rnnlab.analysis.numerics.slow_points import Kind
 from rnnlab.analysis.probe.autonomous import Autonomous
-from rnnlab.plots.palette import COLORS
+from rnnlab.plots.palette import COLORS, GREY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -127,7 +127,7 @@ def _place(plane: Components, states: Tensor) -> Any:
 def _draw_multipliers(axes: "Axes", points: list[Point]) -> None:
     """Draw eigenvalues in the complex plane, with the unit circle."""
     turn = np.linspace(0, 2 * np.pi, 200)
-    axes.plot(np.cos(turn), np.sin(turn), color="#666666", linewidth=1.4)
+    axes.plot(np.cos(turn), np.sin(turn), color=GREY, linewidth=1.4)
     for point in reversed(points[:_MULTIPLIERS]):
         values = point.multipliers.numpy()
         _mark(axes, values.real, values.imag, kind=point.kind, size=6)
