@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rnnlab.analysis.base import Analysis, Findings, Picture, Rows, draw_batch
 from rnnlab.analysis.figures.style import SEQUENTIAL, figure
-from rnnlab.analysis.probe.reading import names
+from rnnlab.analysis.probe.labelled_trace import names
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.inference.generate import free_answers
 from rnnlab.models.base import Model
@@ -48,7 +48,7 @@ class Alignment(NamedTuple):
     shifted: dict[int, float]
 
 
-class Map(NamedTuple):
+class AttentionMap(NamedTuple):
     """One sequence's weights.
 
     Attributes:
@@ -98,7 +98,7 @@ class Attention(Analysis):
         return "this model was built with attention=none" if model.attention is None else None
 
     @torch.no_grad()
-    def look(self, experiment: Experiment) -> Findings:
+    def analyze(self, experiment: Experiment) -> Findings:
         """Attend while decoding, and compare with what the task knows."""
         model, task = experiment.model, experiment.task
         assert isinstance(model, Seq2Seq)
@@ -129,7 +129,7 @@ class Attention(Analysis):
                 f"{measured['source_steps']:.1f} source steps: entropy "
                 f"{measured['entropy_nats']:.2f} of at most "
                 f"{measured['entropy_uniform_nats']:.2f} nats",
-                *_tell(found),
+                *_lines(found),
             ],
             numbers=measured
             | {
@@ -183,11 +183,11 @@ def free_reading(model: Seq2Seq, batch: Batch) -> tuple[Batch, Tensor]:
 
 def _map(
     task: Task, batch: Batch, answered: Tensor, weights: Tensor, right: Tensor | None, row: int
-) -> Map:
+) -> AttentionMap:
     assert batch.source is not None
     assert batch.source_mask is not None
     asked, real = batch.mask[row], batch.source_mask[row]
-    return Map(
+    return AttentionMap(
         weights[row][asked][:, real].numpy(),
         names(task, answered[row][asked]),
         names(task, batch.source[row][real]),
@@ -195,7 +195,7 @@ def _map(
     )
 
 
-def _tell(found: Alignment | None) -> list[str]:
+def _lines(found: Alignment | None) -> list[str]:
     if found is None:
         return ["where it should look this task can't say"]
     best = max(found.shifted, key=lambda shift: (found.shifted[shift], -abs(shift)))
@@ -208,7 +208,7 @@ def _tell(found: Alignment | None) -> list[str]:
     ]
 
 
-def _table(maps: Sequence[Map]) -> Rows:
+def _table(maps: Sequence[AttentionMap]) -> Rows:
     """Give a row a weight."""
     return [
         ["sequence", "answer_step", "answer", "source_step", "source", "weight"],
@@ -231,7 +231,7 @@ def _name(known: Sequence[str] | None, step: int) -> str:
     return str(step) if known is None else known[step]
 
 
-def _draw(maps: Sequence[Map]) -> "Figure":
+def _draw(maps: Sequence[AttentionMap]) -> "Figure":
     """Draw answers down, source across; a frame is where the task says that it should look."""
     from matplotlib.patches import Rectangle
     from matplotlib.ticker import MaxNLocator

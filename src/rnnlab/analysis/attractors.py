@@ -7,15 +7,15 @@ import torch
 from torch import Tensor
 
 from rnnlab.analysis.base import Analysis, Findings, Picture, Rows, draw_batch
-from rnnlab.analysis.figures.basins import Landscape, draw_landscape
+from rnnlab.analysis.figures.basins import BasinPortrait, draw_basins_figure
 from rnnlab.analysis.numerics.settling import attractors, nearest_return, settle
 from rnnlab.analysis.probe.autonomous import (
-    Autonomous,
-    Choice,
-    autonomous,
+    AutonomousMap,
+    InputChoice,
+    autonomous_maps,
     batch_in_double,
-    feeds_numbers,
-    forgets,
+    feeds_back_reals,
+    has_only_taps,
     in_double,
 )
 from rnnlab.analysis.probe.system import systems
@@ -60,7 +60,7 @@ class Attractors(Analysis):
     def __init__(
         self,
         *,
-        input: Choice,
+        input: InputChoice,
         system: str | None,
         starts: Literal["auto", "task", "random"],
         random_units: PositiveInt | None,
@@ -82,11 +82,11 @@ class Attractors(Analysis):
 
     def refusal(self, model: Model, task: Task) -> str | None:
         """Refuse delay lines that read no answers of their own."""
-        if forgets(model) and not feeds_numbers(task):
+        if has_only_taps(model) and not feeds_back_reals(task):
             return "its state is its last inputs, and stands still when they do"
         return None
 
-    def look(self, experiment: Experiment) -> Findings:
+    def analyze(self, experiment: Experiment) -> Findings:
         """Let each map settle, and tell where."""
         task = experiment.task
         model = in_double(experiment.model)
@@ -95,24 +95,24 @@ class Attractors(Analysis):
         begun = self.starts == "task" or (self.starts == "auto" and _clamps(task))
         if begun and self.random_units is not None:
             raise ConfigError("analysis.random_units must be null with analysis.starts=task")
-        maps = autonomous(model, task, batch, self.input, name)
+        maps = autonomous_maps(model, task, batch, self.input, name)
         found = [self._settle(each, begun) for each in maps]
         if isinstance(task, AttractorMemory):
             found = [_recall(each, model, name, task, batch if begun else None) for each in found]
         return Findings(
-            lines=[line for each in found for line in _tell(each)],
+            lines=[line for each in found for line in _lines(each)],
             numbers={"maps": [_numbers(each) for each in found]},
             tables={"": _table(found)},
             pictures={
                 "" if len(found) == 1 else str(number): Picture(
-                    lambda each=each: draw_landscape(each),  # type: ignore[misc]
+                    lambda each=each: draw_basins_figure(each),  # type: ignore[misc]
                     vector=True,
                 )
                 for number, each in enumerate(found, start=1)
             },
         )
 
-    def _settle(self, map: Autonomous, begun: bool) -> Landscape:
+    def _settle(self, map: AutonomousMap, begun: bool) -> BasinPortrait:
         visited = torch.cat(map.visited)
         spread = float((visited - visited.mean(0)).square().mean().sqrt()) or 1.0
         starts = torch.stack([track[0] for track in map.visited])
@@ -127,11 +127,15 @@ class Attractors(Analysis):
         )
         apart = min(_APART * self.tolerance, _MOST_APART) * spread
         found = attractors(map.step, ends, apart=apart)
-        loose = ends.states[ends.periods == 0]
-        back = nearest_return(map.step, loose[:_TRACKS], self.max_period) if len(loose) else None
+        unsettled = ends.states[ends.periods == 0]
+        back = (
+            nearest_return(map.step, unsettled[:_TRACKS], self.max_period)
+            if len(unsettled)
+            else None
+        )
         if back is not None:
             back = back._replace(distance=back.distance / spread)
-        return Landscape(map, found, ends.states, back, _follow(map, starts), None, {})
+        return BasinPortrait(map, found, ends.states, back, _follow(map, starts), None, {})
 
     def _draw(self, visited: Tensor, starts: Tensor) -> Tensor:
         """Draw states from the box that holds the visited ones and their mirror images."""
@@ -154,7 +158,7 @@ def _clamps(task: Task) -> bool:
 
 
 @torch.no_grad()
-def _follow(map: Autonomous, starts: Tensor) -> Tensor:
+def _follow(map: AutonomousMap, starts: Tensor) -> Tensor:
     track = [starts[:_TRACKS]]
     for _ in range(_TRACK_STEPS):
         track.append(map.step(track[-1]))
@@ -163,15 +167,15 @@ def _follow(map: Autonomous, starts: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _recall(
-    each: Landscape, model: Model, name: str | None, task: AttractorMemory, clues: Batch | None
-) -> Landscape:
+    each: BasinPortrait, model: Model, name: str | None, task: AttractorMemory, clues: Batch | None
+) -> BasinPortrait:
     """Look for the patterns among the attractors, and at the ends that clues come to."""
     system = systems(model)[name or "network"]
 
     def signs(states: Tensor) -> Tensor:
         """Read the taught bits off states, as the input is silent."""
         silence = states.new_zeros(len(states), system.input_size)
-        answers = system.answer(silence, states)[1]
+        answers = system.step_and_readout(silence, states)[1]
         answers = model.readout(answers) if isinstance(model, Seq2Seq) else answers
         return answers[:, : task.taught_bits] > 0
 
@@ -192,7 +196,7 @@ def _recall(
     return each._replace(stored=stored, recall=recall)
 
 
-def _tell(each: Landscape) -> list[str]:
+def _lines(each: BasinPortrait) -> list[str]:
     total, periods = len(each.ends), [attractor.period for attractor in each.found]
     fixed, cycles = periods.count(1), sorted({period for period in periods if period > 1})
     found = [f"{fixed} fixed point{'' if fixed == 1 else 's'}"]
@@ -211,7 +215,7 @@ def _tell(each: Landscape) -> list[str]:
         if isfinite(distance):
             how = "they are nearest to where they were after "
             how += f"{steps} step{'' if steps == 1 else 's'}, {distance:.2g} spreads away"
-        lines.append(f"{each.loose / total:.1%} of the starts came to none; {how}")
+        lines.append(f"{each.unsettled / total:.1%} of the starts came to none; {how}")
     if each.stored is not None:
         spurious = [
             a for a, pattern in zip(each.found, each.stored, strict=True) if pattern is None
@@ -229,12 +233,12 @@ def _tell(each: Landscape) -> list[str]:
     return lines
 
 
-def _numbers(each: Landscape) -> dict[str, Any]:
+def _numbers(each: BasinPortrait) -> dict[str, Any]:
     stored = each.stored or [None] * len(each.found)
     return {
         "reads": each.map.reads,
         "num_starts": len(each.ends),
-        "not_settled": each.loose / len(each.ends),
+        "not_settled": each.unsettled / len(each.ends),
         "nearest_return": None if each.back is None else each.back._asdict(),
         "recall": each.recall,
         "attractors": [
@@ -249,7 +253,7 @@ def _numbers(each: Landscape) -> dict[str, Any]:
     }
 
 
-def _table(found: list[Landscape]) -> Rows:
+def _table(found: list[BasinPortrait]) -> Rows:
     rows = [
         [each.map.reads, number, attractor.period, len(attractor.basin) / len(each.ends), pattern]
         for each in found

@@ -17,16 +17,16 @@ from rnnlab.analysis.numerics.quantising import (
     Strings,
     Table,
     agreement,
+    count_transitions,
     k_means,
     nearest,
-    tabulate,
 )
 from rnnlab.analysis.probe.alphabet import (
     Alphabet,
     alphabet_of,
     answer_names,
-    read_strings,
-    visit,
+    answer_strings,
+    states_after,
 )
 from rnnlab.analysis.probe.system import System
 from rnnlab.experiment.experiment import Experiment
@@ -120,23 +120,23 @@ class Automaton(Analysis):
             )
         return None
 
-    def look(self, experiment: Experiment) -> Findings:
+    def analyze(self, experiment: Experiment) -> Findings:
         """Make the machine, and hold it against the net."""
         model, task = experiment.model, experiment.task
         assert isinstance(model, Stream)
         own = None if task.trained_lengths is None else trained_lengths(experiment).most
         batch = task.sample("test", 0, self.num_sequences, length=own)
         alphabet = alphabet_of(task, batch)
-        strings, visited = read_strings(model, batch, alphabet), visit(model, batch)
+        strings, visited = answer_strings(model, batch, alphabet), states_after(model, batch)
         tried = self._extract(strings, visited, len(alphabet.names))
         best = max(tried, key=lambda found: found.agreement)
         tests = {
-            length: read_strings(model, self._draw(task, length), alphabet)
+            length: answer_strings(model, self._draw(task, length), alphabet)
             for length in self._lengths(own)
         }
         names = answer_names(task)
         return Findings(
-            lines=self._tell(best, tests, alphabet),
+            lines=self._lines(best, tests, alphabet),
             numbers={
                 "num_states": len(best.machine.outputs),
                 "start": best.machine.start,
@@ -166,7 +166,7 @@ class Automaton(Analysis):
         for count in self._counts():
             centres = k_means(points, count, rng)
             clusters = nearest(visited.reshape(-1, visited.shape[2]), centres)
-            table = tabulate(strings, clusters.reshape(strings.symbols.shape), num_symbols)
+            table = count_transitions(strings, clusters.reshape(strings.symbols.shape), num_symbols)
             machine, new = minimise(table.machine)
             states = np.where(strings.real, new[table.states], NOTHING)
             agreed = agreement(machine, strings)
@@ -194,7 +194,7 @@ class Automaton(Analysis):
             rows = min(rows, max(_STEPS // length, 1))
         return task.sample("test", 1, rows, length=length)
 
-    def _tell(
+    def _lines(
         self, best: Extraction, tests: dict[int | None, Strings], alphabet: Alphabet
     ) -> list[str]:
         size, agreed = len(best.machine.outputs), best.agreement >= self.enough
@@ -223,11 +223,11 @@ class Automaton(Analysis):
 
 def _compare(machine: Machine, test: Strings) -> dict[str, float]:
     asked = test.answers != NOTHING
-    said = machine.answers(test.symbols)
+    answered = machine.answers(test.symbols)
     return {
         "agreement": agreement(machine, test),
-        "unknown": float((said == NOTHING)[asked].mean()),
-        "machine_right": float((said == test.right)[asked].mean()),
+        "unknown": float((answered == NOTHING)[asked].mean()),
+        "machine_right": float((answered == test.right)[asked].mean()),
         "net_right": float((test.answers == test.right)[asked].mean()),
     }
 

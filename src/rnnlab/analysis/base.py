@@ -34,7 +34,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Points:
+class ProjectorPoints:
     """Labelled points for TensorBoard's projector.
 
     Attributes:
@@ -65,7 +65,7 @@ class Findings:
     numbers: Mapping[str, Any]
     tables: Mapping[str, Rows] = field(default_factory=dict)
     pictures: Mapping[str, Picture] = field(default_factory=dict)
-    points: Mapping[str, Points] = field(default_factory=dict)
+    points: Mapping[str, ProjectorPoints] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -82,7 +82,7 @@ class Analysis(ABC):
         return None
 
     @abstractmethod
-    def look(self, experiment: Experiment) -> Findings:
+    def analyze(self, experiment: Experiment) -> Findings:
         """Look inside the model of an experiment, in evaluation mode and with its best weights.
 
         Raises:

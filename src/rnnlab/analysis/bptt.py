@@ -10,7 +10,7 @@ from torch import Tensor
 from rnnlab.analysis.base import Analysis, Findings, Picture, draw_batch
 from rnnlab.analysis.figures.bptt import draw
 from rnnlab.analysis.probe.backpropagation import Backpropagation, backpropagate
-from rnnlab.analysis.probe.bptt_window import Window, strongest_of_matrix
+from rnnlab.analysis.probe.bptt_window import Window, largest_rows_and_columns
 from rnnlab.analysis.probe.gradients import top_part
 from rnnlab.analysis.probe.observe import differentiable
 from rnnlab.analysis.probe.system import systems
@@ -64,7 +64,7 @@ class Bptt(Analysis):
             return None
         return "delay taps only pass inputs on, so there is nothing to unroll"
 
-    def look(self, experiment: Experiment) -> Findings:
+    def analyze(self, experiment: Experiment) -> Findings:
         """Backpropagate through one sequence."""
         model, task = deepcopy(experiment.model).double(), experiment.task
         optimizer = experiment.cfg.optimizer
@@ -199,7 +199,7 @@ def _change_rows(changes: dict[str, Tensor], window: Window) -> Iterator[list[An
     """Give the numbers of the changes that are drawn, and those of biases."""
     for name, steps in changes.items():
         table = steps if steps.dim() > 2 else steps[:, :, None]
-        rows, columns = strongest_of_matrix(table)
+        rows, columns = largest_rows_and_columns(table)
         drawn = window.drawn_steps(name)
         told = [*((s, table[s]) for s in drawn), ("sum", table.sum(0)), ("mean", table.mean(0))]
         for row in rows.tolist():

@@ -6,7 +6,13 @@ import torch
 from torch import Tensor
 
 from rnnlab.analysis.base import Analysis, Findings, Picture, Rows, draw_batch
-from rnnlab.analysis.figures.landscape import LOOKS, Landscape, Point, draw, draw_eigenvalues
+from rnnlab.analysis.figures.fixed_points import (
+    LOOKS,
+    FixedPoint,
+    PhasePortrait,
+    draw,
+    draw_eigenvalues,
+)
 from rnnlab.analysis.numerics.slow_points import (
     SlowPoints,
     classify,
@@ -17,12 +23,12 @@ from rnnlab.analysis.numerics.slow_points import (
     turning_steps,
 )
 from rnnlab.analysis.probe.autonomous import (
-    Autonomous,
-    Choice,
-    autonomous,
+    AutonomousMap,
+    InputChoice,
+    autonomous_maps,
     batch_in_double,
-    feeds_numbers,
-    forgets,
+    feeds_back_reals,
+    has_only_taps,
     in_double,
 )
 from rnnlab.experiment.experiment import Experiment
@@ -64,7 +70,7 @@ class FixedPoints(Analysis):
     def __init__(
         self,
         *,
-        input: Choice,
+        input: InputChoice,
         system: str | None,
         num_sequences: PositiveInt,
         num_starts: PositiveInt,
@@ -88,27 +94,27 @@ class FixedPoints(Analysis):
 
     def refusal(self, model: Model, task: Task) -> str | None:
         """Refuse delay lines that read no answers of their own."""
-        if forgets(model) and not feeds_numbers(task):
+        if has_only_taps(model) and not feeds_back_reals(task):
             return "its state is its last inputs, and stands still when they do"
         return None
 
-    def look(self, experiment: Experiment) -> Findings:
+    def analyze(self, experiment: Experiment) -> Findings:
         """Search each map, and tell what is there."""
         model = in_double(experiment.model)
         batch = batch_in_double(draw_batch(experiment, self.num_sequences, None))
-        maps = autonomous(model, experiment.task, batch, self.input, self.system)
+        maps = autonomous_maps(model, experiment.task, batch, self.input, self.system)
         found = [self._search(each) for each in maps]
         pictures = {"": Picture(lambda: draw(found))}
         if len(found) > 1:
             pictures["eigenvalues"] = Picture(lambda: draw_eigenvalues(found))
         return Findings(
-            lines=[line for each in found for line in _tell(each)],
+            lines=[line for each in found for line in _lines(each)],
             numbers={"maps": [_numbers(each) for each in found]},
             tables={"": _table(found)},
             pictures=pictures,
         )
 
-    def _search(self, map: Autonomous) -> Landscape:
+    def _search(self, map: AutonomousMap) -> PhasePortrait:
         visited = torch.cat(map.visited)
         drawn = self._draw(visited)
         tracks = _follow(map, drawn)
@@ -125,7 +131,7 @@ class FixedPoints(Analysis):
         slow = ~fixed & (found.speeds < self.slow_speed * usual[usual.isfinite()].median())
         points = _points(map, _pick(found, fixed), slow=False)
         points += _points(map, distinct(_pick(found, slow), _SLOW_APART), slow=True)
-        return Landscape(map, points, beyond, tracks)
+        return PhasePortrait(map, points, beyond, tracks)
 
     def _draw(self, visited: Tensor) -> Tensor:
         """Draw states, each at most once as long as there are enough."""
@@ -149,7 +155,7 @@ class FixedPoints(Analysis):
 
 
 @torch.no_grad()
-def _follow(map: Autonomous, states: Tensor) -> Tensor:
+def _follow(map: AutonomousMap, states: Tensor) -> Tensor:
     """Follow the map: `(N, D)` -> the states and those after each step, `(N, T, D)`."""
     tracks = [states]
     for _ in range(_FOLLOWED):
@@ -161,19 +167,19 @@ def _pick(points: SlowPoints, chosen: Tensor) -> SlowPoints:
     return SlowPoints(*(part[chosen] for part in points))
 
 
-def _points(map: Autonomous, found: SlowPoints, *, slow: bool) -> list[Point]:
+def _points(map: AutonomousMap, found: SlowPoints, *, slow: bool) -> list[FixedPoint]:
     if not len(found.states):
         return []
     multipliers = eigenvalues(map.step, found.states)
     rows = zip(*found, multipliers, strict=True)
     points = [
-        Point("slow" if slow else classify(m), state, float(speed), int(hits), m)
+        FixedPoint("slow" if slow else classify(m), state, float(speed), int(hits), m)
         for state, speed, hits, m in rows
     ]
     return sorted(points, key=lambda point: (list(LOOKS).index(point.kind), -point.hits))
 
 
-def _tell(each: Landscape) -> list[str]:
+def _lines(each: PhasePortrait) -> list[str]:
     """Say how many points of each kind there are, and what they do."""
     counts = {kind: sum(p.kind == kind for p in each.points) for kind in LOOKS}
     told = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count) or "none"
@@ -187,7 +193,7 @@ def _tell(each: Landscape) -> list[str]:
     return lines + ([f"  and {rest} more"] if rest > 0 else [])
 
 
-def _describe(point: Point) -> str:
+def _describe(point: FixedPoint) -> str:
     first = complex(point.multipliers[0])
     out = int((point.multipliers.abs() > 1).sum())
     turns = turning_steps(first)
@@ -201,7 +207,7 @@ def _describe(point: Point) -> str:
     return ", ".join([*parts, f"{point.hits} starts"])
 
 
-def _numbers(each: Landscape) -> dict[str, Any]:
+def _numbers(each: PhasePortrait) -> dict[str, Any]:
     return {
         "reads": each.map.reads,
         "num_starts": len(each.tracks),
@@ -219,7 +225,7 @@ def _numbers(each: Landscape) -> dict[str, Any]:
     }
 
 
-def _table(found: list[Landscape]) -> Rows:
+def _table(found: list[PhasePortrait]) -> Rows:
     heading = ["reads", "kind", "speed", "hits", "largest_modulus", "directions_out", "turns_in"]
     rows = [
         [

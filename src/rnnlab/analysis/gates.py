@@ -12,7 +12,7 @@ from torch import Tensor
 from rnnlab.analysis.base import Analysis, Findings, Picture, Rows
 from rnnlab.analysis.figures.style import DIVERGING, SEQUENTIAL, figure
 from rnnlab.analysis.numerics.pca import Numbers
-from rnnlab.analysis.probe.reading import Reading, layer_parts, read
+from rnnlab.analysis.probe.labelled_trace import LabelledTrace, labelled_trace, layer_parts
 from rnnlab.analysis.probe.system import System, Trace, systems
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
@@ -53,7 +53,7 @@ class Saturation(NamedTuple):
     open: Numbers
 
 
-class Strip(NamedTuple):
+class UnitSeries(NamedTuple):
     """What the units of a layer do over a sequence.
 
     Attributes:
@@ -119,7 +119,7 @@ class Gates(Analysis):
         named = " and ".join(sorted(kinds)) or "its"
         return None if _gated(model) else f"{named} cells have no gates"
 
-    def look(self, experiment: Experiment) -> Findings:
+    def analyze(self, experiment: Experiment) -> Findings:
         """Open every gate once more for what was read."""
         gated = _gated(experiment.model)
         if self.system is not None and self.system not in gated:
@@ -128,36 +128,36 @@ class Gates(Analysis):
                 f"got {self.system}"
             )
         system = self.system or gated[0]
-        reading = read(experiment, system, self.num_sequences, self.length)
-        if self.sequence >= len(reading.real):
+        labelled = labelled_trace(experiment, system, self.num_sequences, self.length)
+        if self.sequence >= len(labelled.real):
             raise ConfigError(
-                f"analysis.sequence must be below the {len(reading.real)} sequences, "
+                f"analysis.sequence must be below the {len(labelled.real)} sequences, "
                 f"got {self.sequence}"
             )
-        opened = gates(reading.system, reading.trace, reading.states)
+        opened = gates(labelled.system, labelled.trace, labelled.states)
         saturation = [
-            {name: self._saturation(values[reading.real]) for name, values in layer.items()}
+            {name: self._saturation(values[labelled.real]) for name, values in layer.items()}
             for layer in opened
         ]
-        columns = reading.columns(self.sequence, self.num_steps)
-        order, strips = self._strips(reading, opened, len(columns))
-        named = reading.symbols is not None
+        columns = labelled.columns(self.sequence, self.num_steps)
+        order, strips = self._strips(labelled, opened, len(columns))
+        named = labelled.symbols is not None
         count = len(opened)
         layers = [f"layer {i}" for i in range(1, count + 1)] if count > 1 else [""]
         return Findings(
             lines=[
                 f"shares of time that gates are shut (below {self.shut_below:g}) and open "
                 f"(above {self.open_above:g}):",
-                *_tell(layers, saturation),
+                *_lines(layers, saturation),
             ],
             numbers={
-                "system": reading.name,
-                "steps": int(reading.real.sum()),
+                "system": labelled.name,
+                "steps": int(labelled.real.sum()),
                 "saturation": [
                     {name: found._asdict() for name, found in layer.items()} for layer in saturation
                 ],
                 "mean": [
-                    {name: values[reading.real].mean(dim=0) for name, values in layer.items()}
+                    {name: values[labelled.real].mean(dim=0) for name, values in layer.items()}
                     for layer in opened
                 ],
                 "symbols": columns,
@@ -178,16 +178,16 @@ class Gates(Analysis):
         return Saturation(*(side.float().mean(dim=0).numpy() for side in sides))
 
     def _strips(
-        self, reading: Reading, opened: Sequence[Mapping[str, Tensor]], num_steps: int
-    ) -> tuple[NDArray[np.int64], list[Strip]]:
+        self, labelled: LabelledTrace, opened: Sequence[Mapping[str, Tensor]], num_steps: int
+    ) -> tuple[NDArray[np.int64], list[UnitSeries]]:
         """Give the units in order, and what they do in one layer and sequence."""
-        parts = layer_parts(reading.system, self.layer)
+        parts = layer_parts(labelled.system, self.layer)
         gates = opened[(self.layer or len(opened)) - 1]
-        keep = next(iter(gates.values()))[reading.real].mean(dim=0)
+        keep = next(iter(gates.values()))[labelled.real].mean(dim=0)
         order = keep.argsort(descending=True)
-        carried = {part.name: reading.states[..., part.units] for part in reversed(parts)}
+        carried = {part.name: labelled.states[..., part.units] for part in reversed(parts)}
         return order.numpy(), [
-            Strip(name, values[self.sequence, :num_steps, order].T.numpy(), name in gates)
+            UnitSeries(name, values[self.sequence, :num_steps, order].T.numpy(), name in gates)
             for name, values in {**gates, **carried}.items()
         ]
 
@@ -223,7 +223,7 @@ def _gated(model: Model) -> list[str]:
     ]
 
 
-def _tell(layers: Sequence[str], saturation: Sequence[Mapping[str, Saturation]]) -> list[str]:
+def _lines(layers: Sequence[str], saturation: Sequence[Mapping[str, Saturation]]) -> list[str]:
     lines = []
     for layer, gates in zip(layers, saturation, strict=True):
         for name, found in gates.items():
@@ -236,7 +236,7 @@ def _tell(layers: Sequence[str], saturation: Sequence[Mapping[str, Saturation]])
     return lines
 
 
-def _table(strips: Sequence[Strip], order: NDArray[np.int64], columns: Sequence[str]) -> Rows:
+def _table(strips: Sequence[UnitSeries], order: NDArray[np.int64], columns: Sequence[str]) -> Rows:
     """Give everything of the sequence that is drawn, a row a unit and step."""
     return [
         ["unit", "step", "symbol", *(strip.name for strip in strips)],
@@ -261,7 +261,7 @@ def _saturation_table(saturation: Sequence[Mapping[str, Saturation]]) -> Rows:
 
 
 def _draw_strips(
-    strips: Sequence[Strip], columns: Sequence[str], named: bool, num_units: int
+    strips: Sequence[UnitSeries], columns: Sequence[str], named: bool, num_units: int
 ) -> "Figure":
     """Draw a heat map for each gate and each vector, above the symbols."""
     total = len(strips[0].values)

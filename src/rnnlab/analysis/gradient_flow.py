@@ -14,16 +14,16 @@ from torch import Tensor
 from rnnlab.analysis.base import Analysis, Findings, Picture, draw_batch
 from rnnlab.analysis.figures.style import SEQUENTIAL, panels
 from rnnlab.analysis.probe.gradients import (
-    Decay,
     Flow,
+    GradientDecay,
     Spectra,
     decay,
     effective_horizon,
+    evenly_spaced,
     flow,
     reach,
     slope,
     spectra,
-    spread,
     top_part,
 )
 from rnnlab.analysis.probe.system import System, Trace, stateful, traces
@@ -43,7 +43,7 @@ _ROWS = 4  # sequences whose step Jacobians are taken
 _LEAST = 1e-5  # of the largest norm, and of singular values: less is drawn alike
 _QUANTILES = {"singular_largest": 1.0, "singular_median": 0.5, "singular_smallest": 0.0}
 
-Points = tuple[Tensor, Tensor, Spectra]
+SampledJacobians = tuple[Tensor, Tensor, Spectra]
 """Rows, steps, and what the Jacobians are there."""
 
 
@@ -80,7 +80,7 @@ class GradientFlow(Analysis):
         """Refuse models without any state."""
         return None if stateful(model) else "this model carries nothing from step to step"
 
-    def look(self, experiment: Experiment) -> Findings:
+    def analyze(self, experiment: Experiment) -> Findings:
         """Follow the gradient of each answer back, and take Jacobians on the way."""
         model, task = deepcopy(experiment.model).double(), experiment.task
         length = task.trained_length if self.length is None else self.length
@@ -112,7 +112,7 @@ class GradientFlow(Analysis):
             lines=[
                 line
                 for name, system in found.items()
-                for line in _tell(name, numbers[name], top_part(system), len(found) > 1)
+                for line in _lines(name, numbers[name], top_part(system), len(found) > 1)
             ],
             numbers=numbers,
             tables={
@@ -129,19 +129,21 @@ class GradientFlow(Analysis):
             },
         )
 
-    def _spectra(self, system: System, trace: Trace) -> Points:
+    def _spectra(self, system: System, trace: Trace) -> SampledJacobians:
         """Choose some steps of some rows, and take the Jacobians there."""
         rows = min(_ROWS, len(trace.mask), self.num_jacobians)
         places = [
             (row, step)
             for row in range(rows)
-            for step in spread(trace.mask[row].nonzero().flatten(), self.num_jacobians // rows)
+            for step in evenly_spaced(
+                trace.mask[row].nonzero().flatten(), self.num_jacobians // rows
+            )
         ]
         where = torch.tensor(places)
         return where[:, 0], where[:, 1], spectra(system, trace, where[:, 0], where[:, 1])
 
 
-def _measure(curve: Decay) -> dict[str, Any]:
+def _measure(curve: GradientDecay) -> dict[str, Any]:
     fall = slope(curve)
     return {
         "effective_horizon_steps": effective_horizon(curve),
@@ -163,7 +165,7 @@ def _summarise(taken: Spectra) -> dict[str, float]:
     }
 
 
-def _tell(name: str, found: Mapping[str, Any], top: str, several: bool) -> Iterator[str]:
+def _lines(name: str, found: Mapping[str, Any], top: str, several: bool) -> Iterator[str]:
     """Say what a person should know of one system, of its highest layer."""
     layer = top.rpartition(".")[0]
     for part, has in found["parts"].items():
@@ -203,14 +205,14 @@ def _flow_rows(flows: Mapping[str, Mapping[str, Flow]]) -> Iterator[list[Any]]:
                         yield [system, part, answer, step, norm]
 
 
-def _decay_rows(decays: Mapping[str, Mapping[str, Decay]]) -> Iterator[list[Any]]:
+def _decay_rows(decays: Mapping[str, Mapping[str, GradientDecay]]) -> Iterator[list[Any]]:
     for system, parts in decays.items():
         for part, curve in parts.items():
             for distance, share in zip(*(values.tolist() for values in curve), strict=True):
                 yield [system, part, distance, share]
 
 
-def _jacobian_rows(taken: Mapping[str, Points]) -> Iterator[list[Any]]:
+def _jacobian_rows(taken: Mapping[str, SampledJacobians]) -> Iterator[list[Any]]:
     for system, (rows, steps, found) in taken.items():
         chosen = found.singular.quantile(
             torch.tensor(list(_QUANTILES.values())).to(found.singular), dim=1
@@ -224,7 +226,7 @@ def _jacobian_rows(taken: Mapping[str, Points]) -> Iterator[list[Any]]:
 def _draw_flows(
     found: Mapping[str, System],
     flows: Mapping[str, Mapping[str, Flow]],
-    decays: Mapping[str, Mapping[str, Decay]],
+    decays: Mapping[str, Mapping[str, GradientDecay]],
 ) -> "Figure":
     """Draw a heat map and a decay for each system, one above the other."""
     slide, grid = panels(len(found), 2, height=4.0, width_ratios=[1.15, 1])
@@ -260,7 +262,7 @@ def _draw_heat(slide: "Figure", axes: "Axes", seen: Flow, part: str) -> None:
     slide.colorbar(image, ax=axes, label=f"|dL(t) / d {part}(s)|")
 
 
-def _draw_decay(axes: "Axes", curves: Mapping[str, Decay]) -> None:
+def _draw_decay(axes: "Axes", curves: Mapping[str, GradientDecay]) -> None:
     from matplotlib.ticker import LogLocator, NullFormatter
 
     for color, (part, curve) in zip(cycle(COLORS), curves.items(), strict=False):
@@ -274,7 +276,7 @@ def _draw_decay(axes: "Axes", curves: Mapping[str, Decay]) -> None:
         axes.legend()
 
 
-def _draw_jacobians(taken: Mapping[str, Points]) -> "Figure":
+def _draw_jacobians(taken: Mapping[str, SampledJacobians]) -> "Figure":
     """Draw the spectral radius along sequences, and all singular values, system by system."""
     slide, grid = panels(len(taken), 2, height=4.0)
     for (left, right), (name, (rows, steps, found)) in zip(grid, taken.items(), strict=True):

@@ -60,7 +60,7 @@ class Lengths(Analysis):
             return "this task's sequences have the length that they have"
         return None
 
-    def look(self, experiment: Experiment) -> Findings:
+    def analyze(self, experiment: Experiment) -> Findings:
         """Score the model at each length."""
         trained = trained_lengths(experiment)
         lengths = self._lengths(trained)

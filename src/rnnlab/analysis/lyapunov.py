@@ -8,20 +8,25 @@ from torch import Tensor
 
 from rnnlab.analysis.base import Analysis, Findings, Picture, Rows, draw_batch
 from rnnlab.analysis.figures.style import panels
-from rnnlab.analysis.numerics.exponents import Spectrum, Steps, kaplan_yorke, lyapunov_spectrum
+from rnnlab.analysis.numerics.exponents import (
+    LyapunovSpectrum,
+    TimeMap,
+    kaplan_yorke,
+    lyapunov_spectrum,
+)
 from rnnlab.analysis.probe.autonomous import (
-    Choice,
-    autonomous,
+    InputChoice,
+    autonomous_maps,
     batch_in_double,
-    feeds_numbers,
-    forgets,
+    feeds_back_reals,
+    has_only_taps,
     in_double,
-    read_freely,
-    read_steps,
-    reads_own,
+    is_free_running,
+    real_steps,
+    without_teacher,
 )
 from rnnlab.analysis.probe.free_run import FreeRun
-from rnnlab.analysis.probe.system import choose, systems, traces
+from rnnlab.analysis.probe.system import choose_system, systems, traces
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.models.base import Model
@@ -36,7 +41,7 @@ _NEUTRAL = 1e-3  # nats per step: less is nothing within 1000 steps
 _LINES = 6
 
 
-class Way(NamedTuple):
+class Trajectories(NamedTuple):
     """Trajectories to measure along.
 
     Attributes:
@@ -47,9 +52,9 @@ class Way(NamedTuple):
     """
 
     reads: str
-    step: Steps
+    step: TimeMap
     start: Tensor
-    before: Steps | None = None
+    before: TimeMap | None = None
 
 
 class Lyapunov(Analysis):
@@ -76,7 +81,7 @@ class Lyapunov(Analysis):
         self,
         *,
         drive: Literal["auto", "own", "sequences", "constant"],
-        input: Choice | None,
+        input: InputChoice | None,
         system: str | None,
         num_sequences: PositiveInt,
         steps: PositiveInt,
@@ -99,23 +104,23 @@ class Lyapunov(Analysis):
 
     def refusal(self, model: Model, task: Task) -> str | None:
         """Refuse delay lines that read no answers of their own."""
-        if forgets(model) and not feeds_numbers(task):
+        if has_only_taps(model) and not feeds_back_reals(task):
             return "its state is its last inputs, in which every difference ends after its taps"
         return None
 
-    def look(self, experiment: Experiment) -> Findings:
+    def analyze(self, experiment: Experiment) -> Findings:
         """Measure along the trajectories."""
-        way = self._way(experiment)
-        size = way.start.shape[1]
+        trajectories = self._trajectories(experiment)
+        size = trajectories.start.shape[1]
         try:
             spectrum = lyapunov_spectrum(
-                way.step,
-                way.start,
+                trajectories.step,
+                trajectories.start,
                 steps=self.steps,
                 transient=self.transient,
                 num_exponents=min(self.num_exponents or size, size),
                 generator=torch.Generator().manual_seed(self.seed),
-                before=way.before,
+                before=trajectories.before,
             )
         except FloatingPointError as error:
             raise ConfigError(
@@ -124,9 +129,9 @@ class Lyapunov(Analysis):
         mean = spectrum.exponents.mean(0)
         dimension = kaplan_yorke(mean, size)
         return Findings(
-            lines=_tell(way, spectrum, dimension),
+            lines=_lines(trajectories, spectrum, dimension),
             numbers={
-                "reads": way.reads,
+                "reads": trajectories.reads,
                 "exponents": mean,
                 "exponents_of_each_trajectory": spectrum.exponents,
                 "kaplan_yorke_dimension": dimension,
@@ -137,21 +142,23 @@ class Lyapunov(Analysis):
             pictures={"": Picture(lambda: _draw(spectrum), vector=True)},
         )
 
-    def _way(self, experiment: Experiment) -> Way:
+    def _trajectories(self, experiment: Experiment) -> Trajectories:
         task = experiment.task
-        name = choose(systems(experiment.model), self.system)
+        name = choose_system(systems(experiment.model), self.system)
         model = in_double(experiment.model)
         batch = batch_in_double(draw_batch(experiment, self.num_sequences, None))
-        if self.drive in ("auto", "own") and reads_own(self.drive, task, self.system):
+        if self.drive in ("auto", "own") and is_free_running(self.drive, task, self.system):
             free = FreeRun(model, batch)
-            return Way("its own answers", lambda _, s: free.answer(s, free.rows)[0], free.start)
+            return Trajectories(
+                "its own answers", lambda _, s: free.step(s, free.rows)[0], free.start
+            )
         if self.drive != "constant":
             return self._driven(task, model, name)
-        (map,) = autonomous(model, task, batch, self.input or "commonest", name)
+        (map,) = autonomous_maps(model, task, batch, self.input or "commonest", name)
         start = torch.stack([track[-1] for track in map.visited])
-        return Way(map.reads, lambda _, s: map.step(s), start)
+        return Trajectories(map.reads, lambda _, s: map.step(s), start)
 
-    def _driven(self, task: Task, model: Model, name: str) -> Way:
+    def _driven(self, task: Task, model: Model, name: str) -> Trajectories:
         """Lay test sequences end to end; each begins with the state that it begins with."""
         system = systems(model)[name]
         needed = self.transient + self.steps
@@ -163,7 +170,7 @@ class Lyapunov(Analysis):
             place = index if most is None else index % most
             batch = batch_in_double(task.sample("test", place, self.num_sequences))
             trace = traces(model, batch)[name]
-            inputs, steps = read_freely(system, trace.inputs), read_steps(batch, name)
+            inputs, steps = without_teacher(system, trace.inputs), real_steps(batch, name)
             for row, real in enumerate(steps):
                 starts = inputs.new_zeros(int(real.sum()), system.size)
                 fresh = torch.zeros(len(starts), dtype=torch.bool)
@@ -177,7 +184,7 @@ class Lyapunov(Analysis):
                 *([list(k) for k in zip(*row, strict=True)] for row in pieces), strict=True
             )
         )
-        return Way(
+        return Trajectories(
             "test sequences",
             lambda t, s: system.step(inputs[:, t], s),
             starts[:, 0],
@@ -185,7 +192,9 @@ class Lyapunov(Analysis):
         )
 
 
-def _tell(way: Way, spectrum: Spectrum, dimension: float | None) -> list[str]:
+def _lines(
+    trajectories: Trajectories, spectrum: LyapunovSpectrum, dimension: float | None
+) -> list[str]:
     """Say what the largest exponents mean."""
     mean, spread = spectrum.exponents.mean(0), spectrum.exponents.std(0, correction=0)
     first = float(mean[0])
@@ -194,8 +203,8 @@ def _tell(way: Way, spectrum: Spectrum, dimension: float | None) -> list[str]:
     else:
         does = "halve" if first < 0 else "double"
         means = f"differences {does} every {math.log(2) / abs(first):.3g} steps"
-        means += ": chaos" if first > 0 and way.before is None else ""
-    lines = [f"reading {way.reads}: {means}"]
+        means += ": chaos" if first > 0 and trajectories.before is None else ""
+    lines = [f"reading {trajectories.reads}: {means}"]
     kept = int(mean.isfinite().sum())
     lines += [
         f"  exponent {i + 1:>2}: {float(mean[i]):+.4f} nats per step, "
@@ -221,7 +230,7 @@ def _convergence(running: Tensor) -> Rows:
     return [heading, *([step, *row] for step, row in enumerate(rows, start=1))]
 
 
-def _draw(spectrum: Spectrum) -> "Figure":
+def _draw(spectrum: LyapunovSpectrum) -> "Figure":
     """Draw how the largest settle, and all in order: a dash a trajectory, a dot their mean."""
     from matplotlib.ticker import MaxNLocator
 

@@ -18,7 +18,7 @@ from rnnlab.process.output import note, say
 from rnnlab.runs.run import Run
 
 
-def look(
+def analyze_run(
     run: Run,
     names: Sequence[str],
     words: list[str],
@@ -50,7 +50,7 @@ def look(
             say(f"\n{name}")
         try:
             with threads(experiment.cfg.threads):
-                _look(run, name, analysis, experiment, step)
+                _analyze(run, name, analysis, experiment, step)
         except ConfigError as error:
             if not everything:
                 raise
@@ -72,11 +72,11 @@ def make(name: str, words: list[str]) -> Analysis:
     return analysis
 
 
-def _look(run: Run, name: str, analysis: Analysis, experiment: Experiment, step: int) -> None:
+def _analyze(run: Run, name: str, analysis: Analysis, experiment: Experiment, step: int) -> None:
     reason = analysis.refusal(experiment.model, experiment.task)
     if reason is not None:
         raise ConfigError(f"analysis={name} makes no sense here: {reason}")
-    findings = analysis.look(experiment)
+    findings = analysis.analyze(experiment)
     say("\n".join(findings.lines))
     for path in write(run, name, findings, step):
         say(path)

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from rnnlab.analysis.base import Findings, Picture, Points
+from rnnlab.analysis.base import Findings, Picture, ProjectorPoints
 from rnnlab.errors import ConfigError
 from rnnlab.files.whole import write_whole
 from rnnlab.runs.run import Run
@@ -57,8 +57,8 @@ def write(run: Run, name: str, findings: Findings, step: int) -> list[Path]:
         shown = [[_shown(cell) for cell in row] for row in rows]
         csv.writer(table, lineterminator="\n").writerows(shown)
         written.append(_put(run, f"{_join(name, part)}.csv", table.getvalue().encode()))
-    for ending, said in findings.texts.items():
-        content = printable(said, lines=True).encode()
+    for ending, text in findings.texts.items():
+        content = printable(text, lines=True).encode()
         written.append(_put(run, f"{name}.{ending}", content))
     with _events(run, name) as events:
         for part, picture in findings.pictures.items():
@@ -83,7 +83,7 @@ def _put(run: Run, name: str, content: bytes) -> Path:
     return path
 
 
-def _put_points(run: Run, name: str, points: Points) -> list[Path]:
+def _put_points(run: Run, name: str, points: ProjectorPoints) -> list[Path]:
     """Write points as TensorBoard's projector takes them, and tell it of all that are there."""
     labels = points.labels if len(points.header) == 1 else [points.header, *points.labels]
     written = [

@@ -9,7 +9,13 @@ from torch import Tensor
 from rnnlab.analysis.base import Analysis, Findings, Picture, Rows
 from rnnlab.analysis.figures.style import panels
 from rnnlab.analysis.numerics.exponents import lyapunov_spectrum
-from rnnlab.analysis.numerics.limit_cycle import Cycle, Decay, closed_orbit, few_points, fit_decay
+from rnnlab.analysis.numerics.limit_cycle import (
+    Cycle,
+    ExponentialFit,
+    closed_orbit,
+    few_points,
+    fit_decay,
+)
 from rnnlab.analysis.probe.autonomous import batch_in_double, in_double
 from rnnlab.analysis.probe.free_run import FreeRun
 from rnnlab.errors import ConfigError
@@ -27,12 +33,12 @@ if TYPE_CHECKING:
 _SETTLE, _AROUND = 1000, 200  # steps in which states come to the cycle, and of these the last
 _EXPONENTS, _TRANSIENT, _COUNTED = 3, 100, 400
 _RIGHT = "#C8C8C8"
-_STRAY = 1e-4  # where the target has less than so much of its strongest line, it has no line
+_STRAY = 1e-4  # where the target has less than so much of its spectral_peak line, it has no line
 _LEAST_DRAWN = 1e-9
 _FADES = 1e-3  # nats per step
 
 
-class Return(NamedTuple):
+class PushResponse(NamedTuple):
     """What became of pushes.
 
     Attributes:
@@ -44,7 +50,7 @@ class Return(NamedTuple):
 
     distances: Tensor
     floor: float
-    decay: Decay | None
+    decay: ExponentialFit | None
     exponents: Tensor
 
 
@@ -85,7 +91,7 @@ class Spectrum(Analysis):
         """Refuse all tasks but the oscillations."""
         return None if isinstance(task, Oscillation) else "only an oscillation has a rhythm to keep"
 
-    def look(self, experiment: Experiment) -> Findings:
+    def analyze(self, experiment: Experiment) -> Findings:
         """Let the net run free, and push it."""
         task = experiment.task
         assert isinstance(task, Oscillation)
@@ -101,11 +107,11 @@ class Spectrum(Analysis):
             raise ConfigError(f"there is no rhythm to look at: {error}") from error
         frequencies, power = power_spectrum(torch.stack([targets, answers]))
         return Findings(
-            lines=_tell(frequencies, power, back),
+            lines=_lines(frequencies, power, back),
             numbers={
-                "target_turns_in_steps": 1 / strongest(frequencies, power[0]),
-                "answer_turns_in_steps": 1 / strongest(frequencies, power[1]),
-                "stray_power": stray(power),
+                "target_turns_in_steps": 1 / spectral_peak(frequencies, power[0]),
+                "answer_turns_in_steps": 1 / spectral_peak(frequencies, power[1]),
+                "stray_power": stray_power(power),
                 "decay_rate": back.decay and back.decay.rate,
                 "lyapunov_exponents": back.exponents,
                 "distance_floor": back.floor,
@@ -114,7 +120,7 @@ class Spectrum(Analysis):
             pictures={"": Picture(lambda: _draw(task, answers, frequencies, power, back))},
         )
 
-    def _push(self, free: FreeRun, states: Tensor, task: Oscillation) -> Return:
+    def _push(self, free: FreeRun, states: Tensor, task: Oscillation) -> PushResponse:
         """Push each sequence off the cycle that it has come to, and watch."""
         around = free.run(states, free.rows, _SETTLE)[0][:, -_AROUND:]
         spread = (around - around.mean(1, keepdim=True)).square().sum(2).mean(1).sqrt()
@@ -144,7 +150,7 @@ class Spectrum(Analysis):
         still, moved = distances[: len(start)], distances[len(start) :]
         floor = float(still.max())
         exponents = lyapunov_spectrum(
-            lambda _, s: free.answer(s, free.rows)[0],
+            lambda _, s: free.step(s, free.rows)[0],
             start,
             steps=_COUNTED,
             transient=_TRANSIENT,
@@ -152,7 +158,9 @@ class Spectrum(Analysis):
             generator=torch.Generator().manual_seed(self.seed),
         ).exponents.mean(0)
         decay = fit_decay(moved, floor)
-        return Return(moved, floor, decay if decay and decay.rate < -_FADES else None, exponents)
+        return PushResponse(
+            moved, floor, decay if decay and decay.rate < -_FADES else None, exponents
+        )
 
 
 def _cycle(free: FreeRun, row: int, track: Tensor, task: Oscillation) -> Cycle:
@@ -179,8 +187,8 @@ def power_spectrum(signals: Tensor) -> tuple[Tensor, Tensor]:
     return torch.fft.rfftfreq(length, dtype=signals.dtype)[1:], power[:, 1:]
 
 
-def strongest(frequencies: Tensor, power: Tensor) -> float:
-    """Find the strongest line, between bins by the parabola through its logarithm."""
+def spectral_peak(frequencies: Tensor, power: Tensor) -> float:
+    """Find the spectral_peak line, between bins by the parabola through its logarithm."""
     place = int(power.argmax())
     if not 0 < place < len(power) - 1:
         return float(frequencies[place])
@@ -189,14 +197,14 @@ def strongest(frequencies: Tensor, power: Tensor) -> float:
     return float(frequencies[place] + shift * (frequencies[1] - frequencies[0]))
 
 
-def stray(power: Tensor) -> float:
+def stray_power(power: Tensor) -> float:
     """Give the share of the answers' power that is where the target has no line."""
     target, answer = power
     return float(answer[target < _STRAY * target.max()].sum() / answer.sum())
 
 
-def _tell(frequencies: Tensor, power: Tensor, back: Return) -> list[str]:
-    target, answer = (1 / strongest(frequencies, some) for some in power)
+def _lines(frequencies: Tensor, power: Tensor, back: PushResponse) -> list[str]:
+    target, answer = (1 / spectral_peak(frequencies, some) for some in power)
     exponents = ", ".join(f"{value:+.4f}" for value in back.exponents.tolist())
     returns = "do not fade: no cycle attracts here"
     if back.decay:
@@ -204,7 +212,7 @@ def _tell(frequencies: Tensor, power: Tensor, back: Return) -> list[str]:
         returns = f"fade by {rate:.4f} nats per step, to half in {math.log(2) / rate:.3g}"
     return [
         f"strongest line: once in {answer:.4g} steps, target {target:.4g}",
-        f"power where the target has no line: {100 * stray(power):.2g} %",
+        f"power where the target has no line: {100 * stray_power(power):.2g} %",
         f"pushes {returns}",
         f"largest Lyapunov exponents along the orbit: {exponents} nats per step",
     ]
@@ -215,7 +223,7 @@ def _table(frequencies: Tensor, power: Tensor) -> Rows:
     return [["frequency", "target_power", "answer_power"], *rows]
 
 
-def _return_table(back: Return) -> Rows:
+def _return_table(back: PushResponse) -> Rows:
     heading = ["step", *(f"push_{n}" for n in range(1, len(back.distances) + 1))]
     return [heading, *([step, *row] for step, row in enumerate(back.distances.T.tolist()))]
 
@@ -225,7 +233,7 @@ def _draw(
     answers: Tensor,
     frequencies: Tensor,
     power: Tensor,
-    back: Return,
+    back: PushResponse,
 ) -> "Figure":
     slide, ((left, middle, right),) = panels(1, 3, height=3.9)
     _draw_power(left, frequencies, power)
@@ -268,7 +276,7 @@ def _draw_path(axes: "Axes", task: Oscillation, answers: Tensor) -> None:
     axes.set_title("phase portrait")
 
 
-def _draw_return(axes: "Axes", back: Return) -> None:
+def _draw_return(axes: "Axes", back: PushResponse) -> None:
     steps = torch.arange(back.distances.shape[1])
     axes.plot(steps, back.distances.T, color=COLORS[5], linewidth=0.8, alpha=0.6)
     mean = back.distances.log().mean(0).exp()

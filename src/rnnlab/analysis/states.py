@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from rnnlab.analysis.base import Analysis, Findings, Picture, Points, Rows
+from rnnlab.analysis.base import Analysis, Findings, Picture, ProjectorPoints, Rows
 from rnnlab.analysis.figures.cloud import (
     Cloud,
     Hue,
-    Steps,
+    StepLabels,
     draw_cloud,
     draw_symbols,
     draw_variance,
@@ -18,7 +18,7 @@ from rnnlab.analysis.figures.cloud import (
 )
 from rnnlab.analysis.numerics.pca import Numbers, components
 from rnnlab.analysis.numerics.tree import grow
-from rnnlab.analysis.probe.reading import Reading, layer_parts, read
+from rnnlab.analysis.probe.labelled_trace import LabelledTrace, labelled_trace, layer_parts
 from rnnlab.analysis.probe.system import stateful
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
@@ -74,14 +74,14 @@ class States(Analysis):
         """Refuse models without any state."""
         return None if stateful(model) else "this model carries nothing from step to step"
 
-    def look(self, experiment: Experiment) -> Findings:
+    def analyze(self, experiment: Experiment) -> Findings:
         """Find the components of each vector that the cell carries."""
-        reading = read(experiment, self.system, self.num_sequences, self.length)
-        steps = _steps(reading)
+        labelled = labelled_trace(experiment, self.system, self.num_sequences, self.length)
+        steps = _steps(labelled)
         hue = self._hue(steps)
         clouds = {
-            part.name: self._cloud(reading.states[..., part.units][reading.real].numpy(), steps)
-            for part in layer_parts(reading.system, self.layer)
+            part.name: self._cloud(labelled.states[..., part.units][labelled.real].numpy(), steps)
+            for part in layer_parts(labelled.system, self.layer)
         }
         pictures = {
             name: Picture(partial(draw_cloud, cloud, steps, hue, name, self.num_trajectories))
@@ -93,9 +93,9 @@ class States(Analysis):
                 draw = partial(draw_symbols, cloud.tree, name)
                 pictures[f"{name}_tree"] = Picture(draw, vector=True)
         return Findings(
-            lines=[line for name, cloud in clouds.items() for line in _tell(name, cloud)],
+            lines=[line for name, cloud in clouds.items() for line in _lines(name, cloud)],
             numbers={
-                "system": reading.name,
+                "system": labelled.name,
                 "steps": len(steps.position),
                 "color": hue,
                 "vectors": {name: _numbers(cloud) for name, cloud in clouds.items()},
@@ -105,7 +105,7 @@ class States(Analysis):
             points={name: self._points(cloud, steps) for name, cloud in clouds.items()},
         )
 
-    def _hue(self, steps: Steps) -> Hue:
+    def _hue(self, steps: StepLabels) -> Hue:
         """Choose what colours tell."""
         known: dict[Hue, Any] = {
             "phase": steps.phase,
@@ -122,30 +122,30 @@ class States(Analysis):
             )
         return self.color
 
-    def _cloud(self, points: Numbers, steps: Steps) -> Cloud:
+    def _cloud(self, points: Numbers, steps: StepLabels) -> Cloud:
         found = components(points)
         tree = None
         if steps.symbol is not None:
             tree = grow(points, steps.symbol, self.num_symbols, self.linkage, len(COLORS))
         return Cloud(points, found, found.project(points, 3), tree)
 
-    def _points(self, cloud: Cloud, steps: Steps) -> Points:
+    def _points(self, cloud: Cloud, steps: StepLabels) -> ProjectorPoints:
         ends = np.flatnonzero(np.diff(steps.sequence, append=-1)) + 1
         whole = ends[ends <= self.num_points]
         count = whole[-1] if len(whole) else self.num_points
         header, rows = _labels(steps)
-        return Points(cloud.points[:count], header, rows[:count])
+        return ProjectorPoints(cloud.points[:count], header, rows[:count])
 
 
-def _steps(reading: Reading) -> Steps:
-    real = reading.real.numpy()
+def _steps(labelled: LabelledTrace) -> StepLabels:
+    real = labelled.real.numpy()
     sequence, position = real.nonzero()
-    symbol = None if reading.symbols is None else reading.symbols[real]
-    phase = None if reading.phases is None else reading.phases.numpy()[real]
-    return Steps(symbol, position, sequence, phase)
+    symbol = None if labelled.symbols is None else labelled.symbols[real]
+    phase = None if labelled.phases is None else labelled.phases.numpy()[real]
+    return StepLabels(symbol, position, sequence, phase)
 
 
-def _labels(steps: Steps) -> tuple[list[str], list[list[Any]]]:
+def _labels(steps: StepLabels) -> tuple[list[str], list[list[Any]]]:
     """Give what is known of each step, under headings."""
     known = {name: values for name, values in steps._asdict().items() if values is not None}
     return list(known), [
@@ -153,13 +153,13 @@ def _labels(steps: Steps) -> tuple[list[str], list[list[Any]]]:
     ]
 
 
-def _table(cloud: Cloud, steps: Steps) -> Rows:
+def _table(cloud: Cloud, steps: StepLabels) -> Rows:
     header, rows = _labels(steps)
     header += [f"component_{i + 1}" for i in range(cloud.places.shape[1])]
     return [header, *(row + place for row, place in zip(rows, cloud.places.tolist(), strict=True))]
 
 
-def _tell(name: str, cloud: Cloud) -> list[str]:
+def _lines(name: str, cloud: Cloud) -> list[str]:
     found = cloud.components
     held = found.shares[: cloud.places.shape[1]].sum()
     lines = [

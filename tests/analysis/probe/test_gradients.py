@@ -6,15 +6,15 @@ import pytest
 import torch
 
 from rnnlab.analysis.probe.gradients import (
-    Decay,
+    GradientDecay,
     decay,
     effective_horizon,
+    evenly_spaced,
     flow,
     gradient_through_time,
     reach,
     slope,
     spectra,
-    spread,
     top_part,
 )
 from rnnlab.analysis.probe.system import systems, traces
@@ -79,7 +79,9 @@ def test_in_a_linear_net_the_log_slope_of_the_decay_is_the_log_of_the_spectral_r
         model, batch = linear(positive / radius * wanted, steps=40)
         seen = decay(flow(model, Given(model.spec), batch, 1)["network"]["hidden"])
         assert seen.distances.tolist() == list(range(40))
-        late = Decay(seen.distances[10:], seen.shares[10:])  # the other eigenvalues are gone
+        late = GradientDecay(
+            seen.distances[10:], seen.shares[10:]
+        )  # the other eigenvalues are gone
         assert slope(late) == pytest.approx(math.log(wanted), abs=1e-6)
 
 
@@ -219,11 +221,11 @@ def test_gradient_reaches_as_far_as_the_taps() -> None:
 
 def test_the_effective_horizon_is_the_mean_distance_of_the_gradient() -> None:
     distances = torch.arange(400)
-    fading = Decay(distances, 0.9 ** distances.double())
+    fading = GradientDecay(distances, 0.9 ** distances.double())
     assert effective_horizon(fading) == pytest.approx(0.9 / 0.1)
     assert reach(fading, 0.01) == 43  # 0.9^43 = 0.0108
     assert slope(fading) == pytest.approx(math.log(0.9))
-    even = Decay(torch.arange(9), torch.ones(9))
+    even = GradientDecay(torch.arange(9), torch.ones(9))
     assert effective_horizon(even) == 4
     assert slope(even) == 0
 
@@ -239,6 +241,6 @@ def test_spectra_of_a_linear_step_are_those_of_its_matrix() -> None:
 
 
 def test_too_many_are_spread_evenly_and_the_last_is_one() -> None:
-    assert spread(torch.arange(7), 3).tolist() == [0, 3, 6]
-    assert spread(torch.arange(7), 1).tolist() == [6]
-    assert spread(torch.arange(3), 3).tolist() == [0, 1, 2]
+    assert evenly_spaced(torch.arange(7), 3).tolist() == [0, 3, 6]
+    assert evenly_spaced(torch.arange(7), 1).tolist() == [6]
+    assert evenly_spaced(torch.arange(3), 3).tolist() == [0, 1, 2]

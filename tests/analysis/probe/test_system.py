@@ -24,7 +24,7 @@ def test_a_system_run_on_what_was_watched_ends_where_the_model_did(name: str, la
     states = system.run(trace.inputs, trace.start)
     assert states.shape == (*trace.inputs.shape[:2], system.size)
     torch.testing.assert_close(states[:, -1], flatten(model(batch)[1]))
-    stepped, answer = system.answer(trace.inputs[:, -1], states[:, -2])
+    stepped, answer = system.step_and_readout(trace.inputs[:, -1], states[:, -2])
     torch.testing.assert_close(stepped, states[:, -1])
     torch.testing.assert_close(answer, model(batch)[0][:, -1])
 

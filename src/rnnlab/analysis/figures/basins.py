@@ -8,21 +8,21 @@ from torch import Tensor
 
 from rnnlab.analysis.figures.style import figure
 from rnnlab.analysis.numerics.pca import components
-from rnnlab.analysis.numerics.settling import Attractor, Return
-from rnnlab.analysis.probe.autonomous import Autonomous
+from rnnlab.analysis.numerics.settling import Attractor, NearestReturn
+from rnnlab.analysis.probe.autonomous import AutonomousMap
 from rnnlab.plots.palette import COLORS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_BARS, _LOOSE = 12, 8  # basins that are named, and tracks drawn of those that come nowhere
+_BARS, _UNSETTLED = 12, 8  # basins that are named, and tracks drawn of those that come nowhere
 _NEARLY = 0.05  # spreads
 _FAR = 1e6  # what goes beyond is not drawn
 _GREY = "#9A9A9A"
 
 
-class Landscape(NamedTuple):
+class BasinPortrait(NamedTuple):
     """What a map comes to.
 
     Attributes:
@@ -36,21 +36,21 @@ class Landscape(NamedTuple):
         recall: scores of the ends, where the starts were clues.
     """
 
-    map: Autonomous
+    map: AutonomousMap
     found: list[Attractor]
     ends: Tensor
-    back: Return | None
+    back: NearestReturn | None
     tracks: Tensor
     stored: list[int | None] | None
     recall: dict[str, float]
 
     @property
-    def loose(self) -> int:
+    def unsettled(self) -> int:
         """Starts that came to no attractor."""
         return len(self.ends) - sum(len(one.basin) for one in self.found)
 
 
-def draw_landscape(each: Landscape) -> "Figure":
+def draw_basins_figure(each: BasinPortrait) -> "Figure":
     """Draw the starts settling, in their plane, and the sizes of the basins."""
     slide = figure(width=13.3, height=6.2)
     left, right = slide.subplots(1, 2, width_ratios=(1.2, 1))
@@ -64,13 +64,13 @@ def _color(number: int) -> str:
     return COLORS[number] if number < len(COLORS) else _GREY
 
 
-def _draw_plane(axes: "Axes", each: Landscape) -> None:
+def _draw_plane(axes: "Axes", each: BasinPortrait) -> None:
     """Draw the tracks in the colours of their basins; what is beyond the largest is grey."""
     basin = {start: number for number, a in enumerate(each.found) for start in a.basin}
     tracks = each.tracks.numpy()
     near = (np.abs(tracks) < _FAR).all(axis=(1, 2))
     shown = [start for start in np.flatnonzero(near).tolist() if start in basin]
-    shown += [start for start in np.flatnonzero(near).tolist() if start not in basin][:_LOOSE]
+    shown += [start for start in np.flatnonzero(near).tolist() if start not in basin][:_UNSETTLED]
     points = [tracks[shown].reshape(-1, tracks.shape[2]), *(a.cycle.numpy() for a in each.found)]
     if not any(map(len, points)):
         axes.set_title("all starts flew away")
@@ -90,7 +90,7 @@ def _draw_plane(axes: "Axes", each: Landscape) -> None:
     axes.set(xlabel="first principal component of the state", ylabel="second")
 
 
-def _manner(back: Return) -> str:
+def _manner(back: NearestReturn) -> str:
     """Say how states go on that come to no attractor."""
     if not isfinite(back.distance):
         return "flying away"
@@ -104,7 +104,7 @@ def _places(places: Any) -> tuple[Any, Any]:
     return places[:, 0], places[:, 1] if places.shape[1] > 1 else 0 * places[:, 0]
 
 
-def _draw_basins(axes: "Axes", each: Landscape) -> None:
+def _draw_basins(axes: "Axes", each: BasinPortrait) -> None:
     """Draw the share of the starts that each attractor drew, the largest on top."""
     total = len(each.ends)
     bars = []
@@ -118,7 +118,7 @@ def _draw_basins(axes: "Axes", each: Landscape) -> None:
         size = sum(len(attractor.basin) for attractor in rest)
         bars.append((f"{len(rest)} more", size, _GREY))
     if each.back is not None:
-        bars.append((_manner(each.back), each.loose, "#DDDDDD"))
+        bars.append((_manner(each.back), each.unsettled, "#DDDDDD"))
     labels, sizes, colors = zip(*bars, strict=True)
     places = range(len(bars))
     axes.barh(places, [size / total for size in sizes], color=colors)

@@ -36,7 +36,7 @@ class Band(NamedTuple):
     carried: Tensor
 
 
-class Change(NamedTuple):
+class WeightChange(NamedTuple):
     """What becomes of a weight matrix.
 
     Attributes:
@@ -60,7 +60,7 @@ class Change(NamedTuple):
     after: bool
 
 
-class Drawn(NamedTuple):
+class UnrolledNet(NamedTuple):
     """Everything that the drawing shows; bands from top to bottom, the answers first.
 
     Attributes:
@@ -80,7 +80,7 @@ class Drawn(NamedTuple):
     losses: Sequence[float]
     inputs: Sequence[str]
     bands: Sequence[Band]
-    changes: Sequence[Change]
+    changes: Sequence[WeightChange]
     notes: Sequence[str]
 
 
@@ -99,7 +99,7 @@ _LEGEND = (
 )
 
 
-def draw(drawn: Drawn) -> "Figure":
+def draw(drawn: UnrolledNet) -> "Figure":
     """Draw the net unrolled from left to right, and below it how its weights change."""
     from matplotlib.figure import Figure
 
@@ -130,7 +130,7 @@ def draw(drawn: Drawn) -> "Figure":
 class _Sheet:
     """Where everything of a drawing stands, and how it looks."""
 
-    def __init__(self, axes: "Axes", drawn: Drawn, tops: Mapping[str, float]) -> None:
+    def __init__(self, axes: "Axes", drawn: UnrolledNet, tops: Mapping[str, float]) -> None:
         self.axes = axes
         self.drawn = drawn
         self.tops = tops
@@ -227,7 +227,7 @@ class _Sheet:
     def _end(self, band: Band, column: int) -> float:
         return self.tops[band.name] + _CELL * _count(band, column)
 
-    def change(self, top: float, change: Change) -> None:
+    def change(self, top: float, change: WeightChange) -> None:
         """Draw the change of each step's copy of a matrix, their sum and their mean."""
         middle = top + _MAP / 2
         self._text(_NAMES, middle, f"Δ {change.name}", ha="right")

@@ -20,7 +20,7 @@ _REST = "#BBBBBB"
 _MOST_NAMES = 8  # of a group in a legend
 
 
-class Steps(NamedTuple):
+class StepLabels(NamedTuple):
     """The real steps of all sequences, P of them.
 
     Attributes:
@@ -63,7 +63,7 @@ def group_names(tree: Tree) -> list[str]:
     return names
 
 
-def draw_cloud(cloud: Cloud, steps: Steps, hue: Hue, name: str, num_lines: int) -> "Figure":
+def draw_cloud(cloud: Cloud, steps: StepLabels, hue: Hue, name: str, num_lines: int) -> "Figure":
     """Draw the first two components, and three where there are so many.
 
     Args:
@@ -101,7 +101,7 @@ def draw_cloud(cloud: Cloud, steps: Steps, hue: Hue, name: str, num_lines: int) 
     return slide
 
 
-def _draw_groups(slide: "Figure", panels: Any, tree: Tree | None, steps: Steps) -> None:
+def _draw_groups(slide: "Figure", panels: Any, tree: Tree | None, steps: StepLabels) -> None:
     """Give each symbol, or each branch of the tree, a colour."""
     assert steps.symbol is not None
     if tree is None:
@@ -126,7 +126,7 @@ def _draw_groups(slide: "Figure", panels: Any, tree: Tree | None, steps: Steps) 
         handle.set_sizes([70])
 
 
-def _draw_scale(slide: "Figure", panels: Any, hue: Hue, steps: Steps) -> None:
+def _draw_scale(slide: "Figure", panels: Any, hue: Hue, steps: StepLabels) -> None:
     """Colour by a number, and show its scale."""
     values: Any
     if hue == "phase":
@@ -139,7 +139,7 @@ def _draw_scale(slide: "Figure", panels: Any, hue: Hue, steps: Steps) -> None:
     slide.colorbar(dots, ax=[axes for axes, _ in panels], label=label, shrink=0.7, pad=0.04)
 
 
-def _size(steps: Steps) -> float:
+def _size(steps: StepLabels) -> float:
     """Make dots smaller the more there are."""
     return float(np.clip(30000 / len(steps.position), 8, 40))
 

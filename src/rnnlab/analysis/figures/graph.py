@@ -49,16 +49,16 @@ def draw_machine(
         _arrow(axes, curve, 18 if few else 9)
         beside = {"ha": "left" if side > 0.5 else "right" if side < -0.5 else "center"}
         if len(drawn) <= _NAMED:
-            said = _spell(symbols, read)
+            text = _spell(symbols, read)
             look = _MIDDLE | beside | ({"bbox": _BLANK} if few else {})
-            axes.text(*label, said, size=size, zorder=4, **look)
+            axes.text(*label, text, size=size, zorder=4, **look)
     edge = places[machine.start] + radius * outward[machine.start]
     tail = edge + max(1.6 * radius, 0.12) * outward[machine.start]
     _arrow(axes, np.array([tail, edge]), 18 if few else 9)
     for state, (place, output) in enumerate(zip(places, machine.outputs.tolist(), strict=True)):
         axes.add_patch(Circle(tuple(place), radius, color=colors[state], zorder=5))
-        said = "" if output == NOTHING else answers[output]
-        axes.text(*place, said, size=size + 4, color="white", weight="bold", zorder=6, **_MIDDLE)
+        text = "" if output == NOTHING else answers[output]
+        axes.text(*place, text, size=size + 4, color="white", weight="bold", zorder=6, **_MIDDLE)
     axes.set_aspect("equal")
     axes.axis("off")
     room = max(3.4 * radius, 0.2)

@@ -8,11 +8,11 @@ from torch import Tensor
 
 from rnnlab.analysis.numerics.tangents import push
 
-Steps = Callable[[int, Tensor], Tensor]
+TimeMap = Callable[[int, Tensor], Tensor]
 """The map of step t: from states `(B, D)` to the next `(B, D)`, each row by itself."""
 
 
-class Spectrum(NamedTuple):
+class LyapunovSpectrum(NamedTuple):
     """Lyapunov exponents along B trajectories, in nats per step.
 
     Attributes:
@@ -25,15 +25,15 @@ class Spectrum(NamedTuple):
 
 
 def lyapunov_spectrum(
-    step: Steps,
+    step: TimeMap,
     start: Tensor,
     *,
     steps: int,
     transient: int,
     num_exponents: int,
     generator: torch.Generator,
-    before: Steps | None = None,
-) -> Spectrum:
+    before: TimeMap | None = None,
+) -> LyapunovSpectrum:
     """Measure how fast K directions grow along trajectories.
 
         J_t Q_t = Q_{t+1} R_{t+1};  exponent_i = mean_t log |R_t[i, i]|
@@ -71,7 +71,7 @@ def lyapunov_spectrum(
     order = total[-1].argsort(dim=1, descending=True)
     running = total / torch.arange(1, steps + 1, device=total.device)[:, None, None]
     running = running.gather(2, order.expand_as(running))
-    return Spectrum(running[-1], running)
+    return LyapunovSpectrum(running[-1], running)
 
 
 def _growths(pushed: Tensor, triangle: Tensor) -> Tensor:

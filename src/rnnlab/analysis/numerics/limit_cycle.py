@@ -14,7 +14,7 @@ _APART = 1e-9  # of the size of the cycle; nearer corners are one
 _FAR = 10  # floors; nearer to the cycle a distance is not of the push alone
 _LEAST = 5  # steps that a slope is fitted to
 
-Run = Callable[[Tensor, int], Tensor]
+Rollout = Callable[[Tensor, int], Tensor]
 """From states `(B, D)` and a number of steps to the states after each, `(B, T, D)`."""
 
 
@@ -34,7 +34,7 @@ class Cycle(NamedTuple):
         return orbit.distance(states[None], self.corners, discrete=not self.joined)[0]
 
 
-class Decay(NamedTuple):
+class ExponentialFit(NamedTuple):
     """An exponential fitted to distances, `level * exp(rate * t)` from step `first` to `last`."""
 
     rate: float
@@ -43,7 +43,9 @@ class Decay(NamedTuple):
     last: int
 
 
-def closed_orbit(run: Run, state: Tensor, shortest: float, longest: float, settle: int) -> Cycle:
+def closed_orbit(
+    run: Rollout, state: Tensor, shortest: float, longest: float, settle: int
+) -> Cycle:
     """Trace the curve that a map goes round, whether or not in a whole number of steps.
 
     Its own states may leave gaps for ever, so starts are put between two of them, on a cubic
@@ -73,7 +75,7 @@ def few_points(states: Tensor) -> Cycle:
     return Cycle(states[None], joined=False)
 
 
-def fit_decay(distances: Tensor, floor: float) -> Decay | None:
+def fit_decay(distances: Tensor, floor: float) -> ExponentialFit | None:
     """Fit how fast distances `(N, T)` fall, in nats per step; `None` where there is too little.
 
     It is the slope of their mean logarithm, from a third of the way (directions that fade faster
@@ -88,7 +90,7 @@ def fit_decay(distances: Tensor, floor: float) -> Decay | None:
     steps = torch.arange(first, last, dtype=course.dtype)
     middle, mean = steps.mean(), course[first:last].mean()
     rate = ((steps - middle) * course[first:last]).sum() / (steps - middle).square().sum()
-    return Decay(float(rate), float((mean - rate * middle).exp()), first, last)
+    return ExponentialFit(float(rate), float((mean - rate * middle).exp()), first, last)
 
 
 def _cubic(places: Tensor) -> Tensor:

@@ -35,11 +35,11 @@ class Machine:
         table = np.pad(self.transitions, ((0, 1), (0, 1)), constant_values=NOTHING)
         outputs = np.append(self.outputs, NOTHING)
         state = np.full(len(symbols), self.start)
-        said = np.empty_like(symbols)
+        answered = np.empty_like(symbols)
         for step, symbol in enumerate(symbols.T):
             state = table[state, symbol]
-            said[:, step] = outputs[state]
-        return said
+            answered[:, step] = outputs[state]
+        return answered
 
 
 def refine(transitions: Ints, labels: Ints) -> Ints:
@@ -130,8 +130,10 @@ def distinguish(one: Machine, other: Machine) -> list[int] | None:
                 for m, s in zip((one, other), pair, strict=True)
             )
             string = [*found[pair], symbol]
-            said = [NOTHING if s == NOTHING else m.outputs[s] for m, s in ((one, a), (other, b))]
-            if said[0] != said[1]:
+            answered = [
+                NOTHING if s == NOTHING else m.outputs[s] for m, s in ((one, a), (other, b))
+            ]
+            if answered[0] != answered[1]:
                 return string
             if (a, b) not in found:
                 found[a, b] = string

@@ -62,7 +62,7 @@ def nearest(points: Numbers, centres: Numbers) -> Ints:
     return _distances(points, centres).argmin(axis=1)
 
 
-def tabulate(strings: Strings, clusters: Ints, num_symbols: int) -> Table:
+def count_transitions(strings: Strings, clusters: Ints, num_symbols: int) -> Table:
     """Count where each symbol led from each state; states of one cluster differ by their answer.
 
     Args:

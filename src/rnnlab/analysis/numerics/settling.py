@@ -39,7 +39,7 @@ class Attractor(NamedTuple):
         return len(self.cycle)
 
 
-class Return(NamedTuple):
+class NearestReturn(NamedTuple):
     """How nearly states come back that don't come back.
 
     Attributes:
@@ -91,7 +91,7 @@ def recurrence(path: Tensor, max_period: int, tolerance: float) -> Tensor:
 
 
 @torch.no_grad()
-def nearest_return(step: Map, states: Tensor, max_period: int) -> Return:
+def nearest_return(step: Map, states: Tensor, max_period: int) -> NearestReturn:
     """Go on from states `(B, D)`, and give the median of their nearest returns."""
     path = [states]
     for _ in range(2 * max_period):
@@ -105,7 +105,7 @@ def nearest_return(step: Map, states: Tensor, max_period: int) -> Return:
         ]
     )
     distances, lags = apart.min(dim=0)
-    return Return(int(lags.median()) + 1, float(distances.median()))
+    return NearestReturn(int(lags.median()) + 1, float(distances.median()))
 
 
 @torch.no_grad()

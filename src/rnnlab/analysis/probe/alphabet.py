@@ -7,7 +7,7 @@ from torch import Tensor
 
 from rnnlab.analysis.numerics.machine import NOTHING, Ints
 from rnnlab.analysis.numerics.quantising import Numbers, Strings
-from rnnlab.analysis.probe.autonomous import read_freely
+from rnnlab.analysis.probe.autonomous import without_teacher
 from rnnlab.analysis.probe.system import System, traces
 from rnnlab.models.stream import Stream
 from rnnlab.spec import Batch, Tokens
@@ -25,7 +25,7 @@ class Alphabet(NamedTuple):
     names: list[str]
     values: Tensor | None
 
-    def read(self, input: Tensor) -> Ints:
+    def symbols(self, input: Tensor) -> Ints:
         """Give the symbols of inputs `(B, T)` or `(B, T, I)`; one that is not known is -1."""
         if self.values is None:
             return input.numpy()
@@ -51,21 +51,21 @@ def answer_names(task: Task) -> list[str]:
 
 
 @torch.no_grad()
-def read_strings(model: Stream, batch: Batch, alphabet: Alphabet) -> Strings:
+def answer_strings(model: Stream, batch: Batch, alphabet: Alphabet) -> Strings:
     """Let the net answer strings, without a teacher."""
     untaught = batch._replace(mask=torch.zeros_like(batch.mask))
-    said = model(untaught)[0].argmax(dim=2)
+    answered = model(untaught)[0].argmax(dim=2)
     return Strings(
-        symbols=alphabet.read(batch.input),
-        answers=torch.where(batch.mask, said, NOTHING).numpy(),
+        symbols=alphabet.symbols(batch.input),
+        answers=torch.where(batch.mask, answered, NOTHING).numpy(),
         right=torch.where(batch.mask, batch.target, NOTHING).numpy(),
         real=batch.mask.flip(1).cummax(dim=1).values.flip(1).numpy(),
     )
 
 
 @torch.no_grad()
-def visit(model: Stream, batch: Batch) -> Numbers:
+def states_after(model: Stream, batch: Batch) -> Numbers:
     """Give the states `(B, T, D)` after each symbol."""
     trace = traces(model, batch)["network"]
     system = System(model)
-    return system.run(read_freely(system, trace.inputs), trace.start).double().numpy()
+    return system.run(without_teacher(system, trace.inputs), trace.start).double().numpy()

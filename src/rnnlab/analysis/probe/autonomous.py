@@ -8,21 +8,21 @@ from torch import Tensor
 
 from rnnlab.analysis.numerics.tangents import Map
 from rnnlab.analysis.probe.free_run import FreeRun
-from rnnlab.analysis.probe.system import ANSWERING, System, choose, systems, traces
+from rnnlab.analysis.probe.system import ANSWERING, System, choose_system, systems, traces
 from rnnlab.errors import ConfigError
 from rnnlab.models.base import Model
 from rnnlab.models.stream import Stream
 from rnnlab.spec import Batch, Reals, map_batch
 from rnnlab.tasks.base import Task
 
-Choice = str | int | list[float]
+InputChoice = str | int | list[float]
 """What is read: auto, own (answers), or commonest, zero, mean, each, a symbol, numbers."""
 
 
 _MOST_INPUTS = 9  # panels that a slide holds
 
 
-class Autonomous(NamedTuple):
+class AutonomousMap(NamedTuple):
     """A map s' = F(s).
 
     Attributes:
@@ -46,23 +46,23 @@ def batch_in_double(batch: Batch) -> Batch:
     return map_batch(lambda part: part.double() if part.is_floating_point() else part, batch)
 
 
-def feeds_numbers(task: Task) -> bool:
+def feeds_back_reals(task: Task) -> bool:
     """Whether answers that are numbers are fed back, so that a free run has a derivative."""
     return task.spec.feedback and isinstance(task.spec.target, Reals)
 
 
-def forgets(model: Model) -> bool:
+def has_only_taps(model: Model) -> bool:
     """Whether no part of a model carries more than its last inputs."""
     return not any(system.recurrent for system in systems(model).values())
 
 
-def reads_own(choice: Choice, task: Task, name: str | None) -> bool:
+def is_free_running(choice: InputChoice, task: Task, name: str | None) -> bool:
     """Tell whether a choice, `own` or `auto`, means the model's own answers.
 
     Raises:
         ConfigError: it is `own`, and the system of this name reads none that are numbers.
     """
-    can = feeds_numbers(task) and name in (None, *ANSWERING)
+    can = feeds_back_reals(task) and name in (None, *ANSWERING)
     if choice == "own" and not can:
         raise ConfigError(
             "own takes a task whose answers are numbers that are fed back, and analysis.system "
@@ -71,9 +71,9 @@ def reads_own(choice: Choice, task: Task, name: str | None) -> bool:
     return can and choice in ("own", "auto")
 
 
-def autonomous(
-    model: Model, task: Task, batch: Batch, choice: Choice, name: str | None
-) -> list[Autonomous]:
+def autonomous_maps(
+    model: Model, task: Task, batch: Batch, choice: InputChoice, name: str | None
+) -> list[AutonomousMap]:
     """Give the maps that a model is by itself: one, or several where it reads several things.
 
     Args:
@@ -86,29 +86,31 @@ def autonomous(
     Raises:
         ConfigError: the choice doesn't suit it.
     """
-    system = choose(systems(model), name)
-    if reads_own(choice, task, name):
+    system = choose_system(systems(model), name)
+    if is_free_running(choice, task, name):
         return _on_own_answers(model, batch)
     return _at_constant_inputs(model, task, batch, choice, system)
 
 
-def _on_own_answers(model: Model, batch: Batch) -> list[Autonomous]:
+def _on_own_answers(model: Model, batch: Batch) -> list[AutonomousMap]:
     free = FreeRun(model, batch)
     steps = batch.input.shape[1] - int(batch.mask[0].int().argmax()) - 1
     visited, _ = free.run(free.start, free.rows, max(steps, 1))
     return [
-        Autonomous(reads, _one_row(free, rows[0]), [visited[row] for row in rows])
-        for reads, rows in list(free.alike().items())[: 1 if free.reads_source else _MOST_INPUTS]
+        AutonomousMap(reads, _one_row(free, rows[0]), [visited[row] for row in rows])
+        for reads, rows in list(free.rows_by_input().items())[
+            : 1 if free.reads_source else _MOST_INPUTS
+        ]
     ]
 
 
 def _one_row(free: FreeRun, row: int) -> Map:
-    return lambda states: free.answer(states, torch.full((len(states),), row))[0]
+    return lambda states: free.step(states, torch.full((len(states),), row))[0]
 
 
 def _at_constant_inputs(
-    model: Model, task: Task, batch: Batch, choice: Choice, name: str
-) -> list[Autonomous]:
+    model: Model, task: Task, batch: Batch, choice: InputChoice, name: str
+) -> list[AutonomousMap]:
     system = systems(model)[name]
     if not system.recurrent:
         raise ConfigError(
@@ -124,13 +126,13 @@ def _at_constant_inputs(
             "is another for each source"
         )
     trace = traces(model, batch)[name]
-    visited = system.run(read_freely(system, trace.inputs), trace.start).detach()
-    real = read_steps(batch, name)
+    visited = system.run(without_teacher(system, trace.inputs), trace.start).detach()
+    real = real_steps(batch, name)
     tracks = [states[steps] for states, steps in zip(visited, real, strict=True)]
     raw = batch.input if name in ANSWERING else batch.source
     assert raw is not None
     return [
-        Autonomous(reads, _held(system, torch.cat([input, input.new_zeros(extra)])), tracks)
+        AutonomousMap(reads, _held(system, torch.cat([input, input.new_zeros(extra)])), tracks)
         for reads, input in _inputs(choice, system.stream, task, raw[real]).items()
     ]
 
@@ -139,7 +141,7 @@ def _held(system: System, input: Tensor) -> Map:
     return lambda states: system.step(input.expand(len(states), -1), states)
 
 
-def read_freely(system: System, inputs: Tensor) -> Tensor:
+def without_teacher(system: System, inputs: Tensor) -> Tensor:
     """Take from inputs `(B, T, I)` what a teacher told, so that the net reads its own output."""
     if not system.stream.taught:
         return inputs
@@ -148,7 +150,7 @@ def read_freely(system: System, inputs: Tensor) -> Tensor:
     return inputs
 
 
-def read_steps(batch: Batch, name: str) -> Tensor:
+def real_steps(batch: Batch, name: str) -> Tensor:
     """Tell the steps `(B, T)` that count: of a real source, or up to the last answer."""
     if name in ANSWERING:
         return batch.mask.flip(1).cummax(1).values.flip(1)
@@ -156,7 +158,7 @@ def read_steps(batch: Batch, name: str) -> Tensor:
     return batch.source_mask
 
 
-def _inputs(choice: Choice, stream: Stream, task: Task, read: Tensor) -> dict[str, Tensor]:
+def _inputs(choice: InputChoice, stream: Stream, task: Task, read: Tensor) -> dict[str, Tensor]:
     """Give the inputs that a choice means, as the cell reads them, by their names.
 
     Args:

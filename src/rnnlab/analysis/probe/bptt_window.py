@@ -5,7 +5,7 @@ import re
 import torch
 from torch import Tensor
 
-from rnnlab.analysis.figures.bptt import Band, Change, Drawn, short
+from rnnlab.analysis.figures.bptt import Band, UnrolledNet, WeightChange, short
 from rnnlab.analysis.probe.backpropagation import Backpropagation
 from rnnlab.analysis.probe.system import systems
 from rnnlab.models.base import Model
@@ -55,7 +55,7 @@ class Window:
         self.places = self._places(num_steps)
         self.shown = list(dict.fromkeys(name for name, _ in self.places))
 
-    def drawn(self, changes: dict[str, Tensor], rate: float) -> Drawn:
+    def drawn(self, changes: dict[str, Tensor], rate: float) -> UnrolledNet:
         """Choose what is drawn, with the change of each parameter in each step."""
         count = sum(self._count(name) for name in self.shown)
         changed = [
@@ -67,7 +67,7 @@ class Window:
         notes = ["", "large vectors and weights:", "where most happens"]
         whole = all(unit == "" for band in bands[1:] for step in band.labels for unit in step)
         part = "" if count == len(self.places) else f"{len(self.places)} of {count} steps, "
-        return Drawn(
+        return UnrolledNet(
             f"Backpropagation through time: {part}loss {short(self.found.loss)}, "
             f"learning rate {rate:g}",
             [self._heading(*place) for place in self.places],
@@ -175,7 +175,7 @@ class Window:
         tokens = isinstance(self.task.spec.target, Tokens)
         values = self.found.outputs.softmax(1) if tokens else self.found.outputs
         deltas = self.found.output_deltas[steps].masked_fill(blank[:, None], torch.nan)
-        units = strongest(deltas, self.num_units)
+        units = largest_units(deltas, self.num_units)
         labels = self._symbols(units) if tokens else _numbers(units, deltas.shape[1])
         return Band(
             "answer",
@@ -189,7 +189,7 @@ class Window:
     def _band(self, parts: dict[str, str], place: int) -> Band:
         """Draw a part of the state of each system; each chooses its own units."""
         chosen = {
-            system: strongest(
+            system: largest_units(
                 self.found.systems[system].deltas[name][
                     [step for other, step in self.places if other == system]
                 ],
@@ -219,9 +219,9 @@ class Window:
             ]
         )
 
-    def _change(self, name: str, steps: Tensor) -> Change:
+    def _change(self, name: str, steps: Tensor) -> WeightChange:
         """Cut the change of a weight matrix to its strongest rows and columns."""
-        rows, columns = strongest_of_matrix(steps)
+        rows, columns = largest_rows_and_columns(steps)
         cut = steps[:, rows][:, :, columns]
         norms = steps.flatten(1).norm(dim=1)
         own = self.drawn_steps(name)
@@ -230,7 +230,7 @@ class Window:
         drawn[there] = cut[own]
         drawn_norms = torch.full((len(there),), torch.nan, dtype=cut.dtype)
         drawn_norms[there] = norms[own]
-        return Change(
+        return WeightChange(
             self._name(name),
             drawn,
             cut.sum(0),
@@ -242,15 +242,15 @@ class Window:
         )
 
 
-def strongest(values: Tensor, most: int) -> Tensor:
+def largest_units(values: Tensor, most: int) -> Tensor:
     """Find the places along the last dimension where most happens, in their order."""
     total = values.reshape(-1, values.shape[-1]).abs().nan_to_num(0).sum(0)
     return total.topk(min(most, len(total))).indices.sort().values
 
 
-def strongest_of_matrix(steps: Tensor) -> tuple[Tensor, Tensor]:
+def largest_rows_and_columns(steps: Tensor) -> tuple[Tensor, Tensor]:
     """Find the rows and columns `(S, R, K)` that are drawn and written."""
-    return strongest(steps.transpose(1, 2), _MATRIX), strongest(steps, _MATRIX)
+    return largest_units(steps.transpose(1, 2), _MATRIX), largest_units(steps, _MATRIX)
 
 
 def _numbers(units: Tensor, size: int) -> list[str]:

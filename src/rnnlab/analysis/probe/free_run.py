@@ -40,7 +40,7 @@ class FreeRun:
         self.rows = torch.arange(len(self.start))
         self.size = self.start.shape[1]
 
-    def answer(self, states: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def step(self, states: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Take one step: states `(B, D)` of `rows` `(B,)` -> the next, and the answers."""
         state = map_state(lambda leaf: leaf[rows], self._state)
         input = self._input[rows]
@@ -56,12 +56,12 @@ class FreeRun:
         """Run on: `(B, D)` -> the states after each step `(B, T, D)`, and the answers."""
         visited, outputs, states = [], [], start
         for _ in range(steps):
-            states, output = self.answer(states, rows)
+            states, output = self.step(states, rows)
             visited.append(states)
             outputs.append(output)
         return torch.stack(visited, dim=1), torch.stack(outputs, dim=1)
 
-    def alike(self) -> dict[str, list[int]]:
+    def rows_by_input(self) -> dict[str, list[int]]:
         """Group the rows that are one map; each group is named by what it reads."""
         read = self._input[:, self._answer_size :]
         groups: dict[str, list[int]] = {}

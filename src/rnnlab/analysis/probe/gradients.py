@@ -38,7 +38,7 @@ class Flow(NamedTuple):
     steps: Tensor
 
 
-class Decay(NamedTuple):
+class GradientDecay(NamedTuple):
     """How a gradient fades on its way back.
 
     Attributes:
@@ -78,7 +78,7 @@ def flow(model: Model, task: Task, batch: Batch, num_answers: int) -> dict[str, 
     with differentiable(model), observe(cells(found)) as calls:
         output = model(batch)[0]
         (error,) = torch.autograd.grad(task.loss(output, batch), output, retain_graph=True)
-        answers = spread(batch.mask.any(0).nonzero().flatten(), num_answers)
+        answers = evenly_spaced(batch.mask.any(0).nonzero().flatten(), num_answers)
         seeds = error.new_zeros(len(answers), *error.shape)
         seeds[range(len(answers)), :, answers] = error[:, answers].transpose(0, 1)
         seeds *= batch.mask.sum()  # the loss is a mean over all answers
@@ -101,7 +101,7 @@ def flow(model: Model, task: Task, batch: Batch, num_answers: int) -> dict[str, 
     }
 
 
-def decay(flow: Flow) -> Decay:
+def decay(flow: Flow) -> GradientDecay:
     """Average over all pairs of an answer and a step at the same distance."""
     largest = flow.norms.nan_to_num(0).amax(2, keepdim=True)
     shares = flow.norms / torch.where(largest > 0, largest, torch.nan)
@@ -109,22 +109,22 @@ def decay(flow: Flow) -> Decay:
     distances = (flow.answers[:, None] - flow.steps).expand_as(shares)[there]
     known, place = distances.unique(return_inverse=True)
     total = shares.new_zeros(len(known)).index_add(0, place, shares[there])
-    return Decay(known, total / place.bincount(minlength=len(known)))
+    return GradientDecay(known, total / place.bincount(minlength=len(known)))
 
 
-def effective_horizon(decay: Decay) -> float:
+def effective_horizon(decay: GradientDecay) -> float:
     """Give the mean distance in steps that gradient comes from, weighted by its norm."""
     return float((decay.distances * decay.shares).sum() / decay.shares.sum())
 
 
-def reach(decay: Decay, share: float) -> int | None:
+def reach(decay: GradientDecay, share: float) -> int | None:
     """Give the largest distance that more than such a share of the gradient's largest reaches."""
     if not len(decay.shares):
         return None
     return int(decay.distances[decay.shares > share * decay.shares.amax()][-1])
 
 
-def slope(decay: Decay) -> float:
+def slope(decay: GradientDecay) -> float:
     """Fit log share = a + slope * distance, by least squares; nan for less than two shares."""
     there = decay.shares > 1e-30  # beyond it numbers soon end
     distances, shares = (part[there].double() for part in decay)
@@ -134,7 +134,7 @@ def slope(decay: Decay) -> float:
     return float(away @ shares.log() / away.square().sum())
 
 
-def spread(values: Tensor, most: int) -> Tensor:
+def evenly_spaced(values: Tensor, most: int) -> Tensor:
     """Choose evenly among too many, the last among them."""
     if len(values) <= most:
         return values

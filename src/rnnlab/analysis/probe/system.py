@@ -71,9 +71,9 @@ class System:
 
     def step(self, inputs: Tensor, states: Tensor) -> Tensor:
         """Take one step: `(B, I)`, `(B, D)` -> `(B, D)`."""
-        return self.answer(inputs, states)[0]
+        return self.step_and_readout(inputs, states)[0]
 
-    def answer(self, inputs: Tensor, states: Tensor) -> tuple[Tensor, Tensor]:
+    def step_and_readout(self, inputs: Tensor, states: Tensor) -> tuple[Tensor, Tensor]:
         """Take one step, and give the new states and the outputs of the model's readout too."""
         features, state = self.cell(inputs, unflatten(states, self._template))
         return flatten(state), self.stream.readout(features)
@@ -119,7 +119,7 @@ def stateful(model: Model) -> dict[str, System]:
     return {name: system for name, system in systems(model).items() if system.size}
 
 
-def choose(found: Mapping[str, System], name: str | None) -> str:
+def choose_system(found: Mapping[str, System], name: str | None) -> str:
     """Name the system that a setting means; by default the first: the network, or the encoder.
 
     Raises:

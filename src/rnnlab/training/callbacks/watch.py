@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from rnnlab.analysis.glance import Glance, glance
+from rnnlab.analysis.diagnostics import Diagnostics, diagnose
 from rnnlab.analysis.probe.gradients import Flow
 from rnnlab.models.base import Model
 from rnnlab.plots.draw import heat_map, scatter_paths
@@ -26,7 +26,7 @@ _SELDOMER = 2  # from one picture to the next
 class Watch(L.Callback):
     """Looks inside the model every `every` updates, at some rows of the last training batch.
 
-    Under `watch/`: the scalars of `glance` and the gradient's norm after clipping; and how the
+    Under `watch/`: the scalars of `diagnose` and the gradient's norm after clipping; and how the
     gradient fades on its way back through time, a line a look, in a picture that is drawn at
     validations, ever more seldom, for it takes as long as several looks. With `full` all is drawn
     at each validation: also the last look's gradient between each pair of steps, its states in
@@ -44,7 +44,7 @@ class Watch(L.Callback):
         self.every = every
         self.full = full
         self._looks: list[tuple[int, Tensor]] = []
-        self._last: Glance | None = None
+        self._last: Diagnostics | None = None
         self._drawn = 0
 
     def state_dict(self) -> dict[str, Any]:
@@ -66,7 +66,7 @@ class Watch(L.Callback):
         last = state_dict["last"]
         if last is not None:
             flow = last["flow"] and Flow(*last["flow"])
-            self._last = Glance({}, None, flow, last["planes"])
+            self._last = Diagnostics({}, None, flow, last["planes"])
 
     def on_train_batch_end(
         self,
@@ -82,7 +82,7 @@ class Watch(L.Callback):
         if not whole or trainer.global_step % self.every or not trainer.is_global_zero:
             return
         few = map_batch(lambda part: part[:_ROWS], batch)
-        seen = glance(pl_module.model, pl_module.task, few, full=self.full)
+        seen = diagnose(pl_module.model, pl_module.task, few, full=self.full)
         scalars = dict(seen.scalars)
         if pl_module.grad_norm is not None:
             limit = trainer.gradient_clip_val or float("inf")
@@ -106,7 +106,7 @@ class Watch(L.Callback):
                 self._show(events, pl_module.model, self._last, step)
             self._last, self._drawn = None, step
 
-    def _show(self, events: Events, model: Model, seen: Glance, step: int) -> None:
+    def _show(self, events: Events, model: Model, seen: Diagnostics, step: int) -> None:
         if self._looks:
             events.show("watch/gradient_over_training", _over_training(self._looks), step)
         if not self.full:

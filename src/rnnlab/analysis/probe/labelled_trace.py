@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from rnnlab.analysis.base import draw_batch
-from rnnlab.analysis.probe.system import Part, System, Trace, choose, stateful, traces
+from rnnlab.analysis.probe.system import Part, System, Trace, choose_system, stateful, traces
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.models.base import Model
@@ -19,7 +19,7 @@ from rnnlab.tasks.base import Task
 _SPACE = "\N{OPEN BOX}"
 
 
-class Reading(NamedTuple):
+class LabelledTrace(NamedTuple):
     """B sequences of T steps.
 
     Attributes:
@@ -49,9 +49,9 @@ class Reading(NamedTuple):
 
 
 @torch.no_grad()
-def read(
+def labelled_trace(
     experiment: Experiment, name: str | None, num_sequences: int, length: int | None
-) -> Reading:
+) -> LabelledTrace:
     """Let one system of a model read test sequences; `None` is the network, or the encoder.
 
     Raises:
@@ -59,11 +59,11 @@ def read(
     """
     model, task = experiment.model, experiment.task
     found = stateful(model)
-    name = choose(found, name)
+    name = choose_system(found, name)
     batch = draw_batch(experiment, num_sequences, length)
     trace = traces(model, batch)[name]
     ids, real = _read_by(model, name, batch, trace)
-    return Reading(
+    return LabelledTrace(
         name,
         found[name],
         trace,

@@ -9,7 +9,7 @@ from torch import Tensor
 from rnnlab.analysis.figures.style import panels
 from rnnlab.analysis.numerics.pca import Components, components
 from rnnlab.analysis.numerics.slow_points import Kind
-from rnnlab.analysis.probe.autonomous import Autonomous
+from rnnlab.analysis.probe.autonomous import AutonomousMap
 from rnnlab.plots.palette import COLORS, GREY
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _TRACKS, _TRACK_STEPS = 30, 60
 _MULTIPLIERS = 3  # points whose eigenvalues are drawn
 
 
-class Point(NamedTuple):
+class FixedPoint(NamedTuple):
     """A fixed or slow point.
 
     Attributes:
@@ -46,7 +46,7 @@ class Point(NamedTuple):
     multipliers: Tensor
 
 
-class Landscape(NamedTuple):
+class PhasePortrait(NamedTuple):
     """A map with its points.
 
     Attributes:
@@ -56,13 +56,13 @@ class Landscape(NamedTuple):
         tracks: `(N, T, D)` where the map leads from states that were visited.
     """
 
-    map: Autonomous
-    points: list[Point]
+    map: AutonomousMap
+    points: list[FixedPoint]
     beyond: int
     tracks: Tensor
 
 
-def draw(found: list[Landscape]) -> "Figure":
+def draw(found: list[PhasePortrait]) -> "Figure":
     """Draw state spaces side by side; the eigenvalues too where there is but one."""
     if len(found) == 1:
         slide, grid = panels(1, 2, height=5.0)
@@ -79,7 +79,7 @@ def draw(found: list[Landscape]) -> "Figure":
     return slide
 
 
-def draw_eigenvalues(found: list[Landscape]) -> "Figure":
+def draw_eigenvalues(found: list[PhasePortrait]) -> "Figure":
     """Draw the eigenvalues of each map's points."""
     slide, grid = _grid(len(found))
     for axes, each in zip(grid, found, strict=False):
@@ -97,11 +97,11 @@ def _grid(count: int) -> "tuple[Figure, list[Axes]]":
     return slide, list(grid.flat)
 
 
-def _plane(found: list[Landscape]) -> Components:
+def _plane(found: list[PhasePortrait]) -> Components:
     return components(torch.cat([track for each in found for track in each.map.visited]).numpy())
 
 
-def _draw_states(axes: "Axes", each: Landscape, plane: Components) -> None:
+def _draw_states(axes: "Axes", each: PhasePortrait, plane: Components) -> None:
     """Draw where states went at work, where the map takes them, and the points."""
     visited = _place(plane, torch.cat(each.map.visited))
     axes.plot(*visited.T, ".", color="#C8C8C8", markersize=4, rasterized=True)
@@ -124,7 +124,7 @@ def _place(plane: Components, states: Tensor) -> Any:
     return np.pad(places, ((0, 0), (0, 2 - places.shape[1])))
 
 
-def _draw_multipliers(axes: "Axes", points: list[Point]) -> None:
+def _draw_multipliers(axes: "Axes", points: list[FixedPoint]) -> None:
     """Draw eigenvalues in the complex plane, with the unit circle."""
     turn = np.linspace(0, 2 * np.pi, 200)
     axes.plot(np.cos(turn), np.sin(turn), color=GREY, linewidth=1.4)

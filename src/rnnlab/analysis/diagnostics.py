@@ -9,8 +9,8 @@ from torch import Tensor
 from rnnlab.analysis.gates import Gated, gates
 from rnnlab.analysis.numerics.pca import components
 from rnnlab.analysis.probe.gradients import (
-    Decay,
     Flow,
+    GradientDecay,
     decay,
     effective_horizon,
     flow,
@@ -26,7 +26,7 @@ _ANSWERS = 6  # whose gradients are followed back
 _NEAR_BOUND = 0.95
 
 
-class Glance(NamedTuple):
+class Diagnostics(NamedTuple):
     """What was seen.
 
     Attributes:
@@ -49,7 +49,7 @@ class Glance(NamedTuple):
     planes: Mapping[str, Tensor]
 
 
-def glance(model: Model, task: Task, batch: Batch, *, full: bool) -> Glance:
+def diagnose(model: Model, task: Task, batch: Batch, *, full: bool) -> Diagnostics:
     """Look at a few sequences, and leave the model as it was; planes are drawn up if `full`.
 
     There is nothing to see where nothing is recurrent or answered, or training has just diverged.
@@ -57,7 +57,7 @@ def glance(model: Model, task: Task, batch: Batch, *, full: bool) -> Glance:
     found = {name: system for name, system in systems(model).items() if system.recurrent}
     weights = torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
     if not (found and batch.mask.any() and weights.isfinite().all()):
-        return Glance({}, None, None, {})
+        return Diagnostics({}, None, None, {})
     reader = next(iter(found))
     with differentiable(model):
         flows = flow(model, task, batch, _ANSWERS)
@@ -77,10 +77,10 @@ def glance(model: Model, task: Task, batch: Batch, *, full: bool) -> Glance:
                 if full and states.isfinite().all():
                     planes[name] = _plane(states, traced[name].mask)
     read = flows[reader][top_part(found[reader])]
-    return Glance(scalars, _by_distance(decay(read)), read, planes)
+    return Diagnostics(scalars, _by_distance(decay(read)), read, planes)
 
 
-def _by_distance(faded: Decay) -> Tensor | None:
+def _by_distance(faded: GradientDecay) -> Tensor | None:
     if not len(faded.distances):
         return None  # its norms are not finite
     shares = faded.shares.new_full((int(faded.distances.max()) + 1,), torch.nan)
