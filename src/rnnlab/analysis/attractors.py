@@ -1,4 +1,4 @@
-"""Where the state of a net comes to rest, from many beginnings."""
+"""Attractors of a model and their basins, from many initial states."""
 
 from math import isfinite
 from typing import Any, Literal
@@ -28,33 +28,36 @@ from rnnlab.spec import Batch
 from rnnlab.tasks.attractor_memory import AttractorMemory
 from rnnlab.tasks.base import Task
 
-_APART, _MOST_APART = 1e4, 0.1  # tolerances, and spreads: what ends nearer is one attractor
-_TRACKS, _TRACK_STEPS = 80, 60  # that are drawn
+# Nearer cycles are one attractor: in tolerances, and at most in standard deviations.
+_APART, _MOST_APART = 1e4, 0.1
+_TRACKS, _TRACK_STEPS = 80, 60  # trajectories drawn, and their steps
 
 
 class Attractors(Analysis):
     """Attractors and their basins, after Hopfield (1982).
 
-    A net that reads the same input again and again, or its own answers, is let go from many
-    states until it comes back to one: after one step it is a fixed point, after more a cycle.
-    The share of the starts that come to it is the size of its basin. Where the task knows
-    patterns, each is looked for among the fixed points, and recall is scored at the very end.
+    A network with a constant input, or fed with its own answers, runs from many states until
+    each trajectory is periodic: with period 1 it is at a fixed point, else on a cycle. The size
+    of a basin is the share of the starts that converge to its attractor. If the task has
+    patterns, the attractors that recall them are marked, and the recall of the last states is
+    scored.
 
     Args:
-        input: `own` reads its own answers, where these are numbers fed back; else the input that
-            stays: `commonest`, or the mean where none is read twice; `zero`, `mean`, a symbol or
-            a list of numbers; `each` of up to 9 in turn. `auto` is `own` where it can be, else
-            `commonest`.
-        system: of an encoder-decoder model; `null` is the decoder.
-        starts: `task` begins as test sequences do, after their first step, with what the task
-            clamps; `random` has units anywhere up to the greatest size that they have at work,
-            of either sign. `auto` is `task` where it clamps.
-        random_units: how many, the first; the others begin as in `task`. `null` is all.
-        num_starts: states to begin at.
-        max_steps: most steps until a state comes back.
-        max_period: the longest cycle that is looked for.
-        tolerance: how near it must come back, in spreads of the visited states.
-        seed: of random starts.
+        input: `own` answers, if real-valued ones are fed back; or a constant: `commonest` (the
+            mean if none is read twice), `zero`, `mean`, a symbol or a list of numbers; or `each`
+            of up to 9 symbols in turn. `auto` is `own` if possible, else `commonest`.
+        system: a part of an encoder-decoder model; `null` is the decoder.
+        starts: `task` takes the states after the first step of test sequences, as clamped by the
+            task; `random` draws every unit uniformly up to its largest absolute value on test
+            sequences. `auto` is `task` if the task clamps.
+        random_units: number of leading units drawn at random; the others start as in `task`.
+            `null` is all.
+        num_starts: number of initial states.
+        max_steps: largest number of steps until a trajectory must be periodic.
+        max_period: longest period in steps that is found.
+        tolerance: largest difference after one period, in standard deviations of the visited
+            states.
+        seed: seed of the random starts.
     """
 
     def __init__(
@@ -81,13 +84,13 @@ class Attractors(Analysis):
         self.generator = torch.Generator().manual_seed(seed)
 
     def refusal(self, model: Model, task: Task) -> str | None:
-        """Refuse delay lines that read no answers of their own."""
+        """Reject delay taps, unless real-valued answers are fed back."""
         if has_only_taps(model) and not feeds_back_reals(task):
             return "its state is its last inputs, and stands still when they do"
         return None
 
     def analyze(self, experiment: Experiment) -> Findings:
-        """Let each map settle, and tell where."""
+        """Find the attractors of each map."""
         task = experiment.task
         model = in_double(experiment.model)
         batch = batch_in_double(draw_batch(experiment, self.num_starts, None))
@@ -138,7 +141,7 @@ class Attractors(Analysis):
         return BasinPortrait(map, found, ends.states, back, _follow(map, starts), None, {})
 
     def _draw(self, visited: Tensor, starts: Tensor) -> Tensor:
-        """Draw states from the box that holds the visited ones and their mirror images."""
+        """Draw states from the symmetric box that bounds the visited ones."""
         most, size = visited.abs().amax(dim=0), (self.num_starts, visited.shape[1])
         drawn = most * (2 * torch.rand(size, generator=self.generator, dtype=most.dtype) - 1)
         if self.random_units is None:
@@ -153,7 +156,7 @@ class Attractors(Analysis):
 
 
 def _clamps(task: Task) -> bool:
-    """Whether each sequence begins in a state of its own."""
+    """Whether the task clamps the initial state of each sequence."""
     return task.spec.initial is not None or isinstance(task, AttractorMemory)
 
 
@@ -169,11 +172,11 @@ def _follow(map: AutonomousMap, starts: Tensor) -> Tensor:
 def _recall(
     each: BasinPortrait, model: Model, name: str | None, task: AttractorMemory, clues: Batch | None
 ) -> BasinPortrait:
-    """Look for the patterns among the attractors, and at the ends that clues come to."""
+    """Add the patterns of the attractors, and the recall of the last states."""
     system = systems(model)[name or "network"]
 
     def signs(states: Tensor) -> Tensor:
-        """Read the taught bits off states, as the input is silent."""
+        """Return the signs of the taught bits at states, with zero input."""
         silence = states.new_zeros(len(states), system.input_size)
         answers = system.step_and_readout(silence, states)[1]
         answers = model.readout(answers) if isinstance(model, Seq2Seq) else answers

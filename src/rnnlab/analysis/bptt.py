@@ -21,26 +21,25 @@ from rnnlab.ranges import Count, Positive, PositiveInt
 from rnnlab.spec import Batch, map_batch
 from rnnlab.tasks.base import Task
 
-_MOST = 2**27  # numbers in all copies of the parameters
+_MOST = 2**27  # numbers in the contributions of all steps
 
 
 class Bptt(Analysis):
-    """One step of learning on one sequence, with the net unrolled.
+    """Backpropagation through time on one sequence, with the network unrolled.
 
-    Each step has a copy of the weights; forward go activations, backward deltas dL/dh_t, and each
-    copy's change is the learning rate times its gradient. The copies must stay one, so they all
-    take the sum of the changes, which is what autograd gives (Werbos, 1990); some programs took
-    the mean, which is a smaller learning rate. L is the task's loss: a mean over answers. A
-    training `horizon` is lifted. Of an encoder-decoder, attention and bridge are left out of the
-    drawing, and so is an encoder that reads from the other end.
+    Each step has a copy of the weights; activations go forward, deltas dL/dh_t backward, and each
+    copy's change is minus the learning rate times its gradient. The copies are tied, so they all
+    take the sum of the changes, which is the gradient of autograd (Werbos, 1990); some programs
+    took the mean, which is a smaller learning rate. L is the task's loss: a mean over answers. A
+    training `horizon` is lifted. Attention, bridge and backward encoder are not drawn.
 
     Args:
-        sequence: which of the test sequences.
-        length: of it; `null` is the longest trained.
-        num_steps: drawn, the last up to the last answer; of an encoder-decoder those around the
-            bridge.
-        num_units: drawn of each vector, those with the largest deltas.
-        learning_rate: of the step that is shown, by plain gradient descent; `null` is the run's.
+        sequence: index of the test sequence.
+        length: its length; `null` is the longest trained.
+        num_steps: number of steps drawn, the last up to the last answer; of an encoder-decoder
+            model those around the bridge.
+        num_units: number of units drawn of each vector, those with the largest deltas.
+        learning_rate: learning rate of plain gradient descent; `null` is the run's.
     """
 
     def __init__(
@@ -59,7 +58,7 @@ class Bptt(Analysis):
         self.learning_rate = learning_rate
 
     def refusal(self, model: Model, task: Task) -> str | None:  # noqa: ARG002
-        """Refuse models that no gradient goes back through."""
+        """Reject models without recurrence."""
         if any(system.recurrent for system in systems(model).values()):
             return None
         return "delay taps only pass inputs on, so there is nothing to unroll"
@@ -92,7 +91,7 @@ class Bptt(Analysis):
                 *(
                     f"  {name}: {_few(steps)}; sum {steps.sum(0).norm():.2g}"
                     for name, steps in changes.items()
-                    if steps.dim() > 2 and window.drawn_steps(name)  # biases change as deltas say
+                    if steps.dim() > 2 and window.drawn_steps(name)  # a bias is like its delta
                 ),
                 f"sums differ from autograd's gradient by at most {difference:.1g}",
                 *(
@@ -140,7 +139,7 @@ class Bptt(Analysis):
 
 
 def _difference(model: Model, task: Task, batch: Batch, found: Backpropagation) -> float:
-    """Hold the sums of all steps against the gradient of the net in one piece."""
+    """Return the largest difference between summed contributions and autograd's gradient."""
     parameters = dict(model.named_parameters())
     with differentiable(model):
         loss = task.loss(model(batch)[0], batch)
@@ -152,7 +151,7 @@ def _difference(model: Model, task: Task, batch: Batch, found: Backpropagation) 
 
 
 def _check_size(model: Model, batch: Batch) -> None:
-    """Refuse what would fill memory: a copy of all parameters for each step."""
+    """Check that the contributions of all steps fit in memory."""
     steps = batch.input.shape[1] + (0 if batch.source is None else batch.source.shape[1])
     count = sum(parameter.numel() for parameter in model.parameters())
     if steps * count > _MOST:
@@ -163,7 +162,7 @@ def _check_size(model: Model, batch: Batch) -> None:
 
 
 def _last(batch: Batch) -> Batch:
-    """Cut the last sequence out, in 64 bits and its source without padding."""
+    """Return the last sequence in float64, its source without padding."""
     one = map_batch(lambda p: p[-1:].double() if p.is_floating_point() else p[-1:], batch)
     if one.source is None or one.source_mask is None:
         return one
@@ -172,7 +171,7 @@ def _last(batch: Batch) -> Batch:
 
 
 def _few(steps: Tensor) -> str:
-    """Write the norms of the first and last of many steps."""
+    """Return the norms of the first and last steps as text."""
     told = [f"{norm:.2g}" for norm in steps.flatten(1).norm(dim=1).tolist()]
     return " ".join(told if len(told) <= 8 else [*told[:4], "...", *told[-4:]])
 
@@ -196,7 +195,7 @@ def _state_rows(found: Backpropagation) -> Iterator[list[Any]]:
 
 
 def _change_rows(changes: dict[str, Tensor], window: Window) -> Iterator[list[Any]]:
-    """Give the numbers of the changes that are drawn, and those of biases."""
+    """Yield the drawn numbers of the weight changes, and all of the biases."""
     for name, steps in changes.items():
         table = steps if steps.dim() > 2 else steps[:, :, None]
         rows, columns = largest_rows_and_columns(table)

@@ -1,4 +1,4 @@
-"""What can be seen inside a model at a glance, cheap enough to be had while it trains."""
+"""Diagnostics of a model that are cheap enough for training: gradients, gates, eigenvalues."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -27,20 +27,19 @@ _NEAR_BOUND = 0.95
 
 
 class Diagnostics(NamedTuple):
-    """What was seen.
+    """Diagnostics of a model on one batch.
 
     Attributes:
         scalars: `spectral_radius`, the largest |eigenvalue| of dF/ds at the middle step of the
-            first sequence: 0 where all is forgotten at once, above 1 where small differences
-            grow. `saturated`, the share of hidden units beyond 0.95 or -0.95, where tanh bounds
-            them; `saturated_gates`, that of gates below 0.1 or above 0.9. `horizon`, the mean
-            distance in steps that gradient comes from. Of several systems each name ends in `/`
-            and the system's.
-        decay: `(N,)` the share of the gradient that is left 0, 1, ... steps before an answer, in
-            what reads the sequence, nan where no answer is so far; `None` where nothing is
-            recurrent.
-        flow: of single answers, in the same.
-        planes: states `(B, T, 2)` along their two main directions, by system.
+            first sequence: 0 if the state is forgotten at once, above 1 if small differences
+            grow. `saturated`, the share of hidden units beyond 0.95 or -0.95, if tanh bounds
+            them; `saturated_gates`, the share of gates below 0.1 or above 0.9. `horizon`, the
+            effective horizon in steps. With several systems each name ends in `/` and the
+            system's name.
+        decay: `(N,)`, the share of the gradient 0, 1, ... steps before an answer in the first
+            system, NaN where no answer is so late; `None` without a recurrent system.
+        flow: gradient norms of single answers in the first system.
+        planes: `(B, T, 2)`, states along their first two principal components, by system.
     """
 
     scalars: Mapping[str, float]
@@ -50,9 +49,9 @@ class Diagnostics(NamedTuple):
 
 
 def diagnose(model: Model, task: Task, batch: Batch, *, full: bool) -> Diagnostics:
-    """Look at a few sequences, and leave the model as it was; planes are drawn up if `full`.
+    """Compute the diagnostics on a few sequences, the planes only if `full`.
 
-    There is nothing to see where nothing is recurrent or answered, or training has just diverged.
+    They are empty without a recurrent system, without an answer, or once weights are NaN.
     """
     found = {name: system for name, system in systems(model).items() if system.recurrent}
     weights = torch.cat([parameter.detach().flatten() for parameter in model.parameters()])

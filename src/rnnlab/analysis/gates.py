@@ -1,4 +1,4 @@
-"""What the gates of an LSTM or GRU let through, symbol by symbol, and how often they are shut."""
+"""Gate activations of LSTM and GRU over a sequence, and how often the gates saturate."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -34,7 +34,7 @@ _TITLES = {
     "cell": "memory cell",
     "hidden": "hidden state",
 }
-_NEARLY_ALWAYS = 0.9  # of the time
+_NEARLY_ALWAYS = 0.9  # share of the steps
 
 
 @runtime_checkable
@@ -42,24 +42,24 @@ class Gated(Protocol):
     """A cell with gates."""
 
     def gates(self, input: Tensor, state: State) -> dict[str, Tensor]:
-        """Give how far each gate is open, `(B, H)`; first the one that tells what is kept."""
+        """Return the activation `(B, H)` of each gate, first of the one that keeps the state."""
         ...
 
 
 class Saturation(NamedTuple):
-    """How much of the time each gate of a layer is shut and how much open, each `(H,)`."""
+    """The share of steps in which each gate of a layer is shut, and open, each `(H,)`."""
 
     shut: Numbers
     open: Numbers
 
 
 class UnitSeries(NamedTuple):
-    """What the units of a layer do over a sequence.
+    """The activations of one gate or state vector over a sequence.
 
     Attributes:
-        name: of a gate, or of a vector of the state.
-        values: `(H, T)`, the units in the order of how far the first gate is open on average.
-        is_gate: whether it is one.
+        name: name of the gate, or of the part of the state.
+        values: `(H, T)`, the units sorted by the mean activation of the first gate.
+        is_gate: whether the values are of a gate.
     """
 
     name: str
@@ -71,19 +71,19 @@ class Gates(Analysis):
     """Gates, memory cell and hidden state over a sequence, and how often gates saturate.
 
     Karpathy, Johnson and Li (2015), Visualizing and understanding recurrent networks, sections
-    4.2 and 4.3. Units are sorted by how far their forget (GRU: update) gate is open on average:
-    those that keep longest are at the top. Without a forget gate the input gate sorts them.
+    4.2 and 4.3. Units are sorted by the mean activation of their forget (GRU: update) gate: those
+    that keep longest are at the top. Without a forget gate the input gate sorts them.
 
     Args:
-        system: which part of the model, or `null` for the first with gates.
-        layer: which is drawn over the sequence, from 1; `null` is the highest.
-        sequence: which one of the sequences is drawn.
-        num_steps: of it, at most.
-        num_units: drawn, evenly over the order.
-        num_sequences: test sequences.
-        length: of these, as the task counts it, or `null`.
-        shut_below: a gate below this is shut, saturated on the left.
-        open_above: a gate above this is open, saturated on the right.
+        system: a part of the model; `null` is the first with gates.
+        layer: the layer drawn over the sequence, from 1; `null` is the highest.
+        sequence: index of the sequence drawn.
+        num_steps: number of its steps drawn at most.
+        num_units: number of units drawn, evenly spaced in the order.
+        num_sequences: number of test sequences.
+        length: length of the sequences as the task counts it, or `null`.
+        shut_below: a gate below this is shut, left-saturated.
+        open_above: a gate above this is open, right-saturated.
     """
 
     def __init__(
@@ -114,13 +114,13 @@ class Gates(Analysis):
         self.open_above = open_above
 
     def refusal(self, model: Model, task: Task) -> str | None:  # noqa: ARG002
-        """Refuse cells without gates."""
+        """Reject cells without gates."""
         kinds = {type(cell).__name__ for s in systems(model).values() for cell in s.cell.layers}
         named = " and ".join(sorted(kinds)) or "its"
         return None if _gated(model) else f"{named} cells have no gates"
 
     def analyze(self, experiment: Experiment) -> Findings:
-        """Open every gate once more for what was read."""
+        """Compute the gates on test sequences."""
         gated = _gated(experiment.model)
         if self.system is not None and self.system not in gated:
             raise ConfigError(
@@ -180,7 +180,7 @@ class Gates(Analysis):
     def _strips(
         self, labelled: LabelledTrace, opened: Sequence[Mapping[str, Tensor]], num_steps: int
     ) -> tuple[NDArray[np.int64], list[UnitSeries]]:
-        """Give the units in order, and what they do in one layer and sequence."""
+        """Return the sorted units, and their gates and states in one layer and sequence."""
         parts = layer_parts(labelled.system, self.layer)
         gates = opened[(self.layer or len(opened)) - 1]
         keep = next(iter(gates.values()))[labelled.real].mean(dim=0)
@@ -194,12 +194,12 @@ class Gates(Analysis):
 
 @torch.no_grad()
 def gates(system: System, trace: Trace, visited: Tensor) -> list[dict[str, Tensor]]:
-    """Give how far each gate of each layer is open at each step, `(B, T, H)` by name.
+    """Return the activations `(B, T, H)` of each layer's gates by name.
 
     Args:
-        system: whose cells have gates.
+        system: a system of gated cells.
         trace: what they read.
-        visited: `(B, T, D)` the states after each step.
+        visited: `(B, T, D)`, the states after each step.
     """
     before = torch.cat([trace.start[:, None], visited[:, :-1]], dim=1)
     template = system.cell.initial_state(1)
@@ -215,7 +215,7 @@ def gates(system: System, trace: Trace, visited: Tensor) -> list[dict[str, Tenso
 
 
 def _gated(model: Model) -> list[str]:
-    """Name the systems with gates."""
+    """Return the names of the systems whose cells have gates."""
     return [
         name
         for name, system in systems(model).items()
@@ -237,7 +237,7 @@ def _lines(layers: Sequence[str], saturation: Sequence[Mapping[str, Saturation]]
 
 
 def _table(strips: Sequence[UnitSeries], order: NDArray[np.int64], columns: Sequence[str]) -> Rows:
-    """Give everything of the sequence that is drawn, a row a unit and step."""
+    """Return a row for each unit and step of the drawn sequence."""
     return [
         ["unit", "step", "symbol", *(strip.name for strip in strips)],
         *(
@@ -263,7 +263,7 @@ def _saturation_table(saturation: Sequence[Mapping[str, Saturation]]) -> Rows:
 def _draw_strips(
     strips: Sequence[UnitSeries], columns: Sequence[str], named: bool, num_units: int
 ) -> "Figure":
-    """Draw a heat map for each gate and each vector, above the symbols."""
+    """Draw a heat map of each gate and state vector, above the symbols."""
     total = len(strips[0].values)
     rows = np.linspace(0, total - 1, min(num_units, total)).round().astype(int)
     slide = figure(13.3, 1.4 + 1.55 * len(strips))
@@ -296,7 +296,7 @@ def _draw_strips(
 def _draw_saturation(
     layers: Sequence[str], saturation: Sequence[Mapping[str, Saturation]]
 ) -> "Figure":
-    """Draw a dot for each unit: how often its gate is shut, and how often open."""
+    """Draw a dot for each unit: the share of steps in which its gate is shut, and open."""
     names = list(saturation[0])
     slide = figure(0.9 + 4.2 * len(names), 5.2)
     grid = slide.subplots(1, len(names), sharey=True, squeeze=False)[0]

@@ -1,4 +1,4 @@
-"""How far back gradients flow, and what each step does to them."""
+"""Gradient flow through time, and the spectra of the step Jacobian."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -38,29 +38,29 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_FEW = 0.01  # of the largest gradient: below it hardly anything is learnt
-_ROWS = 4  # sequences whose step Jacobians are taken
-_LEAST = 1e-5  # of the largest norm, and of singular values: less is drawn alike
+_FEW = 0.01  # share of the largest norm that still counts as a gradient
+_ROWS = 4  # sequences whose step Jacobians are computed
+_LEAST = 1e-5  # smallest share of the largest norm, and singular value, drawn
 _QUANTILES = {"singular_largest": 1.0, "singular_median": 0.5, "singular_smallest": 0.0}
 
 SampledJacobians = tuple[Tensor, Tensor, Spectra]
-"""Rows, steps, and what the Jacobians are there."""
+"""Rows, steps, and the spectra of the Jacobians there."""
 
 
 class GradientFlow(Analysis):
     """Norms of dL_t/dh_s over answered steps t and earlier states s; spectra of the step Jacobian.
 
-    Hochreiter (1991), Bengio et al. (1994) and Pascanu et al. (2013): the gradient that an answer
-    sends back is multiplied by the step Jacobian dh_s/dh_{s-1} at each step. Spectral radii below
-    1 make it vanish; it can grow only where singular values are above 1. L_t is the loss of step t
+    Hochreiter (1991), Bengio et al. (1994) and Pascanu et al. (2013): the gradient of a loss is
+    multiplied by the step Jacobian dh_s/dh_{s-1} at each step backward. Spectral radii below 1
+    make it vanish; it can grow only if singular values are above 1. L_t is the loss of step t
     alone, h_s each vector of the state. Targets are fed back as in training, a training `horizon`
     is lifted. The effective horizon is the mean of t - s, weighted by the norm.
 
     Args:
-        num_sequences: averaged over.
-        length: of the sequences; `null` is the longest trained.
-        num_answers: how many answered steps t, spread evenly.
-        num_jacobians: at how many steps, spread evenly over a few of the sequences.
+        num_sequences: number of test sequences.
+        length: length of the sequences; `null` is the longest trained.
+        num_answers: number of answered steps t, evenly spaced.
+        num_jacobians: number of Jacobians, at evenly spaced steps of a few sequences.
     """
 
     def __init__(
@@ -77,11 +77,11 @@ class GradientFlow(Analysis):
         self.num_jacobians = num_jacobians
 
     def refusal(self, model: Model, task: Task) -> str | None:  # noqa: ARG002
-        """Refuse models without any state."""
+        """Reject models without a state."""
         return None if stateful(model) else "this model carries nothing from step to step"
 
     def analyze(self, experiment: Experiment) -> Findings:
-        """Follow the gradient of each answer back, and take Jacobians on the way."""
+        """Compute gradient norms and Jacobians on test sequences."""
         model, task = deepcopy(experiment.model).double(), experiment.task
         length = task.trained_length if self.length is None else self.length
         batch = map_batch(
@@ -130,7 +130,7 @@ class GradientFlow(Analysis):
         )
 
     def _spectra(self, system: System, trace: Trace) -> SampledJacobians:
-        """Choose some steps of some rows, and take the Jacobians there."""
+        """Return the Jacobians at evenly spaced steps of the first rows."""
         rows = min(_ROWS, len(trace.mask), self.num_jacobians)
         places = [
             (row, step)
@@ -166,7 +166,7 @@ def _summarise(taken: Spectra) -> dict[str, float]:
 
 
 def _lines(name: str, found: Mapping[str, Any], top: str, several: bool) -> Iterator[str]:
-    """Say what a person should know of one system, of its highest layer."""
+    """Summarise the highest layer of one system."""
     layer = top.rpartition(".")[0]
     for part, has in found["parts"].items():
         if part.rpartition(".")[0] != layer:
@@ -228,7 +228,7 @@ def _draw_flows(
     flows: Mapping[str, Mapping[str, Flow]],
     decays: Mapping[str, Mapping[str, GradientDecay]],
 ) -> "Figure":
-    """Draw a heat map and a decay for each system, one above the other."""
+    """Draw the norms as a heat map and their decay with distance, for each system."""
     slide, grid = panels(len(found), 2, height=4.0, width_ratios=[1.15, 1])
     for (left, right), (name, system) in zip(grid, found.items(), strict=True):
         part = top_part(system)
@@ -252,7 +252,7 @@ def _draw_heat(slide: "Figure", axes: "Axes", seen: Flow, part: str) -> None:
     image = axes.pcolormesh(
         _edges(seen.steps),
         _edges(seen.answers),
-        np.maximum(norms, least),  # nan stays
+        np.maximum(norms, least),  # NaN stays NaN
         norm=LogNorm(least, most),
         cmap=SEQUENTIAL,
         rasterized=True,
@@ -277,7 +277,7 @@ def _draw_decay(axes: "Axes", curves: Mapping[str, GradientDecay]) -> None:
 
 
 def _draw_jacobians(taken: Mapping[str, SampledJacobians]) -> "Figure":
-    """Draw the spectral radius along sequences, and all singular values, system by system."""
+    """Draw the spectral radius along sequences, and all singular values, for each system."""
     slide, grid = panels(len(taken), 2, height=4.0)
     for (left, right), (name, (rows, steps, found)) in zip(grid, taken.items(), strict=True):
         for axes in (left, right):
@@ -311,7 +311,7 @@ def _draw_jacobians(taken: Mapping[str, SampledJacobians]) -> "Figure":
 
 
 def _edges(places: Tensor) -> NDArray[np.float64]:
-    """Put edges half-way between ascending steps."""
+    """Return cell edges half-way between ascending steps."""
     known = places.double().numpy()
     inner = (known[1:] + known[:-1]) / 2
     return np.concatenate([[known[0] - 0.5], inner, [known[-1] + 0.5]])

@@ -1,4 +1,4 @@
-"""How fast small differences of the state grow or fade."""
+"""The Lyapunov spectrum of a model: growth rates of small differences of the state."""
 
 import math
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -37,18 +37,18 @@ from rnnlab.tasks.base import Task
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_NEUTRAL = 1e-3  # nats per step: less is nothing within 1000 steps
+_NEUTRAL = 1e-3  # nats per step: a smaller rate is neutral over 1000 steps
 _LINES = 6
 
 
 class Trajectories(NamedTuple):
-    """Trajectories to measure along.
+    """Trajectories, as arguments of `lyapunov_spectrum`.
 
     Attributes:
-        reads: what the net reads, in words.
-        step: as for `lyapunov_spectrum`, and so the rest.
-        start: `(B, D)`.
-        before: jumps to where a sequence begins.
+        reads: the input in words.
+        step: the map of each step.
+        start: `(B, D)`, the initial states.
+        before: reset of the states at the start of a sequence.
     """
 
     reads: str
@@ -60,21 +60,21 @@ class Trajectories(NamedTuple):
 class Lyapunov(Analysis):
     """The Lyapunov spectrum: mean rates, in nats per step, at which small differences grow.
 
-    Below 0 the state forgets where it began, at 0 a difference stays, above 0 it grows until the
-    trajectories have nothing in common: chaos. Driven by `sequences` the net starts each of them
-    as it does at work; at a `constant` input or on its `own` answers it is left to itself.
+    Below 0 the state forgets its initial value, at 0 a difference persists, above 0 it grows until
+    trajectories are independent: chaos. With `sequences` the state is reset at the start of each
+    sequence as in evaluation; with a `constant` input or its `own` answers the model is
+    autonomous.
 
     Args:
-        drive: what the net reads. `auto` is `own` where answers are numbers that are fed back,
-            else `sequences`.
-        input: the constant one, as in `fixed_points`; `null` is the input read most often.
-        system: of an encoder-decoder model; `null` is the encoder, and all of it for `own`.
-        num_sequences: trajectories.
-        steps: counted, of each.
-        transient: before these.
-        num_exponents: the largest; `null` is all, of which those at -inf are of directions that
-            a step takes away.
-        seed: of the first directions.
+        drive: the input. `auto` is `own` if real-valued answers are fed back, else `sequences`.
+        input: the constant input, as in `fixed_points`; `null` is the most frequent one.
+        system: a part of an encoder-decoder model; `null` is the encoder, and all of it for `own`.
+        num_sequences: number of trajectories.
+        steps: number of steps in the mean.
+        transient: number of steps before them.
+        num_exponents: number of exponents, the largest; `null` is all, with -inf for directions
+            in the null space of a step.
+        seed: seed of the initial directions.
     """
 
     def __init__(
@@ -103,13 +103,13 @@ class Lyapunov(Analysis):
         self.seed = seed
 
     def refusal(self, model: Model, task: Task) -> str | None:
-        """Refuse delay lines that read no answers of their own."""
+        """Reject delay taps, unless real-valued answers are fed back."""
         if has_only_taps(model) and not feeds_back_reals(task):
             return "its state is its last inputs, in which every difference ends after its taps"
         return None
 
     def analyze(self, experiment: Experiment) -> Findings:
-        """Measure along the trajectories."""
+        """Compute the exponents."""
         trajectories = self._trajectories(experiment)
         size = trajectories.start.shape[1]
         try:
@@ -159,11 +159,12 @@ class Lyapunov(Analysis):
         return Trajectories(map.reads, lambda _, s: map.step(s), start)
 
     def _driven(self, task: Task, model: Model, name: str) -> Trajectories:
-        """Lay test sequences end to end; each begins with the state that it begins with."""
+        """Return trajectories over concatenated test sequences, with a reset at each start."""
         system = systems(model)[name]
         needed = self.transient + self.steps
         most = task.num_batches("test", self.num_sequences)
-        rows = len(task.sample("test", 0, self.num_sequences).mask)  # data that end may have fewer
+        # Finite data may have fewer rows.
+        rows = len(task.sample("test", 0, self.num_sequences).mask)
         pieces: list[list[tuple[Tensor, Tensor, Tensor]]] = [[] for _ in range(rows)]
         index = 0
         while min(sum(len(inputs) for inputs, *_ in row) for row in pieces) < needed:
@@ -195,7 +196,7 @@ class Lyapunov(Analysis):
 def _lines(
     trajectories: Trajectories, spectrum: LyapunovSpectrum, dimension: float | None
 ) -> list[str]:
-    """Say what the largest exponents mean."""
+    """Summarise the largest exponents."""
     mean, spread = spectrum.exponents.mean(0), spectrum.exponents.std(0, correction=0)
     first = float(mean[0])
     if abs(first) < _NEUTRAL:
@@ -224,14 +225,14 @@ def _table(exponents: Tensor) -> Rows:
 
 
 def _convergence(running: Tensor) -> Rows:
-    """Give the mean over trajectories of each exponent up to each step."""
+    """Return the running means of the exponents, averaged over trajectories."""
     rows = running.mean(1).tolist()
     heading = ["step", *(f"exponent_{i}" for i in range(1, running.shape[2] + 1))]
     return [heading, *([step, *row] for step, row in enumerate(rows, start=1))]
 
 
 def _draw(spectrum: LyapunovSpectrum) -> "Figure":
-    """Draw how the largest settle, and all in order: a dash a trajectory, a dot their mean."""
+    """Draw the running means of the largest, and all: dashes are trajectories, dots means."""
     from matplotlib.ticker import MaxNLocator
 
     slide, ((left, right),) = panels(1, 2, height=4.4)
@@ -242,7 +243,7 @@ def _draw(spectrum: LyapunovSpectrum) -> "Figure":
     for axes in (left, right):
         axes.axhline(0, color=GREY, linewidth=1.2)
     right.plot(number, mean, "-", color="#A0A0A0", linewidth=1.4)
-    # Wider than the dot of the mean, so that they are seen where all trajectories agree.
+    # Dashes are wider than dots, so that they show even if all trajectories agree.
     each = spectrum.exponents[:, :kept].T
     right.plot(number, each, "_", color="#505050", markersize=15, markeredgewidth=1.2)
     right.plot(number, mean, "o", color="#A0A0A0")

@@ -1,4 +1,4 @@
-"""From the words of `rnnlab-analyze` to findings in the run directory."""
+"""Analyses of a run: build them from overrides, run them, write their results."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,16 +27,16 @@ def analyze_run(
     *,
     everything: bool,
 ) -> None:
-    """Look inside a run in several ways, and print what was found and where it is.
+    """Analyse a run, and print the summaries and the paths of the files written.
 
     Args:
-        run: what to look inside.
-        names: of the analyses.
-        words: `analysis.KEY=VALUE`, settings of each.
-        overrides: `KEY=VALUE`, other settings of the run's task.
+        run: the run.
+        names: names of the analyses.
+        words: `analysis.KEY=VALUE` overrides of every analysis.
+        overrides: `KEY=VALUE` overrides of the run's task.
         checkpoint: `best` or `last`.
-        everything: whether the names are all there are; those that don't suit are then told of
-            and left out.
+        everything: whether all analyses were asked for; those that make no sense are then
+            skipped with a note.
 
     Raises:
         ConfigError: a setting is wrong, or an analysis makes no sense for this run.
@@ -58,7 +58,7 @@ def analyze_run(
 
 
 def make(name: str, words: list[str]) -> Analysis:
-    """Build an analysis from its yaml and what is to be different.
+    """Build an analysis from its yaml and `analysis.KEY=VALUE` overrides.
 
     Raises:
         ConfigError: a setting is wrong.

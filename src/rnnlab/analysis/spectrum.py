@@ -1,4 +1,4 @@
-"""How well a net keeps a rhythm: its spectrum, its orbit, and the way back after a push."""
+"""Oscillations of a model: power spectrum, phase portrait, return after a perturbation."""
 
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -30,22 +30,23 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_SETTLE, _AROUND = 1000, 200  # steps in which states come to the cycle, and of these the last
+_SETTLE, _AROUND = 1000, 200  # steps of convergence to the cycle, and the last of them
 _EXPONENTS, _TRANSIENT, _COUNTED = 3, 100, 400
 _RIGHT = "#C8C8C8"
-_STRAY = 1e-4  # where the target has less than so much of its spectral_peak line, it has no line
+_STRAY = 1e-4  # share of the peak power below which the target has no spectral line
 _LEAST_DRAWN = 1e-9
 _FADES = 1e-3  # nats per step
 
 
 class PushResponse(NamedTuple):
-    """What became of pushes.
+    """The response to perturbations of states on a limit cycle.
 
     Attributes:
-        distances: `(N, T)` to the cycle at each step after the push, in spreads of the cycle.
-        floor: what states that were not pushed show.
-        decay: fitted to them, where they fade.
-        exponents: `(K,)` the largest Lyapunov exponents along the cycle.
+        distances: `(N, T)`, distance to the cycle at each step after the perturbation, in
+            standard deviations of the cycle.
+        floor: largest distance without a perturbation.
+        decay: exponential fit of the distances, `None` if they don't decay.
+        exponents: `(K,)`, the largest Lyapunov exponents along the cycle.
     """
 
     distances: Tensor
@@ -55,19 +56,19 @@ class PushResponse(NamedTuple):
 
 
 class Spectrum(Analysis):
-    """The rhythm that a net keeps by itself, against the one it was taught.
+    """The oscillation of a free-running network, compared with the target.
 
-    The power spectrum of its answers, running free, and of what is right; their path in the
-    plane; and the distance of the state to the cycle after a push. Where the cycle attracts, it
-    falls exponentially, by the largest Lyapunov exponent that is not of the cycle's own direction.
+    The power spectra of free-running answers and targets; the phase portrait; and the distance of
+    the state to the limit cycle after a perturbation. If the cycle is attracting, the distance
+    decays exponentially, at the rate of the largest Lyapunov exponent transverse to the cycle.
 
     Args:
-        num_sequences: run free.
-        periods: of each.
-        push: size of a push, in spreads of the states on the cycle.
-        num_pushes: of each sequence, in random directions.
-        steps: watched after a push.
-        seed: of the directions.
+        num_sequences: number of free-running sequences.
+        periods: length of each in periods.
+        push: size of a perturbation, in standard deviations of the states on the cycle.
+        num_pushes: number of perturbations of each sequence, in random directions.
+        steps: number of steps after a perturbation.
+        seed: seed of the directions.
     """
 
     def __init__(
@@ -88,11 +89,11 @@ class Spectrum(Analysis):
         self.seed = seed
 
     def refusal(self, model: Model, task: Task) -> str | None:  # noqa: ARG002
-        """Refuse all tasks but the oscillations."""
+        """Reject all tasks but oscillations."""
         return None if isinstance(task, Oscillation) else "only an oscillation has a rhythm to keep"
 
     def analyze(self, experiment: Experiment) -> Findings:
-        """Let the net run free, and push it."""
+        """Compute the power spectra and the response to perturbations."""
         task = experiment.task
         assert isinstance(task, Oscillation)
         length = math.ceil(self.periods * task.max_period_steps)
@@ -121,7 +122,7 @@ class Spectrum(Analysis):
         )
 
     def _push(self, free: FreeRun, states: Tensor, task: Oscillation) -> PushResponse:
-        """Push each sequence off the cycle that it has come to, and watch."""
+        """Perturb the state of each sequence on its limit cycle."""
         around = free.run(states, free.rows, _SETTLE)[0][:, -_AROUND:]
         spread = (around - around.mean(1, keepdim=True)).square().sum(2).mean(1).sqrt()
         spread = spread.clamp(min=1e-9)
@@ -129,7 +130,7 @@ class Spectrum(Analysis):
             raise FloatingPointError("the states run away to infinity")
         cycles = [_cycle(free, row, track, task) for row, track in enumerate(around)]
         start = around[:, -1]
-        rows = free.rows.repeat(self.num_pushes + 1)  # the first of each is left alone
+        rows = free.rows.repeat(self.num_pushes + 1)  # the first of each is not perturbed
         pushes = torch.randn(
             len(rows),
             free.size,
@@ -164,7 +165,7 @@ class Spectrum(Analysis):
 
 
 def _cycle(free: FreeRun, row: int, track: Tensor, task: Oscillation) -> Cycle:
-    """Trace the cycle of a row, of whose states a track `(T, D)` is known."""
+    """Return the limit cycle of a row, given a trajectory `(T, D)` on it."""
     if task.curve.discrete:
         return few_points(track)
 
@@ -175,9 +176,9 @@ def _cycle(free: FreeRun, row: int, track: Tensor, task: Oscillation) -> Cycle:
 
 
 def power_spectrum(signals: Tensor) -> tuple[Tensor, Tensor]:
-    """Give the mean power spectrum of signals `(K, B, T, D)`, as `(F,)` per step and `(K, F)`.
+    """Return frequencies `(F,)` in turns per step and mean power `(K, F)` of `(K, B, T, D)`.
 
-    With Hann's window, whose leakage is gone four bins from a line.
+    With a Hann window, whose leakage is negligible four bins from a line.
     """
     length = signals.shape[2]
     window = torch.hann_window(length, periodic=True, dtype=signals.dtype)[:, None]
@@ -188,7 +189,7 @@ def power_spectrum(signals: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def spectral_peak(frequencies: Tensor, power: Tensor) -> float:
-    """Find the spectral_peak line, between bins by the parabola through its logarithm."""
+    """Return the frequency of the largest power, by parabolic interpolation of its logarithm."""
     place = int(power.argmax())
     if not 0 < place < len(power) - 1:
         return float(frequencies[place])
@@ -198,7 +199,7 @@ def spectral_peak(frequencies: Tensor, power: Tensor) -> float:
 
 
 def stray_power(power: Tensor) -> float:
-    """Give the share of the answers' power that is where the target has no line."""
+    """Return the share of the answers' power at frequencies without a line of the target."""
     target, answer = power
     return float(answer[target < _STRAY * target.max()].sum() / answer.sum())
 
@@ -252,7 +253,7 @@ def _draw_power(axes: "Axes", frequencies: Tensor, power: Tensor) -> None:
 
 
 def _draw_path(axes: "Axes", task: Oscillation, answers: Tensor) -> None:
-    """Draw two numbers, or one against itself a quarter of a period later."""
+    """Draw the phase portrait: two outputs, or one against itself a quarter period later."""
     lag = max(1, round(task.period_steps / 4))
     tracks = answers[:, answers.shape[1] // 2 :]
     outline = task.outline.double()

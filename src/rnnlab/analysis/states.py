@@ -1,4 +1,4 @@
-"""Where the states of a net go: principal components, trajectories, a tree of symbols."""
+"""States of a model: principal components, trajectories, clustering of symbols."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -35,16 +35,17 @@ class States(Analysis):
     trajectories along principal components.
 
     Args:
-        system: which part of the model; `null` is the network, or the encoder.
-        layer: of cells, from 1; `null` is the highest.
-        color: what colours tell; `auto` is the phase, the symbol or the position, whichever the
-            task knows.
-        num_sequences: test sequences.
-        length: of these, as the task counts it, or `null`.
-        num_trajectories: sequences whose points are joined.
-        num_symbols: the commonest, in the tree.
-        linkage: how far sets of states are apart.
-        num_points: at most, for TensorBoard's projector; whole sequences, if one fits.
+        system: a part of the model; `null` is the network, or the encoder.
+        layer: the layer, from 1; `null` is the highest.
+        color: label shown by colours; `auto` is the first of phase, symbol and position that the
+            task has.
+        num_sequences: number of test sequences.
+        length: length of the sequences as the task counts it, or `null`.
+        num_trajectories: number of sequences whose points are joined by lines.
+        num_symbols: number of symbols in the tree, the most frequent ones.
+        linkage: distance between clusters of states.
+        num_points: largest number of points for TensorBoard's projector, of whole sequences if
+            one fits.
     """
 
     def __init__(
@@ -71,11 +72,11 @@ class States(Analysis):
         self.num_points = num_points
 
     def refusal(self, model: Model, task: Task) -> str | None:  # noqa: ARG002
-        """Refuse models without any state."""
+        """Reject models without a state."""
         return None if stateful(model) else "this model carries nothing from step to step"
 
     def analyze(self, experiment: Experiment) -> Findings:
-        """Find the components of each vector that the cell carries."""
+        """Compute the principal components of each vector of the state."""
         labelled = labelled_trace(experiment, self.system, self.num_sequences, self.length)
         steps = _steps(labelled)
         hue = self._hue(steps)
@@ -106,7 +107,7 @@ class States(Analysis):
         )
 
     def _hue(self, steps: StepLabels) -> Hue:
-        """Choose what colours tell."""
+        """Return the label that colours show."""
         known: dict[Hue, Any] = {
             "phase": steps.phase,
             "symbol": steps.symbol,
@@ -146,7 +147,7 @@ def _steps(labelled: LabelledTrace) -> StepLabels:
 
 
 def _labels(steps: StepLabels) -> tuple[list[str], list[list[Any]]]:
-    """Give what is known of each step, under headings."""
+    """Return the names of the labels, and a row of labels for each step."""
     known = {name: values for name, values in steps._asdict().items() if values is not None}
     return list(known), [
         list(row) for row in zip(*(v.tolist() for v in known.values()), strict=True)

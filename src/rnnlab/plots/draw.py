@@ -1,4 +1,4 @@
-"""Small pictures: curves over time, paths in the plane, heat maps. Pillow is all they need."""
+"""Small pictures drawn with Pillow alone: curves over time, paths in the plane, heat maps."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -28,13 +28,13 @@ def line_plot(
     """Draw curves over time, one panel above the other.
 
     Args:
-        panels: for each panel's name its curves by name, each `(T,)`. The first curve is the
-            truth, grey and broad, where there are others to compare; nan is a gap. The range is
-            the truth's, at most three times as wide: a curve that leaves it runs along the edge.
-        title: above everything.
-        x_label: below everything.
-        x_start: where the first number stands; the next ones follow at 1, 2, ...
-        shade_until: what is left of here is shaded, because it was given and not answered.
+        panels: for each panel's name its curves by name, each `(T,)`. The first of several curves
+            is the target, grey and broad; NaN is a gap. The range of y is at most three times
+            that of the target: a curve that leaves it is drawn along the edge.
+        title: title of the picture.
+        x_label: label of the x axis.
+        x_start: x of the first number; the next ones are 1 apart.
+        shade_until: x up to which the background is shaded, because the values were given.
     """
     width, left, right, top, height, gap = 900, 72, 16, 46, 190 if len(panels) < 3 else 96, 12
     bottom = top + len(panels) * (height + gap) - gap
@@ -59,9 +59,9 @@ def line_plot(
 
 
 def path_plot(paths: Mapping[str, ArrayLike], *, title: str) -> Image.Image:
-    """Draw paths in the plane, each `(T, 2)`, at equal scales; the first is the truth.
+    """Draw paths in the plane, each `(T, 2)`, at equal scales; the first is the target.
 
-    A dot stands where each of the others begins. Ranges as in `line_plot`.
+    A dot marks the start of each other path. Ranges are as in `line_plot`.
     """
     size, margin, top = 400, 48, 46
     canvas = Canvas(size + margin + 16, size + top + 48)
@@ -82,7 +82,7 @@ def path_plot(paths: Mapping[str, ArrayLike], *, title: str) -> Image.Image:
 
 
 def scatter_paths(paths: ArrayLike, *, title: str) -> Image.Image:
-    """Draw paths in the plane `(R, T, 2)`, a dot a step, light at the first to dark at the last."""
+    """Draw paths in the plane `(R, T, 2)` with a dot for each step, from light to dark."""
     points = np.asarray(paths, dtype=float)
     size, margin, top = 400, 48, 46
     canvas = Canvas(size + margin + 16, size + top + 30)
@@ -107,14 +107,14 @@ def heat_map(
     title: str,
     limits: _Range | None = None,
 ) -> Image.Image:
-    """Draw `(R, C)` numbers as shades from white to deep blue, with the scale beside them.
+    """Draw a matrix `(R, C)` as shades from white to deep blue, with a colour bar.
 
     Args:
-        matrix: the numbers.
-        row_labels: R words, left of the rows.
-        column_labels: C words, upright above the columns where one is too long to lie.
-        title: above everything.
-        limits: numbers that are white and deep blue; `None` is the least and the greatest.
+        matrix: the matrix; NaN is grey.
+        row_labels: R labels.
+        column_labels: C labels, rotated if one is wider than its column.
+        title: title of the picture.
+        limits: values of white and of deep blue; `None` is the minimum and the maximum.
     """
     values = np.atleast_2d(np.asarray(matrix, dtype=float))
     rows, columns = values.shape
@@ -151,7 +151,7 @@ def heat_map(
 
 
 def join(images: Sequence[Image.Image], *, vertical: bool = False) -> Image.Image:
-    """Put pictures side by side, or below each other, on white."""
+    """Join pictures side by side, or below each other."""
     sizes = np.array([image.size for image in images])
     along = 1 if vertical else 0
     size = sizes.max(axis=0)
@@ -164,7 +164,7 @@ def join(images: Sequence[Image.Image], *, vertical: bool = False) -> Image.Imag
 
 
 def ticks(low: float, high: float, count: int) -> list[float]:
-    """Give about `count` round numbers within a range: steps of 1, 2 or 5 times a power of ten."""
+    """Return about `count` round numbers of a range, in steps of 1, 2 or 5 powers of ten."""
     rough = (high - low) / max(count, 1)
     power = 10 ** math.floor(math.log10(rough))
     step = next(s * power for s in (1, 2, 5, 10) if s * power >= rough * 0.999)
@@ -174,7 +174,7 @@ def ticks(low: float, high: float, count: int) -> list[float]:
 
 
 class _Frame:
-    """Axes: a box on the canvas and what it spans."""
+    """Axes: a box on the canvas, and the ranges of x and y in it."""
 
     def __init__(
         self,
@@ -186,7 +186,7 @@ class _Frame:
         self.canvas, self.box, self.x_range, self.y_range = canvas, box, x_range, y_range
 
     def place(self, x: ArrayLike, y: ArrayLike) -> NDArray[np.float64]:
-        """Give points on the canvas, those outside at the edge; `(..., 2)`."""
+        """Return the canvas coordinates `(..., 2)` of points, clipped to the box."""
         left, top, right, bottom = self.box
         across = (np.asarray(x) - self.x_range[0]) / (self.x_range[1] - self.x_range[0])
         up = (np.asarray(y) - self.y_range[0]) / (self.y_range[1] - self.y_range[0])
@@ -227,7 +227,7 @@ class _Frame:
 
 
 def _style(number: int, count: int) -> tuple[str, float]:
-    """Give the color and width of a curve: the truth lies broad and grey below the others."""
+    """Return the color and width of a curve; the target is grey and broad."""
     if count > 1 and number == 0:
         return _TRUTH, 4.0
     return COLORS[(number - (count > 1)) % len(COLORS)], 1.8
@@ -245,7 +245,7 @@ def _legend(canvas: Canvas, names: list[str], *, right: float, y: float) -> None
 
 
 def _limits(curves: list[NDArray[np.float64]]) -> _Range:
-    """Give the range of all curves, at most three times that of the first, with some air."""
+    """Return the range of all curves with a margin, at most three times that of the first."""
     first = curves[0][np.isfinite(curves[0])]
     every = np.concatenate([curve[~np.isnan(curve)] for curve in curves])
     if not every.size:
@@ -259,7 +259,7 @@ def _limits(curves: list[NDArray[np.float64]]) -> _Range:
 
 
 def _shade(share: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Colors `(..., 3)` of numbers from 0 to 1; nan is grey."""
+    """Return the colors `(..., 3)` of numbers from 0 to 1; NaN is grey."""
     stops = np.linspace(0, 1, len(_RAMP))
     channels = [np.interp(share, stops, channel) for channel in zip(*_RAMP, strict=True)]
     colors = np.stack(channels, axis=-1)

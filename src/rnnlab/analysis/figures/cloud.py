@@ -1,4 +1,4 @@
-"""States as a cloud of points in the plane and in space, coloured by what is known of them."""
+"""Figures of states as points in the plane and in space, coloured by symbol or time."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 Hue = Literal["symbol", "position", "phase"]
 
 _REST = "#BBBBBB"
-_MOST_NAMES = 8  # of a group in a legend
+_MOST_NAMES = 8  # symbols of a group in a legend
 
 
 class StepLabels(NamedTuple):
-    """The real steps of all sequences, P of them.
+    """The labels of the P real steps of all sequences.
 
     Attributes:
-        symbol: `(P,)` what was read, or `None`.
-        position: `(P,)`, from 0.
-        sequence: `(P,)`, from 0.
-        phase: `(P,)` turns, or `None`.
+        symbol: `(P,)`, the name of the input, or `None`.
+        position: `(P,)`, the step in its sequence, from 0.
+        sequence: `(P,)`, the number of the sequence, from 0.
+        phase: `(P,)`, the phase of the target in turns, or `None`.
     """
 
     symbol: NDArray[np.str_] | None
@@ -41,9 +41,9 @@ class Cloud(NamedTuple):
 
     Attributes:
         points: `(P, D)`.
-        components: of these.
-        places: `(P, 3)` along the first of them, or fewer.
-        tree: of the symbols, or `None`.
+        components: their principal components.
+        places: `(P, 3)`, or fewer: projections onto the first components.
+        tree: the clustering of the symbols, or `None`.
     """
 
     points: Numbers
@@ -53,7 +53,7 @@ class Cloud(NamedTuple):
 
 
 def group_names(tree: Tree) -> list[str]:
-    """Name the symbols of each group, in the order of the tree; of many the commonest."""
+    """Return the symbols of each group as a label, the most frequent ones in tree order."""
     names = []
     for group in range(tree.groups.max() + 1):
         leaves = [leaf for leaf in tree.order if tree.groups[leaf] == group]
@@ -64,14 +64,14 @@ def group_names(tree: Tree) -> list[str]:
 
 
 def draw_cloud(cloud: Cloud, steps: StepLabels, hue: Hue, name: str, num_lines: int) -> "Figure":
-    """Draw the first two components, and three where there are so many.
+    """Draw the states along two and, if they have so many, three principal components.
 
     Args:
         cloud: the states.
-        steps: what is known of them.
-        hue: what colours tell.
-        name: of the vector.
-        num_lines: sequences whose points are joined.
+        steps: the labels of their steps.
+        hue: which label colours show.
+        name: name of the state vector.
+        num_lines: number of sequences whose points are joined by lines.
     """
     shares = cloud.components.shares[: cloud.places.shape[1]]
     labels = [f"component {i + 1} ({share:.0%})" for i, share in enumerate(shares)]
@@ -102,7 +102,7 @@ def draw_cloud(cloud: Cloud, steps: StepLabels, hue: Hue, name: str, num_lines: 
 
 
 def _draw_groups(slide: "Figure", panels: Any, tree: Tree | None, steps: StepLabels) -> None:
-    """Give each symbol, or each branch of the tree, a colour."""
+    """Colour the points by symbol, or by branch of the tree."""
     assert steps.symbol is not None
     if tree is None:
         groups = {name: [name] for name in np.unique(steps.symbol)}
@@ -127,7 +127,7 @@ def _draw_groups(slide: "Figure", panels: Any, tree: Tree | None, steps: StepLab
 
 
 def _draw_scale(slide: "Figure", panels: Any, hue: Hue, steps: StepLabels) -> None:
-    """Colour by a number, and show its scale."""
+    """Colour the points by a number, with a colour bar."""
     values: Any
     if hue == "phase":
         values, most, colors, label = steps.phase, 1, CYCLIC, "phase of the target in turns"
@@ -140,12 +140,12 @@ def _draw_scale(slide: "Figure", panels: Any, hue: Hue, steps: StepLabels) -> No
 
 
 def _size(steps: StepLabels) -> float:
-    """Make dots smaller the more there are."""
+    """Return the size of a dot, smaller for more steps."""
     return float(np.clip(30000 / len(steps.position), 8, 40))
 
 
 def draw_variance(clouds: Mapping[str, Cloud]) -> "Figure":
-    """Draw how much of the variance the first components hold, for each vector."""
+    """Draw the cumulative explained variance of each state vector."""
     slide = figure(height=5.4)
     axes = slide.subplots()
     for color, (name, cloud) in zip(COLORS, clouds.items(), strict=False):
@@ -161,7 +161,7 @@ def draw_variance(clouds: Mapping[str, Cloud]) -> "Figure":
 
 
 def draw_symbols(tree: Tree, name: str) -> "Figure":
-    """Draw the tree of symbols as a slide."""
+    """Draw the tree of symbols as a figure."""
     sideways = max(map(len, tree.names)) > 3
     slide = figure(height=max(5.4, 1.5 + 0.24 * len(tree.names)) if sideways else 5.4)
     axes = slide.subplots()

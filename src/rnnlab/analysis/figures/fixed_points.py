@@ -1,4 +1,4 @@
-"""A map's fixed and slow points, and how they are drawn."""
+"""Figures of the fixed and slow points of a map, and of their eigenvalues."""
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,7 +23,7 @@ LOOKS: dict[Kind, tuple[str, str]] = {
     "unstable": (COLORS[3], "^"),
     "slow": (COLORS[6], "+"),
 }
-"""Colour and marker of each kind, in the order in which they are told."""
+"""Colour and marker of each kind, in the order of the summary."""
 _TRACKS, _TRACK_STEPS = 30, 60
 _MULTIPLIERS = 3  # points whose eigenvalues are drawn
 
@@ -32,11 +32,11 @@ class FixedPoint(NamedTuple):
     """A fixed or slow point.
 
     Attributes:
-        kind: which.
+        kind: stability of a fixed point, or `slow`.
         state: `(D,)`.
         speed: |F(x) - x|.
-        hits: starts that ended there.
-        multipliers: `(D,)` complex, eigenvalues of the Jacobian, largest first.
+        hits: number of starts that converged to it.
+        multipliers: `(D,)` complex, eigenvalues of the Jacobian, largest modulus first.
     """
 
     kind: Kind
@@ -47,13 +47,13 @@ class FixedPoint(NamedTuple):
 
 
 class PhasePortrait(NamedTuple):
-    """A map with its points.
+    """A map with its fixed and slow points.
 
     Attributes:
-        map: that.
-        points: those of a kind together.
-        beyond: how many starts came to points that the net doesn't.
-        tracks: `(N, T, D)` where the map leads from states that were visited.
+        map: the map.
+        points: the points, sorted by kind.
+        beyond: number of starts that converged outside the visited region.
+        tracks: `(N, T, D)`, trajectories of the map from visited states.
     """
 
     map: AutonomousMap
@@ -63,7 +63,7 @@ class PhasePortrait(NamedTuple):
 
 
 def draw(found: list[PhasePortrait]) -> "Figure":
-    """Draw state spaces side by side; the eigenvalues too where there is but one."""
+    """Draw the phase portrait of each map; of a single map the eigenvalues, too."""
     if len(found) == 1:
         slide, grid = panels(1, 2, height=5.0)
         _draw_states(grid[0, 0], found[0], _plane(found))
@@ -102,7 +102,7 @@ def _plane(found: list[PhasePortrait]) -> Components:
 
 
 def _draw_states(axes: "Axes", each: PhasePortrait, plane: Components) -> None:
-    """Draw where states went at work, where the map takes them, and the points."""
+    """Draw the visited states, trajectories of the map, and the points."""
     visited = _place(plane, torch.cat(each.map.visited))
     axes.plot(*visited.T, ".", color="#C8C8C8", markersize=4, rasterized=True)
     for track in each.tracks[:_TRACKS, :_TRACK_STEPS]:
@@ -119,7 +119,7 @@ def _draw_states(axes: "Axes", each: PhasePortrait, plane: Components) -> None:
 
 
 def _place(plane: Components, states: Tensor) -> Any:
-    """Give places in the plane, `(P, 2)`; a state of one number has 0 for the second."""
+    """Project states to `(P, 2)`; the second coordinate of one-dimensional states is 0."""
     places = plane.project(states.numpy(), 2)
     return np.pad(places, ((0, 0), (0, 2 - places.shape[1])))
 

@@ -1,4 +1,4 @@
-"""Draws a machine: a circle a state, an arrow a transition."""
+"""Drawing of a finite state machine as a graph: circles are states, arrows transitions."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 Places = NDArray[np.float64]
 
-_CIRCLE = 8  # most states that stand on one circle
+_CIRCLE = 8  # most states on one circle
 _SHOWN = 4  # most symbols named on an arrow
-_NAMED = 60  # most arrows that bear names
+_NAMED = 60  # most arrows with labels
 
 
 def draw_machine(
@@ -27,7 +27,7 @@ def draw_machine(
     answers: Sequence[str],
     colors: Sequence[str],
 ) -> None:
-    """Draw a machine into axes of its own; an arrow from nowhere points to the start."""
+    """Draw a machine; an arrow without an origin marks the initial state."""
     from matplotlib.patches import Circle
 
     places, drawn = place_states(machine), arrows(machine)
@@ -73,7 +73,7 @@ def place_states(machine: Machine) -> Places:
     distances and numbers of arrows on the shortest way.
     """
     count = len(machine.outputs)
-    angle = np.pi - 2 * np.pi * np.arange(count) / count  # the start stands left
+    angle = np.pi - 2 * np.pi * np.arange(count) / count  # the initial state is left
     places = np.stack([np.cos(angle), np.sin(angle)], axis=1) * (count > 1)
     if count <= _CIRCLE:
         return places
@@ -82,7 +82,7 @@ def place_states(machine: Machine) -> Places:
     graph = nx.Graph([*arrows(machine)])
     laid_out = nx.kamada_kawai_layout(graph, pos=dict(enumerate(places)))
     places = np.array([laid_out[state] for state in range(count)])
-    places = components(places).project(places, 2)  # the longer way lies
+    places = components(places).project(places, 2)  # the longer axis is horizontal
     if places[machine.start, 0] > 0:
         places[:, 0] *= -1
     return places / np.abs(places).max()
@@ -98,7 +98,7 @@ def _spell(symbols: Sequence[str], read: Sequence[int]) -> str:
 
 
 def _outward(places: Places) -> Places:
-    """Give the direction from the middle through each place; from one in the middle, left."""
+    """Return the direction from the centre through each place, left for the centre itself."""
     away = places - places.mean(axis=0)
     length = np.linalg.norm(away, axis=1, keepdims=True)
     return np.where(length > 1e-6, away / np.maximum(length, 1e-6), [-1.0, 0.0])
@@ -112,12 +112,12 @@ def _turn(direction: Places, angle: float) -> Places:
 
 
 def _left(along: Places) -> Places:
-    """Give the direction to the left of another."""
+    """Return the unit vector to the left of a direction."""
     return np.array([-along[1], along[0]]) / np.linalg.norm(along)
 
 
 def _bow(begin: Places, end: Places, radius: float, bend: float) -> Places:
-    """Bend an arrow to its left, so that one back has its own way."""
+    """Return a curve that is bent to its left, so that the reverse arrow does not overlap."""
     length = float(np.linalg.norm(end - begin))
     knee = (begin + end) / 2 + bend * length * _left(end - begin)
     ends = [p + radius * (knee - p) / np.linalg.norm(knee - p) for p in (begin, end)]
@@ -125,7 +125,7 @@ def _bow(begin: Places, end: Places, radius: float, bend: float) -> Places:
 
 
 def _along(curve: Places, share: float) -> Places:
-    """Give a point of a quadratic Bezier curve."""
+    """Return a point on a quadratic Bezier curve."""
     weights = np.array([(1 - share) ** 2, 2 * share * (1 - share), share**2])
     return weights @ curve
 
@@ -137,7 +137,7 @@ def _loop(place: Places, direction: Places, radius: float) -> Places:
 
 
 def _arrow(axes: "Axes", curve: Places, head: float) -> None:
-    """Draw a line, or a Bezier curve, of 2 to 4 points."""
+    """Draw an arrow along a line or Bezier curve of 2 to 4 points."""
     from matplotlib.patches import FancyArrowPatch
     from matplotlib.path import Path
 

@@ -1,4 +1,4 @@
-"""What a net reads and answers, and the states that it goes through, in symbols of a machine."""
+"""Symbols of a model: what it reads and answers, as the ids of a finite state machine."""
 
 from typing import NamedTuple
 
@@ -15,18 +15,18 @@ from rnnlab.tasks.base import Task
 
 
 class Alphabet(NamedTuple):
-    """The symbols that are read.
+    """The K input symbols of a task.
 
     Attributes:
-        names: K of them.
-        values: `(K, I)`, what stands for each, where inputs are numbers.
+        names: K names.
+        values: `(K, I)`, the input vector of each symbol if inputs are numbers, else `None`.
     """
 
     names: list[str]
     values: Tensor | None
 
     def symbols(self, input: Tensor) -> Ints:
-        """Give the symbols of inputs `(B, T)` or `(B, T, I)`; one that is not known is -1."""
+        """Return the ids of inputs `(B, T)` or `(B, T, I)`, -1 for an unknown symbol."""
         if self.values is None:
             return input.numpy()
         same = (input[:, :, None] == self.values).all(dim=3)
@@ -34,7 +34,7 @@ class Alphabet(NamedTuple):
 
 
 def alphabet_of(task: Task, batch: Batch) -> Alphabet:
-    """Give the symbols of a task; where its inputs are numbers, those that a batch holds."""
+    """Return the input symbols of a task; if its inputs are numbers, those of a batch."""
     if isinstance(task.spec.input, Tokens):
         return Alphabet(task.labels(torch.arange(task.spec.input.vocab_size)), None)
     values = batch.input.flatten(0, 1).unique(dim=0)
@@ -45,14 +45,14 @@ def alphabet_of(task: Task, batch: Batch) -> Alphabet:
 
 
 def answer_names(task: Task) -> list[str]:
-    """Name the symbols that a task answers."""
+    """Return the names of the output symbols of a task."""
     assert isinstance(task.spec.target, Tokens)
     return task.labels(torch.arange(task.spec.target.vocab_size))
 
 
 @torch.no_grad()
 def answer_strings(model: Stream, batch: Batch, alphabet: Alphabet) -> Strings:
-    """Let the net answer strings, without a teacher."""
+    """Run a model on strings, without teacher forcing."""
     untaught = batch._replace(mask=torch.zeros_like(batch.mask))
     answered = model(untaught)[0].argmax(dim=2)
     return Strings(
@@ -65,7 +65,7 @@ def answer_strings(model: Stream, batch: Batch, alphabet: Alphabet) -> Strings:
 
 @torch.no_grad()
 def states_after(model: Stream, batch: Batch) -> Numbers:
-    """Give the states `(B, T, D)` after each symbol."""
+    """Return the states `(B, T, D)` after each symbol."""
     trace = traces(model, batch)["network"]
     system = System(model)
     return system.run(without_teacher(system, trace.inputs), trace.start).double().numpy()

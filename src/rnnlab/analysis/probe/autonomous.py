@@ -1,4 +1,4 @@
-"""What a model does by itself: at an input that stays the same, or on its own answers."""
+"""Models as autonomous dynamical systems: at a constant input, or fed with their own answers."""
 
 from copy import deepcopy
 from typing import NamedTuple
@@ -16,19 +16,19 @@ from rnnlab.spec import Batch, Reals, map_batch
 from rnnlab.tasks.base import Task
 
 InputChoice = str | int | list[float]
-"""What is read: auto, own (answers), or commonest, zero, mean, each, a symbol, numbers."""
+"""The input: auto, own (answers), commonest, zero, mean, each, a symbol or numbers."""
 
 
 _MOST_INPUTS = 9  # panels that a slide holds
 
 
 class AutonomousMap(NamedTuple):
-    """A map s' = F(s).
+    """An autonomous map s' = F(s): a model whose input is constant or its own answer.
 
     Attributes:
-        reads: what it reads, in words.
+        reads: the input in words.
         step: F.
-        visited: trajectories `(T, D)` that the model went through at work.
+        visited: trajectories `(T, D)` of the model on test sequences.
     """
 
     reads: str
@@ -37,30 +37,30 @@ class AutonomousMap(NamedTuple):
 
 
 def in_double(model: Model) -> Model:
-    """Copy a model in float64; its parameters are constants then."""
+    """Return a float64 copy of a model whose parameters require no gradient."""
     return deepcopy(model).double().requires_grad_(False)
 
 
 def batch_in_double(batch: Batch) -> Batch:
-    """Copy a batch in float64."""
+    """Return a float64 copy of a batch."""
     return map_batch(lambda part: part.double() if part.is_floating_point() else part, batch)
 
 
 def feeds_back_reals(task: Task) -> bool:
-    """Whether answers that are numbers are fed back, so that a free run has a derivative."""
+    """Whether the task feeds real-valued answers back, so that a free run is differentiable."""
     return task.spec.feedback and isinstance(task.spec.target, Reals)
 
 
 def has_only_taps(model: Model) -> bool:
-    """Whether no part of a model carries more than its last inputs."""
+    """Whether the state of a model holds nothing but its last inputs."""
     return not any(system.recurrent for system in systems(model).values())
 
 
 def is_free_running(choice: InputChoice, task: Task, name: str | None) -> bool:
-    """Tell whether a choice, `own` or `auto`, means the model's own answers.
+    """Whether the choice of input means free running; `name` is the system or `None`.
 
     Raises:
-        ConfigError: it is `own`, and the system of this name reads none that are numbers.
+        ConfigError: the choice is `own`, and the system reads no real-valued answers.
     """
     can = feeds_back_reals(task) and name in (None, *ANSWERING)
     if choice == "own" and not can:
@@ -74,17 +74,17 @@ def is_free_running(choice: InputChoice, task: Task, name: str | None) -> bool:
 def autonomous_maps(
     model: Model, task: Task, batch: Batch, choice: InputChoice, name: str | None
 ) -> list[AutonomousMap]:
-    """Give the maps that a model is by itself: one, or several where it reads several things.
+    """Return the autonomous maps of a model, one for each input that the choice means.
 
     Args:
-        model: in float64.
-        task: that it does.
-        batch: of it, in float64.
-        choice: what it reads.
-        name: of the system, or `None`.
+        model: a model in float64.
+        task: its task.
+        batch: test sequences in float64.
+        choice: the choice of input.
+        name: name of the system, or `None`.
 
     Raises:
-        ConfigError: the choice doesn't suit it.
+        ConfigError: the choice doesn't suit the model or the task.
     """
     system = choose_system(systems(model), name)
     if is_free_running(choice, task, name):
@@ -142,7 +142,7 @@ def _held(system: System, input: Tensor) -> Map:
 
 
 def without_teacher(system: System, inputs: Tensor) -> Tensor:
-    """Take from inputs `(B, T, I)` what a teacher told, so that the net reads its own output."""
+    """Remove the targets of teacher forcing from inputs `(B, T, I)`."""
     if not system.stream.taught:
         return inputs
     inputs = inputs.clone()
@@ -151,7 +151,7 @@ def without_teacher(system: System, inputs: Tensor) -> Tensor:
 
 
 def real_steps(batch: Batch, name: str) -> Tensor:
-    """Tell the steps `(B, T)` that count: of a real source, or up to the last answer."""
+    """Return the mask `(B, T)` of the real source steps, or of the steps up to the last answer."""
     if name in ANSWERING:
         return batch.mask.flip(1).cummax(1).values.flip(1)
     assert batch.source_mask is not None
@@ -159,13 +159,13 @@ def real_steps(batch: Batch, name: str) -> Tensor:
 
 
 def _inputs(choice: InputChoice, stream: Stream, task: Task, read: Tensor) -> dict[str, Tensor]:
-    """Give the inputs that a choice means, as the cell reads them, by their names.
+    """Return the embedded inputs that a choice means, by name.
 
     Args:
-        choice: what is wanted.
-        stream: that reads.
+        choice: the choice of input.
+        stream: embeds the inputs.
         task: names the symbols.
-        read: `(N,)` ids or `(N, I)` numbers that were read.
+        read: `(N,)` ids or `(N, I)` numbers of the test sequences.
     """
     embed = stream.embed
     values, counts = read.unique(dim=0, return_counts=True)

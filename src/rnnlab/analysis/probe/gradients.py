@@ -1,7 +1,7 @@
-"""How far back gradients flow: dL_t/dh_s, of each answered step's loss by each state before it.
+"""Gradients through time: dL_t/dh_s, of the loss of each answered step by each earlier state.
 
-Pure torch, and cheap enough for a look while a model trains: nothing here draws random numbers or
-touches the gradients of parameters.
+Nothing here draws random numbers or changes the gradients of parameters, so that a training may
+call it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,19 +18,19 @@ from rnnlab.spec import Batch
 from rnnlab.state import leaves
 from rnnlab.tasks.base import Task
 
-_NUMBERS = 2**25  # held at once
+_NUMBERS = 2**25  # numbers held in memory at once
 
 
 class Flow(NamedTuple):
-    """Norms of dL_t/dh_s, for each of B sequences.
+    """Norms of the gradients dL_t/dh_s of B sequences.
 
-    L_t is the loss of step t alone. Steps count from the first answering network's; those of an
-    encoder are negative, and -1 is the last that it read.
+    L_t is the loss of step t alone. Step 0 is the first of the network or decoder; the steps of
+    an encoder are negative, and -1 is the last one.
 
     Attributes:
-        norms: `(B, A, S)`, nan where a sequence has no answer at t, or no step s before it.
-        answers: `(A,)` the answered steps t.
-        steps: `(S,)` the steps s.
+        norms: `(B, A, S)`, NaN where a sequence has no answer at t, or no step s before t.
+        answers: `(A,)`, the answered steps t.
+        steps: `(S,)`, the steps s.
     """
 
     norms: Tensor
@@ -39,11 +39,12 @@ class Flow(NamedTuple):
 
 
 class GradientDecay(NamedTuple):
-    """How a gradient fades on its way back.
+    """Gradient norms as a function of the distance in time.
 
     Attributes:
-        distances: `(N,)` t - s in steps, ascending.
-        shares: `(N,)` the norm over the largest of the same answer, on average over all pairs.
+        distances: `(N,)`, t - s in steps, ascending.
+        shares: `(N,)`, the norm over the largest norm of the same answer, averaged over all pairs
+            of an answer and a step at the distance.
     """
 
     distances: Tensor
@@ -51,10 +52,10 @@ class GradientDecay(NamedTuple):
 
 
 def gradient_through_time(model: Model, task: Task, batch: Batch) -> dict[str, dict[str, Tensor]]:
-    """Give the mean norm of dL/dh_s at each step s, by one backward pass.
+    """Return the mean norm of dL/dh_s at each step s, by one backward pass.
 
-    L is a sequence's mean loss. By the names of a system and of a part of its state: `(S,)`, an
-    encoder's last real step last.
+    L is the mean loss of a sequence. The norms `(S,)` are by the names of a system and of a part
+    of its state; the last real step of an encoder is the last.
     """
     found = systems(model)
     with differentiable(model), observe(cells(found)) as calls:
@@ -69,10 +70,10 @@ def gradient_through_time(model: Model, task: Task, batch: Batch) -> dict[str, d
 
 
 def flow(model: Model, task: Task, batch: Batch, num_answers: int) -> dict[str, dict[str, Flow]]:
-    """Give the norms of dL_t/dh_s at each step s, of so many answered steps t spread evenly.
+    """Return the norms of dL_t/dh_s at all steps s for evenly spaced answered steps t.
 
-    By the names of a system and of a part of its state. All answers go back at once, as one batch
-    of gradients.
+    They are by the names of a system and of a part of its state. One batched backward pass serves
+    all answers.
     """
     found = systems(model)
     with differentiable(model), observe(cells(found)) as calls:
@@ -102,7 +103,7 @@ def flow(model: Model, task: Task, batch: Batch, num_answers: int) -> dict[str, 
 
 
 def decay(flow: Flow) -> GradientDecay:
-    """Average over all pairs of an answer and a step at the same distance."""
+    """Average gradient norms over all pairs of an answer and a step at the same distance."""
     largest = flow.norms.nan_to_num(0).amax(2, keepdim=True)
     shares = flow.norms / torch.where(largest > 0, largest, torch.nan)
     there = ~shares.isnan()
@@ -113,20 +114,20 @@ def decay(flow: Flow) -> GradientDecay:
 
 
 def effective_horizon(decay: GradientDecay) -> float:
-    """Give the mean distance in steps that gradient comes from, weighted by its norm."""
+    """Return the effective horizon: the mean of t - s in steps, weighted by the norm."""
     return float((decay.distances * decay.shares).sum() / decay.shares.sum())
 
 
 def reach(decay: GradientDecay, share: float) -> int | None:
-    """Give the largest distance that more than such a share of the gradient's largest reaches."""
+    """Return the largest distance at which the gradient exceeds a share of its largest norm."""
     if not len(decay.shares):
         return None
     return int(decay.distances[decay.shares > share * decay.shares.amax()][-1])
 
 
 def slope(decay: GradientDecay) -> float:
-    """Fit log share = a + slope * distance, by least squares; nan for less than two shares."""
-    there = decay.shares > 1e-30  # beyond it numbers soon end
+    """Fit log share = a + slope * distance by least squares; NaN for fewer than two shares."""
+    there = decay.shares > 1e-30  # smaller ones soon underflow
     distances, shares = (part[there].double() for part in decay)
     if len(distances) < 2:
         return float("nan")
@@ -135,24 +136,24 @@ def slope(decay: GradientDecay) -> float:
 
 
 def evenly_spaced(values: Tensor, most: int) -> Tensor:
-    """Choose evenly among too many, the last among them."""
+    """Return at most `most` values, evenly spaced, the last one included."""
     if len(values) <= most:
         return values
     return values[torch.linspace(len(values) - 1, 0, most).round().long().flip(0)]
 
 
 def top_part(system: System) -> str:
-    """Name what the highest layer shows of its state: hidden, or a Jordan network's context."""
+    """Return the name of the highest layer's first part: hidden, or a Jordan network's context."""
     layers = len(system.cell.layers)
     return next(p.name for p in system.parts if layers == 1 or p.name.startswith(f"layer{layers}."))
 
 
 class Spectra(NamedTuple):
-    """What a step does to small differences of the state, at N points of real sequences.
+    """Spectra of the step Jacobian dh_s/dh_{s-1} at N points of real sequences.
 
     Attributes:
-        radius: `(N,)` the largest |eigenvalue| of the step's Jacobian.
-        singular: `(N, D)` its singular values, largest first.
+        radius: `(N,)`, the spectral radius: the largest |eigenvalue|.
+        singular: `(N, D)`, the singular values, largest first.
     """
 
     radius: Tensor
@@ -161,7 +162,7 @@ class Spectra(NamedTuple):
 
 @torch.no_grad()
 def spectra(system: System, trace: Trace, rows: Tensor, steps: Tensor) -> Spectra:
-    """Take the step Jacobians dh_s/dh_{s-1} at some (row, step) of what went into a system."""
+    """Return the spectra of the step Jacobians at some rows and steps of a trace."""
     visited = torch.cat([trace.start[:, None], system.run(trace.inputs, trace.start)], dim=1)
     inputs, states = trace.inputs[rows, steps], visited[rows, steps]
     size = max(1, _NUMBERS // (16 * system.size**2))
@@ -177,7 +178,7 @@ _Nodes = dict[str, dict[str, list[Tensor]]]
 
 
 def _nodes(found: Mapping[str, System], calls: Calls) -> _Nodes:
-    """Name the vectors of the states: a list over steps each."""
+    """Return the states after each step, as a list of graph nodes for each part of each system."""
     nodes: _Nodes = {}
     for name, system in found.items():
         steps = [
@@ -195,7 +196,7 @@ def _flat(nodes: _Nodes) -> list[Tensor]:
 
 
 def _norms(gradients: Any, nodes: list[Tensor]) -> Tensor:
-    """Norms of gradients by nodes `(B, ...)`, side by side: `(B, N)`."""
+    """Return the norms `(B, N)` of the gradients by N nodes `(B, ...)`."""
     full = (
         torch.zeros_like(node) if gradient is None else gradient
         for gradient, node in zip(gradients, nodes, strict=True)
@@ -204,7 +205,7 @@ def _norms(gradients: Any, nodes: list[Tensor]) -> Tensor:
 
 
 def _share_out(norms: Tensor, nodes: _Nodes) -> Iterator[tuple[str, list[tuple[str, Tensor]]]]:
-    """Cut norms of all nodes `(..., N)` into those of each part `(..., S)`, system by system."""
+    """Split the norms of all nodes `(..., N)` into those of each part `(..., S)`, by system."""
     counts = [len(steps) for parts in nodes.values() for steps in parts.values()]
     pieces = iter(norms.split(counts, dim=-1))
     for name, parts in nodes.items():
@@ -212,7 +213,7 @@ def _share_out(norms: Tensor, nodes: _Nodes) -> Iterator[tuple[str, list[tuple[s
 
 
 def _lengths(name: str, batch: Batch) -> Tensor | None:
-    """Count the source steps `(B,)` that an encoder read; `None` for what answers."""
+    """Return the source lengths `(B,)` if the system is an encoder, else `None`."""
     if batch.source is None or name == "decoder":
         return None
     if batch.source_mask is None:
@@ -221,7 +222,7 @@ def _lengths(name: str, batch: Batch) -> Tensor | None:
 
 
 def _at_end(norms: Tensor, lengths: Tensor | None) -> Tensor:
-    """Push the real steps of each row `(B, ..., S)` to its end; nan before them."""
+    """Move the real steps of each row `(B, ..., S)` to its end, with NaN before them."""
     if lengths is None:
         return norms
     size = norms.shape[-1]
@@ -231,7 +232,7 @@ def _at_end(norms: Tensor, lengths: Tensor | None) -> Tensor:
 
 
 def _flow(norms: Tensor, lengths: Tensor | None, answers: Tensor, mask: Tensor) -> Flow:
-    """Make `(B, A, S)` norms of a part tell nothing where there is nothing."""
+    """Set the norms `(B, A, S)` of a part to NaN where there is no answer or no earlier step."""
     norms = _at_end(norms, lengths)
     steps = torch.arange(norms.shape[2], device=norms.device)
     if lengths is not None:

@@ -1,4 +1,4 @@
-"""Test sequences that ran through a part of a model, step by step, with the names of the steps."""
+"""States of a system on test sequences, with the symbol and the phase of each step."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -20,16 +20,16 @@ _SPACE = "\N{OPEN BOX}"
 
 
 class LabelledTrace(NamedTuple):
-    """B sequences of T steps.
+    """The states of a system on B test sequences of T steps.
 
     Attributes:
-        name: of the system.
-        system: what read them.
-        trace: what its cells were given.
-        states: `(B, T, D)` after each step.
-        real: `(B, T)` bool, True up to the last step that counts.
-        symbols: `(B, T)`, what was read at each step by name; `None` where steps have no names.
-        phases: `(B, T)` turns, where the task has a period.
+        name: name of the system.
+        system: the system.
+        trace: what its cells read.
+        states: `(B, T, D)`, after each step.
+        real: `(B, T)` bool, True up to the last answer or the last source step.
+        symbols: `(B, T)`, the name of each input, or `None` if inputs have no names.
+        phases: `(B, T)`, the phase of the target in turns, if the task has a period.
     """
 
     name: str
@@ -41,7 +41,7 @@ class LabelledTrace(NamedTuple):
     phases: Tensor | None
 
     def columns(self, row: int, count: int) -> Sequence[str]:
-        """Name the first steps of a sequence: what was read, or the step's number."""
+        """Return the names of a sequence's first steps: the symbols, or the step numbers."""
         steps = min(count, int(self.real[row].sum()))
         if self.symbols is None:
             return [str(step) for step in range(steps)]
@@ -52,7 +52,7 @@ class LabelledTrace(NamedTuple):
 def labelled_trace(
     experiment: Experiment, name: str | None, num_sequences: int, length: int | None
 ) -> LabelledTrace:
-    """Let one system of a model read test sequences; `None` is the network, or the encoder.
+    """Run a model on test sequences; system `None` is the network, or the encoder.
 
     Raises:
         ConfigError: there is no system of that name, or the task can't make such sequences.
@@ -75,7 +75,7 @@ def labelled_trace(
 
 
 def layer_parts(system: System, layer: int | None) -> list[Part]:
-    """Give the state's vectors in one layer, `None` for the highest.
+    """Return the parts of the state in one layer, `None` for the highest.
 
     Raises:
         ConfigError: there is no such layer.
@@ -92,7 +92,7 @@ def layer_parts(system: System, layer: int | None) -> list[Part]:
 
 
 def _read_by(model: Model, name: str, batch: Batch, trace: Trace) -> tuple[Tensor, Tensor]:
-    """Give what a system read, in the order in which it did, and which steps were real."""
+    """Return the inputs of a system in the order of reading, and the mask of real steps."""
     if not isinstance(model, Seq2Seq) or name == "decoder":
         return batch.input, batch.mask.flip(1).cummax(1).values.flip(1)
     assert batch.source is not None
@@ -101,7 +101,7 @@ def _read_by(model: Model, name: str, batch: Batch, trace: Trace) -> tuple[Tenso
 
 
 def names(task: Task, ids: Tensor) -> list[str] | None:
-    """Name the steps of a sequence `(T,)` or `(T, I)`; `None` if a name is but a step's number."""
+    """Return the names of inputs `(T,)` or `(T, I)`, `None` if the task has none for vectors."""
     found = task.labels(ids)
     if ids.dim() > 1 and found == Task.labels(task, ids):
         return None

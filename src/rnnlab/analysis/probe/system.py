@@ -1,4 +1,4 @@
-"""The recurrent part of a model as a map over flat states, and what runs through it."""
+"""The recurrent part of a model as a map over flat states, and the trace of its inputs."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -24,8 +24,8 @@ class Part(NamedTuple):
     """A named vector within the flat state.
 
     Attributes:
-        name: such as `hidden`, `cell` or, of several layers, `layer2.hidden`.
-        units: where it stands.
+        name: such as `hidden`, `cell` or, with several layers, `layer2.hidden`.
+        units: its slice of the flat state.
     """
 
     name: str
@@ -47,17 +47,17 @@ class Trace(NamedTuple):
 
 
 class System:
-    """A map s' = F(x, s) over flat states `(B, D)`: the very cells that were trained.
+    """The cells of a stream model as a map s' = F(x, s) over flat states `(B, D)`.
 
     Args:
-        stream: a model, or the part of one, with one stack of cells.
+        stream: a stream model, or the encoder or decoder of another model.
 
     Attributes:
-        stream: that.
-        parts: what the flat state is made of.
+        stream: the stream model.
+        parts: the named vectors of the flat state.
         size: D.
-        input_size: I, numbers that the cells read a step.
-        recurrent: whether any layer carries more than its last inputs.
+        input_size: I, the size of the input vector.
+        recurrent: whether the state of any layer holds more than its last inputs.
     """
 
     def __init__(self, stream: Stream) -> None:
@@ -74,7 +74,7 @@ class System:
         return self.step_and_readout(inputs, states)[0]
 
     def step_and_readout(self, inputs: Tensor, states: Tensor) -> tuple[Tensor, Tensor]:
-        """Take one step, and give the new states and the outputs of the model's readout too."""
+        """Take one step: `(B, I)`, `(B, D)` -> states `(B, D)`, outputs of the readout `(B, O)`."""
         features, state = self.cell(inputs, unflatten(states, self._template))
         return flatten(state), self.stream.readout(features)
 
@@ -84,7 +84,7 @@ class System:
         return flatten_steps(visited)
 
     def jacobian(self, inputs: Tensor, states: Tensor) -> Tensor:
-        """Give dF/ds at states: `(B, I)`, `(B, D)` -> `(B, D, D)`, a row an output."""
+        """Return the Jacobian dF/ds: `(B, I)`, `(B, D)` -> `(B, D, D)`, a row for each output."""
 
         def one(x: Tensor, s: Tensor) -> Tensor:
             return self.step(x[None], s[None])[0]
@@ -98,9 +98,9 @@ class System:
 
 
 def systems(model: Model) -> dict[str, System]:
-    """Give the systems inside a model by name: one `network`, or encoder(s) and decoder.
+    """Return the systems of a model by name: one `network`, or encoder(s) and decoder.
 
-    A model of another kind has none that is known here.
+    A model of another class has none.
     """
     if isinstance(model, Stream):
         return {"network": System(model)}
@@ -115,15 +115,15 @@ def systems(model: Model) -> dict[str, System]:
 
 
 def stateful(model: Model) -> dict[str, System]:
-    """Give the systems that carry anything at all from step to step."""
+    """Return the systems whose state is not empty."""
     return {name: system for name, system in systems(model).items() if system.size}
 
 
 def choose_system(found: Mapping[str, System], name: str | None) -> str:
-    """Name the system that a setting means; by default the first: the network, or the encoder.
+    """Return the name of the system that a setting means, by default the first one.
 
     Raises:
-        ConfigError: there is none of this name.
+        ConfigError: there is no system of this name.
     """
     if name is not None and name not in found:
         raise ConfigError(f"analysis.system must be null or one of {', '.join(found)}, got {name}")
@@ -153,12 +153,12 @@ def traces(model: Model, batch: Batch) -> dict[str, Trace]:
 
 
 def flatten_steps(visited: State) -> Tensor:
-    """All numbers of each step's state side by side: a tree of `(B, T, ...)` -> `(B, T, D)`."""
+    """Concatenate all tensors of a state trajectory: a tree of `(B, T, ...)` -> `(B, T, D)`."""
     return torch.cat([leaf.flatten(2) for leaf in leaves(visited)], dim=2)
 
 
 def _parts(cell: Stack, template: State) -> list[Part]:
-    """Name the vectors of each layer's state, in the order in which they are flattened."""
+    """Return the named vectors of all layers' states, in the order of the flat state."""
     found: list[Part] = []
     place = 0
     for number, (layer, state) in enumerate(zip(cell.layers, template, strict=True), start=1):
