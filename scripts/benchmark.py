@@ -19,7 +19,7 @@ from statistics import median
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from rnnlab.analysis.glance import glance
+from rnnlab.analysis.diagnostics import diagnose
 from rnnlab.config.build import build
 from rnnlab.config.compose import compose
 from rnnlab.experiment.experiment import Experiment
@@ -185,14 +185,14 @@ def look_and_draw(experiment: Experiment, full: bool) -> list[float]:
     """Milliseconds of one look, and of drawing what eight of them saw."""
     model, task = experiment.model, experiment.task
     few = map_batch(lambda part: part[:8], experiment.data.train(0))
-    seen = glance(model, task, few, full=full)
+    seen = diagnose(model, task, few, full=full)
     watching = Watch(1, full=full)
     watching._looks = [(step, seen.decay) for step in range(8)]
     with tempfile.TemporaryDirectory() as directory:
         events = Events(Path(directory), 0)
         return medians(
             ROUNDS,
-            lambda: glance(model, task, few, full=full),
+            lambda: diagnose(model, task, few, full=full),
             lambda: watching._show(events, model, seen, 1),
         )
 

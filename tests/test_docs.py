@@ -211,10 +211,10 @@ def _accepted(program: str, words: list[str]) -> None:
 @pytest.fixture(autouse=True)
 def _only_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bind an analysis to its settings and to the run, and look no further."""
-    from rnnlab.analysis import run as looking
+    from rnnlab.analysis import run as analysing
 
-    monkeypatch.setattr(looking, "check_drawing", lambda: None)
-    monkeypatch.setattr(looking, "_look", _bound)
+    monkeypatch.setattr(analysing, "check_drawing", lambda: None)
+    monkeypatch.setattr(analysing, "_analyze", _bound)
 
 
 def _bound(_run: Any, _name: str, analysis: Any, experiment: Any, _step: int) -> None:

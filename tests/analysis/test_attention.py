@@ -59,7 +59,7 @@ def test_attention_that_hears_nothing_is_spread_over_real_steps_alone() -> None:
     experiment = build(*DOT, "task=addition")
     with torch.no_grad():
         experiment.model.attention.key.weight.zero_()
-    found = Attention(**DEFAULTS).look(experiment).numbers
+    found = Attention(**DEFAULTS).analyze(experiment).numbers
     assert found["entropy_nats"] == pytest.approx(found["entropy_uniform_nats"])
     assert found["attended_steps"] == pytest.approx(found["source_steps"])
     assert found["alignment"]["mass"] == pytest.approx(found["alignment"]["chance"])
@@ -113,7 +113,7 @@ def test_a_stream_and_a_translation_say_nothing(tmp_path: Path) -> None:
 
 def test_maps_are_the_models_own() -> None:
     experiment = build(*DOT, *COPY)
-    found = Attention(**DEFAULTS).look(experiment)
+    found = Attention(**DEFAULTS).analyze(experiment)
     batch = experiment.task.sample("test", 0, 5)
     weights = experiment.model.attend(batch)
     for row, drawn in enumerate(found.numbers["maps"]):
@@ -124,7 +124,7 @@ def test_maps_are_the_models_own() -> None:
 
 
 def test_padding_is_in_no_map() -> None:
-    found = Attention(**DEFAULTS).look(build(*DOT, "task=addition"))
+    found = Attention(**DEFAULTS).analyze(build(*DOT, "task=addition"))
     for drawn in found.numbers["maps"]:
         assert "<pad>" not in drawn["answers"] + drawn["source"]
         assert drawn["weights"].sum(1) == pytest.approx(1)
@@ -139,7 +139,7 @@ def test_running_free_the_decoder_reads_its_own_answers(words: list[str]) -> Non
     read, said = free_reading(model, batch)
     torch.testing.assert_close(said, answers)
     torch.testing.assert_close(model(read)[0], outputs)
-    found = Attention(**DEFAULTS | {"answers": "own"}).look(experiment)
+    found = Attention(**DEFAULTS | {"answers": "own"}).analyze(experiment)
     if isinstance(model.spec.target, Tokens):
         wanted = task.labels(answers[0][batch.mask[0]])
         assert found.numbers["maps"][0]["answers"] == wanted
@@ -164,5 +164,5 @@ def test_models_without_attention_are_refused(tmp_path: Path) -> None:
 )
 def test_maps_can_be_drawn(words: list[str]) -> None:
     pytest.importorskip("matplotlib")
-    found = Attention(**DEFAULTS | {"num_maps": 3}).look(build(*DOT, *words))
+    found = Attention(**DEFAULTS | {"num_maps": 3}).analyze(build(*DOT, *words))
     found.pictures[""].draw().draw_without_rendering()

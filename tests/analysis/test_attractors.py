@@ -64,7 +64,7 @@ def only(found: Findings) -> dict[str, Any]:
 
 def test_the_patterns_of_a_hopfield_net_are_its_fixed_points() -> None:
     task = memory()
-    found = only(analysis().look(experiment_of(task, hopfield(task))))
+    found = only(analysis().analyze(experiment_of(task, hopfield(task))))
     assert [one["period"] for one in found["attractors"]] == [1, 1, 1]
     assert {one["pattern"] for one in found["attractors"]} == {0, 1, 2}
     assert sum(one["basin"] for one in found["attractors"]) == pytest.approx(1)
@@ -77,7 +77,7 @@ def test_the_patterns_of_a_hopfield_net_are_its_fixed_points() -> None:
 def test_from_anywhere_a_hopfield_net_also_comes_to_mirror_images() -> None:
     """The energy is the same for a pattern and its negative (Hopfield, 1982)."""
     task = memory()
-    found = only(analysis(starts="random").look(experiment_of(task, hopfield(task))))
+    found = only(analysis(starts="random").analyze(experiment_of(task, hopfield(task))))
     spurious = [one for one in found["attractors"] if one["pattern"] is None]
     mirrored = {
         number
@@ -94,7 +94,7 @@ def test_from_anywhere_a_hopfield_net_also_comes_to_mirror_images() -> None:
 )
 def test_a_ring_has_as_many_cycles_as_there_are_necklaces(size: int, periods: list[int]) -> None:
     task, net = ring(size)
-    found = only(analysis(num_starts=600).look(experiment_of(task, net)))
+    found = only(analysis(num_starts=600).analyze(experiment_of(task, net)))
     assert sorted(one["period"] for one in found["attractors"]) == periods
     for one in found["attractors"]:
         if one["period"] == size:
@@ -107,7 +107,7 @@ def test_recall_is_scored_where_the_states_end() -> None:
     net = hopfield(task)
     with torch.no_grad():
         net.cell.layers[0].recurrent_weight.copy_(8 * torch.eye(40))
-    found = only(analysis().look(experiment_of(task, net)))
+    found = only(analysis().analyze(experiment_of(task, net)))
     assert found["recall"]["accuracy"] == pytest.approx(0.75, abs=0.03)
     assert found["recall"]["exact_match"] < 0.05
 
@@ -118,7 +118,7 @@ def test_some_units_can_be_random_and_the_others_as_at_work() -> None:
     with torch.no_grad():
         net.cell.layers[0].recurrent_weight.copy_(8 * torch.eye(40))
     settings = {"starts": "random", "random_units": 3, "num_starts": 400}
-    found = only(analysis(**settings).look(experiment_of(task, net)))
+    found = only(analysis(**settings).analyze(experiment_of(task, net)))
     ends = torch.cat([one["cycle"] for one in found["attractors"]]).sign()
     assert {tuple(row) for row in ends[:, 3:].tolist()} == {
         tuple(row) for row in task.patterns[:, 3:].tolist()
@@ -136,7 +136,7 @@ def test_every_model_that_carries_a_state_is_let_go(model: str, task: str) -> No
         words += ["model.cell.hidden_size=16", "model.num_layers=2"]
     experiment = assemble(words)
     experiment.model.eval()
-    found = only(analysis(num_starts=20, max_steps=300, tolerance=1e-4).look(experiment))
+    found = only(analysis(num_starts=20, max_steps=300, tolerance=1e-4).analyze(experiment))
     total = sum(one["basin"] for one in found["attractors"]) + found["not_settled"]
     assert total == pytest.approx(1)
     assert (found["nearest_return"] is None) == (found["not_settled"] == 0)
@@ -145,9 +145,9 @@ def test_every_model_that_carries_a_state_is_let_go(model: str, task: str) -> No
 def test_a_decoder_holds_what_its_encoder_was_told() -> None:
     experiment = assemble(["model=seq2seq", "task=attractor_memory", *SMALL])
     experiment.model.eval()
-    found = only(analysis(num_starts=20, max_steps=100).look(experiment))
+    found = only(analysis(num_starts=20, max_steps=100).analyze(experiment))
     assert set(found["recall"]) == {"accuracy", "exact_match"}
-    found = only(analysis(num_starts=20, max_steps=100, system="encoder").look(experiment))
+    found = only(analysis(num_starts=20, max_steps=100, system="encoder").analyze(experiment))
     assert found["recall"] == {}
 
 
@@ -155,7 +155,7 @@ def test_each_input_has_its_own_picture(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     words = ["model=elman", "model.cell.hidden_size=6", "task=addition_binary", *SMALL]
     experiment = assemble([*words, f"output_dir={tmp_path}"])
-    found = analysis(input="each", num_starts=30).look(experiment)
+    found = analysis(input="each", num_starts=30).analyze(experiment)
     assert list(found.pictures) == ["1", "2", "3", "4"]
     assert len(found.numbers["maps"]) == 4
     for picture in found.pictures.values():
@@ -167,7 +167,7 @@ def test_each_input_has_its_own_picture(tmp_path: Path) -> None:
 def test_what_is_drawn_is_each_basin_and_the_rest() -> None:
     pytest.importorskip("matplotlib")
     task, net = ring(6)
-    found = analysis(num_starts=300, max_period=3).look(experiment_of(task, net))
+    found = analysis(num_starts=300, max_period=3).analyze(experiment_of(task, net))
     _, bars = found.pictures[""].draw().axes
     labels = [label.get_text() for label in bars.get_yticklabels()]
     assert sorted(labels) == ["cycle of 2", *["cycle of 3"] * 2, *["fixed point"] * 2, "no return"]
@@ -183,7 +183,7 @@ def test_what_flies_away_is_told_of_and_not_drawn() -> None:
     with torch.no_grad():
         net.cell.layers[0].recurrent_weight.copy_(3 * torch.eye(60))
         net.cell.layers[0].bias.fill_(1.0)
-    found = analysis().look(experiment_of(task, net))
+    found = analysis().analyze(experiment_of(task, net))
     assert only(found)["not_settled"] == 1
     assert any("fly away" in line for line in found.lines)
     plane, bars = found.pictures[""].draw().axes
@@ -205,7 +205,7 @@ def test_what_flies_away_is_told_of_and_not_drawn() -> None:
 def test_settings_that_do_not_fit_are_named(settings: dict[str, Any], message: str) -> None:
     task = memory()
     with pytest.raises(ConfigError, match=message):
-        analysis(**settings).look(experiment_of(task, hopfield(task)))
+        analysis(**settings).analyze(experiment_of(task, hopfield(task)))
 
 
 def test_delay_lines_are_refused_unless_they_hear_themselves() -> None:

@@ -45,7 +45,7 @@ def machine_of(found: Findings) -> Machine:
 @pytest.mark.parametrize("machine", [PARITY, MOD_3, ADDER], ids=["parity", "mod 3", "adder"])
 def test_a_machine_wired_into_a_net_is_found(machine: Machine) -> None:
     task = MachineTask(machine, length=10)
-    found = automaton().look(experiment_of(task, wire(machine, task.spec)))
+    found = automaton().analyze(experiment_of(task, wire(machine, task.spec)))
     assert distinguish(machine_of(found), machine) is None
     assert found.numbers["num_states"] == len(machine.outputs)
     assert found.numbers["ambiguity"] == 0
@@ -61,7 +61,7 @@ def test_a_machine_wired_into_a_net_is_found(machine: Machine) -> None:
 def test_so_is_any_machine_in_its_smallest_form(seed: int) -> None:
     machine = draw_machine(seed)
     task = MachineTask(machine, length=20)
-    found = automaton().look(experiment_of(task, wire(machine, task.spec)))
+    found = automaton().analyze(experiment_of(task, wire(machine, task.spec)))
     assert distinguish(machine_of(found), machine) is None
     smallest, _ = minimise(machine)
     assert abs(found.numbers["num_states"] - len(smallest.outputs)) <= 1  # with the start or not
@@ -81,7 +81,7 @@ def test_parity_in_three_units_is_found() -> None:
         cell.bias[:2] = torch.tensor([-5.0, -15.0])
         net.readout.weight[1, :2] = torch.tensor([1.0, -1.0])
         net.readout.bias[0] = 1.0
-    found = automaton().look(experiment_of(task, net))
+    found = automaton().analyze(experiment_of(task, net))
     assert distinguish(machine_of(found), PARITY) is None
     assert found.numbers["num_states"] == 2
 
@@ -89,7 +89,7 @@ def test_parity_in_three_units_is_found() -> None:
 def test_a_trained_adder_is_the_machine_of_four_states(tmp_path: Path) -> None:
     words = ["experiment=addition_binary_elman", "trainer.max_steps=1000", "trainer.val_every=1000"]
     run = train([*words, "task.length=8", *SMALL[1:], f"output_dir={tmp_path}"])
-    found = automaton().look(run.open([]))
+    found = automaton().analyze(run.open([]))
     assert found.numbers["symbols"] == ["00", "01", "10", "11"]
     assert distinguish(machine_of(found), ADDER) is None
     assert found.numbers["num_states"] == 4
@@ -98,7 +98,7 @@ def test_a_trained_adder_is_the_machine_of_four_states(tmp_path: Path) -> None:
 
 def test_too_few_clusters_are_told_of() -> None:
     task = MachineTask(MOD_3, length=10)
-    found = automaton(num_clusters=1).look(experiment_of(task, wire(MOD_3, task.spec)))
+    found = automaton(num_clusters=1).analyze(experiment_of(task, wire(MOD_3, task.spec)))
     assert found.numbers["num_clusters"] == 1
     assert "0.00%" in found.lines[-1]  # each answer is a state of its own
     net = wire(MOD_3, task.spec)
@@ -107,7 +107,7 @@ def test_too_few_clusters_are_told_of() -> None:
         net.readout.bias[2] = -1.0
         net.readout.weight[0] += wire(MOD_3, task.spec).readout.weight[2]
         net.readout.bias[0] += 2.0
-    found = automaton(num_clusters=1).look(experiment_of(task, net))
+    found = automaton(num_clusters=1).analyze(experiment_of(task, net))
     assert any("not what the net does" in line for line in found.lines)
     assert found.numbers["ambiguity"] > 0.1
 
@@ -117,7 +117,7 @@ def test_strings_longer_than_any_seen_may_lead_nowhere(tmp_path: Path) -> None:
     words = ["model=gru", "model.cell.hidden_size=8", "task=copy", "task.num_symbols=2"]
     run = assemble([*words, "task.length=1", "task.delay=0", *SMALL, f"output_dir={tmp_path}"])
     run.model.eval()
-    found = automaton().look(run)
+    found = automaton().analyze(run)
     assert found.numbers["by_length"][1]["agreement"] == 1
     assert found.numbers["by_length"][8]["unknown"] == 1
     assert found.numbers["outputs"][found.numbers["start"]] == -1  # nothing is asked at first
@@ -142,7 +142,7 @@ def test_a_text_has_too_many_symbols(tmp_path: Path) -> None:
     experiment = assemble(tiny_text(tmp_path))
     assert "symbols" in automaton().refusal(experiment.model, experiment.task)
     assert automaton(max_symbols=100).refusal(experiment.model, experiment.task) is None
-    found = automaton(max_symbols=100, num_sequences=4, max_clusters=3).look(experiment)
+    found = automaton(max_symbols=100, num_sequences=4, max_clusters=3).analyze(experiment)
     assert list(found.numbers["by_length"]) == ["its own"]
 
 
@@ -156,7 +156,7 @@ def test_states_and_answers_are_those_of_the_free_running_net(model: str, teache
         words += ["model.cell.hidden_size=8", "model.num_layers=2"]
     experiment = assemble(words)
     experiment.model.eval()
-    found = automaton(num_sequences=20).look(experiment)
+    found = automaton(num_sequences=20).analyze(experiment)
     assert found.numbers["agreement_by_clusters"][1] <= 1
     told = found.numbers["by_length"][4]
     outputs = experiment.model(
@@ -172,7 +172,7 @@ def test_states_and_answers_are_those_of_the_free_running_net(model: str, teache
 def test_what_is_found_is_drawn_and_written(machine: Machine) -> None:
     pytest.importorskip("matplotlib")
     task = MachineTask(machine, length=20)
-    found = automaton().look(experiment_of(task, wire(machine, task.spec)))
+    found = automaton().analyze(experiment_of(task, wire(machine, task.spec)))
     figure = found.pictures[""].draw()
     states, graph = figure.axes
     circles = [patch for patch in graph.patches if type(patch).__name__ == "Circle"]
@@ -186,7 +186,7 @@ def test_the_run_keeps_the_dot_text(tmp_path: Path) -> None:
     from rnnlab.analysis.save import write
 
     run = train([*tiny(tmp_path, "task.num_symbols=2"), "task.length=1"])
-    paths = write(run, "automaton", automaton(num_sequences=8).look(run.open([])), 4)
+    paths = write(run, "automaton", automaton(num_sequences=8).analyze(run.open([])), 4)
     names = [path.name for path in paths]
     assert {"automaton.dot", "automaton.svg", "automaton.png", "automaton.csv"} <= set(names)
     assert (run.path / "figures/automaton.dot").read_text().startswith("digraph")
@@ -195,6 +195,6 @@ def test_the_run_keeps_the_dot_text(tmp_path: Path) -> None:
 def test_its_numbers_are_those_of_its_seed() -> None:
     task = MachineTask(ADDER, length=10)
     experiment = experiment_of(task, wire(ADDER, task.spec, sharpness=4.0))
-    one, other = (automaton().look(experiment).numbers for _ in range(2))
+    one, other = (automaton().analyze(experiment).numbers for _ in range(2))
     np.testing.assert_array_equal(one["transitions"], other["transitions"])
     assert one["agreement_by_clusters"] == other["agreement_by_clusters"]

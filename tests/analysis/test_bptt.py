@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from rnnlab.analysis.bptt import Bptt
-from rnnlab.analysis.probe.bptt_window import strongest
+from rnnlab.analysis.probe.bptt_window import largest_units
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from tests.analysis.test_gradient_flow import KINDS
@@ -24,14 +24,14 @@ def bptt(**settings) -> Bptt:
     return Bptt(**plain | settings)
 
 
-def look(experiment: Experiment, **settings):
+def analyze(experiment: Experiment, **settings):
     experiment.model.eval()
-    return bptt(**settings).look(experiment)
+    return bptt(**settings).analyze(experiment)
 
 
 def test_the_sums_are_a_step_of_plain_descent(tmp_path: Path) -> None:
     experiment = assemble(tiny(tmp_path))
-    found = look(experiment, learning_rate=0.5, sequence=1)
+    found = analyze(experiment, learning_rate=0.5, sequence=1)
     model = experiment.model.double()
     batch = experiment.task.sample("test", 0, 2, length=3)
     one = type(batch)._make(None if part is None else part[1:] for part in batch)
@@ -55,14 +55,14 @@ def test_the_sums_are_a_step_of_plain_descent(tmp_path: Path) -> None:
 
 def test_of_large_vectors_the_strongest_units_are_drawn() -> None:
     values = torch.tensor([[0.0, -3.0, 1.0], [2.0, 1.0, torch.nan]])
-    assert strongest(values, 2).tolist() == [0, 1]
-    assert strongest(values, 9).tolist() == [0, 1, 2]
+    assert largest_units(values, 2).tolist() == [0, 1]
+    assert largest_units(values, 9).tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "taps"])
 def test_every_kind_of_recurrent_model_has_a_drawing(kind: str, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    found = look(assemble(KINDS[kind](tmp_path)))
+    found = analyze(assemble(KINDS[kind](tmp_path)))
     assert found.numbers["difference_from_autograd"] < 1e-12
     assert found.pictures[""].vector
     figure = found.pictures[""].draw()
@@ -83,12 +83,12 @@ def test_every_kind_of_recurrent_model_has_a_drawing(kind: str, tmp_path: Path) 
 
 def test_all_steps_are_drawn_where_there_are_few(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    figure = look(assemble(tiny(tmp_path)), length=1, num_steps=9).pictures[""].draw()
+    figure = analyze(assemble(tiny(tmp_path)), length=1, num_steps=9).pictures[""].draw()
     texts = [text.get_text() for text in figure.axes[0].texts]
     assert [text for text in texts if text.startswith("step ")] == ["step 0", "step 1", "step 2"]
     assert "... +" not in texts
     assert texts.count("+") == 2 * 3  # between three steps, of three matrices
-    part = look(assemble(tiny(tmp_path)), length=1, num_steps=2).pictures[""].draw()
+    part = analyze(assemble(tiny(tmp_path)), length=1, num_steps=2).pictures[""].draw()
     texts = [text.get_text() for text in part.axes[0].texts]
     assert texts.count("... +") == 1  # of the input weight: no state and no answer came before
 
@@ -103,4 +103,4 @@ def test_taps_are_refused(tmp_path: Path) -> None:
 def test_a_sequence_that_would_fill_memory_is_refused(tmp_path: Path) -> None:
     experiment = assemble(["model=lstm", *COPY, f"output_dir={tmp_path}"])
     with pytest.raises(ConfigError, match=r"at most \d+ steps.*got 4001: take a smaller"):
-        look(experiment, length=2000)
+        analyze(experiment, length=2000)

@@ -80,7 +80,7 @@ def test_it_looks_or_says_why_not(name: str, model: str, task: str, tmp_path: Pa
         return
     if name == "states" and not CAN_DRAW:
         return  # its tree needs scipy
-    findings = analysis.look(experiment)
+    findings = analysis.analyze(experiment)
     assert all(line.strip() for line in findings.lines)
     assert findings.lines
     assert findings.pictures

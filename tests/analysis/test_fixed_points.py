@@ -49,7 +49,7 @@ def test_what_is_found_in_a_cell_is_fixed_and_its_eigenvalues_are_the_jacobians(
     name: str, tmp_path: Path
 ) -> None:
     experiment = build(tmp_path, *COPY, *CELLS[name])
-    (found,) = fixed_points().look(experiment).numbers["maps"]
+    (found,) = fixed_points().analyze(experiment).numbers["maps"]
     assert found["reads"] == "input _"
     (system,) = systems(in_double(experiment.model)).values()
     blank = system.stream.embed(torch.tensor([experiment.task.blank])).double()
@@ -75,7 +75,7 @@ def test_a_latch_has_two_memories_for_the_blank_and_one_for_each_symbol(tmp_path
         symbol: [
             (point["kind"], round(float(point["state"]), 3))
             for point in fixed_points(input=symbol, noise=1.0, num_starts=40)
-            .look(experiment)
+            .analyze(experiment)
             .numbers["maps"][0]["points"]
             if point["kind"] != "slow"
         ]
@@ -91,7 +91,7 @@ def test_two_taps_of_a_sine_turn_around_a_neutral_point(tmp_path: Path) -> None:
     with torch.no_grad():
         experiment.model.readout.weight.copy_(torch.tensor([[2 * np.cos(2 * np.pi / 25), -1.0]]))
         experiment.model.readout.bias.zero_()
-    found = fixed_points().look(experiment)
+    found = fixed_points().analyze(experiment)
     assert found.lines[1].startswith(
         "  neutral  largest |eigenvalue| 1.000, turns once in 25 steps"
     )
@@ -101,13 +101,13 @@ def test_two_taps_of_a_sine_turn_around_a_neutral_point(tmp_path: Path) -> None:
 
 def test_points_out_of_reach_do_not_count(tmp_path: Path) -> None:
     experiment = build(tmp_path, *tiny(tmp_path))
-    found = fixed_points(reach=1e-6).look(experiment)
+    found = fixed_points(reach=1e-6).analyze(experiment)
     assert found.lines == ["points reading input _: none; 12 of 12 starts went out of reach"]
 
 
 def test_the_same_seed_finds_the_same(tmp_path: Path) -> None:
     experiment = build(tmp_path, *tiny(tmp_path))
-    one, same, other = (fixed_points(seed=seed).look(experiment) for seed in (3, 3, 4))
+    one, same, other = (fixed_points(seed=seed).analyze(experiment) for seed in (3, 3, 4))
     assert one.tables == same.tables
     assert one.tables != other.tables
 
@@ -136,9 +136,9 @@ def test_a_delay_line_is_refused_unless_it_reads_its_answers(tmp_path: Path) -> 
 def test_one_map_or_several_are_drawn(words: list[str], tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     several = "task=addition_binary" in words
-    found = fixed_points(input="each" if several else "auto", num_starts=4, descent_steps=20).look(
-        build(tmp_path, *words)
-    )
+    found = fixed_points(
+        input="each" if several else "auto", num_starts=4, descent_steps=20
+    ).analyze(build(tmp_path, *words))
     assert list(found.pictures) == (["", "eigenvalues"] if several else [""])
     for picture in found.pictures.values():
         assert picture.draw().axes

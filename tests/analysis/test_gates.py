@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from rnnlab.analysis.gates import Gates, gates
-from rnnlab.analysis.probe.reading import read
+from rnnlab.analysis.probe.labelled_trace import labelled_trace
 from rnnlab.cells import GRU, LSTM
 from rnnlab.errors import ConfigError
 from rnnlab.state import unflatten
@@ -73,11 +73,11 @@ def test_gates_of_a_gru_are_its_equations() -> None:
 
 @pytest.mark.parametrize("model", ["lstm", "gru"])
 def test_gates_over_time_are_those_of_each_step_of_each_layer(model: str) -> None:
-    reading = read(two_layers(model), None, 3, None)
-    found = gates(reading.system, reading.drive, reading.states)
-    cell, drive = reading.system.cell, reading.drive
-    state = unflatten(drive.start, cell.initial_state(1))
-    for step, input in enumerate(drive.inputs.unbind(1)):
+    labelled = labelled_trace(two_layers(model), None, 3, None)
+    found = gates(labelled.system, labelled.trace, labelled.states)
+    cell, trace = labelled.system.cell, labelled.trace
+    state = unflatten(trace.start, cell.initial_state(1))
+    for step, input in enumerate(trace.inputs.unbind(1)):
         below = input
         for layer, one in enumerate(cell.layers):
             for name, wanted in one.gates(below, state[layer]).items():
@@ -94,7 +94,7 @@ def test_gates_held_by_their_bias_are_always_shut_or_open() -> None:
             layer.recurrent_weight.zero_()
             layer.bias[:18] = torch.tensor([-9.0, 9.0, 0.0]).repeat_interleave(6)
             layer.bias[18:] = torch.tensor([-9.0, 9, 9, 0, 0, 0])
-    found = Gates(**DEFAULTS).look(experiment)
+    found = Gates(**DEFAULTS).analyze(experiment)
     for layer in found.numbers["saturation"]:
         shares = {
             name: (sides["shut"].tolist(), sides["open"].tolist()) for name, sides in layer.items()
@@ -107,18 +107,18 @@ def test_gates_held_by_their_bias_are_always_shut_or_open() -> None:
 
 def test_units_are_in_the_order_of_what_they_keep() -> None:
     experiment = two_layers("gru")
-    found = Gates(**DEFAULTS | {"layer": 1, "sequence": 2}).look(experiment)
+    found = Gates(**DEFAULTS | {"layer": 1, "sequence": 2}).analyze(experiment)
     order = found.numbers["units"]
     keep = found.numbers["mean"][0]["update"].numpy()
     assert (np.diff(keep[order]) <= 0).all()
     heading, *rows = found.tables[""]
     assert heading == ["unit", "step", "symbol", "update", "reset", "hidden"]
-    reading = read(experiment, None, 3, None)
-    opened = gates(reading.system, reading.drive, reading.states)[0]["update"]
+    labelled = labelled_trace(experiment, None, 3, None)
+    opened = gates(labelled.system, labelled.trace, labelled.states)[0]["update"]
     for unit, step, symbol, update, _, hidden in rows:
-        assert symbol == reading.symbols[2, step]
+        assert symbol == labelled.symbols[2, step]
         assert update == pytest.approx(float(opened[2, step, unit]), abs=1e-6)
-        assert hidden == pytest.approx(float(reading.states[2, step, unit]), abs=1e-6)
+        assert hidden == pytest.approx(float(labelled.states[2, step, unit]), abs=1e-6)
     assert [row[0] for row in rows[:: len(found.numbers["symbols"])]] == order.tolist()
 
 
@@ -133,9 +133,9 @@ def test_cells_without_gates_are_refused(tmp_path: Path) -> None:
 
 def test_the_system_with_gates_is_taken() -> None:
     experiment = build("model=seq2seq", "model@model.encoder=elman", "task=addition")
-    assert Gates(**DEFAULTS).look(experiment).numbers["system"] == "decoder"
+    assert Gates(**DEFAULTS).analyze(experiment).numbers["system"] == "decoder"
     with pytest.raises(ConfigError, match="one of decoder, which have gates, got encoder"):
-        Gates(**DEFAULTS | {"system": "encoder"}).look(experiment)
+        Gates(**DEFAULTS | {"system": "encoder"}).analyze(experiment)
 
 
 def test_settings_that_contradict_each_other_are_refused() -> None:
@@ -146,7 +146,7 @@ def test_settings_that_contradict_each_other_are_refused() -> None:
     with pytest.raises(
         ConfigError, match=r"analysis.sequence must be below the 3 sequences, got 3"
     ):
-        Gates(**DEFAULTS | {"sequence": 3}).look(two_layers("gru"))
+        Gates(**DEFAULTS | {"sequence": 3}).analyze(two_layers("gru"))
 
 
 @pytest.mark.parametrize(
@@ -159,5 +159,5 @@ def test_settings_that_contradict_each_other_are_refused() -> None:
 )
 def test_gates_can_be_drawn(words: list[str]) -> None:
     pytest.importorskip("matplotlib")
-    for picture in Gates(**DEFAULTS).look(build(*words)).pictures.values():
+    for picture in Gates(**DEFAULTS).analyze(build(*words)).pictures.values():
         picture.draw().draw_without_rendering()

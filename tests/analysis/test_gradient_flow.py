@@ -34,15 +34,15 @@ KINDS = {
 }
 
 
-def look(experiment: Experiment, **settings):
+def analyze(experiment: Experiment, **settings):
     plain = {"num_sequences": 3, "length": None, "num_answers": 4, "num_jacobians": 6}
     experiment.model.eval()
-    return GradientFlow(**plain | settings).look(experiment)
+    return GradientFlow(**plain | settings).analyze(experiment)
 
 
 def test_what_is_written_is_what_flows(tmp_path: Path) -> None:
     experiment = assemble(tiny(tmp_path))
-    found = look(experiment)
+    found = analyze(experiment)
     batch = experiment.task.sample("test", 0, 3, length=3)
     seen = flow(experiment.model, experiment.task, batch, 4)["network"]["hidden"]
     rows = found.tables[""][1:]
@@ -63,7 +63,7 @@ def test_what_is_written_is_what_flows(tmp_path: Path) -> None:
 def test_every_kind_of_model_has_a_picture(kind: str, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     experiment = assemble(KINDS[kind](tmp_path))
-    found = look(experiment)
+    found = analyze(experiment)
     for picture in found.pictures.values():
         figure = picture.draw()
         figure.draw_without_rendering()
@@ -79,7 +79,7 @@ def test_where_no_gradient_flows_it_says_so(tmp_path: Path) -> None:
     experiment = assemble(tiny(tmp_path))
     with torch.no_grad():
         experiment.model.readout.weight.zero_()
-    found = look(experiment)
+    found = analyze(experiment)
     assert found.lines[0] == "network.hidden: no answer sends any gradient here"
     pytest.importorskip("matplotlib")
     found.pictures[""].draw().draw_without_rendering()

@@ -21,7 +21,7 @@ def lengths(**settings) -> Lengths:
 def test_each_length_is_scored_on_its_own_sequences(tmp_path: Path) -> None:
     experiment = assemble(tiny(tmp_path))
     experiment.model.eval()
-    found = lengths().look(experiment)
+    found = lengths().analyze(experiment)
     scores = found.numbers["scores"]
     assert list(scores) == [1, 3, 12] or list(scores) == [1, 3, 4, 12]
     batches = [experiment.task.sample("test", i, n, length=12) for i, n in enumerate((64, 6))]
@@ -36,7 +36,7 @@ def test_a_net_that_always_says_the_same_is_at_the_floor_at_all_lengths(tmp_path
     with torch.no_grad():
         experiment.model.readout.weight.zero_()
         experiment.model.readout.bias.copy_(torch.tensor([1.0, 0, 0, 0, 0]))
-    found = lengths(metric="accuracy", num_sequences=600).look(experiment)
+    found = lengths(metric="accuracy", num_sequences=600).analyze(experiment)
     assert found.numbers["floor"] == 0.25
     for scores in found.numbers["scores"].values():
         assert scores["accuracy"] == pytest.approx(0.25, abs=0.05)
@@ -53,7 +53,7 @@ def test_the_curriculum_says_how_long_training_was(tmp_path: Path) -> None:
 def test_only_lengths_that_were_trained_are_called_so(tmp_path: Path) -> None:
     experiment = assemble(tiny(tmp_path, "task.length=5"))
     experiment.model.eval()
-    found = lengths(num_sequences=2).look(experiment)
+    found = lengths(num_sequences=2).analyze(experiment)
     assert found.numbers["trained_lengths"] == [5, 5]
     told = [line.endswith("   trained") for line in found.lines]
     assert told == [length == 5 for length in found.numbers["scores"]]
@@ -64,7 +64,7 @@ def test_answers_that_are_fed_back_are_drawn_running_free() -> None:
     words = ["task=oscillation", "task.length=8", "task.eval_periods=1", "model=elman"]
     experiment = assemble(words)
     experiment.model.eval()
-    found = lengths(num_sequences=2, num_lengths=2, factor=1.5).look(experiment)
+    found = lengths(num_sequences=2, num_lengths=2, factor=1.5).analyze(experiment)
     assert found.numbers["metric"] == "free_loss"
 
 
@@ -77,4 +77,4 @@ def test_a_metric_that_is_none_is_named(tmp_path: Path) -> None:
     with pytest.raises(
         ConfigError, match=r"analysis.metric must be one of .*accuracy.*got acuracy"
     ):
-        lengths(metric="acuracy").look(assemble(tiny(tmp_path)))
+        lengths(metric="acuracy").analyze(assemble(tiny(tmp_path)))

@@ -8,7 +8,7 @@ import torch
 
 from rnnlab.analysis.lyapunov import Lyapunov
 from rnnlab.analysis.probe.autonomous import batch_in_double, in_double
-from rnnlab.analysis.probe.system import systems, watch
+from rnnlab.analysis.probe.system import systems, traces
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from tests.analysis.test_fixed_points import CELLS, OSCILLATION, build
@@ -42,7 +42,7 @@ def fading(tmp_path: Path, *words: str) -> Experiment:
 
 @pytest.mark.parametrize("drive", ["sequences", "constant"])
 def test_a_net_that_keeps_half_halves_differences_each_step(drive: str, tmp_path: Path) -> None:
-    found = lyapunov(drive=drive, transient=20).look(fading(tmp_path))
+    found = lyapunov(drive=drive, transient=20).analyze(fading(tmp_path))
     assert found.numbers["exponents"].tolist() == pytest.approx(np.log([0.5, 0.25]).tolist())
     reads = "test sequences" if drive == "sequences" else "input _"
     assert found.lines[0] == f"reading {reads}: differences halve every 1 steps"
@@ -62,12 +62,12 @@ def test_driven_exponents_add_up_to_the_mean_log_determinant_along_the_sequences
     total, steps = 0.0, 0
     for index in range(2):
         batch = batch_in_double(experiment.task.sample("test", index, 3))
-        (drive,) = watch(model, batch).values()
-        before = torch.cat([drive.start[:, None], system.run(drive.inputs, drive.start)], dim=1)
-        made = system.jacobian(drive.inputs.flatten(0, 1), before[:, :-1].flatten(0, 1))
+        (trace,) = traces(model, batch).values()
+        before = torch.cat([trace.start[:, None], system.run(trace.inputs, trace.start)], dim=1)
+        made = system.jacobian(trace.inputs.flatten(0, 1), before[:, :-1].flatten(0, 1))
         total += float(torch.linalg.slogdet(made)[1].sum()) / 3
         steps += batch.input.shape[1]
-    found = lyapunov(steps=steps, transient=0).look(experiment).numbers["exponents"]
+    found = lyapunov(steps=steps, transient=0).analyze(experiment).numbers["exponents"]
     assert float(found.sum()) == pytest.approx(total / steps, rel=1e-6)
 
 
@@ -75,7 +75,7 @@ def test_two_taps_of_a_sine_keep_every_difference(tmp_path: Path) -> None:
     experiment = build(tmp_path, "model=ar", "model.cell.taps=2", "task.curve=sine", *OSCILLATION)
     with torch.no_grad():
         experiment.model.readout.weight.copy_(torch.tensor([[2 * np.cos(2 * np.pi / 25), -1.0]]))
-    found = lyapunov(steps=2000).look(experiment)
+    found = lyapunov(steps=2000).analyze(experiment)
     assert found.lines[0] == "reading its own answers: a difference neither grows nor fades"
     assert found.numbers["exponents"].tolist() == pytest.approx([0, 0], abs=2e-3)
 
@@ -84,13 +84,13 @@ def test_directions_that_are_lost_are_told_apart_from_those_that_fade(tmp_path: 
     experiment = fading(tmp_path)
     with torch.no_grad():
         experiment.model.cell.layers[0].recurrent_weight[1, 1] = 0.0
-    found = lyapunov(transient=20).look(experiment)
+    found = lyapunov(transient=20).analyze(experiment)
     assert found.lines[2] == "  1 of 2 directions are lost at once"
 
 
 def test_a_text_is_read_on_from_window_to_window(tmp_path: Path) -> None:
     experiment = build(tmp_path, *tiny_text(tmp_path / "text"), "model.cell.hidden_size=4")
-    found = lyapunov(num_sequences=2, steps=100).look(experiment)
+    found = lyapunov(num_sequences=2, steps=100).analyze(experiment)
     assert found.numbers["exponents_of_each_trajectory"].shape == (2, 4)
 
 
@@ -98,7 +98,7 @@ def test_a_text_is_read_on_from_window_to_window(tmp_path: Path) -> None:
 def test_an_encoder_and_a_decoder_can_be_driven(system: str | None, tmp_path: Path) -> None:
     words = ["model=seq2seq", "task=copy", "task.length=3", "model.attention=dot", *SMALL]
     words += ["model.encoder.cell.hidden_size=4", "model.decoder.cell.hidden_size=4"]
-    found = lyapunov(system=system, num_exponents=3).look(build(tmp_path, *words))
+    found = lyapunov(system=system, num_exponents=3).analyze(build(tmp_path, *words))
     assert len(found.tables[""]) == 4
     assert len(found.tables["convergence"]) == 41
 
@@ -128,13 +128,13 @@ def test_it_is_drawn_with_and_without_lost_directions(tmp_path: Path) -> None:
     for weight in (0.25, 0.0):
         with torch.no_grad():
             experiment.model.cell.layers[0].recurrent_weight.fill_(weight)
-        (picture,) = lyapunov().look(experiment).pictures.values()
+        (picture,) = lyapunov().analyze(experiment).pictures.values()
         assert len(picture.draw().axes) == 2
 
 
 def test_each_trajectory_is_seen_beside_the_dot_of_their_mean(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    (picture,) = lyapunov(num_sequences=3).look(fading(tmp_path)).pictures.values()
+    (picture,) = lyapunov(num_sequences=3).analyze(fading(tmp_path)).pictures.values()
     _, right = picture.draw().axes
     means, *_ = [line for line in right.get_lines() if line.get_marker() == "o"]
     each = [line for line in right.get_lines() if line.get_marker() == "_"]
@@ -149,5 +149,5 @@ def test_fewer_test_sequences_than_wanted_are_looked_at_and_not_waited_for(tmp_p
     file.write_text("".join(f"{n} owls\t{n} hiboux\n" for n in range(20)), encoding="utf-8")
     words = ["task=translation", f"task.path={file}", "task.max_clauses=null"]
     experiment = build(tmp_path, "model=elman", "model.cell.hidden_size=4", *SMALL, *words)
-    found = lyapunov(drive="sequences", num_sequences=3).look(experiment)
+    found = lyapunov(drive="sequences", num_sequences=3).analyze(experiment)
     assert found.tables[""][0] == ["exponent", "mean", "trajectory_1", "trajectory_2"]

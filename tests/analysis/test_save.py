@@ -12,7 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 
 import rnnlab
-from rnnlab.analysis.base import Findings, Picture, Points
+from rnnlab.analysis.base import Findings, Picture, ProjectorPoints
 from rnnlab.analysis.save import write
 from rnnlab.runs.run import Run
 from tests.small_runs import tiny
@@ -24,8 +24,10 @@ def run(tmp_path: Path) -> Run:
     return Run(tmp_path)
 
 
-def points(values: list[list[float]], header: list[str], labels: list[list[str]]) -> Points:
-    return Points(np.array(values), header, labels)
+def points(
+    values: list[list[float]], header: list[str], labels: list[list[str]]
+) -> ProjectorPoints:
+    return ProjectorPoints(np.array(values), header, labels)
 
 
 def test_numbers_of_every_kind_become_json(run: Run) -> None:
@@ -89,7 +91,7 @@ def test_every_analysis_is_described_in_its_yaml_and_listed(tmp_path: Path) -> N
     from rnnlab.config.catalogue import describe
 
     run = rnnlab.train(tiny(tmp_path))
-    for name, said in describe("analysis").items():
-        assert said.endswith("."), name
+    for name, text in describe("analysis").items():
+        assert text.endswith("."), name
         reason = make(name, []).refusal(run.model, run.task)
         assert reason is None or reason.strip() == reason

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rnnlab.analysis.base import Findings
-from rnnlab.analysis.probe.reading import read
+from rnnlab.analysis.probe.labelled_trace import labelled_trace
 from rnnlab.analysis.states import States
 from rnnlab.errors import ConfigError
 from tests.small_runs import SMALL, assemble, tiny
@@ -32,21 +32,21 @@ RUNS = {
 }
 
 
-def look(words: list[str], **settings) -> Findings:
+def analyze(words: list[str], **settings) -> Findings:
     experiment = assemble([*words, *SMALL])
     experiment.model.eval()
     states = States(**DEFAULTS | settings)
     assert states.refusal(experiment.model, experiment.task) is None
-    return states.look(experiment)
+    return states.analyze(experiment)
 
 
 def test_components_of_the_hidden_states_are_found(tmp_path: Path) -> None:
     pytest.importorskip("scipy")
     experiment = assemble(tiny(tmp_path))
     experiment.model.eval()
-    found = States(**DEFAULTS).look(experiment)
-    reading = read(experiment, None, 6, None)
-    points = reading.states.flatten(0, 1).numpy()
+    found = States(**DEFAULTS).analyze(experiment)
+    labelled = labelled_trace(experiment, None, 6, None)
+    points = labelled.states.flatten(0, 1).numpy()
     variance = np.linalg.eigvalsh(np.cov(points.T, bias=True))[::-1]
     hidden = found.numbers["vectors"]["hidden"]
     assert hidden["explained_variance"] == pytest.approx(variance / variance.sum(), abs=1e-6)
@@ -55,18 +55,18 @@ def test_components_of_the_hidden_states_are_found(tmp_path: Path) -> None:
     assert len(rows) == len(points) == found.numbers["steps"]
     assert np.var([row[3:] for row in rows], axis=0) == pytest.approx(variance[:3], rel=1e-4)
     assert hidden["symbols"] == {
-        name: (reading.symbols == name).sum() for name in np.unique(reading.symbols)
+        name: (labelled.symbols == name).sum() for name in np.unique(labelled.symbols)
     }
 
 
 def test_points_for_the_projector_are_whole_sequences(tmp_path: Path) -> None:
     pytest.importorskip("scipy")
-    found = look(tiny(tmp_path), num_points=15)  # a sequence has 7 steps
+    found = analyze(tiny(tmp_path), num_points=15)  # a sequence has 7 steps
     points = found.points["hidden"]
     assert points.values.shape == (14, 8)
     assert list(points.header) == ["symbol", "position", "sequence"]
     assert [row[1:] for row in points.labels] == [[t, row] for row in range(2) for t in range(7)]
-    assert len(look(tiny(tmp_path), num_points=5).points["hidden"].labels) == 5
+    assert len(analyze(tiny(tmp_path), num_points=5).points["hidden"].labels) == 5
 
 
 @pytest.mark.parametrize(
@@ -75,13 +75,13 @@ def test_points_for_the_projector_are_whole_sequences(tmp_path: Path) -> None:
 )
 def test_colours_tell_what_the_task_knows(run: str, hue: str) -> None:
     pytest.importorskip("scipy")
-    assert look(RUNS[run]).numbers["color"] == hue
-    assert look(RUNS[run], color="position").numbers["color"] == "position"
+    assert analyze(RUNS[run]).numbers["color"] == hue
+    assert analyze(RUNS[run], color="position").numbers["color"] == "position"
 
 
 def test_a_colour_that_the_task_does_not_know_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"auto or symbol or position with this task, got phase"):
-        look(tiny(tmp_path), color="phase")
+        analyze(tiny(tmp_path), color="phase")
 
 
 def test_what_carries_nothing_has_no_states() -> None:
@@ -100,14 +100,14 @@ def test_what_carries_nothing_has_no_states() -> None:
 )
 def test_every_vector_that_a_cell_carries_is_looked_at(run: str, vectors: list[str]) -> None:
     pytest.importorskip("scipy")
-    found = look(RUNS[run])
+    found = analyze(RUNS[run])
     assert list(found.numbers["vectors"]) == list(found.points) == list(found.tables) == vectors
 
 
 @pytest.mark.parametrize("run", ["lstm", "gru", "elman", "taps"])
 def test_states_of_many_one_or_two_dimensions_are_drawn(run: str) -> None:
     pytest.importorskip("matplotlib")
-    for picture in look(RUNS[run], num_sequences=2).pictures.values():
+    for picture in analyze(RUNS[run], num_sequences=2).pictures.values():
         picture.draw().draw_without_rendering()
 
 

@@ -23,7 +23,7 @@ pytest.importorskip("scipy")
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 import rnnlab
-from rnnlab.analysis.run import look
+from rnnlab.analysis.run import analyze_run
 from rnnlab.cli.report import main as report
 from tests.calls import call
 from tests.small_runs import tiny
@@ -42,7 +42,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("runs")
     for seed in (0, 1):
         run = rnnlab.train([*tiny(directory, *LEARNS, f"seed={seed}", "watch=full")])
-    look(run, ["states", "lengths"], [], [], "best", everything=True)
+    analyze_run(run, ["states", "lengths"], [], [], "best", everything=True)
     status, _, err = call(report, "rnnlab-report", str(directory))
     assert status == 0, err
     return directory

@@ -1,8 +1,8 @@
-"""Looks inside a trained model.
+"""Analyses of trained models.
 
 Each analysis is one file here and one yaml in `configs/analysis` of the same name: a subclass of
-`Analysis`, whose keyword-only arguments are its settings. `probe` looks into a model while it runs,
-`numerics` knows no model, `figures` draws. To add one, take `lengths` as the pattern.
+`Analysis`, whose keyword-only arguments are its settings. `probe` runs and records models,
+`numerics` is free of models, `figures` draws. To add an analysis, take `lengths` as the pattern.
 """
 
 from importlib import import_module
@@ -26,7 +26,7 @@ __all__ = [*_PUBLIC]
 
 
 def __getattr__(name: str) -> Any:
-    """Import an analysis when it is asked for: training needs none of them, and some are large."""
+    """Import an analysis on first use: training needs none of them, and some are large."""
     if name not in _PUBLIC:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_PUBLIC[name]}"), name)

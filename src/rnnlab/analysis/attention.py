@@ -1,4 +1,4 @@
-"""Where attention looks while a model answers, how sharply, and whether it is where it should."""
+"""Attention weights: alignment maps, their entropy, and their agreement with the task."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rnnlab.analysis.base import Analysis, Findings, Picture, Rows, draw_batch
 from rnnlab.analysis.figures.style import SEQUENTIAL, figure
-from rnnlab.analysis.probe.reading import names
+from rnnlab.analysis.probe.labelled_trace import names
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.inference.generate import free_answers
 from rnnlab.models.base import Model
@@ -24,21 +24,21 @@ from rnnlab.tasks.base import Task
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_MOST = 60  # answers, and source steps, of a map that is drawn
-_MANY = 32  # source steps for which a map needs the whole width
-_FURTHEST = 3  # steps that a map may lie beside the truth and still be told of
-_CLEAR = 0.05  # share of answers that a moved map must be better in
+_MOST = 60  # answers, and source steps, drawn at most
+_MANY = 32  # source steps from which a map needs the whole width
+_FURTHEST = 3  # largest shift of a map that is reported
+_CLEAR = 0.05  # gain in accuracy from which a shift is reported
 
 
 class Alignment(NamedTuple):
-    """How maps agree with the truth, over the answers for which there is one.
+    """Agreement of attention weights with the right source steps that the task knows.
 
     Attributes:
-        answers: how many these are.
-        accuracy: share of them whose largest weight is on a right source step.
-        mass: mean weight on the right source steps.
-        chance: accuracy of looking at any real source step.
-        shifted: accuracy by how many steps later than the truth is looked for.
+        answers: number of answers with right source steps.
+        accuracy: share of these whose largest weight is on a right source step.
+        mass: mean total weight on the right source steps.
+        chance: accuracy of a random real source step.
+        shifted: accuracy if the right steps are shifted by that many steps.
     """
 
     answers: int
@@ -48,14 +48,14 @@ class Alignment(NamedTuple):
     shifted: dict[int, float]
 
 
-class Map(NamedTuple):
-    """One sequence's weights.
+class AttentionMap(NamedTuple):
+    """The attention weights of one sequence.
 
     Attributes:
-        weights: `(A, S)` of its A answers over its S source steps.
-        answers: their names, or `None` where they are but numbers.
+        weights: `(A, S)`, for A answers and S source steps.
+        answers: names of the answers, or `None` for numbers.
         source: names of the source steps, or `None`.
-        right: `(A, S)` bool, where the task says that attention should be, or `None`.
+        right: `(A, S)` bool, the right source steps, or `None` if the task knows none.
     """
 
     weights: np.ndarray
@@ -67,15 +67,15 @@ class Map(NamedTuple):
 class Attention(Analysis):
     """Alignment maps of attention, as Bahdanau, Cho and Bengio (2015), fig. 3.
 
-    Attention weighs what the encoder said at each source step, and that holds what it read before
-    (and behind, if bidirectional): a model may rightly look beside the symbol that it needs.
-    So accuracy is also given for maps moved by a few steps.
+    Attention weighs encoder outputs, which also depend on earlier (bidirectional: and later)
+    symbols, so that the right weight may be beside the symbol itself. So accuracy is also
+    reported for shifted maps.
 
     Args:
-        answers: what the decoder reads: the right answers, or its own.
-        num_maps: drawn.
-        num_sequences: test sequences.
-        length: of these, as the task counts it, or `null`.
+        answers: whether the decoder reads the `right` answers or its `own`.
+        num_maps: number of maps drawn.
+        num_sequences: number of test sequences.
+        length: length of the sequences as the task counts it, or `null`.
     """
 
     def __init__(
@@ -92,14 +92,14 @@ class Attention(Analysis):
         self.length = length
 
     def refusal(self, model: Model, task: Task) -> str | None:  # noqa: ARG002
-        """Refuse models without attention."""
+        """Reject models without attention."""
         if not isinstance(model, Seq2Seq):
             return "a network without encoder has no attention"
         return "this model was built with attention=none" if model.attention is None else None
 
     @torch.no_grad()
-    def look(self, experiment: Experiment) -> Findings:
-        """Attend while decoding, and compare with what the task knows."""
+    def analyze(self, experiment: Experiment) -> Findings:
+        """Compute the attention weights of test sequences and their alignment."""
         model, task = experiment.model, experiment.task
         assert isinstance(model, Seq2Seq)
         batch = draw_batch(experiment, self.num_sequences, self.length)
@@ -129,7 +129,7 @@ class Attention(Analysis):
                 f"{measured['source_steps']:.1f} source steps: entropy "
                 f"{measured['entropy_nats']:.2f} of at most "
                 f"{measured['entropy_uniform_nats']:.2f} nats",
-                *_tell(found),
+                *_lines(found),
             ],
             numbers=measured
             | {
@@ -142,14 +142,14 @@ class Attention(Analysis):
 
 
 def entropy(weights: Tensor) -> Tensor:
-    """Entropy of weights `(..., S)` in nats, `(...)`; exp of it is over how many steps they are."""
+    """Return the entropy `(...)` of weights `(..., S)` in nats."""
     return torch.special.entr(weights).sum(-1)
 
 
 def align(weights: Tensor, right: Tensor, mask: Tensor, source_mask: Tensor) -> Alignment:
     """Compare weights `(B, T, S)` with the right source steps `(B, T, S)`.
 
-    Only answers (`mask` `(B, T)`) that have right steps count.
+    Only answers (`mask` `(B, T)`) with right steps count.
     """
     counted = mask & right.any(dim=2)
     right, weights = right[counted], weights[counted]
@@ -171,7 +171,7 @@ def align(weights: Tensor, right: Tensor, mask: Tensor, source_mask: Tensor) -> 
 
 
 def free_reading(model: Seq2Seq, batch: Batch) -> tuple[Batch, Tensor]:
-    """Put the answers of a free run in their places in the input, and give them."""
+    """Return the batch with the free-running answers as decoder inputs, and these answers."""
     answers = free_answers(model, batch)
     if not model.spec.feedback:
         return batch, answers
@@ -183,11 +183,11 @@ def free_reading(model: Seq2Seq, batch: Batch) -> tuple[Batch, Tensor]:
 
 def _map(
     task: Task, batch: Batch, answered: Tensor, weights: Tensor, right: Tensor | None, row: int
-) -> Map:
+) -> AttentionMap:
     assert batch.source is not None
     assert batch.source_mask is not None
     asked, real = batch.mask[row], batch.source_mask[row]
-    return Map(
+    return AttentionMap(
         weights[row][asked][:, real].numpy(),
         names(task, answered[row][asked]),
         names(task, batch.source[row][real]),
@@ -195,7 +195,7 @@ def _map(
     )
 
 
-def _tell(found: Alignment | None) -> list[str]:
+def _lines(found: Alignment | None) -> list[str]:
     if found is None:
         return ["where it should look this task can't say"]
     best = max(found.shifted, key=lambda shift: (found.shifted[shift], -abs(shift)))
@@ -208,8 +208,8 @@ def _tell(found: Alignment | None) -> list[str]:
     ]
 
 
-def _table(maps: Sequence[Map]) -> Rows:
-    """Give a row a weight."""
+def _table(maps: Sequence[AttentionMap]) -> Rows:
+    """Return a row for each weight."""
     return [
         ["sequence", "answer_step", "answer", "source_step", "source", "weight"],
         *(
@@ -231,8 +231,8 @@ def _name(known: Sequence[str] | None, step: int) -> str:
     return str(step) if known is None else known[step]
 
 
-def _draw(maps: Sequence[Map]) -> "Figure":
-    """Draw answers down, source across; a frame is where the task says that it should look."""
+def _draw(maps: Sequence[AttentionMap]) -> "Figure":
+    """Draw the maps, answers down and source across; frames mark the right source steps."""
     from matplotlib.patches import Rectangle
     from matplotlib.ticker import MaxNLocator
 

@@ -1,4 +1,4 @@
-"""Where the state of a net comes to rest, from many beginnings."""
+"""Attractors of a model and their basins, from many initial states."""
 
 from math import isfinite
 from typing import Any, Literal
@@ -7,15 +7,15 @@ import torch
 from torch import Tensor
 
 from rnnlab.analysis.base import Analysis, Findings, Picture, Rows, draw_batch
-from rnnlab.analysis.figures.basins import Landscape, draw_landscape
+from rnnlab.analysis.figures.basins import BasinPortrait, draw_basins_figure
 from rnnlab.analysis.numerics.settling import attractors, nearest_return, settle
 from rnnlab.analysis.probe.autonomous import (
-    Autonomous,
-    Choice,
-    autonomous,
+    AutonomousMap,
+    InputChoice,
+    autonomous_maps,
     batch_in_double,
-    feeds_numbers,
-    forgets,
+    feeds_back_reals,
+    has_only_taps,
     in_double,
 )
 from rnnlab.analysis.probe.system import systems
@@ -28,39 +28,42 @@ from rnnlab.spec import Batch
 from rnnlab.tasks.attractor_memory import AttractorMemory
 from rnnlab.tasks.base import Task
 
-_APART, _MOST_APART = 1e4, 0.1  # tolerances, and spreads: what ends nearer is one attractor
-_TRACKS, _TRACK_STEPS = 80, 60  # that are drawn
+# Nearer cycles are one attractor: in tolerances, and at most in standard deviations.
+_APART, _MOST_APART = 1e4, 0.1
+_TRACKS, _TRACK_STEPS = 80, 60  # trajectories drawn, and their steps
 
 
 class Attractors(Analysis):
     """Attractors and their basins, after Hopfield (1982).
 
-    A net that reads the same input again and again, or its own answers, is let go from many
-    states until it comes back to one: after one step it is a fixed point, after more a cycle.
-    The share of the starts that come to it is the size of its basin. Where the task knows
-    patterns, each is looked for among the fixed points, and recall is scored at the very end.
+    A network with a constant input, or fed with its own answers, runs from many states until
+    each trajectory is periodic: with period 1 it is at a fixed point, else on a cycle. The size
+    of a basin is the share of the starts that converge to its attractor. If the task has
+    patterns, the attractors that recall them are marked, and the recall of the last states is
+    scored.
 
     Args:
-        input: `own` reads its own answers, where these are numbers fed back; else the input that
-            stays: `commonest`, or the mean where none is read twice; `zero`, `mean`, a symbol or
-            a list of numbers; `each` of up to 9 in turn. `auto` is `own` where it can be, else
-            `commonest`.
-        system: of an encoder-decoder model; `null` is the decoder.
-        starts: `task` begins as test sequences do, after their first step, with what the task
-            clamps; `random` has units anywhere up to the greatest size that they have at work,
-            of either sign. `auto` is `task` where it clamps.
-        random_units: how many, the first; the others begin as in `task`. `null` is all.
-        num_starts: states to begin at.
-        max_steps: most steps until a state comes back.
-        max_period: the longest cycle that is looked for.
-        tolerance: how near it must come back, in spreads of the visited states.
-        seed: of random starts.
+        input: `own` answers, if real-valued ones are fed back; or a constant: `commonest` (the
+            mean if none is read twice), `zero`, `mean`, a symbol or a list of numbers; or `each`
+            of up to 9 symbols in turn. `auto` is `own` if possible, else `commonest`.
+        system: a part of an encoder-decoder model; `null` is the decoder.
+        starts: `task` takes the states after the first step of test sequences, as clamped by the
+            task; `random` draws every unit uniformly up to its largest absolute value on test
+            sequences. `auto` is `task` if the task clamps.
+        random_units: number of leading units drawn at random; the others start as in `task`.
+            `null` is all.
+        num_starts: number of initial states.
+        max_steps: largest number of steps until a trajectory must be periodic.
+        max_period: longest period in steps that is found.
+        tolerance: largest difference after one period, in standard deviations of the visited
+            states.
+        seed: seed of the random starts.
     """
 
     def __init__(
         self,
         *,
-        input: Choice,
+        input: InputChoice,
         system: str | None,
         starts: Literal["auto", "task", "random"],
         random_units: PositiveInt | None,
@@ -81,13 +84,13 @@ class Attractors(Analysis):
         self.generator = torch.Generator().manual_seed(seed)
 
     def refusal(self, model: Model, task: Task) -> str | None:
-        """Refuse delay lines that read no answers of their own."""
-        if forgets(model) and not feeds_numbers(task):
+        """Reject delay taps, unless real-valued answers are fed back."""
+        if has_only_taps(model) and not feeds_back_reals(task):
             return "its state is its last inputs, and stands still when they do"
         return None
 
-    def look(self, experiment: Experiment) -> Findings:
-        """Let each map settle, and tell where."""
+    def analyze(self, experiment: Experiment) -> Findings:
+        """Find the attractors of each map."""
         task = experiment.task
         model = in_double(experiment.model)
         batch = batch_in_double(draw_batch(experiment, self.num_starts, None))
@@ -95,24 +98,24 @@ class Attractors(Analysis):
         begun = self.starts == "task" or (self.starts == "auto" and _clamps(task))
         if begun and self.random_units is not None:
             raise ConfigError("analysis.random_units must be null with analysis.starts=task")
-        maps = autonomous(model, task, batch, self.input, name)
+        maps = autonomous_maps(model, task, batch, self.input, name)
         found = [self._settle(each, begun) for each in maps]
         if isinstance(task, AttractorMemory):
             found = [_recall(each, model, name, task, batch if begun else None) for each in found]
         return Findings(
-            lines=[line for each in found for line in _tell(each)],
+            lines=[line for each in found for line in _lines(each)],
             numbers={"maps": [_numbers(each) for each in found]},
             tables={"": _table(found)},
             pictures={
                 "" if len(found) == 1 else str(number): Picture(
-                    lambda each=each: draw_landscape(each),  # type: ignore[misc]
+                    lambda each=each: draw_basins_figure(each),  # type: ignore[misc]
                     vector=True,
                 )
                 for number, each in enumerate(found, start=1)
             },
         )
 
-    def _settle(self, map: Autonomous, begun: bool) -> Landscape:
+    def _settle(self, map: AutonomousMap, begun: bool) -> BasinPortrait:
         visited = torch.cat(map.visited)
         spread = float((visited - visited.mean(0)).square().mean().sqrt()) or 1.0
         starts = torch.stack([track[0] for track in map.visited])
@@ -127,14 +130,18 @@ class Attractors(Analysis):
         )
         apart = min(_APART * self.tolerance, _MOST_APART) * spread
         found = attractors(map.step, ends, apart=apart)
-        loose = ends.states[ends.periods == 0]
-        back = nearest_return(map.step, loose[:_TRACKS], self.max_period) if len(loose) else None
+        unsettled = ends.states[ends.periods == 0]
+        back = (
+            nearest_return(map.step, unsettled[:_TRACKS], self.max_period)
+            if len(unsettled)
+            else None
+        )
         if back is not None:
             back = back._replace(distance=back.distance / spread)
-        return Landscape(map, found, ends.states, back, _follow(map, starts), None, {})
+        return BasinPortrait(map, found, ends.states, back, _follow(map, starts), None, {})
 
     def _draw(self, visited: Tensor, starts: Tensor) -> Tensor:
-        """Draw states from the box that holds the visited ones and their mirror images."""
+        """Draw states from the symmetric box that bounds the visited ones."""
         most, size = visited.abs().amax(dim=0), (self.num_starts, visited.shape[1])
         drawn = most * (2 * torch.rand(size, generator=self.generator, dtype=most.dtype) - 1)
         if self.random_units is None:
@@ -149,12 +156,12 @@ class Attractors(Analysis):
 
 
 def _clamps(task: Task) -> bool:
-    """Whether each sequence begins in a state of its own."""
+    """Whether the task clamps the initial state of each sequence."""
     return task.spec.initial is not None or isinstance(task, AttractorMemory)
 
 
 @torch.no_grad()
-def _follow(map: Autonomous, starts: Tensor) -> Tensor:
+def _follow(map: AutonomousMap, starts: Tensor) -> Tensor:
     track = [starts[:_TRACKS]]
     for _ in range(_TRACK_STEPS):
         track.append(map.step(track[-1]))
@@ -163,15 +170,15 @@ def _follow(map: Autonomous, starts: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _recall(
-    each: Landscape, model: Model, name: str | None, task: AttractorMemory, clues: Batch | None
-) -> Landscape:
-    """Look for the patterns among the attractors, and at the ends that clues come to."""
+    each: BasinPortrait, model: Model, name: str | None, task: AttractorMemory, clues: Batch | None
+) -> BasinPortrait:
+    """Add the patterns of the attractors, and the recall of the last states."""
     system = systems(model)[name or "network"]
 
     def signs(states: Tensor) -> Tensor:
-        """Read the taught bits off states, as the input is silent."""
+        """Return the signs of the taught bits at states, with zero input."""
         silence = states.new_zeros(len(states), system.input_size)
-        answers = system.answer(silence, states)[1]
+        answers = system.step_and_readout(silence, states)[1]
         answers = model.readout(answers) if isinstance(model, Seq2Seq) else answers
         return answers[:, : task.taught_bits] > 0
 
@@ -192,7 +199,7 @@ def _recall(
     return each._replace(stored=stored, recall=recall)
 
 
-def _tell(each: Landscape) -> list[str]:
+def _lines(each: BasinPortrait) -> list[str]:
     total, periods = len(each.ends), [attractor.period for attractor in each.found]
     fixed, cycles = periods.count(1), sorted({period for period in periods if period > 1})
     found = [f"{fixed} fixed point{'' if fixed == 1 else 's'}"]
@@ -211,7 +218,7 @@ def _tell(each: Landscape) -> list[str]:
         if isfinite(distance):
             how = "they are nearest to where they were after "
             how += f"{steps} step{'' if steps == 1 else 's'}, {distance:.2g} spreads away"
-        lines.append(f"{each.loose / total:.1%} of the starts came to none; {how}")
+        lines.append(f"{each.unsettled / total:.1%} of the starts came to none; {how}")
     if each.stored is not None:
         spurious = [
             a for a, pattern in zip(each.found, each.stored, strict=True) if pattern is None
@@ -229,12 +236,12 @@ def _tell(each: Landscape) -> list[str]:
     return lines
 
 
-def _numbers(each: Landscape) -> dict[str, Any]:
+def _numbers(each: BasinPortrait) -> dict[str, Any]:
     stored = each.stored or [None] * len(each.found)
     return {
         "reads": each.map.reads,
         "num_starts": len(each.ends),
-        "not_settled": each.loose / len(each.ends),
+        "not_settled": each.unsettled / len(each.ends),
         "nearest_return": None if each.back is None else each.back._asdict(),
         "recall": each.recall,
         "attractors": [
@@ -249,7 +256,7 @@ def _numbers(each: Landscape) -> dict[str, Any]:
     }
 
 
-def _table(found: list[Landscape]) -> Rows:
+def _table(found: list[BasinPortrait]) -> Rows:
     rows = [
         [each.map.reads, number, attractor.period, len(attractor.basin) / len(each.ends), pattern]
         for each in found

@@ -1,4 +1,4 @@
-"""The finite state machine that a trained net has become."""
+"""Extraction of a finite state machine from a trained network."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -17,16 +17,16 @@ from rnnlab.analysis.numerics.quantising import (
     Strings,
     Table,
     agreement,
+    count_transitions,
     k_means,
     nearest,
-    tabulate,
 )
 from rnnlab.analysis.probe.alphabet import (
     Alphabet,
     alphabet_of,
     answer_names,
-    read_strings,
-    visit,
+    answer_strings,
+    states_after,
 )
 from rnnlab.analysis.probe.system import System
 from rnnlab.experiment.experiment import Experiment
@@ -40,20 +40,20 @@ from rnnlab.tasks.base import Task
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_POINTS = 4000  # that clusters are made of, and that are drawn
+_POINTS = 4000  # states that are clustered, and that are drawn, at most
 _GREY = "#8A8A8A"  # of states without an answer
-_STEPS = 100_000  # of the strings of one length together
+_STEPS = 100_000  # of all strings of one length together
 
 
 class Extraction(NamedTuple):
-    """A machine, and how it was come by.
+    """An extracted machine.
 
     Attributes:
-        machine: minimal.
-        states: `(B, T)` its state at each real step, else `NOTHING`.
-        num_clusters: of all visited states.
-        table: the machine before it was made minimal.
-        agreement: on the strings that it was made from.
+        machine: the minimal machine.
+        states: `(B, T)`, its state at each real step, else `NOTHING`.
+        num_clusters: number of k-means clusters.
+        table: the machine before minimisation.
+        agreement: share of the network's answers on the same strings that it reproduces.
     """
 
     machine: Machine
@@ -64,21 +64,21 @@ class Extraction(NamedTuple):
 
 
 class Automaton(Analysis):
-    """The machine behind the answers, after Giles et al. (1992) and Omlin and Giles (1996).
+    """A Moore machine extracted as by Giles et al. (1992) and Omlin and Giles (1996).
 
-    The states that a net visits are put into clusters by k-means; states of one cluster with
-    different answers are kept apart. Where each symbol led most often from there makes a Moore
-    machine, and Hopcroft's algorithm the smallest of the same meaning. If that gives the net's
-    answers, also to strings much longer than any it was made from, then it is what the net does.
+    Visited states are clustered by k-means; a state of the machine is a pair of cluster and
+    answer, its transitions are the most frequent ones, and Hopcroft's algorithm minimises it. If
+    it reproduces the network's answers, also on much longer strings, it is what the network
+    computes.
 
     Args:
-        num_clusters: how many; `null` is the fewest from which the machine agrees.
-        max_clusters: most that are tried then.
-        enough: share of the net's answers that a machine gives if it agrees.
-        num_sequences: test sequences of the longest trained length to make it from.
-        factor: the longest test of it, in lengths trained.
-        max_symbols: most symbols that a task may read; a machine over more can't be drawn.
-        seed: of the clusters' beginnings.
+        num_clusters: number of clusters; `null` is the fewest whose machine agrees.
+        max_clusters: largest number tried then.
+        enough: share of the network's answers that a machine must reproduce to agree.
+        num_sequences: number of test sequences, of the longest trained length.
+        factor: longest length tested, as a multiple of the trained length.
+        max_symbols: largest number of input symbols of the task.
+        seed: seed of k-means.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Automaton(Analysis):
         self.seed = seed
 
     def refusal(self, model: Model, task: Task) -> str | None:
-        """Refuse what is not read and answered symbol by symbol, in few symbols."""
+        """Reject models and tasks that do not map each of few symbols to a symbol."""
         if not isinstance(model, Stream):
             return "an encoder-decoder model doesn't answer after each symbol that it reads"
         if not System(model).recurrent:
@@ -120,23 +120,23 @@ class Automaton(Analysis):
             )
         return None
 
-    def look(self, experiment: Experiment) -> Findings:
-        """Make the machine, and hold it against the net."""
+    def analyze(self, experiment: Experiment) -> Findings:
+        """Extract a machine, and compare it with the network at several lengths."""
         model, task = experiment.model, experiment.task
         assert isinstance(model, Stream)
         own = None if task.trained_lengths is None else trained_lengths(experiment).most
         batch = task.sample("test", 0, self.num_sequences, length=own)
         alphabet = alphabet_of(task, batch)
-        strings, visited = read_strings(model, batch, alphabet), visit(model, batch)
+        strings, visited = answer_strings(model, batch, alphabet), states_after(model, batch)
         tried = self._extract(strings, visited, len(alphabet.names))
         best = max(tried, key=lambda found: found.agreement)
         tests = {
-            length: read_strings(model, self._draw(task, length), alphabet)
+            length: answer_strings(model, self._draw(task, length), alphabet)
             for length in self._lengths(own)
         }
         names = answer_names(task)
         return Findings(
-            lines=self._tell(best, tests, alphabet),
+            lines=self._lines(best, tests, alphabet),
             numbers={
                 "num_states": len(best.machine.outputs),
                 "start": best.machine.start,
@@ -158,7 +158,7 @@ class Automaton(Analysis):
         )
 
     def _extract(self, strings: Strings, visited: Numbers, num_symbols: int) -> list[Extraction]:
-        """Try more and more clusters, until a machine agrees."""
+        """Return the machines of more and more clusters, the last one agrees if any does."""
         rng = np.random.default_rng(self.seed)
         points = visited[strings.real]
         points = points[rng.permutation(len(points))[:_POINTS]]
@@ -166,7 +166,7 @@ class Automaton(Analysis):
         for count in self._counts():
             centres = k_means(points, count, rng)
             clusters = nearest(visited.reshape(-1, visited.shape[2]), centres)
-            table = tabulate(strings, clusters.reshape(strings.symbols.shape), num_symbols)
+            table = count_transitions(strings, clusters.reshape(strings.symbols.shape), num_symbols)
             machine, new = minimise(table.machine)
             states = np.where(strings.real, new[table.states], NOTHING)
             agreed = agreement(machine, strings)
@@ -176,7 +176,7 @@ class Automaton(Analysis):
         return tried
 
     def _counts(self) -> Iterator[int]:
-        """Give the numbers of clusters to try, each a quarter more than the last."""
+        """Yield the numbers of clusters to try, each a quarter more than the last."""
         count = self.num_clusters or 1
         while count <= (self.num_clusters or self.max_clusters):
             yield count
@@ -188,13 +188,13 @@ class Automaton(Analysis):
         return sorted({own, round(own * self.factor**0.5), round(own * self.factor)})
 
     def _draw(self, task: Task, length: int | None) -> Batch:
-        """Draw other sequences than the machine was made from; fewer where they are long."""
+        """Return other sequences than the machine was extracted from, fewer if they are long."""
         rows = self.num_sequences
         if length is not None:
             rows = min(rows, max(_STEPS // length, 1))
         return task.sample("test", 1, rows, length=length)
 
-    def _tell(
+    def _lines(
         self, best: Extraction, tests: dict[int | None, Strings], alphabet: Alphabet
     ) -> list[str]:
         size, agreed = len(best.machine.outputs), best.agreement >= self.enough
@@ -223,17 +223,17 @@ class Automaton(Analysis):
 
 def _compare(machine: Machine, test: Strings) -> dict[str, float]:
     asked = test.answers != NOTHING
-    said = machine.answers(test.symbols)
+    answered = machine.answers(test.symbols)
     return {
         "agreement": agreement(machine, test),
-        "unknown": float((said == NOTHING)[asked].mean()),
-        "machine_right": float((said == test.right)[asked].mean()),
+        "unknown": float((answered == NOTHING)[asked].mean()),
+        "machine_right": float((answered == test.right)[asked].mean()),
         "net_right": float((test.answers == test.right)[asked].mean()),
     }
 
 
 def _table(best: Extraction, alphabet: Alphabet, answers: list[str]) -> Rows:
-    """Give a row a state: its answer, its share of the visits, and where symbols lead."""
+    """Return a row for each state: its answer, its share of all steps, its transitions."""
     visits = best.states[best.states != NOTHING]
     rows = [
         [
@@ -250,9 +250,9 @@ def _table(best: Extraction, alphabet: Alphabet, answers: list[str]) -> Rows:
 
 
 def _draw(best: Extraction, visited: Numbers, alphabet: Alphabet, answers: list[str]) -> "Figure":
-    """Draw the visited states in their plane, in the colours of the machine's beside it."""
+    """Draw the visited states along two principal components, and the machine beside them."""
     machine = best.machine
-    # More states than colours are told apart by their answers.
+    # More states than colours are coloured by their answers.
     by_state = len(machine.outputs) <= len(COLORS)
     numbers = np.arange(len(machine.outputs))
     keys = np.where(by_state & (machine.outputs != NOTHING), numbers, machine.outputs).tolist()

@@ -1,4 +1,4 @@
-"""The analysis contract: what it is given, what it finds, and how that is drawn."""
+"""The base class of analyses, and the results that they return."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -22,11 +22,11 @@ Rows = Sequence[Sequence[Any]]
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure that is drawn when it is asked for, so that numbers can be had without matplotlib.
+    """A figure that is drawn on demand, so that the numbers need no matplotlib.
 
     Attributes:
-        draw: makes it.
-        vector: whether it is a drawing that an SVG suits too; a heat map is none.
+        draw: makes the figure.
+        vector: whether it is also saved as SVG; heat maps are not.
     """
 
     draw: Callable[[], "Figure"]
@@ -34,13 +34,13 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Points:
+class ProjectorPoints:
     """Labelled points for TensorBoard's projector.
 
     Attributes:
         values: `(P, D)`.
         header: names of the labels.
-        labels: a row of labels a point.
+        labels: one row of labels for each point.
     """
 
     values: NDArray[np.floating[Any]]
@@ -50,51 +50,50 @@ class Points:
 
 @dataclass(frozen=True)
 class Findings:
-    """What an analysis found.
+    """The results of an analysis.
 
     Attributes:
-        lines: what a person should know first; printed.
-        numbers: everything that is a number, by name; written as JSON.
-        tables: by name, rows under a heading; each written as CSV.
-        pictures: by name.
-        points: for the projector, by name.
-        texts: by the ending of their file's name.
+        lines: the summary, printed.
+        numbers: all numbers by name, written as JSON.
+        tables: by name, rows under a heading, each written as CSV.
+        pictures: figures by name.
+        points: points for TensorBoard's projector by name.
+        texts: contents of other text files by file suffix.
     """
 
     lines: Sequence[str]
     numbers: Mapping[str, Any]
     tables: Mapping[str, Rows] = field(default_factory=dict)
     pictures: Mapping[str, Picture] = field(default_factory=dict)
-    points: Mapping[str, Points] = field(default_factory=dict)
+    points: Mapping[str, ProjectorPoints] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
 
 
 class Analysis(ABC):
-    """One look inside a model.
+    """An analysis of a trained model.
 
-    The keyword-only arguments of its constructor are its settings, all of them in its yaml. It
-    works with the cells that were trained, through `System`; a second implementation of a model
-    would be another model.
+    The keyword-only arguments of the constructor are the settings, all of them in the yaml. An
+    analysis runs the trained cells themselves, through `System`.
     """
 
     def refusal(self, model: Model, task: Task) -> str | None:  # noqa: ARG002
-        """Say why it makes no sense for this model or task; `None` if it does."""
+        """Return why the analysis makes no sense for a model or task, `None` if it does."""
         return None
 
     @abstractmethod
-    def look(self, experiment: Experiment) -> Findings:
-        """Look inside the model of an experiment, in evaluation mode and with its best weights.
+    def analyze(self, experiment: Experiment) -> Findings:
+        """Analyse the model of an experiment, in evaluation mode.
 
         Raises:
-            ConfigError: a setting doesn't suit it.
+            ConfigError: a setting doesn't suit the model or task.
         """
 
 
 def draw_batch(experiment: Experiment, num_sequences: int, length: int | None) -> Batch:
-    """Make test sequences, of the length that the task takes (`None` for its own).
+    """Return a batch of test sequences; `length=None` is the task's own length.
 
     Raises:
-        ConfigError: the task can't make such.
+        ConfigError: the lengths of the task's sequences can't be chosen.
     """
     task = experiment.task
     most = task.num_batches("test", num_sequences)

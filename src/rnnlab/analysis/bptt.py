@@ -1,4 +1,4 @@
-"""The textbook's walk through backpropagation through time, with the numbers of a real net."""
+"""Backpropagation through time drawn step by step, with the numbers of a trained model."""
 
 from collections.abc import Iterator
 from copy import deepcopy
@@ -9,10 +9,11 @@ from torch import Tensor
 
 from rnnlab.analysis.base import Analysis, Findings, Picture, draw_batch
 from rnnlab.analysis.figures.bptt import draw
-from rnnlab.analysis.probe.bptt_window import Window, strongest_of_matrix
-from rnnlab.analysis.probe.gradients import top_part, tracing, undisturbed
+from rnnlab.analysis.probe.backpropagation import Backpropagation, backpropagate
+from rnnlab.analysis.probe.bptt_window import Window, largest_rows_and_columns
+from rnnlab.analysis.probe.gradients import top_part
+from rnnlab.analysis.probe.observe import differentiable
 from rnnlab.analysis.probe.system import systems
-from rnnlab.analysis.probe.walk import Walk, walk
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.models.base import Model
@@ -20,26 +21,25 @@ from rnnlab.ranges import Count, Positive, PositiveInt
 from rnnlab.spec import Batch, map_batch
 from rnnlab.tasks.base import Task
 
-_MOST = 2**27  # numbers in all copies of the parameters
+_MOST = 2**27  # numbers in the contributions of all steps
 
 
 class Bptt(Analysis):
-    """One step of learning on one sequence, with the net unrolled.
+    """Backpropagation through time on one sequence, with the network unrolled.
 
-    Each step has a copy of the weights; forward go activations, backward deltas dL/dh_t, and each
-    copy's change is the learning rate times its gradient. The copies must stay one, so they all
-    take the sum of the changes, which is what autograd gives (Werbos, 1990); some programs took
-    the mean, which is a smaller learning rate. L is the task's loss: a mean over answers. A
-    training `horizon` is lifted. Of an encoder-decoder, attention and bridge are left out of the
-    drawing, and so is an encoder that reads from the other end.
+    Each step has a copy of the weights; activations go forward, deltas dL/dh_t backward, and each
+    copy's change is minus the learning rate times its gradient. The copies are tied, so they all
+    take the sum of the changes, which is the gradient of autograd (Werbos, 1990); some programs
+    took the mean, which is a smaller learning rate. L is the task's loss: a mean over answers. A
+    training `horizon` is lifted. Attention, bridge and backward encoder are not drawn.
 
     Args:
-        sequence: which of the test sequences.
-        length: of it; `null` is the longest trained.
-        num_steps: drawn, the last up to the last answer; of an encoder-decoder those around the
-            bridge.
-        num_units: drawn of each vector, those with the largest deltas.
-        learning_rate: of the step that is shown, by plain gradient descent; `null` is the run's.
+        sequence: index of the test sequence.
+        length: its length; `null` is the longest trained.
+        num_steps: number of steps drawn, the last up to the last answer; of an encoder-decoder
+            model those around the bridge.
+        num_units: number of units drawn of each vector, those with the largest deltas.
+        learning_rate: learning rate of plain gradient descent; `null` is the run's.
     """
 
     def __init__(
@@ -58,20 +58,20 @@ class Bptt(Analysis):
         self.learning_rate = learning_rate
 
     def refusal(self, model: Model, task: Task) -> str | None:  # noqa: ARG002
-        """Refuse models that no gradient goes back through."""
+        """Reject models without recurrence."""
         if any(system.recurrent for system in systems(model).values()):
             return None
         return "delay taps only pass inputs on, so there is nothing to unroll"
 
-    def look(self, experiment: Experiment) -> Findings:
-        """Walk forward and back over one sequence."""
+    def analyze(self, experiment: Experiment) -> Findings:
+        """Backpropagate through one sequence."""
         model, task = deepcopy(experiment.model).double(), experiment.task
         optimizer = experiment.cfg.optimizer
         rate = optimizer.lr if self.learning_rate is None else self.learning_rate
         length = task.trained_length if self.length is None else self.length
         batch = _last(draw_batch(experiment, self.sequence + 1, length))
         _check_size(model, batch)
-        found = walk(model, task, batch)
+        found = backpropagate(model, task, batch)
         changes = {name: -rate * steps for name, steps in found.gradients.items()}
         difference = _difference(model, task, batch, found)
         descent = optimizer._target_.endswith("SGD")
@@ -82,7 +82,7 @@ class Bptt(Analysis):
                 f"{int(batch.mask.sum())} of them answered; numbers of each step are in order",
                 *(
                     f"|dL/d {top_part(system)}| in the {name}: "
-                    f"{_few(found.passages[name].deltas[top_part(system)])}"
+                    f"{_few(found.systems[name].deltas[top_part(system)])}"
                     for name, system in systems(model).items()
                     if name in window.shown
                 ),
@@ -91,7 +91,7 @@ class Bptt(Analysis):
                 *(
                     f"  {name}: {_few(steps)}; sum {steps.sum(0).norm():.2g}"
                     for name, steps in changes.items()
-                    if steps.dim() > 2 and window.drawn_steps(name)  # biases change as deltas say
+                    if steps.dim() > 2 and window.drawn_steps(name)  # a bias is like its delta
                 ),
                 f"sums differ from autograd's gradient by at most {difference:.1g}",
                 *(
@@ -112,7 +112,7 @@ class Bptt(Analysis):
                         "delta_norms": _norms(passage.deltas),
                         "carried_norms": _norms(passage.carried),
                     }
-                    for name, passage in found.passages.items()
+                    for name, passage in found.systems.items()
                 },
                 "changes": {
                     name: {
@@ -138,10 +138,10 @@ class Bptt(Analysis):
         )
 
 
-def _difference(model: Model, task: Task, batch: Batch, found: Walk) -> float:
-    """Hold the sums of all steps against the gradient of the net in one piece."""
+def _difference(model: Model, task: Task, batch: Batch, found: Backpropagation) -> float:
+    """Return the largest difference between summed contributions and autograd's gradient."""
     parameters = dict(model.named_parameters())
-    with undisturbed(model), tracing(systems(model)):  # lifts a horizon
+    with differentiable(model):
         loss = task.loss(model(batch)[0], batch)
     whole = torch.autograd.grad(loss, [parameters[name] for name in found.gradients])
     return max(
@@ -151,7 +151,7 @@ def _difference(model: Model, task: Task, batch: Batch, found: Walk) -> float:
 
 
 def _check_size(model: Model, batch: Batch) -> None:
-    """Refuse what would fill memory: a copy of all parameters for each step."""
+    """Check that the contributions of all steps fit in memory."""
     steps = batch.input.shape[1] + (0 if batch.source is None else batch.source.shape[1])
     count = sum(parameter.numel() for parameter in model.parameters())
     if steps * count > _MOST:
@@ -162,7 +162,7 @@ def _check_size(model: Model, batch: Batch) -> None:
 
 
 def _last(batch: Batch) -> Batch:
-    """Cut the last sequence out, in 64 bits and its source without padding."""
+    """Return the last sequence in float64, its source without padding."""
     one = map_batch(lambda p: p[-1:].double() if p.is_floating_point() else p[-1:], batch)
     if one.source is None or one.source_mask is None:
         return one
@@ -171,7 +171,7 @@ def _last(batch: Batch) -> Batch:
 
 
 def _few(steps: Tensor) -> str:
-    """Write the norms of the first and last of many steps."""
+    """Return the norms of the first and last steps as text."""
     told = [f"{norm:.2g}" for norm in steps.flatten(1).norm(dim=1).tolist()]
     return " ".join(told if len(told) <= 8 else [*told[:4], "...", *told[-4:]])
 
@@ -180,14 +180,14 @@ def _norms(parts: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: steps.norm(dim=1) for name, steps in parts.items()}
 
 
-def _state_rows(found: Walk) -> Iterator[list[Any]]:
-    for name, passage in found.passages.items():
+def _state_rows(found: Backpropagation) -> Iterator[list[Any]]:
+    for name, passage in found.systems.items():
         for part, states in passage.states.items():
             columns = (states, passage.deltas[part], passage.carried[part])
             for step, values in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
                 for unit, numbers in enumerate(zip(*values, strict=True)):
                     yield [name, step, part, unit, *numbers]
-        if name == next(reversed(found.passages)):
+        if name == next(reversed(found.systems)):
             pairs = zip(found.outputs.tolist(), found.output_deltas.tolist(), strict=True)
             for step, values in enumerate(pairs):
                 for unit, numbers in enumerate(zip(*values, strict=True)):
@@ -195,10 +195,10 @@ def _state_rows(found: Walk) -> Iterator[list[Any]]:
 
 
 def _change_rows(changes: dict[str, Tensor], window: Window) -> Iterator[list[Any]]:
-    """Give the numbers of the changes that are drawn, and those of biases."""
+    """Yield the drawn numbers of the weight changes, and all of the biases."""
     for name, steps in changes.items():
         table = steps if steps.dim() > 2 else steps[:, :, None]
-        rows, columns = strongest_of_matrix(table)
+        rows, columns = largest_rows_and_columns(table)
         drawn = window.drawn_steps(name)
         told = [*((s, table[s]) for s in drawn), ("sum", table.sum(0)), ("mean", table.mean(0))]
         for row in rows.tolist():

@@ -1,4 +1,4 @@
-"""Where the state of a net stands still, and what becomes of states nearby."""
+"""Fixed and slow points of a model, and their stability."""
 
 from typing import Any
 
@@ -6,7 +6,13 @@ import torch
 from torch import Tensor
 
 from rnnlab.analysis.base import Analysis, Findings, Picture, Rows, draw_batch
-from rnnlab.analysis.figures.landscape import LOOKS, Landscape, Point, draw, draw_eigenvalues
+from rnnlab.analysis.figures.fixed_points import (
+    LOOKS,
+    FixedPoint,
+    PhasePortrait,
+    draw,
+    draw_eigenvalues,
+)
 from rnnlab.analysis.numerics.slow_points import (
     SlowPoints,
     classify,
@@ -17,12 +23,12 @@ from rnnlab.analysis.numerics.slow_points import (
     turning_steps,
 )
 from rnnlab.analysis.probe.autonomous import (
-    Autonomous,
-    Choice,
-    autonomous,
+    AutonomousMap,
+    InputChoice,
+    autonomous_maps,
     batch_in_double,
-    feeds_numbers,
-    forgets,
+    feeds_back_reals,
+    has_only_taps,
     in_double,
 )
 from rnnlab.experiment.experiment import Experiment
@@ -30,41 +36,39 @@ from rnnlab.models.base import Model
 from rnnlab.ranges import Count, NonNegative, Positive, PositiveInt, Seed, Share
 from rnnlab.tasks.base import Task
 
-_FOLLOWED = 300  # steps that the map is followed for, to see where it leads
+_FOLLOWED = 300  # steps of each trajectory
 _TOLD, _SLOW_APART = 6, 1e-2
 
 
 class FixedPoints(Analysis):
     """Fixed points of the state, after Sussillo and Barak (2013), Opening the black box.
 
-    A net that reads the same input again and again, or its own answers, is a map s' = F(s). From
-    states that were visited at work, or where the map leads from there, and from places around
-    them the search goes down the speed |F(s) - s| to where it is least: to 0, or to a slow point.
-    Eigenvalues of the Jacobian say what happens nearby: within the unit circle states come back
-    (stable), outside they leave (saddle; unstable where all do), on it they stay where they were
-    put (neutral).
+    A network with a constant input, or fed with its own answers, is a map s' = F(s). From visited
+    states, states where the map leads from them, and noise around both, the search minimises the
+    speed |F(s) - s|: to 0 at a fixed point, else at a slow point. A fixed point is stable if all
+    eigenvalues of the Jacobian are within the unit circle, unstable if all are outside, a saddle
+    if some are, and neutral if some are on it.
 
     Args:
-        input: `own` reads its own answers, where these are numbers fed back; else the input that
-            stays: `zero`, `mean`, a symbol or a list of numbers; `each` of up to 9 in turn.
-            `auto` is `own` where it can be, else the input read most often, or the mean where
-            none is read twice.
-        system: of an encoder-decoder model; `null` is the encoder, and all of it for `own`.
-        num_sequences: test sequences that states are taken from.
-        num_starts: states to begin at.
-        noise: each start has noise of its own size, up to so many spreads of the states.
-        descent_steps: of Adam on the speed.
-        descent_rate: its learning rate.
-        reach: a point counts within so much of the distance, from the mean of the visited
-            states, of the farthest that the net comes to; elsewhere nothing is told of it.
-        slow_speed: most speed of a slow point, in median speeds of the visited states.
-        seed: of starts and noise.
+        input: `own` answers, if real-valued ones are fed back; or a constant: `zero`, `mean`, a
+            symbol or a list of numbers; or `each` of up to 9 symbols in turn. `auto` is `own` if
+            possible, else the most frequent input, or the mean if none is read twice.
+        system: a part of an encoder-decoder model; `null` is the encoder, and all of it for `own`.
+        num_sequences: number of test sequences that states are taken from.
+        num_starts: number of initial states.
+        noise: largest noise of a start, in standard deviations of the states.
+        descent_steps: number of Adam steps on the speed.
+        descent_rate: learning rate of Adam.
+        reach: largest distance of a reported point from the mean of the visited states, as a
+            multiple of the largest distance on trajectories.
+        slow_speed: largest speed of a slow point, in median speeds of the visited states.
+        seed: seed of starts and noise.
     """
 
     def __init__(
         self,
         *,
-        input: Choice,
+        input: InputChoice,
         system: str | None,
         num_sequences: PositiveInt,
         num_starts: PositiveInt,
@@ -87,28 +91,28 @@ class FixedPoints(Analysis):
         self.generator = torch.Generator().manual_seed(seed)
 
     def refusal(self, model: Model, task: Task) -> str | None:
-        """Refuse delay lines that read no answers of their own."""
-        if forgets(model) and not feeds_numbers(task):
+        """Reject delay taps, unless real-valued answers are fed back."""
+        if has_only_taps(model) and not feeds_back_reals(task):
             return "its state is its last inputs, and stands still when they do"
         return None
 
-    def look(self, experiment: Experiment) -> Findings:
-        """Search each map, and tell what is there."""
+    def analyze(self, experiment: Experiment) -> Findings:
+        """Find the fixed and slow points of each map."""
         model = in_double(experiment.model)
         batch = batch_in_double(draw_batch(experiment, self.num_sequences, None))
-        maps = autonomous(model, experiment.task, batch, self.input, self.system)
+        maps = autonomous_maps(model, experiment.task, batch, self.input, self.system)
         found = [self._search(each) for each in maps]
         pictures = {"": Picture(lambda: draw(found))}
         if len(found) > 1:
             pictures["eigenvalues"] = Picture(lambda: draw_eigenvalues(found))
         return Findings(
-            lines=[line for each in found for line in _tell(each)],
+            lines=[line for each in found for line in _lines(each)],
             numbers={"maps": [_numbers(each) for each in found]},
             tables={"": _table(found)},
             pictures=pictures,
         )
 
-    def _search(self, map: Autonomous) -> Landscape:
+    def _search(self, map: AutonomousMap) -> PhasePortrait:
         visited = torch.cat(map.visited)
         drawn = self._draw(visited)
         tracks = _follow(map, drawn)
@@ -125,15 +129,15 @@ class FixedPoints(Analysis):
         slow = ~fixed & (found.speeds < self.slow_speed * usual[usual.isfinite()].median())
         points = _points(map, _pick(found, fixed), slow=False)
         points += _points(map, distinct(_pick(found, slow), _SLOW_APART), slow=True)
-        return Landscape(map, points, beyond, tracks)
+        return PhasePortrait(map, points, beyond, tracks)
 
     def _draw(self, visited: Tensor) -> Tensor:
-        """Draw states, each at most once as long as there are enough."""
+        """Draw visited states, without replacement if there are enough."""
         chosen = torch.randperm(len(visited), generator=self.generator)
         return visited[chosen.repeat(-(-self.num_starts // len(chosen)))[: self.num_starts]]
 
     def _starts(self, visited: Tensor, drawn: Tensor, ends: Tensor) -> Tensor:
-        """Begin half of the time where the map leads; add to each noise of its own size."""
+        """Return the starts: drawn states and ends of trajectories in turn, with noise."""
         starts = torch.where(torch.arange(len(drawn))[:, None] % 2 == 0, drawn, ends)
         spread = (visited - visited.mean(0)).square().mean().sqrt()
         sizes = torch.rand(len(starts), 1, generator=self.generator, dtype=starts.dtype)
@@ -141,7 +145,7 @@ class FixedPoints(Analysis):
         return starts + self.noise * spread * sizes * noise
 
     def _within(self, states: Tensor, visited: Tensor, tracks: Tensor) -> Tensor:
-        """Tell which states are where the net comes, `(P,)`."""
+        """Return which states are within reach of the trajectories, `(P,)` bool."""
         middle = visited.mean(0)
         come = torch.cat([visited, tracks.flatten(0, 1)])
         far = (come[come.isfinite().all(1)] - middle).norm(dim=1).max()
@@ -149,8 +153,8 @@ class FixedPoints(Analysis):
 
 
 @torch.no_grad()
-def _follow(map: Autonomous, states: Tensor) -> Tensor:
-    """Follow the map: `(N, D)` -> the states and those after each step, `(N, T, D)`."""
+def _follow(map: AutonomousMap, states: Tensor) -> Tensor:
+    """Return the trajectories `(N, T, D)` from states `(N, D)`, which come first."""
     tracks = [states]
     for _ in range(_FOLLOWED):
         tracks.append(map.step(tracks[-1]))
@@ -161,20 +165,20 @@ def _pick(points: SlowPoints, chosen: Tensor) -> SlowPoints:
     return SlowPoints(*(part[chosen] for part in points))
 
 
-def _points(map: Autonomous, found: SlowPoints, *, slow: bool) -> list[Point]:
+def _points(map: AutonomousMap, found: SlowPoints, *, slow: bool) -> list[FixedPoint]:
     if not len(found.states):
         return []
     multipliers = eigenvalues(map.step, found.states)
     rows = zip(*found, multipliers, strict=True)
     points = [
-        Point("slow" if slow else classify(m), state, float(speed), int(hits), m)
+        FixedPoint("slow" if slow else classify(m), state, float(speed), int(hits), m)
         for state, speed, hits, m in rows
     ]
     return sorted(points, key=lambda point: (list(LOOKS).index(point.kind), -point.hits))
 
 
-def _tell(each: Landscape) -> list[str]:
-    """Say how many points of each kind there are, and what they do."""
+def _lines(each: PhasePortrait) -> list[str]:
+    """Summarise the points: the count of each kind, and the largest ones."""
     counts = {kind: sum(p.kind == kind for p in each.points) for kind in LOOKS}
     told = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count) or "none"
     starts = len(each.tracks)
@@ -187,7 +191,7 @@ def _tell(each: Landscape) -> list[str]:
     return lines + ([f"  and {rest} more"] if rest > 0 else [])
 
 
-def _describe(point: Point) -> str:
+def _describe(point: FixedPoint) -> str:
     first = complex(point.multipliers[0])
     out = int((point.multipliers.abs() > 1).sum())
     turns = turning_steps(first)
@@ -201,7 +205,7 @@ def _describe(point: Point) -> str:
     return ", ".join([*parts, f"{point.hits} starts"])
 
 
-def _numbers(each: Landscape) -> dict[str, Any]:
+def _numbers(each: PhasePortrait) -> dict[str, Any]:
     return {
         "reads": each.map.reads,
         "num_starts": len(each.tracks),
@@ -219,7 +223,7 @@ def _numbers(each: Landscape) -> dict[str, Any]:
     }
 
 
-def _table(found: list[Landscape]) -> Rows:
+def _table(found: list[PhasePortrait]) -> Rows:
     heading = ["reads", "kind", "speed", "hits", "largest_modulus", "directions_out", "turns_in"]
     rows = [
         [

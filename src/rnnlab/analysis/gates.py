@@ -1,4 +1,4 @@
-"""What the gates of an LSTM or GRU let through, symbol by symbol, and how often they are shut."""
+"""Gate activations of LSTM and GRU over a sequence, and how often the gates saturate."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -12,12 +12,12 @@ from torch import Tensor
 from rnnlab.analysis.base import Analysis, Findings, Picture, Rows
 from rnnlab.analysis.figures.style import DIVERGING, SEQUENTIAL, figure
 from rnnlab.analysis.numerics.pca import Numbers
-from rnnlab.analysis.probe.reading import Reading, layer_parts, read
-from rnnlab.analysis.probe.system import Drive, System, systems
+from rnnlab.analysis.probe.labelled_trace import LabelledTrace, labelled_trace, layer_parts
+from rnnlab.analysis.probe.system import System, Trace, systems
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.models.base import Model
-from rnnlab.plots.palette import COLORS, MARKERS
+from rnnlab.plots.palette import COLORS, GREY, MARKERS
 from rnnlab.ranges import Count, PositiveInt, Share
 from rnnlab.state import State, unflatten
 from rnnlab.tasks.base import Task
@@ -34,7 +34,7 @@ _TITLES = {
     "cell": "memory cell",
     "hidden": "hidden state",
 }
-_NEARLY_ALWAYS = 0.9  # of the time
+_NEARLY_ALWAYS = 0.9  # share of the steps
 
 
 @runtime_checkable
@@ -42,24 +42,24 @@ class Gated(Protocol):
     """A cell with gates."""
 
     def gates(self, input: Tensor, state: State) -> dict[str, Tensor]:
-        """Give how far each gate is open, `(B, H)`; first the one that tells what is kept."""
+        """Return the activation `(B, H)` of each gate, first of the one that keeps the state."""
         ...
 
 
 class Saturation(NamedTuple):
-    """How much of the time each gate of a layer is shut and how much open, each `(H,)`."""
+    """The share of steps in which each gate of a layer is shut, and open, each `(H,)`."""
 
     shut: Numbers
     open: Numbers
 
 
-class Strip(NamedTuple):
-    """What the units of a layer do over a sequence.
+class UnitSeries(NamedTuple):
+    """The activations of one gate or state vector over a sequence.
 
     Attributes:
-        name: of a gate, or of a vector of the state.
-        values: `(H, T)`, the units in the order of how far the first gate is open on average.
-        is_gate: whether it is one.
+        name: name of the gate, or of the part of the state.
+        values: `(H, T)`, the units sorted by the mean activation of the first gate.
+        is_gate: whether the values are of a gate.
     """
 
     name: str
@@ -71,19 +71,19 @@ class Gates(Analysis):
     """Gates, memory cell and hidden state over a sequence, and how often gates saturate.
 
     Karpathy, Johnson and Li (2015), Visualizing and understanding recurrent networks, sections
-    4.2 and 4.3. Units are sorted by how far their forget (GRU: update) gate is open on average:
-    those that keep longest are at the top. Without a forget gate the input gate sorts them.
+    4.2 and 4.3. Units are sorted by the mean activation of their forget (GRU: update) gate: those
+    that keep longest are at the top. Without a forget gate the input gate sorts them.
 
     Args:
-        system: which part of the model, or `null` for the first with gates.
-        layer: which is drawn over the sequence, from 1; `null` is the highest.
-        sequence: which one of the sequences is drawn.
-        num_steps: of it, at most.
-        num_units: drawn, evenly over the order.
-        num_sequences: test sequences.
-        length: of these, as the task counts it, or `null`.
-        shut_below: a gate below this is shut, saturated on the left.
-        open_above: a gate above this is open, saturated on the right.
+        system: a part of the model; `null` is the first with gates.
+        layer: the layer drawn over the sequence, from 1; `null` is the highest.
+        sequence: index of the sequence drawn.
+        num_steps: number of its steps drawn at most.
+        num_units: number of units drawn, evenly spaced in the order.
+        num_sequences: number of test sequences.
+        length: length of the sequences as the task counts it, or `null`.
+        shut_below: a gate below this is shut, left-saturated.
+        open_above: a gate above this is open, right-saturated.
     """
 
     def __init__(
@@ -114,13 +114,13 @@ class Gates(Analysis):
         self.open_above = open_above
 
     def refusal(self, model: Model, task: Task) -> str | None:  # noqa: ARG002
-        """Refuse cells without gates."""
+        """Reject cells without gates."""
         kinds = {type(cell).__name__ for s in systems(model).values() for cell in s.cell.layers}
         named = " and ".join(sorted(kinds)) or "its"
         return None if _gated(model) else f"{named} cells have no gates"
 
-    def look(self, experiment: Experiment) -> Findings:
-        """Open every gate once more for what was read."""
+    def analyze(self, experiment: Experiment) -> Findings:
+        """Compute the gates on test sequences."""
         gated = _gated(experiment.model)
         if self.system is not None and self.system not in gated:
             raise ConfigError(
@@ -128,36 +128,36 @@ class Gates(Analysis):
                 f"got {self.system}"
             )
         system = self.system or gated[0]
-        reading = read(experiment, system, self.num_sequences, self.length)
-        if self.sequence >= len(reading.real):
+        labelled = labelled_trace(experiment, system, self.num_sequences, self.length)
+        if self.sequence >= len(labelled.real):
             raise ConfigError(
-                f"analysis.sequence must be below the {len(reading.real)} sequences, "
+                f"analysis.sequence must be below the {len(labelled.real)} sequences, "
                 f"got {self.sequence}"
             )
-        opened = gates(reading.system, reading.drive, reading.states)
+        opened = gates(labelled.system, labelled.trace, labelled.states)
         saturation = [
-            {name: self._saturation(values[reading.real]) for name, values in layer.items()}
+            {name: self._saturation(values[labelled.real]) for name, values in layer.items()}
             for layer in opened
         ]
-        columns = reading.columns(self.sequence, self.num_steps)
-        order, strips = self._strips(reading, opened, len(columns))
-        named = reading.symbols is not None
+        columns = labelled.columns(self.sequence, self.num_steps)
+        order, strips = self._strips(labelled, opened, len(columns))
+        named = labelled.symbols is not None
         count = len(opened)
         layers = [f"layer {i}" for i in range(1, count + 1)] if count > 1 else [""]
         return Findings(
             lines=[
                 f"shares of time that gates are shut (below {self.shut_below:g}) and open "
                 f"(above {self.open_above:g}):",
-                *_tell(layers, saturation),
+                *_lines(layers, saturation),
             ],
             numbers={
-                "system": reading.name,
-                "steps": int(reading.real.sum()),
+                "system": labelled.name,
+                "steps": int(labelled.real.sum()),
                 "saturation": [
                     {name: found._asdict() for name, found in layer.items()} for layer in saturation
                 ],
                 "mean": [
-                    {name: values[reading.real].mean(dim=0) for name, values in layer.items()}
+                    {name: values[labelled.real].mean(dim=0) for name, values in layer.items()}
                     for layer in opened
                 ],
                 "symbols": columns,
@@ -178,34 +178,34 @@ class Gates(Analysis):
         return Saturation(*(side.float().mean(dim=0).numpy() for side in sides))
 
     def _strips(
-        self, reading: Reading, opened: Sequence[Mapping[str, Tensor]], num_steps: int
-    ) -> tuple[NDArray[np.int64], list[Strip]]:
-        """Give the units in order, and what they do in one layer and sequence."""
-        parts = layer_parts(reading.system, self.layer)
+        self, labelled: LabelledTrace, opened: Sequence[Mapping[str, Tensor]], num_steps: int
+    ) -> tuple[NDArray[np.int64], list[UnitSeries]]:
+        """Return the sorted units, and their gates and states in one layer and sequence."""
+        parts = layer_parts(labelled.system, self.layer)
         gates = opened[(self.layer or len(opened)) - 1]
-        keep = next(iter(gates.values()))[reading.real].mean(dim=0)
+        keep = next(iter(gates.values()))[labelled.real].mean(dim=0)
         order = keep.argsort(descending=True)
-        carried = {part.name: reading.states[..., part.units] for part in reversed(parts)}
+        carried = {part.name: labelled.states[..., part.units] for part in reversed(parts)}
         return order.numpy(), [
-            Strip(name, values[self.sequence, :num_steps, order].T.numpy(), name in gates)
+            UnitSeries(name, values[self.sequence, :num_steps, order].T.numpy(), name in gates)
             for name, values in {**gates, **carried}.items()
         ]
 
 
 @torch.no_grad()
-def gates(system: System, drive: Drive, visited: Tensor) -> list[dict[str, Tensor]]:
-    """Give how far each gate of each layer is open at each step, `(B, T, H)` by name.
+def gates(system: System, trace: Trace, visited: Tensor) -> list[dict[str, Tensor]]:
+    """Return the activations `(B, T, H)` of each layer's gates by name.
 
     Args:
-        system: whose cells have gates.
-        drive: what they read.
-        visited: `(B, T, D)` the states after each step.
+        system: a system of gated cells.
+        trace: what they read.
+        visited: `(B, T, D)`, the states after each step.
     """
-    before = torch.cat([drive.start[:, None], visited[:, :-1]], dim=1)
+    before = torch.cat([trace.start[:, None], visited[:, :-1]], dim=1)
     template = system.cell.initial_state(1)
-    starts = unflatten(drive.start, template)
+    starts = unflatten(trace.start, template)
     states = unflatten(before.flatten(0, 1), template)
-    inputs, found = drive.inputs, []
+    inputs, found = trace.inputs, []
     for cell, start, state in zip(system.cell.layers, starts, states, strict=True):
         assert isinstance(cell, Gated)
         opened = cell.gates(inputs.flatten(0, 1), state)
@@ -215,7 +215,7 @@ def gates(system: System, drive: Drive, visited: Tensor) -> list[dict[str, Tenso
 
 
 def _gated(model: Model) -> list[str]:
-    """Name the systems with gates."""
+    """Return the names of the systems whose cells have gates."""
     return [
         name
         for name, system in systems(model).items()
@@ -223,7 +223,7 @@ def _gated(model: Model) -> list[str]:
     ]
 
 
-def _tell(layers: Sequence[str], saturation: Sequence[Mapping[str, Saturation]]) -> list[str]:
+def _lines(layers: Sequence[str], saturation: Sequence[Mapping[str, Saturation]]) -> list[str]:
     lines = []
     for layer, gates in zip(layers, saturation, strict=True):
         for name, found in gates.items():
@@ -236,8 +236,8 @@ def _tell(layers: Sequence[str], saturation: Sequence[Mapping[str, Saturation]])
     return lines
 
 
-def _table(strips: Sequence[Strip], order: NDArray[np.int64], columns: Sequence[str]) -> Rows:
-    """Give everything of the sequence that is drawn, a row a unit and step."""
+def _table(strips: Sequence[UnitSeries], order: NDArray[np.int64], columns: Sequence[str]) -> Rows:
+    """Return a row for each unit and step of the drawn sequence."""
     return [
         ["unit", "step", "symbol", *(strip.name for strip in strips)],
         *(
@@ -261,9 +261,9 @@ def _saturation_table(saturation: Sequence[Mapping[str, Saturation]]) -> Rows:
 
 
 def _draw_strips(
-    strips: Sequence[Strip], columns: Sequence[str], named: bool, num_units: int
+    strips: Sequence[UnitSeries], columns: Sequence[str], named: bool, num_units: int
 ) -> "Figure":
-    """Draw a heat map for each gate and each vector, above the symbols."""
+    """Draw a heat map of each gate and state vector, above the symbols."""
     total = len(strips[0].values)
     rows = np.linspace(0, total - 1, min(num_units, total)).round().astype(int)
     slide = figure(13.3, 1.4 + 1.55 * len(strips))
@@ -296,12 +296,12 @@ def _draw_strips(
 def _draw_saturation(
     layers: Sequence[str], saturation: Sequence[Mapping[str, Saturation]]
 ) -> "Figure":
-    """Draw a dot for each unit: how often its gate is shut, and how often open."""
+    """Draw a dot for each unit: the share of steps in which its gate is shut, and open."""
     names = list(saturation[0])
     slide = figure(0.9 + 4.2 * len(names), 5.2)
     grid = slide.subplots(1, len(names), sharey=True, squeeze=False)[0]
     for axes, name in zip(grid, names, strict=True):
-        axes.plot([0, 1], [1, 0], color="#666666", linewidth=1.2, linestyle="--")
+        axes.plot([0, 1], [1, 0], color=GREY, linewidth=1.2, linestyle="--")
         for layer, gates, color, marker in zip(layers, saturation, COLORS, MARKERS, strict=False):
             look = {"color": color, "marker": marker, "alpha": 0.55, "linewidths": 0, "s": 60}
             axes.scatter(gates[name].shut, gates[name].open, label=layer, **look)

@@ -1,4 +1,4 @@
-"""How far back gradients flow, and what each step does to them."""
+"""Gradient flow through time, and the spectra of the step Jacobian."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -14,19 +14,19 @@ from torch import Tensor
 from rnnlab.analysis.base import Analysis, Findings, Picture, draw_batch
 from rnnlab.analysis.figures.style import SEQUENTIAL, panels
 from rnnlab.analysis.probe.gradients import (
-    Decay,
     Flow,
+    GradientDecay,
     Spectra,
     decay,
     effective_horizon,
+    evenly_spaced,
     flow,
     reach,
     slope,
     spectra,
-    spread,
     top_part,
 )
-from rnnlab.analysis.probe.system import Drive, System, stateful, watch
+from rnnlab.analysis.probe.system import System, Trace, stateful, traces
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.models.base import Model
 from rnnlab.plots.palette import COLORS, GREY
@@ -38,29 +38,29 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_FEW = 0.01  # of the largest gradient: below it hardly anything is learnt
-_ROWS = 4  # sequences whose step Jacobians are taken
-_LEAST = 1e-5  # of the largest norm, and of singular values: less is drawn alike
+_FEW = 0.01  # share of the largest norm that still counts as a gradient
+_ROWS = 4  # sequences whose step Jacobians are computed
+_LEAST = 1e-5  # smallest share of the largest norm, and singular value, drawn
 _QUANTILES = {"singular_largest": 1.0, "singular_median": 0.5, "singular_smallest": 0.0}
 
-Points = tuple[Tensor, Tensor, Spectra]
-"""Rows, steps, and what the Jacobians are there."""
+SampledJacobians = tuple[Tensor, Tensor, Spectra]
+"""Rows, steps, and the spectra of the Jacobians there."""
 
 
 class GradientFlow(Analysis):
     """Norms of dL_t/dh_s over answered steps t and earlier states s; spectra of the step Jacobian.
 
-    Hochreiter (1991), Bengio et al. (1994) and Pascanu et al. (2013): the gradient that an answer
-    sends back is multiplied by the step Jacobian dh_s/dh_{s-1} at each step. Spectral radii below
-    1 make it vanish; it can grow only where singular values are above 1. L_t is the loss of step t
+    Hochreiter (1991), Bengio et al. (1994) and Pascanu et al. (2013): the gradient of a loss is
+    multiplied by the step Jacobian dh_s/dh_{s-1} at each step backward. Spectral radii below 1
+    make it vanish; it can grow only if singular values are above 1. L_t is the loss of step t
     alone, h_s each vector of the state. Targets are fed back as in training, a training `horizon`
     is lifted. The effective horizon is the mean of t - s, weighted by the norm.
 
     Args:
-        num_sequences: averaged over.
-        length: of the sequences; `null` is the longest trained.
-        num_answers: how many answered steps t, spread evenly.
-        num_jacobians: at how many steps, spread evenly over a few of the sequences.
+        num_sequences: number of test sequences.
+        length: length of the sequences; `null` is the longest trained.
+        num_answers: number of answered steps t, evenly spaced.
+        num_jacobians: number of Jacobians, at evenly spaced steps of a few sequences.
     """
 
     def __init__(
@@ -77,18 +77,18 @@ class GradientFlow(Analysis):
         self.num_jacobians = num_jacobians
 
     def refusal(self, model: Model, task: Task) -> str | None:  # noqa: ARG002
-        """Refuse models without any state."""
+        """Reject models without a state."""
         return None if stateful(model) else "this model carries nothing from step to step"
 
-    def look(self, experiment: Experiment) -> Findings:
-        """Follow the gradient of each answer back, and take Jacobians on the way."""
+    def analyze(self, experiment: Experiment) -> Findings:
+        """Compute gradient norms and Jacobians on test sequences."""
         model, task = deepcopy(experiment.model).double(), experiment.task
         length = task.trained_length if self.length is None else self.length
         batch = map_batch(
             lambda part: part.double() if part.is_floating_point() else part,
             draw_batch(experiment, self.num_sequences, length),
         )
-        found, drives = stateful(model), watch(model, batch)
+        found, traced = stateful(model), traces(model, batch)
         flows = {
             name: parts
             for name, parts in flow(model, task, batch, self.num_answers).items()
@@ -98,7 +98,7 @@ class GradientFlow(Analysis):
             system: {name: decay(part) for name, part in parts.items()}
             for system, parts in flows.items()
         }
-        taken = {name: self._spectra(found[name], drives[name]) for name in found}
+        taken = {name: self._spectra(found[name], traced[name]) for name in found}
         horizons = {name: system.stream.horizon for name, system in found.items()}
         numbers = {
             name: {
@@ -112,7 +112,7 @@ class GradientFlow(Analysis):
             lines=[
                 line
                 for name, system in found.items()
-                for line in _tell(name, numbers[name], top_part(system), len(found) > 1)
+                for line in _lines(name, numbers[name], top_part(system), len(found) > 1)
             ],
             numbers=numbers,
             tables={
@@ -129,19 +129,21 @@ class GradientFlow(Analysis):
             },
         )
 
-    def _spectra(self, system: System, drive: Drive) -> Points:
-        """Choose some steps of some rows, and take the Jacobians there."""
-        rows = min(_ROWS, len(drive.mask), self.num_jacobians)
+    def _spectra(self, system: System, trace: Trace) -> SampledJacobians:
+        """Return the Jacobians at evenly spaced steps of the first rows."""
+        rows = min(_ROWS, len(trace.mask), self.num_jacobians)
         places = [
             (row, step)
             for row in range(rows)
-            for step in spread(drive.mask[row].nonzero().flatten(), self.num_jacobians // rows)
+            for step in evenly_spaced(
+                trace.mask[row].nonzero().flatten(), self.num_jacobians // rows
+            )
         ]
         where = torch.tensor(places)
-        return where[:, 0], where[:, 1], spectra(system, drive, where[:, 0], where[:, 1])
+        return where[:, 0], where[:, 1], spectra(system, trace, where[:, 0], where[:, 1])
 
 
-def _measure(curve: Decay) -> dict[str, Any]:
+def _measure(curve: GradientDecay) -> dict[str, Any]:
     fall = slope(curve)
     return {
         "effective_horizon_steps": effective_horizon(curve),
@@ -163,8 +165,8 @@ def _summarise(taken: Spectra) -> dict[str, float]:
     }
 
 
-def _tell(name: str, found: Mapping[str, Any], top: str, several: bool) -> Iterator[str]:
-    """Say what a person should know of one system, of its highest layer."""
+def _lines(name: str, found: Mapping[str, Any], top: str, several: bool) -> Iterator[str]:
+    """Summarise the highest layer of one system."""
     layer = top.rpartition(".")[0]
     for part, has in found["parts"].items():
         if part.rpartition(".")[0] != layer:
@@ -203,14 +205,14 @@ def _flow_rows(flows: Mapping[str, Mapping[str, Flow]]) -> Iterator[list[Any]]:
                         yield [system, part, answer, step, norm]
 
 
-def _decay_rows(decays: Mapping[str, Mapping[str, Decay]]) -> Iterator[list[Any]]:
+def _decay_rows(decays: Mapping[str, Mapping[str, GradientDecay]]) -> Iterator[list[Any]]:
     for system, parts in decays.items():
         for part, curve in parts.items():
             for distance, share in zip(*(values.tolist() for values in curve), strict=True):
                 yield [system, part, distance, share]
 
 
-def _jacobian_rows(taken: Mapping[str, Points]) -> Iterator[list[Any]]:
+def _jacobian_rows(taken: Mapping[str, SampledJacobians]) -> Iterator[list[Any]]:
     for system, (rows, steps, found) in taken.items():
         chosen = found.singular.quantile(
             torch.tensor(list(_QUANTILES.values())).to(found.singular), dim=1
@@ -224,9 +226,9 @@ def _jacobian_rows(taken: Mapping[str, Points]) -> Iterator[list[Any]]:
 def _draw_flows(
     found: Mapping[str, System],
     flows: Mapping[str, Mapping[str, Flow]],
-    decays: Mapping[str, Mapping[str, Decay]],
+    decays: Mapping[str, Mapping[str, GradientDecay]],
 ) -> "Figure":
-    """Draw a heat map and a decay for each system, one above the other."""
+    """Draw the norms as a heat map and their decay with distance, for each system."""
     slide, grid = panels(len(found), 2, height=4.0, width_ratios=[1.15, 1])
     for (left, right), (name, system) in zip(grid, found.items(), strict=True):
         part = top_part(system)
@@ -250,7 +252,7 @@ def _draw_heat(slide: "Figure", axes: "Axes", seen: Flow, part: str) -> None:
     image = axes.pcolormesh(
         _edges(seen.steps),
         _edges(seen.answers),
-        np.maximum(norms, least),  # nan stays
+        np.maximum(norms, least),  # NaN stays NaN
         norm=LogNorm(least, most),
         cmap=SEQUENTIAL,
         rasterized=True,
@@ -260,7 +262,7 @@ def _draw_heat(slide: "Figure", axes: "Axes", seen: Flow, part: str) -> None:
     slide.colorbar(image, ax=axes, label=f"|dL(t) / d {part}(s)|")
 
 
-def _draw_decay(axes: "Axes", curves: Mapping[str, Decay]) -> None:
+def _draw_decay(axes: "Axes", curves: Mapping[str, GradientDecay]) -> None:
     from matplotlib.ticker import LogLocator, NullFormatter
 
     for color, (part, curve) in zip(cycle(COLORS), curves.items(), strict=False):
@@ -274,8 +276,8 @@ def _draw_decay(axes: "Axes", curves: Mapping[str, Decay]) -> None:
         axes.legend()
 
 
-def _draw_jacobians(taken: Mapping[str, Points]) -> "Figure":
-    """Draw the spectral radius along sequences, and all singular values, system by system."""
+def _draw_jacobians(taken: Mapping[str, SampledJacobians]) -> "Figure":
+    """Draw the spectral radius along sequences, and all singular values, for each system."""
     slide, grid = panels(len(taken), 2, height=4.0)
     for (left, right), (name, (rows, steps, found)) in zip(grid, taken.items(), strict=True):
         for axes in (left, right):
@@ -309,7 +311,7 @@ def _draw_jacobians(taken: Mapping[str, Points]) -> "Figure":
 
 
 def _edges(places: Tensor) -> NDArray[np.float64]:
-    """Put edges half-way between ascending steps."""
+    """Return cell edges half-way between ascending steps."""
     known = places.double().numpy()
     inner = (known[1:] + known[:-1]) / 2
     return np.concatenate([[known[0] - 0.5], inner, [known[-1] + 0.5]])

@@ -1,4 +1,4 @@
-"""How a model does on sequences longer than any it was trained on."""
+"""Length generalisation: the metrics on sequences longer than those of training."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _PREFERRED = ("exact_match", "accuracy", "correct", "loss")
-_ROWS = 64  # scored at once
-_HALF_STEP = 1.06  # how far a band of lengths reaches beyond its ends, so that one can be seen
+_ROWS = 64  # batch size
+_HALF_STEP = 1.06  # margin of the band of trained lengths, so that a single one is visible
 
 
 class Lengths(Analysis):
-    """The metrics against sequence length.
+    """The metrics as a function of sequence length.
 
-    A net that learnt the rule keeps its score where one that learnt the training set falls to the
-    task's floor. Test sequences of each length are drawn afresh; their floor is that of the
-    trained length.
+    A network that learnt the rule keeps its score; one that learnt the training set falls to the
+    task's floor. Each length has test sequences of its own; the floor is that of the trained
+    length.
 
     Args:
-        metric: to draw; `null` for the share of right answers, or the loss where there is none,
-            running free where that is scored.
-        factor: the longest length, in lengths trained.
-        num_lengths: how many lengths, from the shortest to the longest.
-        num_sequences: at each.
+        metric: the metric drawn; `null` is the accuracy, or the loss without one, free-running if
+            the task scores that.
+        factor: longest length, as a multiple of the trained length.
+        num_lengths: number of lengths, from the shortest to the longest.
+        num_sequences: number of test sequences of each length.
     """
 
     def __init__(
@@ -55,12 +55,12 @@ class Lengths(Analysis):
         self.num_sequences = num_sequences
 
     def refusal(self, model: Model, task: Task) -> str | None:  # noqa: ARG002
-        """Refuse tasks whose length can't be chosen."""
+        """Reject tasks of a fixed length."""
         if task.trained_length is None:
             return "this task's sequences have the length that they have"
         return None
 
-    def look(self, experiment: Experiment) -> Findings:
+    def analyze(self, experiment: Experiment) -> Findings:
         """Score the model at each length."""
         trained = trained_lengths(experiment)
         lengths = self._lengths(trained)
@@ -91,7 +91,7 @@ class Lengths(Analysis):
         )
 
     def _lengths(self, trained: Range) -> list[int]:
-        """Choose lengths from the shortest that is trained (or half) on; the longest is one."""
+        """Return the lengths from the shortest trained one (or half) on, the longest included."""
         least, most = trained.least, trained.most
         first = least if 0 < least < most else max(most // 2, 1)
         spread = np.geomspace(first, max(round(most * self.factor), first), self.num_lengths)
@@ -118,7 +118,7 @@ class Lengths(Analysis):
 
 
 def trained_lengths(experiment: Experiment) -> Range:
-    """Give the shortest and the longest `length` that training came to, with its curriculum."""
+    """Return the shortest and the longest `length` of training, with its curriculum."""
     curriculum = experiment.data.curriculum
     own = experiment.task.trained_lengths
     assert own is not None

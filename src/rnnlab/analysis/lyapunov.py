@@ -1,4 +1,4 @@
-"""How fast small differences of the state grow or fade."""
+"""The Lyapunov spectrum of a model: growth rates of small differences of the state."""
 
 import math
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -8,75 +8,80 @@ from torch import Tensor
 
 from rnnlab.analysis.base import Analysis, Findings, Picture, Rows, draw_batch
 from rnnlab.analysis.figures.style import panels
-from rnnlab.analysis.numerics.exponents import Spectrum, Steps, kaplan_yorke, lyapunov_spectrum
+from rnnlab.analysis.numerics.exponents import (
+    LyapunovSpectrum,
+    TimeMap,
+    kaplan_yorke,
+    lyapunov_spectrum,
+)
 from rnnlab.analysis.probe.autonomous import (
-    Choice,
-    autonomous,
+    InputChoice,
+    autonomous_maps,
     batch_in_double,
-    feeds_numbers,
-    forgets,
+    feeds_back_reals,
+    has_only_taps,
     in_double,
-    read_freely,
-    read_steps,
-    reads_own,
+    is_free_running,
+    real_steps,
+    without_teacher,
 )
 from rnnlab.analysis.probe.free_run import FreeRun
-from rnnlab.analysis.probe.system import choose, systems, watch
+from rnnlab.analysis.probe.system import choose_system, systems, traces
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.models.base import Model
-from rnnlab.plots.palette import COLORS
+from rnnlab.plots.palette import COLORS, GREY
 from rnnlab.ranges import Count, PositiveInt, Seed
 from rnnlab.tasks.base import Task
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_NEUTRAL = 1e-3  # nats per step: less is nothing within 1000 steps
+_NEUTRAL = 1e-3  # nats per step: a smaller rate is neutral over 1000 steps
 _LINES = 6
 
 
-class Way(NamedTuple):
-    """Trajectories to measure along.
+class Trajectories(NamedTuple):
+    """Trajectories, as arguments of `lyapunov_spectrum`.
 
     Attributes:
-        reads: what the net reads, in words.
-        step: as for `lyapunov_spectrum`, and so the rest.
-        start: `(B, D)`.
-        before: jumps to where a sequence begins.
+        reads: the input in words.
+        step: the map of each step.
+        start: `(B, D)`, the initial states.
+        before: reset of the states at the start of a sequence.
     """
 
     reads: str
-    step: Steps
+    step: TimeMap
     start: Tensor
-    before: Steps | None = None
+    before: TimeMap | None = None
 
 
 class Lyapunov(Analysis):
     """The Lyapunov spectrum: mean rates, in nats per step, at which small differences grow.
 
-    Below 0 the state forgets where it began, at 0 a difference stays, above 0 it grows until the
-    trajectories have nothing in common: chaos. Driven by `sequences` the net starts each of them
-    as it does at work; at a `constant` input or on its `own` answers it is left to itself.
+    Below 0 the state forgets its initial value, at 0 a difference persists, above 0 it grows until
+    trajectories are independent: chaos. With `sequences` the state is reset at the start of each
+    sequence as in evaluation; with a `constant` input or its `own` answers the model is
+    autonomous.
 
     Args:
-        drive: what the net reads. `auto` is `own` where answers are numbers that are fed back,
-            else `sequences`.
-        input: the constant one, as in `fixed_points`; `null` is the input read most often.
-        system: of an encoder-decoder model; `null` is the encoder, and all of it for `own`.
-        num_sequences: trajectories.
-        steps: counted, of each.
-        transient: before these.
-        num_exponents: the largest; `null` is all, of which those at -inf are of directions that
-            a step takes away.
-        seed: of the first directions.
+        drive: the input. `auto` is `own` if real-valued answers are fed back, else `sequences`.
+        input: the constant input, as in `fixed_points`; `null` is the most frequent one.
+        system: a part of an encoder-decoder model; `null` is the encoder, and all of it for `own`.
+        num_sequences: number of trajectories.
+        steps: number of steps in the mean.
+        transient: number of steps before them.
+        num_exponents: number of exponents, the largest; `null` is all, with -inf for directions
+            in the null space of a step.
+        seed: seed of the initial directions.
     """
 
     def __init__(
         self,
         *,
         drive: Literal["auto", "own", "sequences", "constant"],
-        input: Choice | None,
+        input: InputChoice | None,
         system: str | None,
         num_sequences: PositiveInt,
         steps: PositiveInt,
@@ -98,24 +103,24 @@ class Lyapunov(Analysis):
         self.seed = seed
 
     def refusal(self, model: Model, task: Task) -> str | None:
-        """Refuse delay lines that read no answers of their own."""
-        if forgets(model) and not feeds_numbers(task):
+        """Reject delay taps, unless real-valued answers are fed back."""
+        if has_only_taps(model) and not feeds_back_reals(task):
             return "its state is its last inputs, in which every difference ends after its taps"
         return None
 
-    def look(self, experiment: Experiment) -> Findings:
-        """Measure along the trajectories."""
-        way = self._way(experiment)
-        size = way.start.shape[1]
+    def analyze(self, experiment: Experiment) -> Findings:
+        """Compute the exponents."""
+        trajectories = self._trajectories(experiment)
+        size = trajectories.start.shape[1]
         try:
             spectrum = lyapunov_spectrum(
-                way.step,
-                way.start,
+                trajectories.step,
+                trajectories.start,
                 steps=self.steps,
                 transient=self.transient,
                 num_exponents=min(self.num_exponents or size, size),
                 generator=torch.Generator().manual_seed(self.seed),
-                before=way.before,
+                before=trajectories.before,
             )
         except FloatingPointError as error:
             raise ConfigError(
@@ -124,9 +129,9 @@ class Lyapunov(Analysis):
         mean = spectrum.exponents.mean(0)
         dimension = kaplan_yorke(mean, size)
         return Findings(
-            lines=_tell(way, spectrum, dimension),
+            lines=_lines(trajectories, spectrum, dimension),
             numbers={
-                "reads": way.reads,
+                "reads": trajectories.reads,
                 "exponents": mean,
                 "exponents_of_each_trajectory": spectrum.exponents,
                 "kaplan_yorke_dimension": dimension,
@@ -137,37 +142,40 @@ class Lyapunov(Analysis):
             pictures={"": Picture(lambda: _draw(spectrum), vector=True)},
         )
 
-    def _way(self, experiment: Experiment) -> Way:
+    def _trajectories(self, experiment: Experiment) -> Trajectories:
         task = experiment.task
-        name = choose(systems(experiment.model), self.system)
+        name = choose_system(systems(experiment.model), self.system)
         model = in_double(experiment.model)
         batch = batch_in_double(draw_batch(experiment, self.num_sequences, None))
-        if self.drive in ("auto", "own") and reads_own(self.drive, task, self.system):
+        if self.drive in ("auto", "own") and is_free_running(self.drive, task, self.system):
             free = FreeRun(model, batch)
-            return Way("its own answers", lambda _, s: free.answer(s, free.rows)[0], free.start)
+            return Trajectories(
+                "its own answers", lambda _, s: free.step(s, free.rows)[0], free.start
+            )
         if self.drive != "constant":
             return self._driven(task, model, name)
-        (map,) = autonomous(model, task, batch, self.input or "commonest", name)
+        (map,) = autonomous_maps(model, task, batch, self.input or "commonest", name)
         start = torch.stack([track[-1] for track in map.visited])
-        return Way(map.reads, lambda _, s: map.step(s), start)
+        return Trajectories(map.reads, lambda _, s: map.step(s), start)
 
-    def _driven(self, task: Task, model: Model, name: str) -> Way:
-        """Lay test sequences end to end; each begins with the state that it begins with."""
+    def _driven(self, task: Task, model: Model, name: str) -> Trajectories:
+        """Return trajectories over concatenated test sequences, with a reset at each start."""
         system = systems(model)[name]
         needed = self.transient + self.steps
         most = task.num_batches("test", self.num_sequences)
-        rows = len(task.sample("test", 0, self.num_sequences).mask)  # data that end may have fewer
+        # Finite data may have fewer rows.
+        rows = len(task.sample("test", 0, self.num_sequences).mask)
         pieces: list[list[tuple[Tensor, Tensor, Tensor]]] = [[] for _ in range(rows)]
         index = 0
         while min(sum(len(inputs) for inputs, *_ in row) for row in pieces) < needed:
             place = index if most is None else index % most
             batch = batch_in_double(task.sample("test", place, self.num_sequences))
-            drive = watch(model, batch)[name]
-            inputs, steps = read_freely(system, drive.inputs), read_steps(batch, name)
+            trace = traces(model, batch)[name]
+            inputs, steps = without_teacher(system, trace.inputs), real_steps(batch, name)
             for row, real in enumerate(steps):
                 starts = inputs.new_zeros(int(real.sum()), system.size)
                 fresh = torch.zeros(len(starts), dtype=torch.bool)
-                starts[:1] = drive.start[row]
+                starts[:1] = trace.start[row]
                 fresh[:1] = True if batch.first is None else batch.first[row]
                 pieces[row].append((inputs[row, real], starts, fresh))
             index += 1
@@ -177,7 +185,7 @@ class Lyapunov(Analysis):
                 *([list(k) for k in zip(*row, strict=True)] for row in pieces), strict=True
             )
         )
-        return Way(
+        return Trajectories(
             "test sequences",
             lambda t, s: system.step(inputs[:, t], s),
             starts[:, 0],
@@ -185,8 +193,10 @@ class Lyapunov(Analysis):
         )
 
 
-def _tell(way: Way, spectrum: Spectrum, dimension: float | None) -> list[str]:
-    """Say what the largest exponents mean."""
+def _lines(
+    trajectories: Trajectories, spectrum: LyapunovSpectrum, dimension: float | None
+) -> list[str]:
+    """Summarise the largest exponents."""
     mean, spread = spectrum.exponents.mean(0), spectrum.exponents.std(0, correction=0)
     first = float(mean[0])
     if abs(first) < _NEUTRAL:
@@ -194,8 +204,8 @@ def _tell(way: Way, spectrum: Spectrum, dimension: float | None) -> list[str]:
     else:
         does = "halve" if first < 0 else "double"
         means = f"differences {does} every {math.log(2) / abs(first):.3g} steps"
-        means += ": chaos" if first > 0 and way.before is None else ""
-    lines = [f"reading {way.reads}: {means}"]
+        means += ": chaos" if first > 0 and trajectories.before is None else ""
+    lines = [f"reading {trajectories.reads}: {means}"]
     kept = int(mean.isfinite().sum())
     lines += [
         f"  exponent {i + 1:>2}: {float(mean[i]):+.4f} nats per step, "
@@ -215,14 +225,14 @@ def _table(exponents: Tensor) -> Rows:
 
 
 def _convergence(running: Tensor) -> Rows:
-    """Give the mean over trajectories of each exponent up to each step."""
+    """Return the running means of the exponents, averaged over trajectories."""
     rows = running.mean(1).tolist()
     heading = ["step", *(f"exponent_{i}" for i in range(1, running.shape[2] + 1))]
     return [heading, *([step, *row] for step, row in enumerate(rows, start=1))]
 
 
-def _draw(spectrum: Spectrum) -> "Figure":
-    """Draw how the largest settle, and all in order: a dash a trajectory, a dot their mean."""
+def _draw(spectrum: LyapunovSpectrum) -> "Figure":
+    """Draw the running means of the largest, and all: dashes are trajectories, dots means."""
     from matplotlib.ticker import MaxNLocator
 
     slide, ((left, right),) = panels(1, 2, height=4.4)
@@ -231,9 +241,9 @@ def _draw(spectrum: Spectrum) -> "Figure":
     running, mean = spectrum.running.mean(1)[:, :kept], mean[:kept]
     steps, number = torch.arange(1, len(running) + 1), torch.arange(1, kept + 1)
     for axes in (left, right):
-        axes.axhline(0, color="#666666", linewidth=1.2)
+        axes.axhline(0, color=GREY, linewidth=1.2)
     right.plot(number, mean, "-", color="#A0A0A0", linewidth=1.4)
-    # Wider than the dot of the mean, so that they are seen where all trajectories agree.
+    # Dashes are wider than dots, so that they show even if all trajectories agree.
     each = spectrum.exponents[:, :kept].T
     right.plot(number, each, "_", color="#505050", markersize=15, markeredgewidth=1.2)
     right.plot(number, mean, "o", color="#A0A0A0")

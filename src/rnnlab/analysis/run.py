@@ -1,4 +1,4 @@
-"""From the words of `rnnlab-analyze` to findings in the run directory."""
+"""Analyses of a run: build them from overrides, run them, write their results."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ from rnnlab.process.output import note, say
 from rnnlab.runs.run import Run
 
 
-def look(
+def analyze_run(
     run: Run,
     names: Sequence[str],
     words: list[str],
@@ -27,16 +27,16 @@ def look(
     *,
     everything: bool,
 ) -> None:
-    """Look inside a run in several ways, and print what was found and where it is.
+    """Analyse a run, and print the summaries and the paths of the files written.
 
     Args:
-        run: what to look inside.
-        names: of the analyses.
-        words: `analysis.KEY=VALUE`, settings of each.
-        overrides: `KEY=VALUE`, other settings of the run's task.
+        run: the run.
+        names: names of the analyses.
+        words: `analysis.KEY=VALUE` overrides of every analysis.
+        overrides: `KEY=VALUE` overrides of the run's task.
         checkpoint: `best` or `last`.
-        everything: whether the names are all there are; those that don't suit are then told of
-            and left out.
+        everything: whether all analyses were asked for; those that make no sense are then
+            skipped with a note.
 
     Raises:
         ConfigError: a setting is wrong, or an analysis makes no sense for this run.
@@ -50,7 +50,7 @@ def look(
             say(f"\n{name}")
         try:
             with threads(experiment.cfg.threads):
-                _look(run, name, analysis, experiment, step)
+                _analyze(run, name, analysis, experiment, step)
         except ConfigError as error:
             if not everything:
                 raise
@@ -58,7 +58,7 @@ def look(
 
 
 def make(name: str, words: list[str]) -> Analysis:
-    """Build an analysis from its yaml and what is to be different.
+    """Build an analysis from its yaml and `analysis.KEY=VALUE` overrides.
 
     Raises:
         ConfigError: a setting is wrong.
@@ -72,11 +72,11 @@ def make(name: str, words: list[str]) -> Analysis:
     return analysis
 
 
-def _look(run: Run, name: str, analysis: Analysis, experiment: Experiment, step: int) -> None:
+def _analyze(run: Run, name: str, analysis: Analysis, experiment: Experiment, step: int) -> None:
     reason = analysis.refusal(experiment.model, experiment.task)
     if reason is not None:
         raise ConfigError(f"analysis={name} makes no sense here: {reason}")
-    findings = analysis.look(experiment)
+    findings = analysis.analyze(experiment)
     say("\n".join(findings.lines))
     for path in write(run, name, findings, step):
         say(path)

@@ -1,4 +1,4 @@
-"""What an analysis leaves in a run: figures, numbers, tables, and a look in TensorBoard."""
+"""Files of an analysis in a run directory: figures, numbers, tables, TensorBoard events."""
 
 import csv
 import io
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from rnnlab.analysis.base import Findings, Picture, Points
+from rnnlab.analysis.base import Findings, Picture, ProjectorPoints
 from rnnlab.errors import ConfigError
 from rnnlab.files.atomic import write_atomically
 from rnnlab.runs.run import Run
@@ -28,7 +28,7 @@ _DPI = 160
 
 
 def check_drawing() -> None:
-    """Refuse where there is nothing to draw with.
+    """Check that the drawing libraries are installed.
 
     Raises:
         ConfigError: matplotlib or scipy is not installed.
@@ -39,16 +39,16 @@ def check_drawing() -> None:
 
 
 def write(run: Run, name: str, findings: Findings, step: int) -> list[Path]:
-    """Write everything to `figures/` in the run; gives the files.
+    """Write the results of an analysis to `figures/` in the run directory; returns the paths.
 
-    TensorBoard shows the pictures and points as a run `figures` beside the run's own curves: a
-    file among those of a training that still goes on would hide what it writes next.
+    TensorBoard shows figures and points as a run of its own, `figures`: an event file beside
+    those of an unfinished training would hide what that writes later.
 
     Args:
-        run: where to.
-        name: of the analysis; files begin with it.
-        findings: what to write.
-        step: updates that the weights have seen.
+        run: the run.
+        name: name of the analysis, with which all file names begin.
+        findings: the results.
+        step: number of updates of the weights.
     """
     text = json.dumps(_plain(findings.numbers), indent=2, allow_nan=False) + "\n"
     written = [_put(run, f"{name}.json", text.encode())]
@@ -57,8 +57,8 @@ def write(run: Run, name: str, findings: Findings, step: int) -> list[Path]:
         shown = [[_shown(cell) for cell in row] for row in rows]
         csv.writer(table, lineterminator="\n").writerows(shown)
         written.append(_put(run, f"{_join(name, part)}.csv", table.getvalue().encode()))
-    for ending, said in findings.texts.items():
-        content = printable(said, lines=True).encode()
+    for ending, text in findings.texts.items():
+        content = printable(text, lines=True).encode()
         written.append(_put(run, f"{name}.{ending}", content))
     with _events(run, name) as events:
         for part, picture in findings.pictures.items():
@@ -83,8 +83,8 @@ def _put(run: Run, name: str, content: bytes) -> Path:
     return path
 
 
-def _put_points(run: Run, name: str, points: Points) -> list[Path]:
-    """Write points as TensorBoard's projector takes them, and tell it of all that are there."""
+def _put_points(run: Run, name: str, points: ProjectorPoints) -> list[Path]:
+    """Write points for TensorBoard's projector, and a config that lists all points of the run."""
     labels = points.labels if len(points.header) == 1 else [points.header, *points.labels]
     written = [
         _put(run, f"{name}_{kind}.tsv", "".join(map(_line, rows)).encode())
@@ -110,7 +110,7 @@ def _shown(cell: Any) -> Any:
 
 
 def _drawn(picture: Picture) -> Iterator[tuple[str, bytes]]:
-    """Draw, and give the picture in each form that suits it."""
+    """Draw a figure, and yield each file suffix with the file's content."""
     import matplotlib
 
     from rnnlab.analysis.figures.style import STYLE
@@ -127,7 +127,7 @@ def _drawn(picture: Picture) -> Iterator[tuple[str, bytes]]:
 
 @contextmanager
 def _events(run: Run, name: str) -> "Iterator[SummaryWriter]":
-    """Open TensorBoard's record of one analysis, in place of an earlier one."""
+    """Open the event file of one analysis, which replaces the one of an earlier call."""
     from torch.utils.tensorboard import SummaryWriter
 
     directory = run.figure(f"{name}.json").parent
@@ -138,7 +138,7 @@ def _events(run: Run, name: str) -> "Iterator[SummaryWriter]":
 
 
 def _plain(value: Any) -> Any:
-    """Make JSON of numbers, arrays and tensors; what is not finite becomes null."""
+    """Convert numbers, arrays and tensors to what JSON holds; non-finite numbers become null."""
     if isinstance(value, dict):
         return {str(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, (torch.Tensor, np.ndarray, np.generic)):

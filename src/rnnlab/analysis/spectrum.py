@@ -1,4 +1,4 @@
-"""How well a net keeps a rhythm: its spectrum, its orbit, and the way back after a push."""
+"""Oscillations of a model: power spectrum, phase portrait, return after a perturbation."""
 
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -9,7 +9,13 @@ from torch import Tensor
 from rnnlab.analysis.base import Analysis, Findings, Picture, Rows
 from rnnlab.analysis.figures.style import panels
 from rnnlab.analysis.numerics.exponents import lyapunov_spectrum
-from rnnlab.analysis.numerics.limit_cycle import Cycle, Decay, few_points, fit_decay, trace
+from rnnlab.analysis.numerics.limit_cycle import (
+    Cycle,
+    ExponentialFit,
+    closed_orbit,
+    few_points,
+    fit_decay,
+)
 from rnnlab.analysis.probe.autonomous import batch_in_double, in_double
 from rnnlab.analysis.probe.free_run import FreeRun
 from rnnlab.errors import ConfigError
@@ -24,44 +30,45 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_SETTLE, _AROUND = 1000, 200  # steps in which states come to the cycle, and of these the last
+_SETTLE, _AROUND = 1000, 200  # steps of convergence to the cycle, and the last of them
 _EXPONENTS, _TRANSIENT, _COUNTED = 3, 100, 400
 _RIGHT = "#C8C8C8"
-_STRAY = 1e-4  # where the target has less than so much of its strongest line, it has no line
+_STRAY = 1e-4  # share of the peak power below which the target has no spectral line
 _LEAST_DRAWN = 1e-9
 _FADES = 1e-3  # nats per step
 
 
-class Return(NamedTuple):
-    """What became of pushes.
+class PushResponse(NamedTuple):
+    """The response to perturbations of states on a limit cycle.
 
     Attributes:
-        distances: `(N, T)` to the cycle at each step after the push, in spreads of the cycle.
-        floor: what states that were not pushed show.
-        decay: fitted to them, where they fade.
-        exponents: `(K,)` the largest Lyapunov exponents along the cycle.
+        distances: `(N, T)`, distance to the cycle at each step after the perturbation, in
+            standard deviations of the cycle.
+        floor: largest distance without a perturbation.
+        decay: exponential fit of the distances, `None` if they don't decay.
+        exponents: `(K,)`, the largest Lyapunov exponents along the cycle.
     """
 
     distances: Tensor
     floor: float
-    decay: Decay | None
+    decay: ExponentialFit | None
     exponents: Tensor
 
 
 class Spectrum(Analysis):
-    """The rhythm that a net keeps by itself, against the one it was taught.
+    """The oscillation of a free-running network, compared with the target.
 
-    The power spectrum of its answers, running free, and of what is right; their path in the
-    plane; and the distance of the state to the cycle after a push. Where the cycle attracts, it
-    falls exponentially, by the largest Lyapunov exponent that is not of the cycle's own direction.
+    The power spectra of free-running answers and targets; the phase portrait; and the distance of
+    the state to the limit cycle after a perturbation. If the cycle is attracting, the distance
+    decays exponentially, at the rate of the largest Lyapunov exponent transverse to the cycle.
 
     Args:
-        num_sequences: run free.
-        periods: of each.
-        push: size of a push, in spreads of the states on the cycle.
-        num_pushes: of each sequence, in random directions.
-        steps: watched after a push.
-        seed: of the directions.
+        num_sequences: number of free-running sequences.
+        periods: length of each in periods.
+        push: size of a perturbation, in standard deviations of the states on the cycle.
+        num_pushes: number of perturbations of each sequence, in random directions.
+        steps: number of steps after a perturbation.
+        seed: seed of the directions.
     """
 
     def __init__(
@@ -82,11 +89,11 @@ class Spectrum(Analysis):
         self.seed = seed
 
     def refusal(self, model: Model, task: Task) -> str | None:  # noqa: ARG002
-        """Refuse all tasks but the oscillations."""
+        """Reject all tasks but oscillations."""
         return None if isinstance(task, Oscillation) else "only an oscillation has a rhythm to keep"
 
-    def look(self, experiment: Experiment) -> Findings:
-        """Let the net run free, and push it."""
+    def analyze(self, experiment: Experiment) -> Findings:
+        """Compute the power spectra and the response to perturbations."""
         task = experiment.task
         assert isinstance(task, Oscillation)
         length = math.ceil(self.periods * task.max_period_steps)
@@ -101,11 +108,11 @@ class Spectrum(Analysis):
             raise ConfigError(f"there is no rhythm to look at: {error}") from error
         frequencies, power = power_spectrum(torch.stack([targets, answers]))
         return Findings(
-            lines=_tell(frequencies, power, back),
+            lines=_lines(frequencies, power, back),
             numbers={
-                "target_turns_in_steps": 1 / strongest(frequencies, power[0]),
-                "answer_turns_in_steps": 1 / strongest(frequencies, power[1]),
-                "stray_power": stray(power),
+                "target_turns_in_steps": 1 / spectral_peak(frequencies, power[0]),
+                "answer_turns_in_steps": 1 / spectral_peak(frequencies, power[1]),
+                "stray_power": stray_power(power),
                 "decay_rate": back.decay and back.decay.rate,
                 "lyapunov_exponents": back.exponents,
                 "distance_floor": back.floor,
@@ -114,8 +121,8 @@ class Spectrum(Analysis):
             pictures={"": Picture(lambda: _draw(task, answers, frequencies, power, back))},
         )
 
-    def _push(self, free: FreeRun, states: Tensor, task: Oscillation) -> Return:
-        """Push each sequence off the cycle that it has come to, and watch."""
+    def _push(self, free: FreeRun, states: Tensor, task: Oscillation) -> PushResponse:
+        """Perturb the state of each sequence on its limit cycle."""
         around = free.run(states, free.rows, _SETTLE)[0][:, -_AROUND:]
         spread = (around - around.mean(1, keepdim=True)).square().sum(2).mean(1).sqrt()
         spread = spread.clamp(min=1e-9)
@@ -123,7 +130,7 @@ class Spectrum(Analysis):
             raise FloatingPointError("the states run away to infinity")
         cycles = [_cycle(free, row, track, task) for row, track in enumerate(around)]
         start = around[:, -1]
-        rows = free.rows.repeat(self.num_pushes + 1)  # the first of each is left alone
+        rows = free.rows.repeat(self.num_pushes + 1)  # the first of each is not perturbed
         pushes = torch.randn(
             len(rows),
             free.size,
@@ -144,7 +151,7 @@ class Spectrum(Analysis):
         still, moved = distances[: len(start)], distances[len(start) :]
         floor = float(still.max())
         exponents = lyapunov_spectrum(
-            lambda _, s: free.answer(s, free.rows)[0],
+            lambda _, s: free.step(s, free.rows)[0],
             start,
             steps=_COUNTED,
             transient=_TRANSIENT,
@@ -152,24 +159,26 @@ class Spectrum(Analysis):
             generator=torch.Generator().manual_seed(self.seed),
         ).exponents.mean(0)
         decay = fit_decay(moved, floor)
-        return Return(moved, floor, decay if decay and decay.rate < -_FADES else None, exponents)
+        return PushResponse(
+            moved, floor, decay if decay and decay.rate < -_FADES else None, exponents
+        )
 
 
 def _cycle(free: FreeRun, row: int, track: Tensor, task: Oscillation) -> Cycle:
-    """Trace the cycle of a row, of whose states a track `(T, D)` is known."""
+    """Return the limit cycle of a row, given a trajectory `(T, D)` on it."""
     if task.curve.discrete:
         return few_points(track)
 
     def run(states: Tensor, steps: int) -> Tensor:
         return free.run(states, torch.full((len(states),), row), steps)[0]
 
-    return trace(run, track[-1], task.period_steps, task.max_period_steps, _AROUND)
+    return closed_orbit(run, track[-1], task.period_steps, task.max_period_steps, _AROUND)
 
 
 def power_spectrum(signals: Tensor) -> tuple[Tensor, Tensor]:
-    """Give the mean power spectrum of signals `(K, B, T, D)`, as `(F,)` per step and `(K, F)`.
+    """Return frequencies `(F,)` in turns per step and mean power `(K, F)` of `(K, B, T, D)`.
 
-    With Hann's window, whose leakage is gone four bins from a line.
+    With a Hann window, whose leakage is negligible four bins from a line.
     """
     length = signals.shape[2]
     window = torch.hann_window(length, periodic=True, dtype=signals.dtype)[:, None]
@@ -179,8 +188,8 @@ def power_spectrum(signals: Tensor) -> tuple[Tensor, Tensor]:
     return torch.fft.rfftfreq(length, dtype=signals.dtype)[1:], power[:, 1:]
 
 
-def strongest(frequencies: Tensor, power: Tensor) -> float:
-    """Find the strongest line, between bins by the parabola through its logarithm."""
+def spectral_peak(frequencies: Tensor, power: Tensor) -> float:
+    """Return the frequency of the largest power, by parabolic interpolation of its logarithm."""
     place = int(power.argmax())
     if not 0 < place < len(power) - 1:
         return float(frequencies[place])
@@ -189,14 +198,14 @@ def strongest(frequencies: Tensor, power: Tensor) -> float:
     return float(frequencies[place] + shift * (frequencies[1] - frequencies[0]))
 
 
-def stray(power: Tensor) -> float:
-    """Give the share of the answers' power that is where the target has no line."""
+def stray_power(power: Tensor) -> float:
+    """Return the share of the answers' power at frequencies without a line of the target."""
     target, answer = power
     return float(answer[target < _STRAY * target.max()].sum() / answer.sum())
 
 
-def _tell(frequencies: Tensor, power: Tensor, back: Return) -> list[str]:
-    target, answer = (1 / strongest(frequencies, some) for some in power)
+def _lines(frequencies: Tensor, power: Tensor, back: PushResponse) -> list[str]:
+    target, answer = (1 / spectral_peak(frequencies, some) for some in power)
     exponents = ", ".join(f"{value:+.4f}" for value in back.exponents.tolist())
     returns = "do not fade: no cycle attracts here"
     if back.decay:
@@ -204,7 +213,7 @@ def _tell(frequencies: Tensor, power: Tensor, back: Return) -> list[str]:
         returns = f"fade by {rate:.4f} nats per step, to half in {math.log(2) / rate:.3g}"
     return [
         f"strongest line: once in {answer:.4g} steps, target {target:.4g}",
-        f"power where the target has no line: {100 * stray(power):.2g} %",
+        f"power where the target has no line: {100 * stray_power(power):.2g} %",
         f"pushes {returns}",
         f"largest Lyapunov exponents along the orbit: {exponents} nats per step",
     ]
@@ -215,7 +224,7 @@ def _table(frequencies: Tensor, power: Tensor) -> Rows:
     return [["frequency", "target_power", "answer_power"], *rows]
 
 
-def _return_table(back: Return) -> Rows:
+def _return_table(back: PushResponse) -> Rows:
     heading = ["step", *(f"push_{n}" for n in range(1, len(back.distances) + 1))]
     return [heading, *([step, *row] for step, row in enumerate(back.distances.T.tolist()))]
 
@@ -225,7 +234,7 @@ def _draw(
     answers: Tensor,
     frequencies: Tensor,
     power: Tensor,
-    back: Return,
+    back: PushResponse,
 ) -> "Figure":
     slide, ((left, middle, right),) = panels(1, 3, height=3.9)
     _draw_power(left, frequencies, power)
@@ -244,7 +253,7 @@ def _draw_power(axes: "Axes", frequencies: Tensor, power: Tensor) -> None:
 
 
 def _draw_path(axes: "Axes", task: Oscillation, answers: Tensor) -> None:
-    """Draw two numbers, or one against itself a quarter of a period later."""
+    """Draw the phase portrait: two outputs, or one against itself a quarter period later."""
     lag = max(1, round(task.period_steps / 4))
     tracks = answers[:, answers.shape[1] // 2 :]
     outline = task.outline.double()
@@ -268,7 +277,7 @@ def _draw_path(axes: "Axes", task: Oscillation, answers: Tensor) -> None:
     axes.set_title("phase portrait")
 
 
-def _draw_return(axes: "Axes", back: Return) -> None:
+def _draw_return(axes: "Axes", back: PushResponse) -> None:
     steps = torch.arange(back.distances.shape[1])
     axes.plot(steps, back.distances.T, color=COLORS[5], linewidth=0.8, alpha=0.6)
     mean = back.distances.log().mean(0).exp()

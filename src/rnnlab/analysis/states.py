@@ -1,4 +1,4 @@
-"""Where the states of a net go: principal components, trajectories, a tree of symbols."""
+"""States of a model: principal components, trajectories, clustering of symbols."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from rnnlab.analysis.base import Analysis, Findings, Picture, Points, Rows
+from rnnlab.analysis.base import Analysis, Findings, Picture, ProjectorPoints, Rows
 from rnnlab.analysis.figures.cloud import (
     Cloud,
     Hue,
-    Steps,
+    StepLabels,
     draw_cloud,
     draw_symbols,
     draw_variance,
@@ -18,7 +18,7 @@ from rnnlab.analysis.figures.cloud import (
 )
 from rnnlab.analysis.numerics.pca import Numbers, components
 from rnnlab.analysis.numerics.tree import grow
-from rnnlab.analysis.probe.reading import Reading, layer_parts, read
+from rnnlab.analysis.probe.labelled_trace import LabelledTrace, labelled_trace, layer_parts
 from rnnlab.analysis.probe.system import stateful
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
@@ -35,16 +35,17 @@ class States(Analysis):
     trajectories along principal components.
 
     Args:
-        system: which part of the model; `null` is the network, or the encoder.
-        layer: of cells, from 1; `null` is the highest.
-        color: what colours tell; `auto` is the phase, the symbol or the position, whichever the
-            task knows.
-        num_sequences: test sequences.
-        length: of these, as the task counts it, or `null`.
-        num_trajectories: sequences whose points are joined.
-        num_symbols: the commonest, in the tree.
-        linkage: how far sets of states are apart.
-        num_points: at most, for TensorBoard's projector; whole sequences, if one fits.
+        system: a part of the model; `null` is the network, or the encoder.
+        layer: the layer, from 1; `null` is the highest.
+        color: label shown by colours; `auto` is the first of phase, symbol and position that the
+            task has.
+        num_sequences: number of test sequences.
+        length: length of the sequences as the task counts it, or `null`.
+        num_trajectories: number of sequences whose points are joined by lines.
+        num_symbols: number of symbols in the tree, the most frequent ones.
+        linkage: distance between clusters of states.
+        num_points: largest number of points for TensorBoard's projector, of whole sequences if
+            one fits.
     """
 
     def __init__(
@@ -71,17 +72,17 @@ class States(Analysis):
         self.num_points = num_points
 
     def refusal(self, model: Model, task: Task) -> str | None:  # noqa: ARG002
-        """Refuse models without any state."""
+        """Reject models without a state."""
         return None if stateful(model) else "this model carries nothing from step to step"
 
-    def look(self, experiment: Experiment) -> Findings:
-        """Find the components of each vector that the cell carries."""
-        reading = read(experiment, self.system, self.num_sequences, self.length)
-        steps = _steps(reading)
+    def analyze(self, experiment: Experiment) -> Findings:
+        """Compute the principal components of each vector of the state."""
+        labelled = labelled_trace(experiment, self.system, self.num_sequences, self.length)
+        steps = _steps(labelled)
         hue = self._hue(steps)
         clouds = {
-            part.name: self._cloud(reading.states[..., part.units][reading.real].numpy(), steps)
-            for part in layer_parts(reading.system, self.layer)
+            part.name: self._cloud(labelled.states[..., part.units][labelled.real].numpy(), steps)
+            for part in layer_parts(labelled.system, self.layer)
         }
         pictures = {
             name: Picture(partial(draw_cloud, cloud, steps, hue, name, self.num_trajectories))
@@ -93,9 +94,9 @@ class States(Analysis):
                 draw = partial(draw_symbols, cloud.tree, name)
                 pictures[f"{name}_tree"] = Picture(draw, vector=True)
         return Findings(
-            lines=[line for name, cloud in clouds.items() for line in _tell(name, cloud)],
+            lines=[line for name, cloud in clouds.items() for line in _lines(name, cloud)],
             numbers={
-                "system": reading.name,
+                "system": labelled.name,
                 "steps": len(steps.position),
                 "color": hue,
                 "vectors": {name: _numbers(cloud) for name, cloud in clouds.items()},
@@ -105,8 +106,8 @@ class States(Analysis):
             points={name: self._points(cloud, steps) for name, cloud in clouds.items()},
         )
 
-    def _hue(self, steps: Steps) -> Hue:
-        """Choose what colours tell."""
+    def _hue(self, steps: StepLabels) -> Hue:
+        """Return the label that colours show."""
         known: dict[Hue, Any] = {
             "phase": steps.phase,
             "symbol": steps.symbol,
@@ -122,44 +123,44 @@ class States(Analysis):
             )
         return self.color
 
-    def _cloud(self, points: Numbers, steps: Steps) -> Cloud:
+    def _cloud(self, points: Numbers, steps: StepLabels) -> Cloud:
         found = components(points)
         tree = None
         if steps.symbol is not None:
             tree = grow(points, steps.symbol, self.num_symbols, self.linkage, len(COLORS))
         return Cloud(points, found, found.project(points, 3), tree)
 
-    def _points(self, cloud: Cloud, steps: Steps) -> Points:
+    def _points(self, cloud: Cloud, steps: StepLabels) -> ProjectorPoints:
         ends = np.flatnonzero(np.diff(steps.sequence, append=-1)) + 1
         whole = ends[ends <= self.num_points]
         count = whole[-1] if len(whole) else self.num_points
         header, rows = _labels(steps)
-        return Points(cloud.points[:count], header, rows[:count])
+        return ProjectorPoints(cloud.points[:count], header, rows[:count])
 
 
-def _steps(reading: Reading) -> Steps:
-    real = reading.real.numpy()
+def _steps(labelled: LabelledTrace) -> StepLabels:
+    real = labelled.real.numpy()
     sequence, position = real.nonzero()
-    symbol = None if reading.symbols is None else reading.symbols[real]
-    phase = None if reading.phases is None else reading.phases.numpy()[real]
-    return Steps(symbol, position, sequence, phase)
+    symbol = None if labelled.symbols is None else labelled.symbols[real]
+    phase = None if labelled.phases is None else labelled.phases.numpy()[real]
+    return StepLabels(symbol, position, sequence, phase)
 
 
-def _labels(steps: Steps) -> tuple[list[str], list[list[Any]]]:
-    """Give what is known of each step, under headings."""
+def _labels(steps: StepLabels) -> tuple[list[str], list[list[Any]]]:
+    """Return the names of the labels, and a row of labels for each step."""
     known = {name: values for name, values in steps._asdict().items() if values is not None}
     return list(known), [
         list(row) for row in zip(*(v.tolist() for v in known.values()), strict=True)
     ]
 
 
-def _table(cloud: Cloud, steps: Steps) -> Rows:
+def _table(cloud: Cloud, steps: StepLabels) -> Rows:
     header, rows = _labels(steps)
     header += [f"component_{i + 1}" for i in range(cloud.places.shape[1])]
     return [header, *(row + place for row, place in zip(rows, cloud.places.tolist(), strict=True))]
 
 
-def _tell(name: str, cloud: Cloud) -> list[str]:
+def _lines(name: str, cloud: Cloud) -> list[str]:
     found = cloud.components
     held = found.shares[: cloud.places.shape[1]].sum()
     lines = [

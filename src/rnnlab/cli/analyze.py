@@ -61,10 +61,10 @@ def _main() -> None:
 
     run = Run.load(own["run"])
 
-    from rnnlab.analysis.run import look  # loads torch, which a mistake needn't wait for
+    from rnnlab.analysis.run import analyze_run  # loads torch, which a mistake needn't wait for
 
     overrides = [word for word in rest if word not in words]
-    look(run, names, words, overrides, own["checkpoint"], everything=everything)
+    analyze_run(run, names, words, overrides, own["checkpoint"], everything=everything)
 
 
 def _wrapped(names: list[str]) -> str:

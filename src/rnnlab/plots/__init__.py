@@ -1,1 +1,1 @@
-"""Small pictures without a plot library, and what all figures share."""
+"""Pictures drawn with Pillow, and the palette and style of all figures."""

@@ -1,4 +1,4 @@
-"""A sheet to draw on that smooths edges: everything is drawn three times too large, then shrunk."""
+"""An anti-aliased canvas: Pillow draws at three times the size, then the picture is reduced."""
 
 import math
 import unicodedata
@@ -14,16 +14,16 @@ INK = "#222222"
 _SCALE = 3
 _FONTS = ("DejaVuSans.ttf", "Arial.ttf", "LiberationSans-Regular.ttf", "NotoSans-Regular.ttf")
 
-Colour = str | tuple[int, ...]
+Color = str | tuple[int, ...]
 _Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 class Canvas:
-    """A white sheet; all places and sizes are in pixels of the finished picture.
+    """A white canvas; all coordinates and sizes are in pixels of the finished picture.
 
     Args:
-        width: of the sheet.
-        height: of the sheet.
+        width: width in pixels.
+        height: height in pixels.
     """
 
     def __init__(self, width: float, height: float) -> None:
@@ -31,35 +31,35 @@ class Canvas:
         self.image = Image.new("RGB", (self.size[0] * _SCALE, self.size[1] * _SCALE), "white")
         self.pen = ImageDraw.Draw(self.image)
 
-    def line(self, points: NDArray[np.float64], colour: Colour, width: float) -> None:
-        """Draw through points `(P, 2)`."""
+    def line(self, points: NDArray[np.float64], color: Color, width: float) -> None:
+        """Draw a line through points `(P, 2)`."""
         corners = [(float(x), float(y)) for x, y in points * _SCALE]
-        self.pen.line(corners, fill=colour, width=round(width * _SCALE), joint="curve")
+        self.pen.line(corners, fill=color, width=round(width * _SCALE), joint="curve")
 
     def rectangle(
         self,
         box: tuple[float, float, float, float],
-        fill: Colour | None = None,
+        fill: Color | None = None,
         outline: str | None = None,
     ) -> None:
-        """Draw a box: left, top, right, bottom."""
+        """Draw a rectangle, given left, top, right and bottom."""
         self.pen.rectangle(
             tuple(round(edge * _SCALE) for edge in box), fill=fill, outline=outline, width=_SCALE
         )
 
-    def mosaic(self, corner: tuple[float, float], colours: NDArray[np.uint8], size: float) -> None:
-        """Lay squares of colours `(R, C, 3)` side by side, from the left top corner on."""
-        rows, columns = colours.shape[:2]
+    def mosaic(self, corner: tuple[float, float], colors: NDArray[np.uint8], size: float) -> None:
+        """Draw squares of colors `(R, C, 3)` from the top left corner on."""
+        rows, columns = colors.shape[:2]
         edge = round(size * _SCALE)
-        tiles = Image.fromarray(colours).resize(
+        tiles = Image.fromarray(colors).resize(
             (columns * edge, rows * edge), Image.Resampling.NEAREST
         )
         self.image.paste(tiles, (round(corner[0] * _SCALE), round(corner[1] * _SCALE)))
 
-    def dot(self, x: float, y: float, radius: float, colour: Colour) -> None:
+    def dot(self, x: float, y: float, radius: float, color: Color) -> None:
         """Draw a filled circle."""
         box = ((x - radius) * _SCALE, (y - radius) * _SCALE)
-        self.pen.ellipse((*box, (x + radius) * _SCALE, (y + radius) * _SCALE), fill=colour)
+        self.pen.ellipse((*box, (x + radius) * _SCALE, (y + radius) * _SCALE), fill=color)
 
     def text(
         self,
@@ -70,7 +70,7 @@ class Canvas:
         anchor: str,
         upright: bool = False,
     ) -> None:
-        """Write with Pillow's anchors; upright text (read from below) has its middle at `place`."""
+        """Write text at a Pillow anchor; upright text (read upwards) is centred at `place`."""
         font = _font(size * _SCALE)
         text = _writable(text)
         x, y = place[0] * _SCALE, place[1] * _SCALE
@@ -84,13 +84,13 @@ class Canvas:
         self.image.paste(INK, (round(x - height / 2), round(y - width / 2)), mask)
 
     def finish(self) -> Image.Image:
-        """Give the picture at its size."""
+        """Return the finished picture."""
         return self.image.reduce(_SCALE)
 
 
 @lru_cache
 def _font(size: float) -> _Font:
-    """Give a font with accents where the system has one, else Pillow's own."""
+    """Return a system font that has accents, else Pillow's default font."""
     for name in _FONTS:
         try:
             return ImageFont.truetype(name, size)
@@ -100,7 +100,7 @@ def _font(size: float) -> _Font:
 
 
 def _writable(text: str) -> str:
-    """Spell out line breaks and the like; leave accents out where the font has none."""
+    """Escape control characters, and drop accents that the font lacks."""
     text = printable(text)
     font = _font(12)
     if isinstance(font, ImageFont.FreeTypeFont) and font.getname()[0] != "Aileron":
@@ -110,5 +110,5 @@ def _writable(text: str) -> str:
 
 
 def text_width(text: str, size: float) -> float:
-    """Give the width of a line of text in pixels."""
+    """Return the width of a text in pixels."""
     return _font(size * _SCALE).getlength(_writable(text)) / _SCALE

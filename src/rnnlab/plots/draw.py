@@ -1,4 +1,4 @@
-"""Small pictures: curves over time, paths in the plane, heat maps. Pillow is all they need."""
+"""Small pictures drawn with Pillow alone: curves over time, paths in the plane, heat maps."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-from rnnlab.plots.canvas import Canvas, Colour, text_width
+from rnnlab.plots.canvas import Canvas, Color, text_width
+from rnnlab.plots.palette import COLORS
 
 _FAINT, _FRAME, _SHADE = "#e9e9e9", "#bbbbbb", "#f4f1e8"
 _TRUTH = "#a6a6a6"
-_COLOURS = ("#0b6bcb", "#d9480f", "#2b8a3e", "#862e9c", "#c2255c", "#087f5b")
 _RAMP = ((255, 255, 255), (158, 202, 225), (49, 130, 189), (8, 48, 107))  # white to deep blue
 
 _Range = tuple[float, float]
@@ -28,13 +28,13 @@ def line_plot(
     """Draw curves over time, one panel above the other.
 
     Args:
-        panels: for each panel's name its curves by name, each `(T,)`. The first curve is the
-            truth, grey and broad, where there are others to compare; nan is a gap. The range is
-            the truth's, at most three times as wide: a curve that leaves it runs along the edge.
-        title: above everything.
-        x_label: below everything.
-        x_start: where the first number stands; the next ones follow at 1, 2, ...
-        shade_until: what is left of here is shaded, because it was given and not answered.
+        panels: for each panel's name its curves by name, each `(T,)`. The first of several curves
+            is the target, grey and broad; NaN is a gap. The range of y is at most three times
+            that of the target: a curve that leaves it is drawn along the edge.
+        title: title of the picture.
+        x_label: label of the x axis.
+        x_start: x of the first number; the next ones are 1 apart.
+        shade_until: x up to which the background is shaded, because the values were given.
     """
     width, left, right, top, height, gap = 900, 72, 16, 46, 190 if len(panels) < 3 else 96, 12
     bottom = top + len(panels) * (height + gap) - gap
@@ -59,9 +59,9 @@ def line_plot(
 
 
 def path_plot(paths: Mapping[str, ArrayLike], *, title: str) -> Image.Image:
-    """Draw paths in the plane, each `(T, 2)`, at equal scales; the first is the truth.
+    """Draw paths in the plane, each `(T, 2)`, at equal scales; the first is the target.
 
-    A dot stands where each of the others begins. Ranges as in `line_plot`.
+    A dot marks the start of each other path. Ranges are as in `line_plot`.
     """
     size, margin, top = 400, 48, 46
     canvas = Canvas(size + margin + 16, size + top + 48)
@@ -73,16 +73,16 @@ def path_plot(paths: Mapping[str, ArrayLike], *, title: str) -> Image.Image:
     frame = _Frame(canvas, (margin, top, margin + size, top + size), x_range, y_range)
     frame.grid(x_labels=True, num_y=4, num_x=4)
     for number, path in enumerate(points):
-        colour, stroke = _style(number, len(points))
-        frame.curve(path[:, 0], path[:, 1], colour, stroke)
+        color, stroke = _style(number, len(points))
+        frame.curve(path[:, 0], path[:, 1], color, stroke)
         if number or len(points) == 1:
-            frame.dot(path[0], colour)
+            frame.dot(path[0], color)
     _legend(canvas, list(paths), right=margin + size, y=top + size + 36)
     return canvas.finish()
 
 
 def scatter_paths(paths: ArrayLike, *, title: str) -> Image.Image:
-    """Draw paths in the plane `(R, T, 2)`, a dot a step, light at the first to dark at the last."""
+    """Draw paths in the plane `(R, T, 2)` with a dot for each step, from light to dark."""
     points = np.asarray(paths, dtype=float)
     size, margin, top = 400, 48, 46
     canvas = Canvas(size + margin + 16, size + top + 30)
@@ -92,10 +92,10 @@ def scatter_paths(paths: ArrayLike, *, title: str) -> Image.Image:
     frame.grid(x_labels=True, num_y=4, num_x=4)
     for path in points:
         frame.curve(path[:, 0], path[:, 1], _FRAME, 0.8)
-    colours = _shade(np.linspace(0.25, 1, points.shape[1]))
-    for step, colour in enumerate(colours):
+    colors = _shade(np.linspace(0.25, 1, points.shape[1]))
+    for step, color in enumerate(colors):
         for point in points[:, step]:
-            frame.dot(point, tuple(colour), radius=3)
+            frame.dot(point, tuple(color), radius=3)
     return canvas.finish()
 
 
@@ -107,14 +107,14 @@ def heat_map(
     title: str,
     limits: _Range | None = None,
 ) -> Image.Image:
-    """Draw `(R, C)` numbers as shades from white to deep blue, with the scale beside them.
+    """Draw a matrix `(R, C)` as shades from white to deep blue, with a colour bar.
 
     Args:
-        matrix: the numbers.
-        row_labels: R words, left of the rows.
-        column_labels: C words, upright above the columns where one is too long to lie.
-        title: above everything.
-        limits: numbers that are white and deep blue; `None` is the least and the greatest.
+        matrix: the matrix; NaN is grey.
+        row_labels: R labels.
+        column_labels: C labels, rotated if one is wider than its column.
+        title: title of the picture.
+        limits: values of white and of deep blue; `None` is the minimum and the maximum.
     """
     values = np.atleast_2d(np.asarray(matrix, dtype=float))
     rows, columns = values.shape
@@ -128,8 +128,8 @@ def heat_map(
     width = max(left + columns * cell + 100, 40 + text_width(title, 17))
     canvas = Canvas(math.ceil(width), math.ceil(top + max(rows * cell, 60) + 24))
     canvas.text((16, 24), title, size=17, anchor="lm")
-    colours = _shade((values - low) / ((high - low) or 1.0))
-    canvas.mosaic((left, top), colours, cell)
+    colors = _shade((values - low) / ((high - low) or 1.0))
+    canvas.mosaic((left, top), colors, cell)
     canvas.rectangle((left, top, left + columns * cell, top + rows * cell), outline=_FRAME)
     for row, label in enumerate(row_labels):
         canvas.text((left - 8, top + (row + 0.5) * cell), label, size=font, anchor="rm")
@@ -141,9 +141,9 @@ def heat_map(
         else:
             canvas.text((x, top - 10), label, size=font, anchor="mm")
     x, span = left + columns * cell + 18, max(rows * cell, 60)
-    for step, colour in enumerate(_shade(np.linspace(1, 0, 60))):
+    for step, color in enumerate(_shade(np.linspace(1, 0, 60))):
         y = top + span * step / 60
-        canvas.rectangle((x, y, x + 12, y + span / 60), tuple(colour))
+        canvas.rectangle((x, y, x + 12, y + span / 60), tuple(color))
     canvas.rectangle((x, top, x + 12, top + span), outline=_FRAME)
     canvas.text((x + 18, top + 6), f"{high:.2g}", size=12, anchor="lm")
     canvas.text((x + 18, top + span - 6), f"{low:.2g}", size=12, anchor="lm")
@@ -151,7 +151,7 @@ def heat_map(
 
 
 def join(images: Sequence[Image.Image], *, vertical: bool = False) -> Image.Image:
-    """Put pictures side by side, or below each other, on white."""
+    """Join pictures side by side, or below each other."""
     sizes = np.array([image.size for image in images])
     along = 1 if vertical else 0
     size = sizes.max(axis=0)
@@ -164,7 +164,7 @@ def join(images: Sequence[Image.Image], *, vertical: bool = False) -> Image.Imag
 
 
 def ticks(low: float, high: float, count: int) -> list[float]:
-    """Give about `count` round numbers within a range: steps of 1, 2 or 5 times a power of ten."""
+    """Return about `count` round numbers of a range, in steps of 1, 2 or 5 powers of ten."""
     rough = (high - low) / max(count, 1)
     power = 10 ** math.floor(math.log10(rough))
     step = next(s * power for s in (1, 2, 5, 10) if s * power >= rough * 0.999)
@@ -174,7 +174,7 @@ def ticks(low: float, high: float, count: int) -> list[float]:
 
 
 class _Frame:
-    """Axes: a box on the canvas and what it spans."""
+    """Axes: a box on the canvas, and the ranges of x and y in it."""
 
     def __init__(
         self,
@@ -186,7 +186,7 @@ class _Frame:
         self.canvas, self.box, self.x_range, self.y_range = canvas, box, x_range, y_range
 
     def place(self, x: ArrayLike, y: ArrayLike) -> NDArray[np.float64]:
-        """Give points on the canvas, those outside at the edge; `(..., 2)`."""
+        """Return the canvas coordinates `(..., 2)` of points, clipped to the box."""
         left, top, right, bottom = self.box
         across = (np.asarray(x) - self.x_range[0]) / (self.x_range[1] - self.x_range[0])
         up = (np.asarray(y) - self.y_range[0]) / (self.y_range[1] - self.y_range[0])
@@ -212,40 +212,40 @@ class _Frame:
                 self.canvas.text((x, bottom + 14), f"{value:.4g}", size=12, anchor="mm")
         self.canvas.rectangle(self.box, outline=_FRAME)
 
-    def curve(self, x: ArrayLike, y: ArrayLike, colour: str, width: float) -> None:
+    def curve(self, x: ArrayLike, y: ArrayLike, color: str, width: float) -> None:
         points = self.place(x, y)
         gaps = np.flatnonzero(np.isnan(points).any(axis=1))
         for piece in np.split(points, gaps):
             piece = piece[~np.isnan(piece).any(axis=1)]
             if len(piece) > 1:
-                self.canvas.line(piece, colour, width)
+                self.canvas.line(piece, color, width)
 
-    def dot(self, point: NDArray[np.float64], colour: Colour, radius: float = 5) -> None:
+    def dot(self, point: NDArray[np.float64], color: Color, radius: float = 5) -> None:
         if not np.isnan(point).any():
             x, y = self.place(*point)
-            self.canvas.dot(float(x), float(y), radius, colour)
+            self.canvas.dot(float(x), float(y), radius, color)
 
 
 def _style(number: int, count: int) -> tuple[str, float]:
-    """Give the colour and width of a curve: the truth lies broad and grey below the others."""
+    """Return the color and width of a curve; the target is grey and broad."""
     if count > 1 and number == 0:
         return _TRUTH, 4.0
-    return _COLOURS[(number - (count > 1)) % len(_COLOURS)], 1.8
+    return COLORS[(number - (count > 1)) % len(COLORS)], 1.8
 
 
 def _legend(canvas: Canvas, names: list[str], *, right: float, y: float) -> None:
     if len(names) < 2:
         return
     for number in reversed(range(len(names))):
-        colour, width = _style(number, len(names))
+        color, width = _style(number, len(names))
         right -= text_width(names[number], 13)
         canvas.text((right, y), names[number], size=13, anchor="lm")
-        canvas.line(np.array([[right - 30, y], [right - 8, y]]), colour, max(width, 2.5))
+        canvas.line(np.array([[right - 30, y], [right - 8, y]]), color, max(width, 2.5))
         right -= 48
 
 
 def _limits(curves: list[NDArray[np.float64]]) -> _Range:
-    """Give the range of all curves, at most three times that of the first, with some air."""
+    """Return the range of all curves with a margin, at most three times that of the first."""
     first = curves[0][np.isfinite(curves[0])]
     every = np.concatenate([curve[~np.isnan(curve)] for curve in curves])
     if not every.size:
@@ -259,8 +259,8 @@ def _limits(curves: list[NDArray[np.float64]]) -> _Range:
 
 
 def _shade(share: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Colours `(..., 3)` of numbers from 0 to 1; nan is grey."""
+    """Return the colors `(..., 3)` of numbers from 0 to 1; NaN is grey."""
     stops = np.linspace(0, 1, len(_RAMP))
     channels = [np.interp(share, stops, channel) for channel in zip(*_RAMP, strict=True)]
-    colours = np.stack(channels, axis=-1)
-    return np.where(np.isnan(share)[..., None], 210, colours).round().astype(np.uint8)
+    colors = np.stack(channels, axis=-1)
+    return np.where(np.isnan(share)[..., None], 210, colors).round().astype(np.uint8)

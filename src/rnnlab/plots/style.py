@@ -1,10 +1,10 @@
-"""How figures of matplotlib look: as on a slide."""
+"""The matplotlib style of all figures, with fonts as large as on slides."""
 
 from rnnlab.plots.palette import GREY
 
 STYLE = {
     "font.size": 15,
-    "text.parse_math": False,  # a dollar in a setting is one
+    "text.parse_math": False,  # dollar signs in settings are literal
     "axes.titlesize": 15,
     "axes.titlelocation": "left",
     "axes.labelsize": 15,

@@ -1,6 +1,6 @@
-"""Ticks of logarithmic axes as plain numbers.
+"""Tick labels of logarithmic axes as plain numbers.
 
-matplotlib writes them as math, which the style does not read: a dollar in a setting is a dollar.
+matplotlib writes them as mathtext, which the style turns off.
 """
 
 from matplotlib.figure import Figure
@@ -8,15 +8,15 @@ from matplotlib.ticker import LogFormatter, LogFormatterMathtext
 
 
 class PlainLog(LogFormatter):
-    """Labels the ticks that `LogFormatter` labels, as `0.01` and `1e-05`."""
+    """Formatter that labels the ticks of `LogFormatter` as `0.01` and `1e-05`."""
 
     def __call__(self, x: float, pos: int | None = None) -> str:
-        """Give the label of a tick, or nothing where there is none."""
+        """Return the label of a tick, empty for a minor one."""
         return f"{x:g}" if super().__call__(x, pos) else ""
 
 
 def plain_ticks(figure: Figure) -> None:
-    """Put plain numbers at the ticks of all logarithmic axes of a figure, colour bars' too."""
+    """Label the ticks of all logarithmic axes and colour bars of a figure with plain numbers."""
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
             if isinstance(axis.get_major_formatter(), LogFormatterMathtext):

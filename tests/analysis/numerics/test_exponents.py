@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from rnnlab.analysis.numerics.exponents import Spectrum, kaplan_yorke, lyapunov_spectrum
+from rnnlab.analysis.numerics.exponents import LyapunovSpectrum, kaplan_yorke, lyapunov_spectrum
 
 START = torch.full((1, 3), 0.1, dtype=torch.float64)
 
 
-def measure(step, start: Tensor, **settings) -> Spectrum:
+def measure(step, start: Tensor, **settings) -> LyapunovSpectrum:
     chosen = {"steps": 400, "transient": 200, "num_exponents": start.shape[1]} | settings
     return lyapunov_spectrum(
         lambda _, s: step(s), start, generator=torch.Generator().manual_seed(0), **chosen

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rnnlab.analysis.numerics.limit_cycle import few_points, fit_decay, trace
+from rnnlab.analysis.numerics.limit_cycle import closed_orbit, few_points, fit_decay
 
 KEEP = 0.9  # of the distance to the circle, each step
 
@@ -32,7 +32,7 @@ def run(period: float):
 @pytest.mark.parametrize("period", [25, 24.97, 8 * math.pi])
 def test_a_circle_is_traced_in_order_and_without_gaps(period: float) -> None:
     start = torch.tensor([1.0, 0.0], dtype=torch.float64)
-    cycle = trace(run(period), start, 25, 25, settle=300)
+    cycle = closed_orbit(run(period), start, 25, 25, settle=300)
     assert cycle.joined
     assert len(cycle.corners[0]) == pytest.approx(40 * period, rel=0.01)
     angles = torch.linspace(0, 6, 97, dtype=torch.float64)
@@ -42,7 +42,7 @@ def test_a_circle_is_traced_in_order_and_without_gaps(period: float) -> None:
 
 
 def test_the_way_back_has_the_rate_of_the_map() -> None:
-    cycle = trace(run(25), torch.tensor([1.0, 0.0], dtype=torch.float64), 25, 25, settle=300)
+    cycle = closed_orbit(run(25), torch.tensor([1.0, 0.0], dtype=torch.float64), 25, 25, settle=300)
     pushed = torch.tensor([[1.2, 0.3], [0.5, -0.4]], dtype=torch.float64)
     distances = torch.stack([cycle.distance(track) for track in run(25)(pushed, 100)])
     decay = fit_decay(distances, floor=1e-5)

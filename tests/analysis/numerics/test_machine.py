@@ -107,14 +107,14 @@ def test_the_adder_adds() -> None:
     bits = rng.integers(2, size=(50, 12, 2))
     bits[:, -1] = 0
     weights = 2 ** np.arange(12)
-    said = smallest.answers(bits[..., 0] * 2 + bits[..., 1])
-    np.testing.assert_array_equal(said @ weights, (bits.sum(2) @ weights))
+    answered = smallest.answers(bits[..., 0] * 2 + bits[..., 1])
+    np.testing.assert_array_equal(answered @ weights, (bits.sum(2) @ weights))
 
 
 def test_after_what_it_does_not_know_a_machine_says_nothing() -> None:
     machine = Machine(np.array([[0, NOTHING]]), np.array([7]), 0)
-    said = machine.answers(np.array([[0, 0, 1, 0], [0, -1, 0, 0]]))
-    assert said.tolist() == [[7, 7, -1, -1], [7, -1, -1, -1]]
+    answered = machine.answers(np.array([[0, 0, 1, 0], [0, -1, 0, 0]]))
+    assert answered.tolist() == [[7, 7, -1, -1], [7, -1, -1, -1]]
 
 
 def test_arrows_between_two_states_are_one() -> None:

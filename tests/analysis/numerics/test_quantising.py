@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from rnnlab.analysis.numerics.machine import NOTHING, Machine
-from rnnlab.analysis.numerics.quantising import Strings, agreement, k_means, nearest, tabulate
+from rnnlab.analysis.numerics.quantising import (
+    Strings,
+    agreement,
+    count_transitions,
+    k_means,
+    nearest,
+)
 
 
 def strings(symbols, answers, right=None) -> Strings:
@@ -41,7 +47,7 @@ def test_the_beginning_decides_all_that_is_drawn() -> None:
 def test_most_visits_decide_and_the_rest_is_told_of() -> None:
     read = strings([[0, 0], [0, 0], [0, 0], [0, -1]], [[5, 6], [5, 6], [5, 5], [5, NOTHING]])
     clusters = np.array([[0, 1], [0, 1], [0, 0], [0, 9]])
-    table = tabulate(read, clusters, 2)
+    table = count_transitions(read, clusters, 2)
     # States: (cluster 0, answer 5), (cluster 1, answer 6), and the start.
     assert table.machine.outputs.tolist() == [5, 6, NOTHING]
     assert table.machine.transitions.tolist() == [[1, NOTHING], [NOTHING] * 2, [0, NOTHING]]
@@ -52,7 +58,7 @@ def test_most_visits_decide_and_the_rest_is_told_of() -> None:
 
 
 def test_states_of_one_cluster_differ_by_their_answer() -> None:
-    table = tabulate(strings([[0, 1]], [[3, 4]]), np.zeros((1, 2), dtype=int), 2)
+    table = count_transitions(strings([[0, 1]], [[3, 4]]), np.zeros((1, 2), dtype=int), 2)
     assert table.machine.outputs.tolist() == [3, 4, NOTHING]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from rnnlab.analysis.probe.autonomous import autonomous, batch_in_double, forgets
+from rnnlab.analysis.probe.autonomous import autonomous_maps, batch_in_double, has_only_taps
 from rnnlab.analysis.probe.free_run import FreeRun
 from rnnlab.analysis.probe.system import systems
 from rnnlab.errors import ConfigError
@@ -64,7 +64,7 @@ def test_rows_are_one_map_where_they_read_the_same() -> None:
     batch = steady(FED_BACK)
     batch.input[:, :, 2] = torch.tensor([1.0, 0.5, 1.0])[:, None]
     free = FreeRun(make_stream(FED_BACK, "elman").eval(), batch)
-    assert free.alike() == {"its own answers and 1": [0, 2], "its own answers and 0.5": [1]}
+    assert free.rows_by_input() == {"its own answers and 1": [0, 2], "its own answers and 0.5": [1]}
 
 
 @pytest.mark.parametrize(("way", "reads"), [("plain", False), ("dot", True)])
@@ -72,7 +72,7 @@ def test_a_decoder_that_looks_back_is_a_map_for_each_source(way: str, reads: boo
     spec = SOURCE_SPECS["reals"]
     free = FreeRun(make_seq2seq(spec, **WAYS[way]).eval(), steady(spec))
     assert free.reads_source is reads
-    assert all(("after source" in name) is reads for name in free.alike())
+    assert all(("after source" in name) is reads for name in free.rows_by_input())
 
 
 def adder(tmp_path: Path, *words: str) -> Experiment:
@@ -84,7 +84,7 @@ def adder(tmp_path: Path, *words: str) -> Experiment:
 
 def maps(experiment: Experiment, choice, name: str | None = None):
     batch = batch_in_double(experiment.task.sample("test", 0, 6))
-    return autonomous(experiment.model, experiment.task, batch, choice, name), batch
+    return autonomous_maps(experiment.model, experiment.task, batch, choice, name), batch
 
 
 def test_each_input_is_a_map_of_its_own(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_an_oscillation_reads_its_own_answers_where_nothing_is_said(tmp_path: Pa
     (found,), _ = maps(experiment, "auto")
     assert found.reads == "its own answers"
     assert found.visited[0].shape[1] == 2 * 2 + 2  # two inputs kept, and the answer
-    assert forgets(experiment.model)
+    assert has_only_taps(experiment.model)
     with pytest.raises(ConfigError, match=r"analysis.input must be own"):
         maps(experiment, "zero")
 

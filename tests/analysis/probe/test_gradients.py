@@ -6,18 +6,18 @@ import pytest
 import torch
 
 from rnnlab.analysis.probe.gradients import (
-    Decay,
+    GradientDecay,
     decay,
     effective_horizon,
+    evenly_spaced,
     flow,
     gradient_through_time,
     reach,
     slope,
     spectra,
-    spread,
     top_part,
 )
-from rnnlab.analysis.probe.system import systems, watch
+from rnnlab.analysis.probe.system import systems, traces
 from rnnlab.models.base import Model
 from rnnlab.spec import Batch, TaskSpec
 from rnnlab.tasks.base import Task
@@ -79,7 +79,9 @@ def test_in_a_linear_net_the_log_slope_of_the_decay_is_the_log_of_the_spectral_r
         model, batch = linear(positive / radius * wanted, steps=40)
         seen = decay(flow(model, Given(model.spec), batch, 1)["network"]["hidden"])
         assert seen.distances.tolist() == list(range(40))
-        late = Decay(seen.distances[10:], seen.shares[10:])  # the other eigenvalues are gone
+        late = GradientDecay(
+            seen.distances[10:], seen.shares[10:]
+        )  # the other eigenvalues are gone
         assert slope(late) == pytest.approx(math.log(wanted), abs=1e-6)
 
 
@@ -106,9 +108,9 @@ def test_the_flow_is_the_product_of_the_step_jacobians(name: str, part: str) -> 
     model = make_stream(SPECS["reals"], name)
     batch = draw_batch(SPECS["reals"])
     batch.mask[0, 1] = False
-    ((system,), (drive,)) = systems(model).values(), watch(model, batch).values()
+    ((system,), (trace,)) = systems(model).values(), traces(model, batch).values()
     seen = flow(model, Given(model.spec), batch, T)["network"][part]
-    states, units = system.run(drive.inputs, drive.start), system.part(part)
+    states, units = system.run(trace.inputs, trace.start), system.part(part)
     weight = model.readout.weight if name != "jordan" else torch.eye(2, dtype=torch.float64)
     for t in range(T):
         error = 2 * (model(batch)[0] - batch.target)[:, t] / 2
@@ -119,7 +121,7 @@ def test_the_flow_is_the_product_of_the_step_jacobians(name: str, part: str) -> 
             norms[~batch.mask[:, t]] = torch.nan
             torch.testing.assert_close(seen.norms[:, t, s], norms, equal_nan=True)
             if s:
-                jacobian = system.jacobian(drive.inputs[:, s], states[:, s - 1])
+                jacobian = system.jacobian(trace.inputs[:, s], states[:, s - 1])
                 gradient = (gradient[:, None] @ jacobian)[:, 0]
         assert seen.norms[:, t, t + 1 :].isnan().all()
 
@@ -146,6 +148,21 @@ def test_one_backward_pass_says_the_same_of_one_answer(kind: str) -> None:
             assert seen.steps[-1] == (T - 1 if name in ("network", "decoder") else -1)
 
 
+def settings(model: Model) -> dict[str, tuple]:
+    """What an observation borrows from each module: its mode, its unrolling, its hooks."""
+    return {
+        name: (
+            m.training,
+            getattr(m, "fast", None),
+            getattr(m, "horizon", None),
+            len(m._forward_hooks),
+            len(m._forward_pre_hooks),
+            set(vars(m)) - {"fast"},
+        )
+        for name, m in model.named_modules()
+    }
+
+
 @pytest.mark.parametrize("kind", [*CELLS, *WAYS])
 def test_a_look_disturbs_nothing(kind: str) -> None:
     model = make(kind).train()
@@ -155,14 +172,13 @@ def test_a_look_disturbs_nothing(kind: str) -> None:
             module.horizon = 2
     batch = draw_batch(model.spec)
     random = torch.get_rng_state()
-    before = {name: (m.training, set(vars(m))) for name, m in model.named_modules()}
+    before = settings(model)
     with torch.no_grad():
         first = gradient_through_time(model, Given(model.spec), batch)
         flow(model, Given(model.spec), batch, 2)
     assert all(parameter.grad is None for parameter in model.parameters())
     assert torch.equal(random, torch.get_rng_state())
-    assert before == {name: (m.training, set(vars(m))) for name, m in model.named_modules()}
-    assert all(getattr(m, "horizon", 2) == 2 for m in model.modules())
+    assert before == settings(model)
     again = gradient_through_time(model.eval(), Given(model.spec), batch)
     for name, parts in first.items():
         for part, norms in parts.items():  # dropout took no part
@@ -205,11 +221,11 @@ def test_gradient_reaches_as_far_as_the_taps() -> None:
 
 def test_the_effective_horizon_is_the_mean_distance_of_the_gradient() -> None:
     distances = torch.arange(400)
-    fading = Decay(distances, 0.9 ** distances.double())
+    fading = GradientDecay(distances, 0.9 ** distances.double())
     assert effective_horizon(fading) == pytest.approx(0.9 / 0.1)
     assert reach(fading, 0.01) == 43  # 0.9^43 = 0.0108
     assert slope(fading) == pytest.approx(math.log(0.9))
-    even = Decay(torch.arange(9), torch.ones(9))
+    even = GradientDecay(torch.arange(9), torch.ones(9))
     assert effective_horizon(even) == 4
     assert slope(even) == 0
 
@@ -217,14 +233,14 @@ def test_the_effective_horizon_is_the_mean_distance_of_the_gradient() -> None:
 def test_spectra_of_a_linear_step_are_those_of_its_matrix() -> None:
     recurrent = torch.rand(6, 6, dtype=torch.float64)
     model, batch = linear(recurrent, steps=4)
-    ((system,), (drive,)) = systems(model).values(), watch(model, batch).values()
-    found = spectra(system, drive, torch.tensor([0, 2]), torch.tensor([0, 3]))
+    ((system,), (trace,)) = systems(model).values(), traces(model, batch).values()
+    found = spectra(system, trace, torch.tensor([0, 2]), torch.tensor([0, 3]))
     radius = torch.linalg.eigvals(recurrent).abs().max()
     torch.testing.assert_close(found.radius, radius.expand(2))
     torch.testing.assert_close(found.singular, torch.linalg.svdvals(recurrent).expand(2, -1))
 
 
 def test_too_many_are_spread_evenly_and_the_last_is_one() -> None:
-    assert spread(torch.arange(7), 3).tolist() == [0, 3, 6]
-    assert spread(torch.arange(7), 1).tolist() == [6]
-    assert spread(torch.arange(3), 3).tolist() == [0, 1, 2]
+    assert evenly_spaced(torch.arange(7), 3).tolist() == [0, 3, 6]
+    assert evenly_spaced(torch.arange(7), 1).tolist() == [6]
+    assert evenly_spaced(torch.arange(3), 3).tolist() == [0, 1, 2]

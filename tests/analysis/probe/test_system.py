@@ -1,9 +1,9 @@
-"""What runs through a system is what ran through the model."""
+"""A system that reads a trace goes through the states of the model."""
 
 import pytest
 import torch
 
-from rnnlab.analysis.probe.system import System, systems, watch
+from rnnlab.analysis.probe.system import System, systems, traces
 from rnnlab.models.stream import Stream
 from rnnlab.state import flatten
 from tests.cells.zoo import scatter
@@ -20,11 +20,11 @@ def test_a_system_run_on_what_was_watched_ends_where_the_model_did(name: str, la
     model = build(name, num_layers=layers)
     batch = draw_batch(SPECS["tokens"])
     (system,) = systems(model).values()
-    (drive,) = watch(model, batch).values()
-    states = system.run(drive.inputs, drive.start)
-    assert states.shape == (*drive.inputs.shape[:2], system.size)
+    (trace,) = traces(model, batch).values()
+    states = system.run(trace.inputs, trace.start)
+    assert states.shape == (*trace.inputs.shape[:2], system.size)
     torch.testing.assert_close(states[:, -1], flatten(model(batch)[1]))
-    stepped, answer = system.answer(drive.inputs[:, -1], states[:, -2])
+    stepped, answer = system.step_and_readout(trace.inputs[:, -1], states[:, -2])
     torch.testing.assert_close(stepped, states[:, -1])
     torch.testing.assert_close(answer, model(batch)[0][:, -1])
 
@@ -63,10 +63,9 @@ def test_encoders_and_decoders_are_watched_too(way: str) -> None:
     spec = SOURCE_SPECS["tokens"]
     model = make_seq2seq(spec, "gru", "lstm", **WAYS[way]).eval()
     batch = draw_batch(spec)
-    found, drives = systems(model), watch(model, batch)
-    assert found.keys() == drives.keys()
+    found, traced = systems(model), traces(model, batch)
+    assert found.keys() == traced.keys()
     assert {"encoder", "decoder"} <= found.keys()
-    decoder, drive = found["decoder"], drives["decoder"]
-    states = decoder.run(drive.inputs, drive.start)
+    decoder, trace = found["decoder"], traced["decoder"]
+    states = decoder.run(trace.inputs, trace.start)
     torch.testing.assert_close(states[:, -1], flatten(model(batch)[1].decoder))
-    assert "unroll" not in vars(model.encoder.cell)  # as it was before

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import rnnlab
-from rnnlab.analysis.glance import glance
+from rnnlab.analysis.diagnostics import diagnose
 from tests.experiment.test_experiment import events
 from tests.same import curves
 from tests.small_runs import COPY, assemble, tiny, tiny_text
@@ -57,7 +57,7 @@ def test_every_kind_of_model_can_be_looked_at(words: list[str]) -> None:
     words = [word.replace("model.teacher_forcing", "model.cell.teacher_forcing") for word in words]
     experiment = assemble([*words, *COPY])
     random = torch.get_rng_state()
-    seen = glance(experiment.model, experiment.task, experiment.data.train(0), full=True)
+    seen = diagnose(experiment.model, experiment.task, experiment.data.train(0), full=True)
     assert torch.equal(torch.get_rng_state(), random)
     assert experiment.model.training
     assert all(parameter.grad is None for parameter in experiment.model.parameters())
@@ -79,10 +79,10 @@ def test_nothing_is_seen_in_a_net_that_has_diverged_or_is_not_asked() -> None:
     batch = experiment.data.train(0)
     nothing = ({}, None, None, {})
     silent = batch._replace(mask=torch.zeros_like(batch.mask))
-    assert glance(experiment.model, experiment.task, silent, full=True) == nothing
+    assert diagnose(experiment.model, experiment.task, silent, full=True) == nothing
     with torch.no_grad():
         experiment.model.readout.bias[0] = torch.inf
-    assert glance(experiment.model, experiment.task, batch, full=True) == nothing
+    assert diagnose(experiment.model, experiment.task, batch, full=True) == nothing
 
 
 def test_states_that_overflow_are_not_drawn() -> None:
@@ -91,7 +91,7 @@ def test_states_that_overflow_are_not_drawn() -> None:
     with torch.no_grad():
         cell.recurrent_weight.fill_(1e30)
         cell.bias.fill_(1.0)
-    seen = glance(experiment.model, experiment.task, experiment.data.train(0), full=True)
+    seen = diagnose(experiment.model, experiment.task, experiment.data.train(0), full=True)
     assert seen.planes == {}
 
 
@@ -103,7 +103,7 @@ def test_a_linear_memory_has_the_spectral_radius_of_its_weights() -> None:
             parameter.zero_()
         cell.recurrent_weight.copy_(torch.diag(torch.tensor([0.5, -0.9, 0.1])))
     batch = experiment.data.train(0)
-    seen = glance(experiment.model, experiment.task, batch, full=False)
+    seen = diagnose(experiment.model, experiment.task, batch, full=False)
     assert seen.scalars["spectral_radius"] == pytest.approx(0.9)
     assert seen.scalars["saturated"] == 0
     assert seen.planes == {}

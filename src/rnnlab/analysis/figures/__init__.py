@@ -1,1 +1,1 @@
-"""Drawing what the analyses found, with matplotlib."""
+"""Figures of the analyses, drawn with matplotlib."""

@@ -1,4 +1,4 @@
-"""What a map comes to from many starts, and how that is drawn."""
+"""Figure of the attractors of a map and their basins."""
 
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -8,50 +8,51 @@ from torch import Tensor
 
 from rnnlab.analysis.figures.style import figure
 from rnnlab.analysis.numerics.pca import components
-from rnnlab.analysis.numerics.settling import Attractor, Return
-from rnnlab.analysis.probe.autonomous import Autonomous
+from rnnlab.analysis.numerics.settling import Attractor, NearestReturn
+from rnnlab.analysis.probe.autonomous import AutonomousMap
 from rnnlab.plots.palette import COLORS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_BARS, _LOOSE = 12, 8  # basins that are named, and tracks drawn of those that come nowhere
+_BARS, _UNSETTLED = 12, 8  # bars of basins, and trajectories without an attractor, drawn at most
 _NEARLY = 0.05  # spreads
-_FAR = 1e6  # what goes beyond is not drawn
+_FAR = 1e6  # larger states are not drawn
 _GREY = "#9A9A9A"
 
 
-class Landscape(NamedTuple):
-    """What a map comes to.
+class BasinPortrait(NamedTuple):
+    """The attractors of a map and their basins.
 
     Attributes:
         map: the map.
         found: its attractors.
-        ends: `(B, D)` where each start came to, settled or not.
-        back: how nearly the others come back, in spreads of the visited states.
-        tracks: `(B, T, D)` the first steps from some of the starts.
-        stored: for each attractor the pattern that it answers at every step, or `None`; `None` at
-            all where there are no patterns.
-        recall: scores of the ends, where the starts were clues.
+        ends: `(B, D)`, the last state of each trajectory.
+        back: the nearest return of the trajectories without an attractor, its distance in
+            standard deviations of the visited states.
+        tracks: `(B, T, D)`, the first steps of some of the trajectories.
+        stored: for each attractor the index of the pattern that it answers at every step, or
+            `None`; `None` if the task has no patterns.
+        recall: accuracy of the last states, if the starts were clues of patterns.
     """
 
-    map: Autonomous
+    map: AutonomousMap
     found: list[Attractor]
     ends: Tensor
-    back: Return | None
+    back: NearestReturn | None
     tracks: Tensor
     stored: list[int | None] | None
     recall: dict[str, float]
 
     @property
-    def loose(self) -> int:
-        """Starts that came to no attractor."""
+    def unsettled(self) -> int:
+        """The number of starts without an attractor."""
         return len(self.ends) - sum(len(one.basin) for one in self.found)
 
 
-def draw_landscape(each: Landscape) -> "Figure":
-    """Draw the starts settling, in their plane, and the sizes of the basins."""
+def draw_basins_figure(each: BasinPortrait) -> "Figure":
+    """Draw the trajectories in the plane of their principal components, and the basin sizes."""
     slide = figure(width=13.3, height=6.2)
     left, right = slide.subplots(1, 2, width_ratios=(1.2, 1))
     _draw_plane(left, each)
@@ -64,13 +65,13 @@ def _color(number: int) -> str:
     return COLORS[number] if number < len(COLORS) else _GREY
 
 
-def _draw_plane(axes: "Axes", each: Landscape) -> None:
-    """Draw the tracks in the colours of their basins; what is beyond the largest is grey."""
+def _draw_plane(axes: "Axes", each: BasinPortrait) -> None:
+    """Draw the trajectories in the colours of their basins, those of small basins in grey."""
     basin = {start: number for number, a in enumerate(each.found) for start in a.basin}
     tracks = each.tracks.numpy()
     near = (np.abs(tracks) < _FAR).all(axis=(1, 2))
     shown = [start for start in np.flatnonzero(near).tolist() if start in basin]
-    shown += [start for start in np.flatnonzero(near).tolist() if start not in basin][:_LOOSE]
+    shown += [start for start in np.flatnonzero(near).tolist() if start not in basin][:_UNSETTLED]
     points = [tracks[shown].reshape(-1, tracks.shape[2]), *(a.cycle.numpy() for a in each.found)]
     if not any(map(len, points)):
         axes.set_title("all starts flew away")
@@ -90,8 +91,8 @@ def _draw_plane(axes: "Axes", each: Landscape) -> None:
     axes.set(xlabel="first principal component of the state", ylabel="second")
 
 
-def _manner(back: Return) -> str:
-    """Say how states go on that come to no attractor."""
+def _manner(back: NearestReturn) -> str:
+    """Describe the trajectories without an attractor."""
     if not isfinite(back.distance):
         return "flying away"
     if back.distance > _NEARLY:
@@ -100,12 +101,12 @@ def _manner(back: Return) -> str:
 
 
 def _places(places: Any) -> tuple[Any, Any]:
-    """Give both coordinates; a state of one number has 0 for the second."""
+    """Return x and y; the second coordinate of one-dimensional states is 0."""
     return places[:, 0], places[:, 1] if places.shape[1] > 1 else 0 * places[:, 0]
 
 
-def _draw_basins(axes: "Axes", each: Landscape) -> None:
-    """Draw the share of the starts that each attractor drew, the largest on top."""
+def _draw_basins(axes: "Axes", each: BasinPortrait) -> None:
+    """Draw the share of the starts in each basin, the largest on top."""
     total = len(each.ends)
     bars = []
     for number, attractor in enumerate(each.found[:_BARS]):
@@ -118,7 +119,7 @@ def _draw_basins(axes: "Axes", each: Landscape) -> None:
         size = sum(len(attractor.basin) for attractor in rest)
         bars.append((f"{len(rest)} more", size, _GREY))
     if each.back is not None:
-        bars.append((_manner(each.back), each.loose, "#DDDDDD"))
+        bars.append((_manner(each.back), each.unsettled, "#DDDDDD"))
     labels, sizes, colors = zip(*bars, strict=True)
     places = range(len(bars))
     axes.barh(places, [size / total for size in sizes], color=colors)

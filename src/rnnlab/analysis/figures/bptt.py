@@ -1,4 +1,4 @@
-"""The drawing of an unrolled net: activations, deltas, and each step's weight change."""
+"""Figure of an unrolled network: activations, deltas, and the weight change of each step."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 class Band(NamedTuple):
-    """A vector of units over the C drawn steps; nan in steps that have none.
+    """A row of the figure: a vector of n units over C steps, NaN in steps without it.
 
     Attributes:
-        name: of the vector.
-        labels: of its units in each step, "" for none.
-        values: `(C, n)`.
-        deltas: `(C, n)`.
-        feeds: the band that reads it in the next step; `None` if none does.
-        carried: `(C,)` norm of the gradient that each step hands back to the step before.
+        name: name of the vector.
+        labels: labels of its units in each step.
+        values: `(C, n)`, activations.
+        deltas: `(C, n)`, dL/d activation.
+        feeds: index of the band that reads the vector in the next step, or `None`.
+        carried: `(C,)`, norm of the gradient that each step passes to the previous one.
     """
 
     name: str
@@ -36,18 +36,18 @@ class Band(NamedTuple):
     carried: Tensor
 
 
-class Change(NamedTuple):
-    """What becomes of a weight matrix.
+class WeightChange(NamedTuple):
+    """The change of a weight matrix by one step of gradient descent.
 
     Attributes:
-        name: of the matrix.
-        steps: `(C, R, K)` the change of each drawn step's copy, nan where it has none.
-        total: `(R, K)` the sum over all steps, drawn or not.
-        norms: `(C,)` of the steps' changes, of rows and columns that aren't drawn too.
-        total_norm: that of the sum.
-        num_steps: how many those are.
-        before: whether steps to the left of the drawn ones add to the sum.
-        after: whether such to their right do.
+        name: name of the matrix.
+        steps: `(C, R, K)`, the contributions of the C steps, NaN in steps without it.
+        total: `(R, K)`, the sum of the contributions of all steps.
+        norms: `(C,)`, norms of the contributions, with the rows and columns that aren't drawn.
+        total_norm: norm of the sum.
+        num_steps: number of all steps.
+        before: whether earlier steps contribute to the sum.
+        after: whether later steps contribute to the sum.
     """
 
     name: str
@@ -60,18 +60,18 @@ class Change(NamedTuple):
     after: bool
 
 
-class Drawn(NamedTuple):
-    """Everything that the drawing shows; bands from top to bottom, the answers first.
+class UnrolledNet(NamedTuple):
+    """The content of the figure.
 
     Attributes:
-        title: what it is.
-        columns: a heading for each step.
-        targets: what was right, or "".
-        losses: what the answers cost, nan where there is none.
-        inputs: what was read.
-        bands: vectors of units.
-        changes: of the weights.
-        notes: what was left out.
+        title: its title.
+        columns: heading of each step.
+        targets: target of each step, or "".
+        losses: loss of each step, NaN without an answer.
+        inputs: input of each step.
+        bands: vectors of units from top to bottom, the output first.
+        changes: changes of the weight matrices.
+        notes: lines about what is left out.
     """
 
     title: str
@@ -80,11 +80,11 @@ class Drawn(NamedTuple):
     losses: Sequence[float]
     inputs: Sequence[str]
     bands: Sequence[Band]
-    changes: Sequence[Change]
+    changes: Sequence[WeightChange]
     notes: Sequence[str]
 
 
-# Inches. The axes are as large as the figure, with y downwards.
+# Inches. The axes fill the figure, with y downwards.
 _LEFT, _BODY, _GAP, _CELL, _MAP = 2.5, 1.36, 0.84, 0.3, 1.0
 _NAMES = _LEFT - 0.85
 _FORWARD, _BACK, _DELTAS = COLORS[0], COLORS[1], "PuOr"
@@ -99,8 +99,8 @@ _LEGEND = (
 )
 
 
-def draw(drawn: Drawn) -> "Figure":
-    """Draw the net unrolled from left to right, and below it how its weights change."""
+def draw(drawn: UnrolledNet) -> "Figure":
+    """Draw the network unrolled from left to right, and below it the weight changes."""
     from matplotlib.figure import Figure
 
     tops, y = {}, 1.9
@@ -128,9 +128,9 @@ def draw(drawn: Drawn) -> "Figure":
 
 
 class _Sheet:
-    """Where everything of a drawing stands, and how it looks."""
+    """The axes of the figure, and the methods that draw its parts."""
 
-    def __init__(self, axes: "Axes", drawn: Drawn, tops: Mapping[str, float]) -> None:
+    def __init__(self, axes: "Axes", drawn: UnrolledNet, tops: Mapping[str, float]) -> None:
         self.axes = axes
         self.drawn = drawn
         self.tops = tops
@@ -140,7 +140,7 @@ class _Sheet:
         self.scale = 10.0**-self.exponent
 
     def head(self) -> None:
-        """Write the title, the steps, what was right there, and how to read the rest."""
+        """Draw the title, the headings of the steps with targets and losses, and the legend."""
         self._text(0.15, 0.3, self.drawn.title, size=17, ha="left")
         power = {0: "", -1: " · 10"}.get(self.exponent, f" · {_power(-self.exponent)}")
         told = zip(self.drawn.columns, self.drawn.targets, self.drawn.losses, strict=True)
@@ -158,7 +158,7 @@ class _Sheet:
             self._text(_x(column + 1) - 0.3, 1.75 + 0.33 * row, text, ha="left", color=color)
 
     def band(self, band: Band) -> None:
-        """Draw a vector in each step: its values, and beside them its deltas."""
+        """Draw the values and the deltas of a vector in each step."""
         top = self.tops[band.name]
         middle = top + _CELL * band.values.shape[1] / 2
         self._text(_NAMES, middle, band.name.replace(".", "\n"), ha="right")
@@ -179,13 +179,13 @@ class _Sheet:
                     self._text(x - 0.05, y + _CELL / 2, label, size=12, ha="right", color=GREY)
 
     def read(self, top: float) -> None:
-        """Write what each step read."""
+        """Draw the input of each step."""
         self._text(_NAMES, top + 0.15, "input", ha="right")
         for column, text in enumerate(self.drawn.inputs):
             self._text(_x(column) + _BODY / 4, top, text, size=15, va="top")
 
     def arrows(self, inputs: float) -> None:
-        """Join the bands: forward on the side of the values, back on that of the deltas."""
+        """Draw the arrows between bands: forward beside the values, backward beside the deltas."""
         most = max(_largest(band.carried.nan_to_num(0)) for band in self.drawn.bands)
         for column in range(len(self.drawn.columns)):
             self._join_bands(column, inputs)
@@ -227,15 +227,15 @@ class _Sheet:
     def _end(self, band: Band, column: int) -> float:
         return self.tops[band.name] + _CELL * _count(band, column)
 
-    def change(self, top: float, change: Change) -> None:
-        """Draw the change of each step's copy of a matrix, their sum and their mean."""
+    def change(self, top: float, change: WeightChange) -> None:
+        """Draw the contribution of each step to a matrix's change, their sum and their mean."""
         middle = top + _MAP / 2
         self._text(_NAMES, middle, f"Δ {change.name}", ha="right")
         there = [c for c, step in enumerate(change.steps) if not step.isnan().any()]
         mean = change.total / change.num_steps
         scales = [_largest(values) for values in (change.steps[there], change.total, mean)]
         if not (change.before or change.after):
-            scales = [max(scales)] * 3  # they add up before one's eyes
+            scales = [max(scales)] * 3  # so that the sum can be seen
         for column in there:
             caption = short(float(change.norms[column]))
             self._map(_x(column), top, change.steps[column] / scales[0], caption)
@@ -297,18 +297,18 @@ def _largest(values: Tensor) -> float:
 
 
 def _count(band: Band, column: int) -> int:
-    """Count the units that a step has."""
+    """Return the number of units of a band in a step."""
     return int((~band.values[column].isnan()).sum())
 
 
 def _labelled(band: Band, column: int) -> bool:
-    """Tell whether a step's units are labelled: where they aren't those of the step before."""
+    """Whether the units of a step are labelled: only if the labels differ from the last step."""
     labels = band.labels[column]
     return any(labels) and (column == 0 or labels != band.labels[column - 1])
 
 
 def _spell(value: float) -> str:
-    """Write a number in four signs."""
+    """Return a number in at most four characters."""
     text = f"{value:.2f}" if abs(value) < 9.995 else f"{value:.1f}"
     if abs(value) < 0.995:
         text = text.replace("0.", ".", 1)
@@ -316,7 +316,7 @@ def _spell(value: float) -> str:
 
 
 def short(value: float) -> str:
-    """Write an amount in two digits and a power of ten."""
+    """Return an amount in two digits and a power of ten."""
     if value == 0 or 0.01 <= value < 100:
         return f"{value:.2g}"
     digits, _, exponent = f"{value:.1e}".partition("e")
@@ -324,5 +324,5 @@ def short(value: float) -> str:
 
 
 def _power(exponent: int) -> str:
-    """Write a power of ten without mathtext, which would read dollars in labels too."""
+    """Return a power of ten in Unicode, as mathtext would parse dollar signs in labels."""
     return "10" + str(exponent).translate(_RAISED)

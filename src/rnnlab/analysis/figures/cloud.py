@@ -1,4 +1,4 @@
-"""States as a cloud of points in the plane and in space, coloured by what is known of them."""
+"""Figures of states as points in the plane and in space, coloured by symbol or time."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from rnnlab.analysis.figures.style import CYCLIC, SEQUENTIAL, figure
 from rnnlab.analysis.numerics.pca import Components, Numbers
 from rnnlab.analysis.numerics.tree import Tree, draw_tree
-from rnnlab.plots.palette import COLORS
+from rnnlab.plots.palette import COLORS, GREY
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 Hue = Literal["symbol", "position", "phase"]
 
 _REST = "#BBBBBB"
-_MOST_NAMES = 8  # of a group in a legend
+_MOST_NAMES = 8  # symbols of a group in a legend
 
 
-class Steps(NamedTuple):
-    """The real steps of all sequences, P of them.
+class StepLabels(NamedTuple):
+    """The labels of the P real steps of all sequences.
 
     Attributes:
-        symbol: `(P,)` what was read, or `None`.
-        position: `(P,)`, from 0.
-        sequence: `(P,)`, from 0.
-        phase: `(P,)` turns, or `None`.
+        symbol: `(P,)`, the name of the input, or `None`.
+        position: `(P,)`, the step in its sequence, from 0.
+        sequence: `(P,)`, the number of the sequence, from 0.
+        phase: `(P,)`, the phase of the target in turns, or `None`.
     """
 
     symbol: NDArray[np.str_] | None
@@ -41,9 +41,9 @@ class Cloud(NamedTuple):
 
     Attributes:
         points: `(P, D)`.
-        components: of these.
-        places: `(P, 3)` along the first of them, or fewer.
-        tree: of the symbols, or `None`.
+        components: their principal components.
+        places: `(P, 3)`, or fewer: projections onto the first components.
+        tree: the clustering of the symbols, or `None`.
     """
 
     points: Numbers
@@ -53,7 +53,7 @@ class Cloud(NamedTuple):
 
 
 def group_names(tree: Tree) -> list[str]:
-    """Name the symbols of each group, in the order of the tree; of many the commonest."""
+    """Return the symbols of each group as a label, the most frequent ones in tree order."""
     names = []
     for group in range(tree.groups.max() + 1):
         leaves = [leaf for leaf in tree.order if tree.groups[leaf] == group]
@@ -63,15 +63,15 @@ def group_names(tree: Tree) -> list[str]:
     return names
 
 
-def draw_cloud(cloud: Cloud, steps: Steps, hue: Hue, name: str, num_lines: int) -> "Figure":
-    """Draw the first two components, and three where there are so many.
+def draw_cloud(cloud: Cloud, steps: StepLabels, hue: Hue, name: str, num_lines: int) -> "Figure":
+    """Draw the states along two and, if they have so many, three principal components.
 
     Args:
         cloud: the states.
-        steps: what is known of them.
-        hue: what colours tell.
-        name: of the vector.
-        num_lines: sequences whose points are joined.
+        steps: the labels of their steps.
+        hue: which label colours show.
+        name: name of the state vector.
+        num_lines: number of sequences whose points are joined by lines.
     """
     shares = cloud.components.shares[: cloud.places.shape[1]]
     labels = [f"component {i + 1} ({share:.0%})" for i, share in enumerate(shares)]
@@ -101,8 +101,8 @@ def draw_cloud(cloud: Cloud, steps: Steps, hue: Hue, name: str, num_lines: int) 
     return slide
 
 
-def _draw_groups(slide: "Figure", panels: Any, tree: Tree | None, steps: Steps) -> None:
-    """Give each symbol, or each branch of the tree, a colour."""
+def _draw_groups(slide: "Figure", panels: Any, tree: Tree | None, steps: StepLabels) -> None:
+    """Colour the points by symbol, or by branch of the tree."""
     assert steps.symbol is not None
     if tree is None:
         groups = {name: [name] for name in np.unique(steps.symbol)}
@@ -126,8 +126,8 @@ def _draw_groups(slide: "Figure", panels: Any, tree: Tree | None, steps: Steps) 
         handle.set_sizes([70])
 
 
-def _draw_scale(slide: "Figure", panels: Any, hue: Hue, steps: Steps) -> None:
-    """Colour by a number, and show its scale."""
+def _draw_scale(slide: "Figure", panels: Any, hue: Hue, steps: StepLabels) -> None:
+    """Colour the points by a number, with a colour bar."""
     values: Any
     if hue == "phase":
         values, most, colors, label = steps.phase, 1, CYCLIC, "phase of the target in turns"
@@ -139,20 +139,20 @@ def _draw_scale(slide: "Figure", panels: Any, hue: Hue, steps: Steps) -> None:
     slide.colorbar(dots, ax=[axes for axes, _ in panels], label=label, shrink=0.7, pad=0.04)
 
 
-def _size(steps: Steps) -> float:
-    """Make dots smaller the more there are."""
+def _size(steps: StepLabels) -> float:
+    """Return the size of a dot, smaller for more steps."""
     return float(np.clip(30000 / len(steps.position), 8, 40))
 
 
 def draw_variance(clouds: Mapping[str, Cloud]) -> "Figure":
-    """Draw how much of the variance the first components hold, for each vector."""
+    """Draw the cumulative explained variance of each state vector."""
     slide = figure(height=5.4)
     axes = slide.subplots()
     for color, (name, cloud) in zip(COLORS, clouds.items(), strict=False):
         found = cloud.components
         held = np.cumsum(found.shares)[: max(20, found.needed(0.95))]
         axes.plot(np.arange(1, len(held) + 1), held, "o-", color=color, label=name, markersize=6)
-    axes.axhline(0.9, color="#666666", linewidth=1.5, linestyle="--")
+    axes.axhline(0.9, color=GREY, linewidth=1.5, linestyle="--")
     axes.text(0.995, 0.9, "90 %", va="bottom", ha="right", transform=axes.get_yaxis_transform())
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set(xlabel="components", ylabel="share of variance held", ylim=(0, 1.03))
@@ -161,7 +161,7 @@ def draw_variance(clouds: Mapping[str, Cloud]) -> "Figure":
 
 
 def draw_symbols(tree: Tree, name: str) -> "Figure":
-    """Draw the tree of symbols as a slide."""
+    """Draw the tree of symbols as a figure."""
     sideways = max(map(len, tree.names)) > 3
     slide = figure(height=max(5.4, 1.5 + 0.24 * len(tree.names)) if sideways else 5.4)
     axes = slide.subplots()

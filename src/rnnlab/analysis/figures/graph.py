@@ -1,4 +1,4 @@
-"""Draws a machine: a circle a state, an arrow a transition."""
+"""Drawing of a finite state machine as a graph: circles are states, arrows transitions."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 Places = NDArray[np.float64]
 
-_CIRCLE = 8  # most states that stand on one circle
+_CIRCLE = 8  # most states on one circle
 _SHOWN = 4  # most symbols named on an arrow
-_NAMED = 60  # most arrows that bear names
+_NAMED = 60  # most arrows with labels
 
 
 def draw_machine(
@@ -27,10 +27,10 @@ def draw_machine(
     answers: Sequence[str],
     colors: Sequence[str],
 ) -> None:
-    """Draw a machine into axes of its own; an arrow from nowhere points to the start."""
+    """Draw a machine; an arrow without an origin marks the initial state."""
     from matplotlib.patches import Circle
 
-    places, drawn = lay_out(machine), arrows(machine)
+    places, drawn = place_states(machine), arrows(machine)
     apart = np.linalg.norm(places[:, None] - places, axis=2)
     few = len(places) <= _CIRCLE
     radius = min(0.2, (0.32 if few else 0.22) * float(apart[apart > 0].min(initial=1.0)))
@@ -49,16 +49,16 @@ def draw_machine(
         _arrow(axes, curve, 18 if few else 9)
         beside = {"ha": "left" if side > 0.5 else "right" if side < -0.5 else "center"}
         if len(drawn) <= _NAMED:
-            said = _spell(symbols, read)
+            text = _spell(symbols, read)
             look = _MIDDLE | beside | ({"bbox": _BLANK} if few else {})
-            axes.text(*label, said, size=size, zorder=4, **look)
+            axes.text(*label, text, size=size, zorder=4, **look)
     edge = places[machine.start] + radius * outward[machine.start]
     tail = edge + max(1.6 * radius, 0.12) * outward[machine.start]
     _arrow(axes, np.array([tail, edge]), 18 if few else 9)
     for state, (place, output) in enumerate(zip(places, machine.outputs.tolist(), strict=True)):
         axes.add_patch(Circle(tuple(place), radius, color=colors[state], zorder=5))
-        said = "" if output == NOTHING else answers[output]
-        axes.text(*place, said, size=size + 4, color="white", weight="bold", zorder=6, **_MIDDLE)
+        text = "" if output == NOTHING else answers[output]
+        axes.text(*place, text, size=size + 4, color="white", weight="bold", zorder=6, **_MIDDLE)
     axes.set_aspect("equal")
     axes.axis("off")
     room = max(3.4 * radius, 0.2)
@@ -66,40 +66,26 @@ def draw_machine(
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
 
 
-def lay_out(machine: Machine) -> Places:
-    """Place the states `(S, 2)`: few on a circle, more where arrows are about equally long.
+def place_states(machine: Machine) -> Places:
+    """Place the states `(S, 2)`: few on a circle, more so that arrows are about equally long.
 
-    For more the stress is minimised, the squared difference between distances and numbers of
-    arrows on the shortest way, by majorisation (Gansner, Koren and North, 2005).
+    More are placed by Kamada and Kawai (1989), which minimises the squared difference between
+    distances and numbers of arrows on the shortest way.
     """
     count = len(machine.outputs)
-    angle = np.pi - 2 * np.pi * np.arange(count) / count  # the start stands left
+    angle = np.pi - 2 * np.pi * np.arange(count) / count  # the initial state is left
     places = np.stack([np.cos(angle), np.sin(angle)], axis=1) * (count > 1)
     if count <= _CIRCLE:
         return places
-    steps = _steps_apart(machine)
-    weights = np.where(steps > 0, 1 / np.maximum(steps, 1) ** 2, 0)
-    inverse = np.linalg.pinv(np.diag(weights.sum(1)) - weights)
-    for _ in range(200):
-        apart = np.linalg.norm(places[:, None] - places, axis=2)
-        pull = weights * steps / np.maximum(apart, 1e-9)
-        places = inverse @ (np.diag(pull.sum(1)) - pull) @ places
-    places = components(places).project(places, 2)  # the longer way lies
+    import networkx as nx
+
+    graph = nx.Graph([*arrows(machine)])
+    laid_out = nx.kamada_kawai_layout(graph, pos=dict(enumerate(places)))
+    places = np.array([laid_out[state] for state in range(count)])
+    places = components(places).project(places, 2)  # the longer axis is horizontal
     if places[machine.start, 0] > 0:
         places[:, 0] *= -1
     return places / np.abs(places).max()
-
-
-def _steps_apart(machine: Machine) -> Places:
-    """Count the arrows, of either direction, between all pairs of states (Floyd, 1962)."""
-    count = len(machine.outputs)
-    steps = np.full((count, count), float(count))
-    for state, following in arrows(machine):
-        steps[state, following] = steps[following, state] = 1
-    np.fill_diagonal(steps, 0)
-    for middle in range(count):
-        steps = np.minimum(steps, steps[:, middle : middle + 1] + steps[middle])
-    return steps
 
 
 _MIDDLE: dict[str, Any] = {"ha": "center", "va": "center"}
@@ -112,7 +98,7 @@ def _spell(symbols: Sequence[str], read: Sequence[int]) -> str:
 
 
 def _outward(places: Places) -> Places:
-    """Give the direction from the middle through each place; from one in the middle, left."""
+    """Return the direction from the centre through each place, left for the centre itself."""
     away = places - places.mean(axis=0)
     length = np.linalg.norm(away, axis=1, keepdims=True)
     return np.where(length > 1e-6, away / np.maximum(length, 1e-6), [-1.0, 0.0])
@@ -126,12 +112,12 @@ def _turn(direction: Places, angle: float) -> Places:
 
 
 def _left(along: Places) -> Places:
-    """Give the direction to the left of another."""
+    """Return the unit vector to the left of a direction."""
     return np.array([-along[1], along[0]]) / np.linalg.norm(along)
 
 
 def _bow(begin: Places, end: Places, radius: float, bend: float) -> Places:
-    """Bend an arrow to its left, so that one back has its own way."""
+    """Return a curve that is bent to its left, so that the reverse arrow does not overlap."""
     length = float(np.linalg.norm(end - begin))
     knee = (begin + end) / 2 + bend * length * _left(end - begin)
     ends = [p + radius * (knee - p) / np.linalg.norm(knee - p) for p in (begin, end)]
@@ -139,7 +125,7 @@ def _bow(begin: Places, end: Places, radius: float, bend: float) -> Places:
 
 
 def _along(curve: Places, share: float) -> Places:
-    """Give a point of a quadratic Bezier curve."""
+    """Return a point on a quadratic Bezier curve."""
     weights = np.array([(1 - share) ** 2, 2 * share * (1 - share), share**2])
     return weights @ curve
 
@@ -151,7 +137,7 @@ def _loop(place: Places, direction: Places, radius: float) -> Places:
 
 
 def _arrow(axes: "Axes", curve: Places, head: float) -> None:
-    """Draw a line, or a Bezier curve, of 2 to 4 points."""
+    """Draw an arrow along a line or Bezier curve of 2 to 4 points."""
     from matplotlib.patches import FancyArrowPatch
     from matplotlib.path import Path
 

@@ -1,1 +1,1 @@
-"""Numerics that know no model: dynamics, linear algebra, automata."""
+"""Numerical methods without models: dynamical systems, linear algebra, automata."""

@@ -1,4 +1,4 @@
-"""Lyapunov exponents of any differentiable map, one after the other, by QR."""
+"""Lyapunov exponents of differentiable maps by QR decomposition."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -8,16 +8,16 @@ from torch import Tensor
 
 from rnnlab.analysis.numerics.tangents import push
 
-Steps = Callable[[int, Tensor], Tensor]
-"""The map of step t: from states `(B, D)` to the next `(B, D)`, each row by itself."""
+TimeMap = Callable[[int, Tensor], Tensor]
+"""A map that depends on the step t: states `(B, D)` -> `(B, D)`, row by row."""
 
 
-class Spectrum(NamedTuple):
+class LyapunovSpectrum(NamedTuple):
     """Lyapunov exponents along B trajectories, in nats per step.
 
     Attributes:
-        exponents: `(B, K)`, largest first; -inf for what a step takes away entirely.
-        running: `(steps, B, K)`, their means up to each step.
+        exponents: `(B, K)`, largest first; -inf for directions in the null space of a step.
+        running: `(steps, B, K)`, the running means of the exponents.
     """
 
     exponents: Tensor
@@ -25,16 +25,16 @@ class Spectrum(NamedTuple):
 
 
 def lyapunov_spectrum(
-    step: Steps,
+    step: TimeMap,
     start: Tensor,
     *,
     steps: int,
     transient: int,
     num_exponents: int,
     generator: torch.Generator,
-    before: Steps | None = None,
-) -> Spectrum:
-    """Measure how fast K directions grow along trajectories.
+    before: TimeMap | None = None,
+) -> LyapunovSpectrum:
+    """Compute the K largest Lyapunov exponents along trajectories.
 
         J_t Q_t = Q_{t+1} R_{t+1};  exponent_i = mean_t log |R_t[i, i]|
 
@@ -44,12 +44,12 @@ def lyapunov_spectrum(
     Args:
         step: the map; its Jacobian is J.
         start: `(B, D)`, float64.
-        steps: that are counted.
-        transient: steps before them, in which trajectory and directions settle.
+        steps: number of steps in the mean.
+        transient: number of steps before them, in which trajectory and directions converge.
         num_exponents: K <= D.
-        generator: draws the first directions.
-        before: jumps made before step t, such as to the start of the next sequence; directions
-            are kept.
+        generator: draws the initial directions.
+        before: map of the states before step t, such as a reset to the start of the next
+            sequence; the directions are kept.
 
     Raises:
         FloatingPointError: the states become infinite.
@@ -71,22 +71,22 @@ def lyapunov_spectrum(
     order = total[-1].argsort(dim=1, descending=True)
     running = total / torch.arange(1, steps + 1, device=total.device)[:, None, None]
     running = running.gather(2, order.expand_as(running))
-    return Spectrum(running[-1], running)
+    return LyapunovSpectrum(running[-1], running)
 
 
 def _growths(pushed: Tensor, triangle: Tensor) -> Tensor:
-    """Give the log growths `(B, K)`; what is left of a lost direction is rounding, not growth."""
+    """Return the log growth factors `(B, K)`; one within rounding errors counts as 0."""
     grown = triangle.diagonal(dim1=1, dim2=2).abs()
     rounding = torch.finfo(grown.dtype).eps * pushed.shape[1] * pushed.norm(dim=1)
     return grown.where(grown > rounding, 0.0).log()
 
 
 def kaplan_yorke(exponents: Tensor, size: int) -> float | None:
-    """Estimate the dimension of an attractor from its exponents `(K,)`, largest first.
+    """Estimate the Kaplan-Yorke dimension from exponents `(K,)`, largest first.
 
-        j + (sum of the j largest) / |exponent_{j+1}|,  j the most whose sum is not negative
+        j + (sum of the j largest) / |exponent_{j+1}|,  j the largest number with a sum >= 0
 
-    Kaplan and Yorke (1979). `None` where the K of `size` exponents given are too few to tell.
+    Kaplan and Yorke (1979). `None` if more than K of the `size` exponents are needed.
     """
     sums = exponents.cumsum(0)
     most = int((sums >= 0).sum())

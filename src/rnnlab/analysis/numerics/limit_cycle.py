@@ -1,4 +1,4 @@
-"""A closed orbit in state space, and the way back to it."""
+"""Limit cycles: the closed orbit, and the decay of distances to it."""
 
 import math
 from collections.abc import Callable
@@ -9,32 +9,32 @@ from torch import Tensor
 
 from rnnlab.tasks import orbit
 
-_BETWEEN = 40  # places between two states of a run from which the cycle is filled
-_APART = 1e-9  # of the size of the cycle; nearer corners are one
-_FAR = 10  # floors; nearer to the cycle a distance is not of the push alone
-_LEAST = 5  # steps that a slope is fitted to
+_BETWEEN = 40  # starts between two successive states of the cycle
+_APART = 1e-9  # share of the size of the cycle; nearer corners are merged
+_FAR = 10  # multiples of the floor; smaller distances are not due to the perturbation
+_LEAST = 5  # steps that a slope is fitted to at least
 
-Run = Callable[[Tensor, int], Tensor]
-"""From states `(B, D)` and a number of steps to the states after each, `(B, T, D)`."""
+Rollout = Callable[[Tensor, int], Tensor]
+"""States `(B, D)` and a number of steps -> the states after each step `(B, T, D)`."""
 
 
 class Cycle(NamedTuple):
     """A closed orbit.
 
     Attributes:
-        corners: `(1, M, D)` in the order in which they are passed.
-        joined: whether the orbit is a curve through them; else they are all there is.
+        corners: `(1, M, D)`, points in the order of the orbit.
+        joined: whether the orbit is a curve through the corners, or the corners alone.
     """
 
     corners: Tensor
     joined: bool
 
     def distance(self, states: Tensor) -> Tensor:
-        """Distance of states `(T, D)`, `(T,)`."""
+        """Return the distances `(T,)` of states `(T, D)`."""
         return orbit.distance(states[None], self.corners, discrete=not self.joined)[0]
 
 
-class Decay(NamedTuple):
+class ExponentialFit(NamedTuple):
     """An exponential fitted to distances, `level * exp(rate * t)` from step `first` to `last`."""
 
     rate: float
@@ -43,18 +43,21 @@ class Decay(NamedTuple):
     last: int
 
 
-def trace(run: Run, state: Tensor, shortest: float, longest: float, settle: int) -> Cycle:
-    """Trace the curve that a map goes round, whether or not in a whole number of steps.
+def closed_orbit(
+    run: Rollout, state: Tensor, shortest: float, longest: float, settle: int
+) -> Cycle:
+    """Trace the closed curve of an attracting cycle, whose period need not be whole steps.
 
-    Its own states may leave gaps for ever, so starts are put between two of them, on a cubic
-    through four; what attracts takes these in, and once around they fill every gap in order.
+    The states of one trajectory may leave gaps for ever. So trajectories start between two
+    successive states, on a cubic through four; after one period they have filled every gap in
+    order.
 
     Args:
         run: the map over time.
-        state: `(D,)`, on the curve.
-        shortest: period that may be expected, in steps.
-        longest: likewise.
-        settle: steps in which starts come to the curve.
+        state: `(D,)`, a state on the curve.
+        shortest: lower bound of the period in steps.
+        longest: upper bound of the period in steps.
+        settle: number of steps in which the starts converge to the curve.
     """
     four = torch.cat([state[None, None], run(state[None], 3)], dim=1)[0]
     starts = _cubic(torch.arange(_BETWEEN, dtype=state.dtype) / _BETWEEN) @ four
@@ -69,15 +72,15 @@ def trace(run: Run, state: Tensor, shortest: float, longest: float, settle: int)
 
 
 def few_points(states: Tensor) -> Cycle:
-    """Take for a cycle the states of a run `(T, D)` that visits few."""
+    """Return the cycle that consists of the states `(T, D)` of a trajectory."""
     return Cycle(states[None], joined=False)
 
 
-def fit_decay(distances: Tensor, floor: float) -> Decay | None:
-    """Fit how fast distances `(N, T)` fall, in nats per step; `None` where there is too little.
+def fit_decay(distances: Tensor, floor: float) -> ExponentialFit | None:
+    """Fit an exponential to distances `(N, T)`, rate in nats per step; `None` for too few steps.
 
-    It is the slope of their mean logarithm, from a third of the way (directions that fade faster
-    are gone by then) to where it comes near `floor`, what an orbit that was not pushed shows.
+    The rate is the slope of their mean logarithm, from a third of the way (faster directions have
+    decayed by then) to where it comes near `floor`, the distance of an unperturbed orbit.
     """
     course = distances.log().mean(0)
     near = course < math.log(max(_FAR * floor, 1e-300))
@@ -88,11 +91,11 @@ def fit_decay(distances: Tensor, floor: float) -> Decay | None:
     steps = torch.arange(first, last, dtype=course.dtype)
     middle, mean = steps.mean(), course[first:last].mean()
     rate = ((steps - middle) * course[first:last]).sum() / (steps - middle).square().sum()
-    return Decay(float(rate), float((mean - rate * middle).exp()), first, last)
+    return ExponentialFit(float(rate), float((mean - rate * middle).exp()), first, last)
 
 
 def _cubic(places: Tensor) -> Tensor:
-    """Give the weights `(N, 4)` of the values at -1, 0, 1 and 2 for places between 0 and 1."""
+    """Return the weights `(N, 4)` of cubic interpolation from -1, 0, 1, 2 to places in 0 to 1."""
     t = places[:, None]
     knots = torch.tensor([-1.0, 0.0, 1.0, 2.0], dtype=places.dtype)
     weights = []

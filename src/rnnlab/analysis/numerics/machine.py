@@ -1,4 +1,4 @@
-"""Finite state machines that answer after each symbol: minimal ones, and what tells two apart."""
+"""Moore machines: simulation, minimisation, and a string that distinguishes two of them."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -9,17 +9,17 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 
 NOTHING = -1
-"""A transition or an answer that there is not."""
+"""The value of a missing transition or answer."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """A Moore machine (1956): the answer after a symbol is that of the state then reached.
+    """A Moore machine (Moore, 1956): the answer after a symbol is the output of the new state.
 
     Attributes:
         transitions: `(S, K)`, the state after each symbol, or `NOTHING`.
-        outputs: `(S,)` answers, or `NOTHING`.
-        start: the first state.
+        outputs: `(S,)`, the answer of each state, or `NOTHING`.
+        start: the initial state.
     """
 
     transitions: Ints
@@ -27,34 +27,34 @@ class Machine:
     start: int
 
     def answers(self, symbols: Ints) -> Ints:
-        """Answer after each symbol of strings `(B, T)`.
+        """Return the answers `(B, T)` after each symbol of strings `(B, T)`.
 
-        A symbol below 0, or one that a state has no transition for, ends all answers: `NOTHING`.
+        They are `NOTHING` from the first symbol on that is negative or has no transition.
         """
-        # A state more, which has no answer and which nothing leaves.
+        # One more state, without an answer and without a way out.
         table = np.pad(self.transitions, ((0, 1), (0, 1)), constant_values=NOTHING)
         outputs = np.append(self.outputs, NOTHING)
         state = np.full(len(symbols), self.start)
-        said = np.empty_like(symbols)
+        answered = np.empty_like(symbols)
         for step, symbol in enumerate(symbols.T):
             state = table[state, symbol]
-            said[:, step] = outputs[state]
-        return said
+            answered[:, step] = outputs[state]
+        return answered
 
 
 def refine(transitions: Ints, labels: Ints) -> Ints:
-    """Find the coarsest partition that keeps labels apart and is kept by all transitions.
+    """Return the coarsest stable partition of the states that refines the labels.
 
-    Hopcroft (1971), An n log n algorithm for minimizing states in a finite automaton: a set that
-    others lead into splits those of which only a part does, and of two halves the smaller is
-    enough to split others by.
+    Hopcroft (1971), An n log n algorithm for minimizing states in a finite automaton: the states
+    that lead into a set split the other sets, and of two halves the smaller one suffices to split
+    by later.
 
     Args:
         transitions: `(S, K)`, none missing.
-        labels: `(S,)` what keeps states apart to begin with.
+        labels: `(S,)`, the initial partition.
 
     Returns:
-        The number of each state's set, `(S,)`.
+        The set number of each state, `(S,)`.
     """
     into: list[list[list[int]]] = [[[] for _ in transitions] for _ in transitions.T]
     for state, row in enumerate(transitions.tolist()):
@@ -81,15 +81,14 @@ def refine(transitions: Ints, labels: Ints) -> Ints:
 
 
 def minimise(machine: Machine) -> tuple[Machine, Ints]:
-    """Merge the states that no string tells apart, and drop those that none leads to.
+    """Merge the equivalent states of a machine, and drop the unreachable ones.
 
-    A missing transition is one to a state of its own. A start without an answer, to which nothing
-    leads back, is merged with a state from which the same symbols lead to the same states, for it
-    is never asked. States are numbered as a search by breadth finds them, so that two machines of
-    one meaning come out the same.
+    Missing transitions lead to an extra state. An initial state without an answer and without
+    incoming transitions is merged with a state of the same transitions, since its output is never
+    read. States are numbered in breadth-first order, so that equivalent machines become equal.
 
     Returns:
-        The machine, and for each old state its new number or `NOTHING`.
+        The minimal machine, and the new number of each old state or `NOTHING`.
     """
     out = len(machine.outputs)
     table = np.where(machine.transitions == NOTHING, out, machine.transitions)
@@ -115,9 +114,9 @@ def minimise(machine: Machine) -> tuple[Machine, Ints]:
 
 
 def distinguish(one: Machine, other: Machine) -> list[int] | None:
-    """Find a shortest string after which two machines answer differently; `None` if none does.
+    """Return a shortest string with different answers of two machines, `None` if equivalent.
 
-    A breadth-first search over the pairs of states that strings lead to.
+    Breadth-first search over reachable pairs of states.
     """
     begin = (one.start, other.start)
     found: dict[tuple[int, int], list[int]] = {begin: []}
@@ -130,8 +129,10 @@ def distinguish(one: Machine, other: Machine) -> list[int] | None:
                 for m, s in zip((one, other), pair, strict=True)
             )
             string = [*found[pair], symbol]
-            said = [NOTHING if s == NOTHING else m.outputs[s] for m, s in ((one, a), (other, b))]
-            if said[0] != said[1]:
+            answered = [
+                NOTHING if s == NOTHING else m.outputs[s] for m, s in ((one, a), (other, b))
+            ]
+            if answered[0] != answered[1]:
                 return string
             if (a, b) not in found:
                 found[a, b] = string
@@ -140,7 +141,7 @@ def distinguish(one: Machine, other: Machine) -> list[int] | None:
 
 
 def to_dot(machine: Machine, symbols: list[str], answers: list[str]) -> str:
-    """Write a machine in the DOT language of Graphviz; states bear their answers."""
+    """Return a machine in the DOT language of Graphviz; states are labelled by their answers."""
     lines = ["digraph automaton {", "  rankdir=LR;", "  node [shape=circle];"]
     lines += ['  start [shape=point, label=""];', f"  start -> q{machine.start};"]
     for state, output in enumerate(machine.outputs.tolist()):
@@ -152,7 +153,7 @@ def to_dot(machine: Machine, symbols: list[str], answers: list[str]) -> str:
 
 
 def arrows(machine: Machine) -> dict[tuple[int, int], list[int]]:
-    """Group the symbols that lead from one state to one other."""
+    """Return the symbols of all transitions by pairs of states `(from, to)`."""
     found: dict[tuple[int, int], list[int]] = {}
     for state, symbol in np.argwhere(machine.transitions != NOTHING).tolist():
         following = int(machine.transitions[state, symbol])

@@ -1,4 +1,4 @@
-"""From visited states to a machine: clusters, and where the symbols lead from each."""
+"""Extraction of a Moore machine from states: k-means clusters, and transition counts."""
 
 from typing import NamedTuple
 
@@ -13,13 +13,13 @@ _ROUNDS, _RESTARTS = 100, 4
 
 
 class Strings(NamedTuple):
-    """B strings of T symbols, and what a net answered.
+    """B strings of T symbols, with the answers of a network.
 
     Attributes:
-        symbols: `(B, T)` ids; below 0 a symbol that is not known.
-        answers: `(B, T)` ids, `NOTHING` where none was asked.
-        right: `(B, T)` what would have been right.
-        real: `(B, T)` bool, True up to the last step that counts.
+        symbols: `(B, T)`, ids; a negative one is unknown.
+        answers: `(B, T)`, ids, `NOTHING` where the mask is False.
+        right: `(B, T)`, the targets.
+        real: `(B, T)` bool, True up to the last answer.
     """
 
     symbols: Ints
@@ -29,13 +29,13 @@ class Strings(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A machine with a state a cluster and answer, and one more, the start.
+    """A machine with one state for each pair of cluster and answer, and an initial state.
 
     Attributes:
-        machine: the transitions that most visits took.
+        machine: the machine of the most frequent transitions.
         states: `(B, T)`, the state at each real step, `NOTHING` elsewhere.
-        ambiguity: share of visits that went another way than most from their state.
-        visits: `(S, K)`, how often each transition was seen.
+        ambiguity: share of steps that took another transition than the most frequent one.
+        visits: `(S, K)`, the count of each state and symbol.
     """
 
     machine: Machine
@@ -45,10 +45,11 @@ class Table(NamedTuple):
 
 
 def k_means(points: Numbers, count: int, rng: np.random.Generator) -> Numbers:
-    """Find the centres of clusters, `(P, D)` -> `(count, D)` or fewer where points are fewer.
+    """Cluster points by k-means, `(P, D)` -> centres `(count, D)`, or fewer for fewer points.
 
-    Lloyd (1982), from centres that are spread as by Arthur and Vassilvitskii (2007); the best of
-    some beginnings, by the squared distances. Points that are the same to 6 digits are one.
+    Lloyd (1982), with k-means++ seeding by Arthur and Vassilvitskii (2007); the best of several
+    restarts by squared distance. Points that are equal to 6 digits count once.
+    `scipy.cluster.vq.kmeans2` takes 1 to 9 times as long: it doesn't stop at convergence.
     """
     points = np.unique(points.astype(np.float64).round(6), axis=0)
     if len(points) <= count:
@@ -58,16 +59,16 @@ def k_means(points: Numbers, count: int, rng: np.random.Generator) -> Numbers:
 
 
 def nearest(points: Numbers, centres: Numbers) -> Ints:
-    """Give the number of the nearest centre of each point."""
+    """Return the index of the nearest centre of each point."""
     return _distances(points, centres).argmin(axis=1)
 
 
-def tabulate(strings: Strings, clusters: Ints, num_symbols: int) -> Table:
-    """Count where each symbol led from each state; states of one cluster differ by their answer.
+def count_transitions(strings: Strings, clusters: Ints, num_symbols: int) -> Table:
+    """Count transitions between states; a state is a pair of cluster and answer.
 
     Args:
-        strings: what was read and answered.
-        clusters: `(B, T)` of the state after each symbol.
+        strings: symbols and answers.
+        clusters: `(B, T)`, the cluster of the network's state after each symbol.
         num_symbols: K.
     """
     named = np.stack([clusters, strings.answers], axis=-1)
@@ -86,13 +87,13 @@ def tabulate(strings: Strings, clusters: Ints, num_symbols: int) -> Table:
 
 
 def agreement(machine: Machine, strings: Strings) -> float:
-    """Give the share of a net's answers that a machine gives too."""
+    """Return the share of a network's answers that a machine reproduces."""
     asked = strings.answers != NOTHING
     return float((machine.answers(strings.symbols) == strings.answers)[asked].mean())
 
 
 def _spread(points: Numbers, count: int, rng: np.random.Generator) -> Numbers:
-    """Choose each centre with a chance that grows with its squared distance to those chosen."""
+    """Draw initial centres by k-means++, with probabilities by squared distance."""
     centres = points[rng.integers(len(points), size=1)]
     away = _distances(points, centres)[:, 0]
     while len(centres) < count:
@@ -103,7 +104,7 @@ def _spread(points: Numbers, count: int, rng: np.random.Generator) -> Numbers:
 
 
 def _lloyd(points: Numbers, centres: Numbers) -> Numbers:
-    """Move each centre into the middle of its points, until none moves."""
+    """Iterate Lloyd's algorithm until no centre moves."""
     for _ in range(_ROUNDS):
         member = np.eye(len(centres))[nearest(points, centres)]
         counts = member.sum(axis=0)[:, None]
@@ -115,6 +116,6 @@ def _lloyd(points: Numbers, centres: Numbers) -> Numbers:
 
 
 def _distances(points: Numbers, centres: Numbers) -> Numbers:
-    """Squared distances `(P, C)`, not below 0."""
+    """Return the squared distances `(P, C)`, clipped at 0."""
     apart = (points**2).sum(1)[:, None] - 2 * points @ centres.T + (centres**2).sum(1)
     return np.maximum(apart, 0.0)

@@ -1,4 +1,4 @@
-"""Where a map ends: fixed points and cycles, and which starts come to them."""
+"""Attractors of a map: fixed points and cycles, and their basins."""
 
 from typing import NamedTuple
 
@@ -7,15 +7,15 @@ from torch import Tensor
 
 from rnnlab.analysis.numerics.tangents import Map
 
-_MOST = 2**24  # numbers that a path may hold
+_MOST = 2**24  # numbers of a trajectory held in memory
 
 
 class Ends(NamedTuple):
-    """Where B starts came to.
+    """The last states of B trajectories.
 
     Attributes:
-        states: `(B, D)` the last ones.
-        periods: `(B,)` steps after which it came back there, 0 where it did not.
+        states: `(B, D)`.
+        periods: `(B,)`, the period in steps of the cycle through the state, 0 without one.
     """
 
     states: Tensor
@@ -26,8 +26,8 @@ class Attractor(NamedTuple):
     """A fixed point or a cycle.
 
     Attributes:
-        cycle: `(P, D)` its states in order.
-        basin: the numbers of the starts that came to it.
+        cycle: `(P, D)`, its states in order.
+        basin: the numbers of the starts that converged to it.
     """
 
     cycle: Tensor
@@ -35,16 +35,16 @@ class Attractor(NamedTuple):
 
     @property
     def period(self) -> int:
-        """Steps of one round; 1 is a fixed point."""
+        """The period in steps; 1 is a fixed point."""
         return len(self.cycle)
 
 
-class Return(NamedTuple):
-    """How nearly states come back that don't come back.
+class NearestReturn(NamedTuple):
+    """The nearest return of trajectories that do not converge to a cycle.
 
     Attributes:
-        steps: after how many they are nearest; 1 where they creep.
-        distance: root mean square of what is left then.
+        steps: the lag in steps of the nearest return; 1 for slow drift.
+        distance: root mean square distance at this lag.
     """
 
     steps: int
@@ -53,10 +53,10 @@ class Return(NamedTuple):
 
 @torch.no_grad()
 def settle(step: Map, starts: Tensor, *, max_steps: int, max_period: int, tolerance: float) -> Ends:
-    """Run a map from starts `(B, D)` until each has come back to where it was.
+    """Iterate a map from starts `(B, D)` until every trajectory is periodic.
 
-    It counts as back if for as many steps as the longest period each number of the state is
-    within `tolerance` of what it was one period earlier, and the shortest such period is taken.
+    A trajectory has period p if for `max_period` steps each number of its state is within
+    `tolerance` of its value p steps earlier; the shortest such period counts.
     """
     rows = max(_MOST // (2 * max_period * starts.shape[1]), 1)
     parts = [_settle(step, part, max_steps, max_period, tolerance) for part in starts.split(rows)]
@@ -80,7 +80,7 @@ def _settle(step: Map, starts: Tensor, max_steps: int, max_period: int, toleranc
 
 
 def recurrence(path: Tensor, max_period: int, tolerance: float) -> Tensor:
-    """Find the shortest periods of the ends of paths `(T, B, D)`, 0 where there is none."""
+    """Return the shortest periods `(B,)` at the end of trajectories `(T, B, D)`, 0 for none."""
     last = path[-max_period:]
     periods = torch.zeros(path.shape[1], dtype=torch.int64)
     for period in range(max_period, 0, -1):
@@ -91,8 +91,8 @@ def recurrence(path: Tensor, max_period: int, tolerance: float) -> Tensor:
 
 
 @torch.no_grad()
-def nearest_return(step: Map, states: Tensor, max_period: int) -> Return:
-    """Go on from states `(B, D)`, and give the median of their nearest returns."""
+def nearest_return(step: Map, states: Tensor, max_period: int) -> NearestReturn:
+    """Iterate on from states `(B, D)`, and return the median of their nearest returns."""
     path = [states]
     for _ in range(2 * max_period):
         path.append(step(path[-1]))
@@ -105,17 +105,17 @@ def nearest_return(step: Map, states: Tensor, max_period: int) -> Return:
         ]
     )
     distances, lags = apart.min(dim=0)
-    return Return(int(lags.median()) + 1, float(distances.median()))
+    return NearestReturn(int(lags.median()) + 1, float(distances.median()))
 
 
 @torch.no_grad()
 def attractors(step: Map, ends: Ends, *, apart: float) -> list[Attractor]:
-    """Put together the ends that lie on one cycle, the largest basin first.
+    """Group the end states by the cycle that they lie on, largest basin first.
 
     Args:
         step: the map.
-        ends: of `settle`.
-        apart: cycles are different that are at least so far apart, in some number of the state.
+        ends: the result of `settle`.
+        apart: least difference, in some number of the state, between different cycles.
     """
     found: list[Attractor] = []
     free = ends.periods > 0

@@ -1,4 +1,4 @@
-"""Where a map stands still, or nearly: minima of its speed, and what happens around them."""
+"""Fixed and slow points of a map: minima of its speed, and the eigenvalues there."""
 
 import math
 from typing import Literal, NamedTuple
@@ -11,14 +11,14 @@ from rnnlab.analysis.numerics.tangents import Map, jacobian
 
 Kind = Literal["stable", "neutral", "saddle", "unstable", "slow"]
 
-_STILL = 1e-9  # speed, in sizes of the state, below which a point is fixed
-_FLOOR = 1e-15  # no step makes a speed less than rounding does
-_NEUTRAL = 1e-3  # a multiplier this near to 1 neither grows nor fades within 1000 steps
-_SAME = 1e-4  # points nearer than this, in sizes of the state, are one
-_ENTRIES = 2**21  # of Jacobians made at once
-_FEWEST, _MOST = 8, 2**22  # points, or Jacobians' entries, polished at most: then the slowest
-_ROUNDS, _ITERATIONS = 3, 12  # of polishing; between rounds those that met become one
-_STALLED = 0.999  # a step that leaves so much of the speed ends the search: no root is near
+_STILL = 1e-9  # relative speed below which a point is fixed
+_FLOOR = 1e-15  # speed of rounding errors
+_NEUTRAL = 1e-3  # an |eigenvalue| this near to 1 is neutral over 1000 steps
+_SAME = 1e-4  # relative distance below which points are merged
+_ENTRIES = 2**21  # of Jacobians held in memory
+_FEWEST, _MOST = 8, 2**22  # points, or entries of Jacobians, that are refined at most
+_ROUNDS, _ITERATIONS = 3, 12  # of refinement; points that met are merged between rounds
+_STALLED = 0.999  # share of the speed that a step must undercut to go on
 
 
 class SlowPoints(NamedTuple):
@@ -27,7 +27,7 @@ class SlowPoints(NamedTuple):
     Attributes:
         states: `(P, D)`.
         speeds: `(P,)`, |F(x) - x|.
-        hits: `(P,)`, how many starts ended there.
+        hits: `(P,)`, the number of starts that converged to each.
     """
 
     states: Tensor
@@ -36,11 +36,11 @@ class SlowPoints(NamedTuple):
 
 
 def find(step: Map, starts: Tensor, *, descent_steps: int, descent_rate: float) -> SlowPoints:
-    """Find local minima of q(x) = |F(x) - x|^2 / 2 downhill from `starts` `(B, D)`.
+    """Find local minima of q(x) = |F(x) - x|^2 / 2 by descent from `starts` `(B, D)`.
 
-    Sussillo and Barak (2013), eq. 2. Adam goes down from all starts at once, which costs a
-    gradient a step; then the few places that differ are polished by Levenberg's and Marquardt's
-    steps, which near a fixed point are Newton's:
+    Sussillo and Barak (2013), eq. 2. Adam descends from all starts at once, at one gradient a
+    step; the distinct points are then refined by Levenberg-Marquardt steps, which near a fixed
+    point are Newton's:
 
         (A'A + damping) dx = -A' (F(x) - x),  A = dF/dx - 1
     """
@@ -58,20 +58,20 @@ def find(step: Map, starts: Tensor, *, descent_steps: int, descent_rate: float) 
 
 
 def is_fixed(points: SlowPoints) -> Tensor:
-    """Tell which points the map leaves where they are, `(P,)`."""
+    """Return which points are fixed points, `(P,)` bool."""
     return points.speeds < _STILL * (1 + points.states.norm(dim=1))
 
 
 def eigenvalues(step: Map, states: Tensor) -> Tensor:
-    """Give those of the Jacobian at each state, `(P, D)` complex, largest modulus first."""
+    """Return the eigenvalues of the Jacobians, `(P, D)` complex, largest modulus first."""
     made = torch.cat([jacobian(step, some) for some in states.split(_rows(states.shape[1]))])
-    # numpy's LAPACK, for torch's may fail where many eigenvalues are 0.
+    # By numpy: torch.linalg.eigvals may fail if many eigenvalues are 0.
     values = torch.from_numpy(np.linalg.eigvals(made.numpy())).to(torch.complex128)
     return values.gather(1, values.abs().argsort(dim=1, descending=True))
 
 
 def classify(multipliers: Tensor) -> Kind:
-    """Name a fixed point by the eigenvalues `(D,)` of its Jacobian."""
+    """Return the kind of a fixed point, given the eigenvalues `(D,)` of its Jacobian."""
     sizes = multipliers.abs()
     out = int((sizes > 1 + _NEUTRAL).sum())
     if out:
@@ -80,13 +80,13 @@ def classify(multipliers: Tensor) -> Kind:
 
 
 def turning_steps(multiplier: complex) -> float | None:
-    """Give the steps in which a direction turns once around; `None` for one that doesn't."""
+    """Return the period in steps of an eigenvalue's rotation, `None` for a real positive one."""
     angle = abs(math.atan2(multiplier.imag, multiplier.real))
     return 2 * math.pi / angle if angle > 1e-9 else None
 
 
 def distinct(points: SlowPoints, tolerance: float) -> SlowPoints:
-    """Keep of points near each other the slowest, and add up how many starts ended there."""
+    """Merge nearby points into the slowest of them, and add up their hits."""
     order = points.speeds.argsort()
     states, speeds, hits = (part[order] for part in points)
     near = tolerance * (1 + states.norm(dim=1))
@@ -112,7 +112,7 @@ def _speeds(step: Map, states: Tensor) -> Tensor:
 
 
 def _descend(step: Map, starts: Tensor, steps: int, rate: float) -> Tensor:
-    """Go down q by Adam, whose every number has its own pace, so that rows don't meet."""
+    """Minimise q by Adam, which scales each number on its own, so that rows are independent."""
     states = starts.clone().requires_grad_()
     adam = torch.optim.Adam([states], lr=rate)
     pace = torch.optim.lr_scheduler.CosineAnnealingLR(adam, max(steps, 1))
@@ -126,7 +126,7 @@ def _descend(step: Map, starts: Tensor, steps: int, rate: float) -> Tensor:
 
 @torch.no_grad()
 def _polish(step: Map, states: Tensor) -> Tensor:
-    """Take Levenberg's and Marquardt's steps, each row with its own damping, until it stalls."""
+    """Take Levenberg-Marquardt steps, with a damping for each row, until no row improves."""
     states, speeds = states.clone(), _speeds(step, states)
     damping = torch.full_like(speeds, 1e-3)
     left = torch.arange(len(states), device=states.device)

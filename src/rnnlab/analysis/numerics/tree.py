@@ -1,4 +1,4 @@
-"""Which symbols leave a net in like states: hierarchical clustering of mean states."""
+"""Hierarchical clustering of symbols by the mean states after them."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 class Tree(NamedTuple):
-    """N symbols by the distances of their mean states.
+    """A tree of N symbols, clustered by the distances of their mean states.
 
     Attributes:
-        names: of the leaves.
-        counts: `(N,)` states that each is the mean of.
-        links: `(N - 1, 4)` as scipy's `linkage` has them: two nodes, their distance, leaves below.
-        groups: `(N,)` which branch each leaf is of, numbered from 0 along the leaves of the tree.
-        order: `(N,)` the leaves from one side to the other.
+        names: the symbols, which are the leaves.
+        counts: `(N,)`, the number of states in each mean.
+        links: `(N - 1, 4)`, as of scipy's `linkage`: two nodes, their distance, number of leaves.
+        groups: `(N,)`, the branch of each leaf, numbered from 0 in the order of the leaves.
+        order: `(N,)`, the leaves in the order of drawing.
     """
 
     names: Sequence[str]
@@ -33,17 +33,17 @@ class Tree(NamedTuple):
 def grow(
     states: "Numbers", symbols: NDArray[np.str_], most: int, method: str, branches: int
 ) -> Tree | None:
-    """Join the mean states `(P, D)` of the commonest symbols `(P,)` into a tree.
+    """Cluster the most frequent symbols by their mean states.
 
     Args:
-        states: of all steps.
-        symbols: by name.
-        most: symbols to take.
-        method: how far apart two sets of states are: scipy's `linkage`.
-        branches: the tree is cut into at most so many groups; a leaf each where that is enough.
+        states: `(P, D)`, the states of all steps.
+        symbols: `(P,)`, the name of each step's symbol.
+        most: number of symbols at most.
+        method: method of scipy's `linkage`.
+        branches: number of groups that the tree is cut into at most.
 
     Returns:
-        `None` for less than 3 symbols.
+        The tree, `None` for fewer than 3 symbols.
     """
     names, which, counts = np.unique(symbols, return_inverse=True, return_counts=True)
     common = np.sort(np.argsort(-counts, kind="stable")[:most])
@@ -64,7 +64,7 @@ def grow(
 
 
 def draw_tree(axes: "Axes", tree: Tree, colors: Sequence[str], rest: str) -> None:
-    """Draw a tree with its leaves below, or on the right where they have long names."""
+    """Draw a tree with its leaves below, or on the right if their names are long."""
     from matplotlib.collections import LineCollection
     from scipy.cluster.hierarchy import dendrogram
 

@@ -1,1 +1,1 @@
-"""Looking into a model while it runs."""
+"""Recording and differentiating models while they run."""

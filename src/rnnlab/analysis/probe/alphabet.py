@@ -1,4 +1,4 @@
-"""What a net reads and answers, and the states that it goes through, in symbols of a machine."""
+"""Symbols of a model: what it reads and answers, as the ids of a finite state machine."""
 
 from typing import NamedTuple
 
@@ -7,26 +7,26 @@ from torch import Tensor
 
 from rnnlab.analysis.numerics.machine import NOTHING, Ints
 from rnnlab.analysis.numerics.quantising import Numbers, Strings
-from rnnlab.analysis.probe.autonomous import read_freely
-from rnnlab.analysis.probe.system import System, watch
+from rnnlab.analysis.probe.autonomous import without_teacher
+from rnnlab.analysis.probe.system import System, traces
 from rnnlab.models.stream import Stream
 from rnnlab.spec import Batch, Tokens
 from rnnlab.tasks.base import Task
 
 
 class Alphabet(NamedTuple):
-    """The symbols that are read.
+    """The K input symbols of a task.
 
     Attributes:
-        names: K of them.
-        values: `(K, I)`, what stands for each, where inputs are numbers.
+        names: K names.
+        values: `(K, I)`, the input vector of each symbol if inputs are numbers, else `None`.
     """
 
     names: list[str]
     values: Tensor | None
 
-    def read(self, input: Tensor) -> Ints:
-        """Give the symbols of inputs `(B, T)` or `(B, T, I)`; one that is not known is -1."""
+    def symbols(self, input: Tensor) -> Ints:
+        """Return the ids of inputs `(B, T)` or `(B, T, I)`, -1 for an unknown symbol."""
         if self.values is None:
             return input.numpy()
         same = (input[:, :, None] == self.values).all(dim=3)
@@ -34,7 +34,7 @@ class Alphabet(NamedTuple):
 
 
 def alphabet_of(task: Task, batch: Batch) -> Alphabet:
-    """Give the symbols of a task; where its inputs are numbers, those that a batch holds."""
+    """Return the input symbols of a task; if its inputs are numbers, those of a batch."""
     if isinstance(task.spec.input, Tokens):
         return Alphabet(task.labels(torch.arange(task.spec.input.vocab_size)), None)
     values = batch.input.flatten(0, 1).unique(dim=0)
@@ -45,27 +45,27 @@ def alphabet_of(task: Task, batch: Batch) -> Alphabet:
 
 
 def answer_names(task: Task) -> list[str]:
-    """Name the symbols that a task answers."""
+    """Return the names of the output symbols of a task."""
     assert isinstance(task.spec.target, Tokens)
     return task.labels(torch.arange(task.spec.target.vocab_size))
 
 
 @torch.no_grad()
-def read_strings(model: Stream, batch: Batch, alphabet: Alphabet) -> Strings:
-    """Let the net answer strings, without a teacher."""
+def answer_strings(model: Stream, batch: Batch, alphabet: Alphabet) -> Strings:
+    """Run a model on strings, without teacher forcing."""
     untaught = batch._replace(mask=torch.zeros_like(batch.mask))
-    said = model(untaught)[0].argmax(dim=2)
+    answered = model(untaught)[0].argmax(dim=2)
     return Strings(
-        symbols=alphabet.read(batch.input),
-        answers=torch.where(batch.mask, said, NOTHING).numpy(),
+        symbols=alphabet.symbols(batch.input),
+        answers=torch.where(batch.mask, answered, NOTHING).numpy(),
         right=torch.where(batch.mask, batch.target, NOTHING).numpy(),
         real=batch.mask.flip(1).cummax(dim=1).values.flip(1).numpy(),
     )
 
 
 @torch.no_grad()
-def visit(model: Stream, batch: Batch) -> Numbers:
-    """Give the states `(B, T, D)` after each symbol."""
-    drive = watch(model, batch)["network"]
+def states_after(model: Stream, batch: Batch) -> Numbers:
+    """Return the states `(B, T, D)` after each symbol."""
+    trace = traces(model, batch)["network"]
     system = System(model)
-    return system.run(read_freely(system, drive.inputs), drive.start).double().numpy()
+    return system.run(without_teacher(system, trace.inputs), trace.start).double().numpy()

@@ -1,4 +1,4 @@
-"""What a model does by itself: at an input that stays the same, or on its own answers."""
+"""Models as autonomous dynamical systems: at a constant input, or fed with their own answers."""
 
 from copy import deepcopy
 from typing import NamedTuple
@@ -8,27 +8,27 @@ from torch import Tensor
 
 from rnnlab.analysis.numerics.tangents import Map
 from rnnlab.analysis.probe.free_run import FreeRun
-from rnnlab.analysis.probe.system import System, choose, systems, watch
+from rnnlab.analysis.probe.system import ANSWERING, System, choose_system, systems, traces
 from rnnlab.errors import ConfigError
 from rnnlab.models.base import Model
 from rnnlab.models.stream import Stream
 from rnnlab.spec import Batch, Reals, map_batch
 from rnnlab.tasks.base import Task
 
-Choice = str | int | list[float]
-"""What is read: auto, own (answers), or commonest, zero, mean, each, a symbol, numbers."""
+InputChoice = str | int | list[float]
+"""The input: auto, own (answers), commonest, zero, mean, each, a symbol or numbers."""
 
-_ANSWERING = ("network", "decoder")
+
 _MOST_INPUTS = 9  # panels that a slide holds
 
 
-class Autonomous(NamedTuple):
-    """A map s' = F(s).
+class AutonomousMap(NamedTuple):
+    """An autonomous map s' = F(s): a model whose input is constant or its own answer.
 
     Attributes:
-        reads: what it reads, in words.
+        reads: the input in words.
         step: F.
-        visited: trajectories `(T, D)` that the model went through at work.
+        visited: trajectories `(T, D)` of the model on test sequences.
     """
 
     reads: str
@@ -37,32 +37,32 @@ class Autonomous(NamedTuple):
 
 
 def in_double(model: Model) -> Model:
-    """Copy a model in float64; its parameters are constants then."""
+    """Return a float64 copy of a model whose parameters require no gradient."""
     return deepcopy(model).double().requires_grad_(False)
 
 
 def batch_in_double(batch: Batch) -> Batch:
-    """Copy a batch in float64."""
+    """Return a float64 copy of a batch."""
     return map_batch(lambda part: part.double() if part.is_floating_point() else part, batch)
 
 
-def feeds_numbers(task: Task) -> bool:
-    """Whether answers that are numbers are fed back, so that a free run has a derivative."""
+def feeds_back_reals(task: Task) -> bool:
+    """Whether the task feeds real-valued answers back, so that a free run is differentiable."""
     return task.spec.feedback and isinstance(task.spec.target, Reals)
 
 
-def forgets(model: Model) -> bool:
-    """Whether no part of a model carries more than its last inputs."""
+def has_only_taps(model: Model) -> bool:
+    """Whether the state of a model holds nothing but its last inputs."""
     return not any(system.recurrent for system in systems(model).values())
 
 
-def reads_own(choice: Choice, task: Task, name: str | None) -> bool:
-    """Tell whether a choice, `own` or `auto`, means the model's own answers.
+def is_free_running(choice: InputChoice, task: Task, name: str | None) -> bool:
+    """Whether the choice of input means free running; `name` is the system or `None`.
 
     Raises:
-        ConfigError: it is `own`, and the system of this name reads none that are numbers.
+        ConfigError: the choice is `own`, and the system reads no real-valued answers.
     """
-    can = feeds_numbers(task) and name in (None, *_ANSWERING)
+    can = feeds_back_reals(task) and name in (None, *ANSWERING)
     if choice == "own" and not can:
         raise ConfigError(
             "own takes a task whose answers are numbers that are fed back, and analysis.system "
@@ -71,44 +71,46 @@ def reads_own(choice: Choice, task: Task, name: str | None) -> bool:
     return can and choice in ("own", "auto")
 
 
-def autonomous(
-    model: Model, task: Task, batch: Batch, choice: Choice, name: str | None
-) -> list[Autonomous]:
-    """Give the maps that a model is by itself: one, or several where it reads several things.
+def autonomous_maps(
+    model: Model, task: Task, batch: Batch, choice: InputChoice, name: str | None
+) -> list[AutonomousMap]:
+    """Return the autonomous maps of a model, one for each input that the choice means.
 
     Args:
-        model: in float64.
-        task: that it does.
-        batch: of it, in float64.
-        choice: what it reads.
-        name: of the system, or `None`.
+        model: a model in float64.
+        task: its task.
+        batch: test sequences in float64.
+        choice: the choice of input.
+        name: name of the system, or `None`.
 
     Raises:
-        ConfigError: the choice doesn't suit it.
+        ConfigError: the choice doesn't suit the model or the task.
     """
-    system = choose(systems(model), name)
-    if reads_own(choice, task, name):
+    system = choose_system(systems(model), name)
+    if is_free_running(choice, task, name):
         return _on_own_answers(model, batch)
     return _at_constant_inputs(model, task, batch, choice, system)
 
 
-def _on_own_answers(model: Model, batch: Batch) -> list[Autonomous]:
+def _on_own_answers(model: Model, batch: Batch) -> list[AutonomousMap]:
     free = FreeRun(model, batch)
     steps = batch.input.shape[1] - int(batch.mask[0].int().argmax()) - 1
     visited, _ = free.run(free.start, free.rows, max(steps, 1))
     return [
-        Autonomous(reads, _one_row(free, rows[0]), [visited[row] for row in rows])
-        for reads, rows in list(free.alike().items())[: 1 if free.reads_source else _MOST_INPUTS]
+        AutonomousMap(reads, _one_row(free, rows[0]), [visited[row] for row in rows])
+        for reads, rows in list(free.rows_by_input().items())[
+            : 1 if free.reads_source else _MOST_INPUTS
+        ]
     ]
 
 
 def _one_row(free: FreeRun, row: int) -> Map:
-    return lambda states: free.answer(states, torch.full((len(states),), row))[0]
+    return lambda states: free.step(states, torch.full((len(states),), row))[0]
 
 
 def _at_constant_inputs(
-    model: Model, task: Task, batch: Batch, choice: Choice, name: str
-) -> list[Autonomous]:
+    model: Model, task: Task, batch: Batch, choice: InputChoice, name: str
+) -> list[AutonomousMap]:
     system = systems(model)[name]
     if not system.recurrent:
         raise ConfigError(
@@ -123,14 +125,14 @@ def _at_constant_inputs(
             f"analysis.system={name} is nothing by itself: each step reads a context too, which "
             "is another for each source"
         )
-    drive = watch(model, batch)[name]
-    visited = system.run(read_freely(system, drive.inputs), drive.start).detach()
-    real = read_steps(batch, name)
+    trace = traces(model, batch)[name]
+    visited = system.run(without_teacher(system, trace.inputs), trace.start).detach()
+    real = real_steps(batch, name)
     tracks = [states[steps] for states, steps in zip(visited, real, strict=True)]
-    raw = batch.input if name in _ANSWERING else batch.source
+    raw = batch.input if name in ANSWERING else batch.source
     assert raw is not None
     return [
-        Autonomous(reads, _held(system, torch.cat([input, input.new_zeros(extra)])), tracks)
+        AutonomousMap(reads, _held(system, torch.cat([input, input.new_zeros(extra)])), tracks)
         for reads, input in _inputs(choice, system.stream, task, raw[real]).items()
     ]
 
@@ -139,8 +141,8 @@ def _held(system: System, input: Tensor) -> Map:
     return lambda states: system.step(input.expand(len(states), -1), states)
 
 
-def read_freely(system: System, inputs: Tensor) -> Tensor:
-    """Take from inputs `(B, T, I)` what a teacher told, so that the net reads its own output."""
+def without_teacher(system: System, inputs: Tensor) -> Tensor:
+    """Remove the targets of teacher forcing from inputs `(B, T, I)`."""
     if not system.stream.taught:
         return inputs
     inputs = inputs.clone()
@@ -148,22 +150,22 @@ def read_freely(system: System, inputs: Tensor) -> Tensor:
     return inputs
 
 
-def read_steps(batch: Batch, name: str) -> Tensor:
-    """Tell the steps `(B, T)` that count: of a real source, or up to the last answer."""
-    if name in _ANSWERING:
+def real_steps(batch: Batch, name: str) -> Tensor:
+    """Return the mask `(B, T)` of the real source steps, or of the steps up to the last answer."""
+    if name in ANSWERING:
         return batch.mask.flip(1).cummax(1).values.flip(1)
     assert batch.source_mask is not None
     return batch.source_mask
 
 
-def _inputs(choice: Choice, stream: Stream, task: Task, read: Tensor) -> dict[str, Tensor]:
-    """Give the inputs that a choice means, as the cell reads them, by their names.
+def _inputs(choice: InputChoice, stream: Stream, task: Task, read: Tensor) -> dict[str, Tensor]:
+    """Return the embedded inputs that a choice means, by name.
 
     Args:
-        choice: what is wanted.
-        stream: that reads.
+        choice: the choice of input.
+        stream: embeds the inputs.
         task: names the symbols.
-        read: `(N,)` ids or `(N, I)` numbers that were read.
+        read: `(N,)` ids or `(N, I)` numbers of the test sequences.
     """
     embed = stream.embed
     values, counts = read.unique(dim=0, return_counts=True)

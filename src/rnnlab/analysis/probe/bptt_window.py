@@ -1,56 +1,63 @@
-"""What of a walk is drawn: a few steps, the units where most happens, the weight matrices."""
+"""Which steps, units and weights of a backpropagation are drawn."""
 
 import re
 
 import torch
 from torch import Tensor
 
-from rnnlab.analysis.figures.bptt import Band, Change, Drawn, short
+from rnnlab.analysis.figures.bptt import Band, UnrolledNet, WeightChange, short
+from rnnlab.analysis.probe.backpropagation import Backpropagation
 from rnnlab.analysis.probe.system import systems
-from rnnlab.analysis.probe.walk import Walk
 from rnnlab.models.base import Model
 from rnnlab.models.seq2seq import Seq2Seq
 from rnnlab.spec import Batch, Tokens
 from rnnlab.tasks.base import Task
 
-_MATRIX = 32  # rows and columns, at most
+_MATRIX = 32  # rows and columns of a matrix drawn at most
 _Row = tuple[int, bool, str]
 
 
 class Window:
-    """A few steps of a walk over one sequence.
+    """A few steps of the backpropagation through one sequence.
 
-    They are the last ones up to the last answer; of an encoder-decoder those around the bridge.
+    They are the last ones up to the last answer; of an encoder-decoder model those around the
+    bridge.
 
     Args:
-        model: that walked.
-        task: that it was trained on.
+        model: the model.
+        task: its task.
         batch: the sequence.
-        walk: what happened.
-        num_steps: C, to draw at most.
-        num_units: to draw of each vector.
+        found: its forward and backward pass.
+        num_steps: C, the number of steps drawn at most.
+        num_units: the number of units drawn of each vector.
 
     Attributes:
-        places: C pairs of a system and a step in it.
-        shown: the systems among them.
+        places: C pairs of a system and a step of it.
+        shown: the systems of these pairs.
         answering: the system that answers.
     """
 
     def __init__(
-        self, model: Model, task: Task, batch: Batch, walk: Walk, num_steps: int, num_units: int
+        self,
+        model: Model,
+        task: Task,
+        batch: Batch,
+        found: Backpropagation,
+        num_steps: int,
+        num_units: int,
     ) -> None:
         self.systems = systems(model)
         self.task = task
         self.batch = batch
-        self.walk = walk
+        self.found = found
         self.num_units = num_units
         self.answering = next(reversed(self.systems))
         self.reverse_source = isinstance(model, Seq2Seq) and model.reverse_source
         self.places = self._places(num_steps)
         self.shown = list(dict.fromkeys(name for name, _ in self.places))
 
-    def drawn(self, changes: dict[str, Tensor], rate: float) -> Drawn:
-        """Choose what is drawn, with the change of each parameter in each step."""
+    def drawn(self, changes: dict[str, Tensor], rate: float) -> UnrolledNet:
+        """Return the content of the figure, given the change `(S, ...)` of each parameter."""
         count = sum(self._count(name) for name in self.shown)
         changed = [
             self._change(name, steps)
@@ -61,8 +68,8 @@ class Window:
         notes = ["", "large vectors and weights:", "where most happens"]
         whole = all(unit == "" for band in bands[1:] for step in band.labels for unit in step)
         part = "" if count == len(self.places) else f"{len(self.places)} of {count} steps, "
-        return Drawn(
-            f"Backpropagation through time: {part}loss {short(self.walk.loss)}, "
+        return UnrolledNet(
+            f"Backpropagation through time: {part}loss {short(self.found.loss)}, "
             f"learning rate {rate:g}",
             [self._heading(*place) for place in self.places],
             [self._target(*place) for place in self.places],
@@ -74,7 +81,7 @@ class Window:
         )
 
     def drawn_steps(self, parameter: str) -> list[int]:
-        """Tell at which of its steps a parameter's change is drawn."""
+        """Return the steps at which the change of a parameter is drawn."""
         owner = self._owner(parameter)
         return [step for system, step in self.places if system == owner]
 
@@ -90,15 +97,15 @@ class Window:
         ]
 
     def _count(self, system: str) -> int:
-        return len(next(iter(self.walk.passages[system].states.values())))
+        return len(next(iter(self.found.systems[system].states.values())))
 
     def _owner(self, parameter: str) -> str:
-        """Name the system whose steps a parameter serves; the readout serves the answering one."""
+        """Return the system that uses a parameter; the readout belongs to the answering one."""
         head = parameter.partition(".")[0]
         return head if head in self.systems else self.answering
 
     def _name(self, parameter: str) -> str:
-        """Say in a few short lines what a parameter is."""
+        """Return the label of a parameter, in short lines."""
         layers = len(self.systems[self._owner(parameter)].cell.layers)
         for layer in range(layers):
             place = f"layer{layer + 1}." if layers > 1 else ""
@@ -116,7 +123,7 @@ class Window:
         return "" if wide else self._spell(target).replace("\n", " ")
 
     def _loss(self, system: str, step: int) -> float:
-        return float(self.walk.losses[step]) if system == self.answering else torch.nan
+        return float(self.found.losses[step]) if system == self.answering else torch.nan
 
     def _read(self, system: str, step: int) -> str:
         inputs = self.batch.input if system == self.answering else self.batch.source
@@ -126,7 +133,7 @@ class Window:
         return self._spell(inputs[0, step : step + 1])
 
     def _spell(self, step: Tensor) -> str:
-        """Write a symbol `(1,)` or numbers `(1, I)`."""
+        """Return the text of a symbol `(1,)` or of numbers `(1, I)`."""
         if step.dim() == 1:
             return self._symbols(step)[0]
         some = [f"{value:.2g}" for value in step[0, : self.num_units].tolist()]
@@ -136,7 +143,7 @@ class Window:
         return [label if label.strip() else "\N{OPEN BOX}" for label in self.task.labels(ids)]
 
     def _bands(self) -> list[Band]:
-        """Give the answers, and below them the parts of the states, the highest layer's first."""
+        """Return the bands of the outputs and below them of the states, highest layer first."""
         fed_back = self._fed_back()
         rows: dict[_Row, dict[str, str]] = {}
         for name in reversed(self.shown):
@@ -147,29 +154,29 @@ class Window:
         return [self._answers(fed_back), *states]
 
     def _row(self, system: str, part: str) -> _Row:
-        """Place a part by layers below the highest, and what is within below what shows."""
+        """Return the sort key of a part: the layer, then visible vectors before inner ones."""
         layer, dot, name = part.rpartition(".")
         layers = len(self.systems[system].cell.layers)
         below = layers - int(layer.removeprefix("layer")) if dot else 0
         return below, name in ("cell", "context"), name
 
     def _fed_back(self) -> str | None:
-        """Name the part of the state that the answer is, in a network that holds its readout."""
+        """Return the part of the state that equals the output, if the cell contains the readout."""
         top = self.systems[self.answering].cell.layers[-1]
         if self.answering != "network" or not top.answers:
             return None
         return self.systems["network"].parts[-1].name
 
     def _answers(self, fed_back: str | None) -> Band:
-        """Draw what is answered: probabilities of symbols, or numbers."""
+        """Return the band of the outputs: probabilities of symbols, or numbers."""
         steps = torch.tensor([step for _, step in self.places])
         own = torch.tensor([name == self.answering for name, _ in self.places])
         steps = steps.where(own, 0)
         blank = ~own if fed_back else ~(own & self.batch.mask[0, steps])
         tokens = isinstance(self.task.spec.target, Tokens)
-        values = self.walk.outputs.softmax(1) if tokens else self.walk.outputs
-        deltas = self.walk.output_deltas[steps].masked_fill(blank[:, None], torch.nan)
-        units = strongest(deltas, self.num_units)
+        values = self.found.outputs.softmax(1) if tokens else self.found.outputs
+        deltas = self.found.output_deltas[steps].masked_fill(blank[:, None], torch.nan)
+        units = largest_units(deltas, self.num_units)
         labels = self._symbols(units) if tokens else _numbers(units, deltas.shape[1])
         return Band(
             "answer",
@@ -181,10 +188,10 @@ class Window:
         )
 
     def _band(self, parts: dict[str, str], place: int) -> Band:
-        """Draw a part of the state of each system; each chooses its own units."""
+        """Return the band of a part of the state; each system has its own units in it."""
         chosen = {
-            system: strongest(
-                self.walk.passages[system].deltas[name][
+            system: largest_units(
+                self.found.systems[system].deltas[name][
                     [step for other, step in self.places if other == system]
                 ],
                 self.num_units,
@@ -195,7 +202,7 @@ class Window:
         labels: list[list[str]] = [[] for _ in self.places]
         for column, (system, step) in enumerate(self.places):
             if system in chosen:
-                name, units, passage = parts[system], chosen[system], self.walk.passages[system]
+                name, units, passage = parts[system], chosen[system], self.found.systems[system]
                 values[0, column, : len(units)] = passage.states[name][step, units]
                 values[1, column, : len(units)] = passage.deltas[name][step, units]
                 labels[column] = _numbers(units, passage.states[name].shape[1])
@@ -206,16 +213,16 @@ class Window:
     def _carried(self, parts: dict[str, str]) -> Tensor:
         return torch.tensor(
             [
-                float(self.walk.passages[system].carried[parts[system]][step].norm())
+                float(self.found.systems[system].carried[parts[system]][step].norm())
                 if system in parts
                 else torch.nan
                 for system, step in self.places
             ]
         )
 
-    def _change(self, name: str, steps: Tensor) -> Change:
-        """Cut the change of a weight matrix to its strongest rows and columns."""
-        rows, columns = strongest_of_matrix(steps)
+    def _change(self, name: str, steps: Tensor) -> WeightChange:
+        """Return the change of a weight matrix, cut to its largest rows and columns."""
+        rows, columns = largest_rows_and_columns(steps)
         cut = steps[:, rows][:, :, columns]
         norms = steps.flatten(1).norm(dim=1)
         own = self.drawn_steps(name)
@@ -224,7 +231,7 @@ class Window:
         drawn[there] = cut[own]
         drawn_norms = torch.full((len(there),), torch.nan, dtype=cut.dtype)
         drawn_norms[there] = norms[own]
-        return Change(
+        return WeightChange(
             self._name(name),
             drawn,
             cut.sum(0),
@@ -236,17 +243,17 @@ class Window:
         )
 
 
-def strongest(values: Tensor, most: int) -> Tensor:
-    """Find the places along the last dimension where most happens, in their order."""
+def largest_units(values: Tensor, most: int) -> Tensor:
+    """Return the indices along the last dimension with the largest absolute sums, ascending."""
     total = values.reshape(-1, values.shape[-1]).abs().nan_to_num(0).sum(0)
     return total.topk(min(most, len(total))).indices.sort().values
 
 
-def strongest_of_matrix(steps: Tensor) -> tuple[Tensor, Tensor]:
-    """Find the rows and columns `(S, R, K)` that are drawn and written."""
-    return strongest(steps.transpose(1, 2), _MATRIX), strongest(steps, _MATRIX)
+def largest_rows_and_columns(steps: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the indices of the rows and columns of `(S, R, K)` that are drawn and written."""
+    return largest_units(steps.transpose(1, 2), _MATRIX), largest_units(steps, _MATRIX)
 
 
 def _numbers(units: Tensor, size: int) -> list[str]:
-    """Number units where some were left out."""
+    """Return the numbers of units as labels, empty ones if all units are drawn."""
     return [str(unit) if len(units) < size else "" for unit in units.tolist()]

@@ -1,4 +1,4 @@
-"""A model that goes on by itself on its own answers, as a map."""
+"""A free-running model as a map over flat states."""
 
 import torch
 from torch import Tensor
@@ -11,18 +11,18 @@ from rnnlab.state import State, flatten, map_state, unflatten
 
 
 class FreeRun:
-    """A model that goes on by itself from a batch's first answer, as a map over flat states.
+    """A model that runs free from the first answer of a batch, as a map over flat states.
 
-    A state holds what the model carries and, where answers are fed back, the last answer. Each
-    row is a map of its own where what it reads besides, a plan or a source, differs.
+    A flat state is the model's state and, if answers are fed back, the last answer. Rows that
+    read different further inputs or sources are different maps.
 
     Args:
-        model: in float64.
-        batch: in float64; all rows are answered from the same step on.
+        model: a model in float64.
+        batch: sequences in float64 whose first answer is at the same step.
 
     Attributes:
-        start: `(B, D)` the states after the first answer.
-        rows: `(B,)` their numbers.
+        start: `(B, D)`, the flat states after the first answer.
+        rows: `(B,)`, the row numbers 0 to B-1.
         size: D.
     """
 
@@ -40,8 +40,8 @@ class FreeRun:
         self.rows = torch.arange(len(self.start))
         self.size = self.start.shape[1]
 
-    def answer(self, states: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Take one step: states `(B, D)` of `rows` `(B,)` -> the next, and the answers."""
+    def step(self, states: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Take one step: states `(B, D)` of `rows` `(B,)` -> the next states, outputs `(B, O)`."""
         state = map_state(lambda leaf: leaf[rows], self._state)
         input = self._input[rows]
         carried = states[:, : self.size - self._answer_size]
@@ -53,16 +53,16 @@ class FreeRun:
 
     @torch.no_grad()
     def run(self, start: Tensor, rows: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-        """Run on: `(B, D)` -> the states after each step `(B, T, D)`, and the answers."""
+        """Take T steps: `(B, D)` -> states after each step `(B, T, D)`, outputs `(B, T, O)`."""
         visited, outputs, states = [], [], start
         for _ in range(steps):
-            states, output = self.answer(states, rows)
+            states, output = self.step(states, rows)
             visited.append(states)
             outputs.append(output)
         return torch.stack(visited, dim=1), torch.stack(outputs, dim=1)
 
-    def alike(self) -> dict[str, list[int]]:
-        """Group the rows that are one map; each group is named by what it reads."""
+    def rows_by_input(self) -> dict[str, list[int]]:
+        """Return the rows of each different map, by the name of what the map reads."""
         read = self._input[:, self._answer_size :]
         groups: dict[str, list[int]] = {}
         for row, numbers in enumerate(read.tolist()):
@@ -73,7 +73,7 @@ class FreeRun:
 
     @property
     def reads_source(self) -> bool:
-        """Whether each step looks back at the source."""
+        """Whether each decoder step reads the source, by attention or a context vector."""
         model = self.model
         return isinstance(model, Seq2Seq) and (
             model.attention is not None or model.context_every_step
@@ -85,7 +85,7 @@ class FreeRun:
 
 
 def _moving(model: Model, state: State) -> State:
-    """Give the part of a state that steps change; a decoder's memory of the source stays."""
+    """Return the part of a state that changes from step to step, without the encoded source."""
     if not isinstance(state, Seq2SeqState):
         return state
     assert isinstance(model, Seq2Seq)

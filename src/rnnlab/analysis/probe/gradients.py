@@ -1,50 +1,36 @@
-"""How far back gradients flow: dL_t/dh_s, of each answered step's loss by each state before it.
+"""Gradients through time: dL_t/dh_s, of the loss of each answered step by each earlier state.
 
-Pure torch, and cheap enough for a look while a model trains: nothing here draws random numbers or
-touches the gradients of parameters.
+Nothing here draws random numbers or changes the gradients of parameters, so that a training may
+call it.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.func import vmap
 
-from rnnlab.analysis.probe.system import Drive, System, systems
-from rnnlab.cells import Stack, unroll_loop
+from rnnlab.analysis.probe.observe import Calls, differentiable, observe
+from rnnlab.analysis.probe.system import System, Trace, cells, systems
 from rnnlab.models.base import Model
 from rnnlab.spec import Batch
-from rnnlab.state import State, leaves, map_state
+from rnnlab.state import leaves
 from rnnlab.tasks.base import Task
 
-_NUMBERS = 2**25  # held at once
-
-
-class Trace(NamedTuple):
-    """The states of a stack of cells, as nodes of autograd's graph, a step an item.
-
-    Attributes:
-        before: what each step read; a gradient by it came through that step alone.
-        after: what each step made; a gradient by it came by every way.
-    """
-
-    before: list[State]
-    after: list[State]
+_NUMBERS = 2**25  # numbers held in memory at once
 
 
 class Flow(NamedTuple):
-    """Norms of dL_t/dh_s, for each of B sequences.
+    """Norms of the gradients dL_t/dh_s of B sequences.
 
-    L_t is the loss of step t alone. Steps count from the first answering network's; those of an
-    encoder are negative, and -1 is the last that it read.
+    L_t is the loss of step t alone. Step 0 is the first of the network or decoder; the steps of
+    an encoder are negative, and -1 is the last one.
 
     Attributes:
-        norms: `(B, A, S)`, nan where a sequence has no answer at t, or no step s before it.
-        answers: `(A,)` the answered steps t.
-        steps: `(S,)` the steps s.
+        norms: `(B, A, S)`, NaN where a sequence has no answer at t, or no step s before t.
+        answers: `(A,)`, the answered steps t.
+        steps: `(S,)`, the steps s.
     """
 
     norms: Tensor
@@ -52,57 +38,29 @@ class Flow(NamedTuple):
     steps: Tensor
 
 
-class Decay(NamedTuple):
-    """How a gradient fades on its way back.
+class GradientDecay(NamedTuple):
+    """Gradient norms as a function of the distance in time.
 
     Attributes:
-        distances: `(N,)` t - s in steps, ascending.
-        shares: `(N,)` the norm over the largest of the same answer, on average over all pairs.
+        distances: `(N,)`, t - s in steps, ascending.
+        shares: `(N,)`, the norm over the largest norm of the same answer, averaged over all pairs
+            of an answer and a step at the distance.
     """
 
     distances: Tensor
     shares: Tensor
 
 
-@contextmanager
-def tracing(found: Mapping[str, System]) -> Iterator[dict[str, Trace]]:
-    """Let systems run step by step and keep every state; a horizon of training is lifted."""
-    traces = {name: Trace([], []) for name in found}
-    horizons = {name: system.stream.horizon for name, system in found.items()}
-    for name, system in found.items():
-        _trace(system.cell, traces[name])
-        system.stream.horizon = None
-    try:
-        yield traces
-    finally:
-        for name, system in found.items():
-            del system.cell.forward, system.cell.unroll
-            system.stream.horizon = horizons[name]
-
-
-@contextmanager
-def undisturbed(model: Model) -> Iterator[None]:
-    """Leave dropout out, record a graph, and put the model back as it was."""
-    before = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        with torch.enable_grad():
-            yield
-    finally:
-        for module, training in before.items():
-            module.training = training
-
-
 def gradient_through_time(model: Model, task: Task, batch: Batch) -> dict[str, dict[str, Tensor]]:
-    """Give the mean norm of dL/dh_s at each step s, by one backward pass.
+    """Return the mean norm of dL/dh_s at each step s, by one backward pass.
 
-    L is a sequence's mean loss. By the names of a system and of a part of its state: `(S,)`, an
-    encoder's last real step last.
+    L is the mean loss of a sequence. The norms `(S,)` are by the names of a system and of a part
+    of its state; the last real step of an encoder is the last.
     """
     found = systems(model)
-    with undisturbed(model), tracing(found) as traces:
+    with differentiable(model), observe(cells(found)) as calls:
         loss = task.loss(model(batch)[0], batch) * len(batch.input)
-        nodes = _nodes(found, traces)
+        nodes = _nodes(found, calls)
         flat = _flat(nodes)
         norms = _norms(torch.autograd.grad(loss, flat, allow_unused=True), flat)
     return {
@@ -112,20 +70,20 @@ def gradient_through_time(model: Model, task: Task, batch: Batch) -> dict[str, d
 
 
 def flow(model: Model, task: Task, batch: Batch, num_answers: int) -> dict[str, dict[str, Flow]]:
-    """Give the norms of dL_t/dh_s at each step s, of so many answered steps t spread evenly.
+    """Return the norms of dL_t/dh_s at all steps s for evenly spaced answered steps t.
 
-    By the names of a system and of a part of its state. All answers go back at once, as one batch
-    of gradients.
+    They are by the names of a system and of a part of its state. One batched backward pass serves
+    all answers.
     """
     found = systems(model)
-    with undisturbed(model), tracing(found) as traces:
+    with differentiable(model), observe(cells(found)) as calls:
         output = model(batch)[0]
         (error,) = torch.autograd.grad(task.loss(output, batch), output, retain_graph=True)
-        answers = spread(batch.mask.any(0).nonzero().flatten(), num_answers)
+        answers = evenly_spaced(batch.mask.any(0).nonzero().flatten(), num_answers)
         seeds = error.new_zeros(len(answers), *error.shape)
         seeds[range(len(answers)), :, answers] = error[:, answers].transpose(0, 1)
         seeds *= batch.mask.sum()  # the loss is a mean over all answers
-        nodes = _nodes(found, traces)
+        nodes = _nodes(found, calls)
         flat = _flat(nodes)
 
         def back(seed: Tensor) -> Tensor:
@@ -144,32 +102,32 @@ def flow(model: Model, task: Task, batch: Batch, num_answers: int) -> dict[str, 
     }
 
 
-def decay(flow: Flow) -> Decay:
-    """Average over all pairs of an answer and a step at the same distance."""
+def decay(flow: Flow) -> GradientDecay:
+    """Average gradient norms over all pairs of an answer and a step at the same distance."""
     largest = flow.norms.nan_to_num(0).amax(2, keepdim=True)
     shares = flow.norms / torch.where(largest > 0, largest, torch.nan)
     there = ~shares.isnan()
     distances = (flow.answers[:, None] - flow.steps).expand_as(shares)[there]
     known, place = distances.unique(return_inverse=True)
     total = shares.new_zeros(len(known)).index_add(0, place, shares[there])
-    return Decay(known, total / place.bincount(minlength=len(known)))
+    return GradientDecay(known, total / place.bincount(minlength=len(known)))
 
 
-def effective_horizon(decay: Decay) -> float:
-    """Give the mean distance in steps that gradient comes from, weighted by its norm."""
+def effective_horizon(decay: GradientDecay) -> float:
+    """Return the effective horizon: the mean of t - s in steps, weighted by the norm."""
     return float((decay.distances * decay.shares).sum() / decay.shares.sum())
 
 
-def reach(decay: Decay, share: float) -> int | None:
-    """Give the largest distance that more than such a share of the gradient's largest reaches."""
+def reach(decay: GradientDecay, share: float) -> int | None:
+    """Return the largest distance at which the gradient exceeds a share of its largest norm."""
     if not len(decay.shares):
         return None
     return int(decay.distances[decay.shares > share * decay.shares.amax()][-1])
 
 
-def slope(decay: Decay) -> float:
-    """Fit log share = a + slope * distance, by least squares; nan for less than two shares."""
-    there = decay.shares > 1e-30  # beyond it numbers soon end
+def slope(decay: GradientDecay) -> float:
+    """Fit log share = a + slope * distance by least squares; NaN for fewer than two shares."""
+    there = decay.shares > 1e-30  # smaller ones soon underflow
     distances, shares = (part[there].double() for part in decay)
     if len(distances) < 2:
         return float("nan")
@@ -177,25 +135,25 @@ def slope(decay: Decay) -> float:
     return float(away @ shares.log() / away.square().sum())
 
 
-def spread(values: Tensor, most: int) -> Tensor:
-    """Choose evenly among too many, the last among them."""
+def evenly_spaced(values: Tensor, most: int) -> Tensor:
+    """Return at most `most` values, evenly spaced, the last one included."""
     if len(values) <= most:
         return values
     return values[torch.linspace(len(values) - 1, 0, most).round().long().flip(0)]
 
 
 def top_part(system: System) -> str:
-    """Name what the highest layer shows of its state: hidden, or a Jordan network's context."""
+    """Return the name of the highest layer's first part: hidden, or a Jordan network's context."""
     layers = len(system.cell.layers)
     return next(p.name for p in system.parts if layers == 1 or p.name.startswith(f"layer{layers}."))
 
 
 class Spectra(NamedTuple):
-    """What a step does to small differences of the state, at N points of real sequences.
+    """Spectra of the step Jacobian dh_s/dh_{s-1} at N points of real sequences.
 
     Attributes:
-        radius: `(N,)` the largest |eigenvalue| of the step's Jacobian.
-        singular: `(N, D)` its singular values, largest first.
+        radius: `(N,)`, the spectral radius: the largest |eigenvalue|.
+        singular: `(N, D)`, the singular values, largest first.
     """
 
     radius: Tensor
@@ -203,10 +161,10 @@ class Spectra(NamedTuple):
 
 
 @torch.no_grad()
-def spectra(system: System, drive: Drive, rows: Tensor, steps: Tensor) -> Spectra:
-    """Take the step Jacobians dh_s/dh_{s-1} at some (row, step) of what went into a system."""
-    visited = torch.cat([drive.start[:, None], system.run(drive.inputs, drive.start)], dim=1)
-    inputs, states = drive.inputs[rows, steps], visited[rows, steps]
+def spectra(system: System, trace: Trace, rows: Tensor, steps: Tensor) -> Spectra:
+    """Return the spectra of the step Jacobians at some rows and steps of a trace."""
+    visited = torch.cat([trace.start[:, None], system.run(trace.inputs, trace.start)], dim=1)
+    inputs, states = trace.inputs[rows, steps], visited[rows, steps]
     size = max(1, _NUMBERS // (16 * system.size**2))
     radii, singular = [], []
     for few, some in zip(inputs.split(size), states.split(size), strict=True):
@@ -216,40 +174,21 @@ def spectra(system: System, drive: Drive, rows: Tensor, steps: Tensor) -> Spectr
     return Spectra(torch.cat(radii), torch.cat(singular))
 
 
-def _trace(cell: Stack, trace: Trace) -> None:
-    """Keep what goes in and out of each step."""
-    forward = cell.forward
-
-    def step(input: Tensor, state: State) -> tuple[Tensor, State]:
-        before = map_state(_node, state)
-        output, after = forward(input, before)
-        trace.before.append(before)
-        trace.after.append(after)
-        return output, after
-
-    # An instance's own attribute stands before its class's method.
-    cell.forward = step  # type: ignore[method-assign]
-    cell.unroll = partial(unroll_loop, cell)  # type: ignore[method-assign]
-
-
-def _node(leaf: Tensor) -> Tensor:
-    return leaf.view_as(leaf) if leaf.requires_grad else leaf.detach().requires_grad_()
-
-
 _Nodes = dict[str, dict[str, list[Tensor]]]
 
 
-def _nodes(found: Mapping[str, System], traces: Mapping[str, Trace]) -> _Nodes:
-    """Name the vectors of the states: a list over steps each."""
-    return {
-        name: {
-            part.name: list(steps)
-            for part, steps in zip(
-                system.parts, zip(*map(leaves, traces[name].after), strict=True), strict=True
-            )
-        }
-        for name, system in found.items()
-    }
+def _nodes(found: Mapping[str, System], calls: Calls) -> _Nodes:
+    """Return the states after each step, as a list of graph nodes for each part of each system."""
+    nodes: _Nodes = {}
+    for name, system in found.items():
+        steps = [
+            vector
+            for layer in system.cell.layers
+            for vector in zip(*(leaves(call.outputs[1]) for call in calls[layer]), strict=True)
+        ]
+        parts = zip(system.parts, steps, strict=True)
+        nodes[name] = {part.name: list(vectors) for part, vectors in parts}
+    return nodes
 
 
 def _flat(nodes: _Nodes) -> list[Tensor]:
@@ -257,7 +196,7 @@ def _flat(nodes: _Nodes) -> list[Tensor]:
 
 
 def _norms(gradients: Any, nodes: list[Tensor]) -> Tensor:
-    """Norms of gradients by nodes `(B, ...)`, side by side: `(B, N)`."""
+    """Return the norms `(B, N)` of the gradients by N nodes `(B, ...)`."""
     full = (
         torch.zeros_like(node) if gradient is None else gradient
         for gradient, node in zip(gradients, nodes, strict=True)
@@ -266,7 +205,7 @@ def _norms(gradients: Any, nodes: list[Tensor]) -> Tensor:
 
 
 def _share_out(norms: Tensor, nodes: _Nodes) -> Iterator[tuple[str, list[tuple[str, Tensor]]]]:
-    """Cut norms of all nodes `(..., N)` into those of each part `(..., S)`, system by system."""
+    """Split the norms of all nodes `(..., N)` into those of each part `(..., S)`, by system."""
     counts = [len(steps) for parts in nodes.values() for steps in parts.values()]
     pieces = iter(norms.split(counts, dim=-1))
     for name, parts in nodes.items():
@@ -274,7 +213,7 @@ def _share_out(norms: Tensor, nodes: _Nodes) -> Iterator[tuple[str, list[tuple[s
 
 
 def _lengths(name: str, batch: Batch) -> Tensor | None:
-    """Count the source steps `(B,)` that an encoder read; `None` for what answers."""
+    """Return the source lengths `(B,)` if the system is an encoder, else `None`."""
     if batch.source is None or name == "decoder":
         return None
     if batch.source_mask is None:
@@ -283,7 +222,7 @@ def _lengths(name: str, batch: Batch) -> Tensor | None:
 
 
 def _at_end(norms: Tensor, lengths: Tensor | None) -> Tensor:
-    """Push the real steps of each row `(B, ..., S)` to its end; nan before them."""
+    """Move the real steps of each row `(B, ..., S)` to its end, with NaN before them."""
     if lengths is None:
         return norms
     size = norms.shape[-1]
@@ -293,7 +232,7 @@ def _at_end(norms: Tensor, lengths: Tensor | None) -> Tensor:
 
 
 def _flow(norms: Tensor, lengths: Tensor | None, answers: Tensor, mask: Tensor) -> Flow:
-    """Make `(B, A, S)` norms of a part tell nothing where there is nothing."""
+    """Set the norms `(B, A, S)` of a part to NaN where there is no answer or no earlier step."""
     norms = _at_end(norms, lengths)
     steps = torch.arange(norms.shape[2], device=norms.device)
     if lengths is not None:

@@ -1,14 +1,14 @@
-"""The recurrent part of a model as a map over flat states, and what runs through it."""
+"""The recurrent part of a model as a map over flat states, and the trace of its inputs."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.func import jacrev, vmap
 
-from rnnlab.cells import Stack, Taps, TapsMLP, readable
+from rnnlab.analysis.probe.observe import observe
+from rnnlab.cells import Cell, Stack, Taps, TapsMLP, readable
 from rnnlab.errors import ConfigError
 from rnnlab.models.base import Model
 from rnnlab.models.seq2seq import Seq2Seq
@@ -16,25 +16,28 @@ from rnnlab.models.stream import Stream
 from rnnlab.spec import Batch
 from rnnlab.state import State, flatten, leaves, unflatten
 
+ANSWERING = ("network", "decoder")
+"""Names of the systems that answer; the others read the source."""
+
 
 class Part(NamedTuple):
     """A named vector within the flat state.
 
     Attributes:
-        name: such as `hidden`, `cell` or, of several layers, `layer2.hidden`.
-        units: where it stands.
+        name: such as `hidden`, `cell` or, with several layers, `layer2.hidden`.
+        units: its slice of the flat state.
     """
 
     name: str
     units: slice
 
 
-class Drive(NamedTuple):
-    """What went into a system while a model answered a batch.
+class Trace(NamedTuple):
+    """What the cells of a system read while the model ran on a batch.
 
     Attributes:
-        inputs: `(B, T, I)` that the cell read.
-        start: `(B, D)` the state before the first.
+        inputs: `(B, T, I)`.
+        start: `(B, D)`, the state before the first step.
         mask: `(B, T)` bool, True on real steps, which come first.
     """
 
@@ -44,17 +47,17 @@ class Drive(NamedTuple):
 
 
 class System:
-    """A map s' = F(x, s) over flat states `(B, D)`: the very cells that were trained.
+    """The cells of a stream model as a map s' = F(x, s) over flat states `(B, D)`.
 
     Args:
-        stream: a model, or the part of one, with one stack of cells.
+        stream: a stream model, or the encoder or decoder of another model.
 
     Attributes:
-        stream: that.
-        parts: what the flat state is made of.
+        stream: the stream model.
+        parts: the named vectors of the flat state.
         size: D.
-        input_size: I, numbers that the cells read a step.
-        recurrent: whether any layer carries more than its last inputs.
+        input_size: I, the size of the input vector.
+        recurrent: whether the state of any layer holds more than its last inputs.
     """
 
     def __init__(self, stream: Stream) -> None:
@@ -68,10 +71,10 @@ class System:
 
     def step(self, inputs: Tensor, states: Tensor) -> Tensor:
         """Take one step: `(B, I)`, `(B, D)` -> `(B, D)`."""
-        return self.answer(inputs, states)[0]
+        return self.step_and_readout(inputs, states)[0]
 
-    def answer(self, inputs: Tensor, states: Tensor) -> tuple[Tensor, Tensor]:
-        """Take one step, and give the new states and the outputs of the model's readout too."""
+    def step_and_readout(self, inputs: Tensor, states: Tensor) -> tuple[Tensor, Tensor]:
+        """Take one step: `(B, I)`, `(B, D)` -> states `(B, D)`, outputs of the readout `(B, O)`."""
         features, state = self.cell(inputs, unflatten(states, self._template))
         return flatten(state), self.stream.readout(features)
 
@@ -81,7 +84,7 @@ class System:
         return flatten_steps(visited)
 
     def jacobian(self, inputs: Tensor, states: Tensor) -> Tensor:
-        """Give dF/ds at states: `(B, I)`, `(B, D)` -> `(B, D, D)`, a row an output."""
+        """Return the Jacobian dF/ds: `(B, I)`, `(B, D)` -> `(B, D, D)`, a row for each output."""
 
         def one(x: Tensor, s: Tensor) -> Tensor:
             return self.step(x[None], s[None])[0]
@@ -95,9 +98,9 @@ class System:
 
 
 def systems(model: Model) -> dict[str, System]:
-    """Give the systems inside a model by name: one `network`, or encoder(s) and decoder.
+    """Return the systems of a model by name: one `network`, or encoder(s) and decoder.
 
-    A model of another kind has none that is known here.
+    A model of another class has none.
     """
     if isinstance(model, Stream):
         return {"network": System(model)}
@@ -112,77 +115,50 @@ def systems(model: Model) -> dict[str, System]:
 
 
 def stateful(model: Model) -> dict[str, System]:
-    """Give the systems that carry anything at all from step to step."""
+    """Return the systems whose state is not empty."""
     return {name: system for name, system in systems(model).items() if system.size}
 
 
-def choose(found: Mapping[str, System], name: str | None) -> str:
-    """Name the system that a setting means; by default the first: the network, or the encoder.
+def choose_system(found: Mapping[str, System], name: str | None) -> str:
+    """Return the name of the system that a setting means, by default the first one.
 
     Raises:
-        ConfigError: there is none of this name.
+        ConfigError: there is no system of this name.
     """
     if name is not None and name not in found:
         raise ConfigError(f"analysis.system must be null or one of {', '.join(found)}, got {name}")
     return name or next(iter(found))
 
 
+def cells(found: Mapping[str, System]) -> list[Cell]:
+    """Return the layers of all systems."""
+    return [layer for system in found.values() for layer in system.cell.layers]
+
+
 @torch.no_grad()
-def watch(model: Model, batch: Batch) -> dict[str, Drive]:
-    """Let a model answer a batch, and give what went into each of its systems."""
+def traces(model: Model, batch: Batch) -> dict[str, Trace]:
+    """Run a model on a batch and return the trace of each of its systems."""
     found = systems(model)
-    with _recording(found) as calls:
+    with observe(cells(found)) as calls:
         model(batch)
-    return {name: _drive(steps) for name, steps in calls.items()}
+    made = {}
+    for name, system in found.items():
+        layers = [calls[layer] for layer in system.cell.layers]
+        inputs = torch.stack([call.inputs[0] for call in layers[0]], dim=1)
+        mask = None if name in ANSWERING else batch.source_mask
+        if mask is None:
+            mask = torch.ones(inputs.shape[:2], dtype=torch.bool, device=inputs.device)
+        made[name] = Trace(inputs, flatten(tuple(own[0].inputs[1] for own in layers)), mask)
+    return made
 
 
 def flatten_steps(visited: State) -> Tensor:
-    """All numbers of each step's state side by side: a tree of `(B, T, ...)` -> `(B, T, D)`."""
+    """Concatenate all tensors of a state trajectory: a tree of `(B, T, ...)` -> `(B, T, D)`."""
     return torch.cat([leaf.flatten(2) for leaf in leaves(visited)], dim=2)
 
 
-_Call = tuple[Tensor, State, Tensor | None]
-
-
-@contextmanager
-def _recording(found: dict[str, System]) -> Iterator[dict[str, list[_Call]]]:
-    """Note what each stack of cells reads, whether over all steps or step by step."""
-    calls: dict[str, list[_Call]] = {name: [] for name in found}
-
-    def record(name: str, cell: Stack) -> None:
-        unroll, forward = cell.unroll, cell.forward
-
-        def unroll_noted(inputs: Tensor, state: State, mask: Tensor | None = None) -> Any:
-            calls[name].append((inputs, state, mask))
-            return unroll(inputs, state, mask)
-
-        def forward_noted(input: Tensor, state: State) -> Any:
-            calls[name].append((input[:, None], state, None))
-            return forward(input, state)
-
-        # An instance's own attribute stands before its class's method.
-        cell.unroll = unroll_noted  # type: ignore[method-assign]
-        cell.forward = forward_noted  # type: ignore[method-assign]
-
-    for name, system in found.items():
-        record(name, system.cell)
-    try:
-        yield calls
-    finally:
-        for system in found.values():
-            del system.cell.unroll, system.cell.forward
-
-
-def _drive(steps: list[_Call]) -> Drive:
-    inputs = torch.cat([inputs for inputs, _, _ in steps], dim=1)
-    _, start, mask = steps[0]
-    if mask is None:
-        mask = torch.ones(inputs.shape[:2], dtype=torch.bool, device=inputs.device)
-    return Drive(inputs, flatten(start), mask)
-
-
 def _parts(cell: Stack, template: State) -> list[Part]:
-    """Name the vectors of each layer's state, in the order in which they are flattened."""
+    """Return the named vectors of all layers' states, in the order of the flat state."""
     found: list[Part] = []
     place = 0
     for number, (layer, state) in enumerate(zip(cell.layers, template, strict=True), start=1):

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from rnnlab.analysis.glance import Glance, glance
+from rnnlab.analysis.diagnostics import Diagnostics, diagnose
 from rnnlab.analysis.probe.gradients import Flow
 from rnnlab.models.base import Model
 from rnnlab.plots.draw import heat_map, scatter_paths
@@ -26,7 +26,7 @@ _GROWTH = 2  # ratio between the updates of one picture and the next
 class Watch(L.Callback):
     """Measures the model every `every` updates, on some rows of the last training batch.
 
-    Under `watch/` it logs the scalars of `glance` and the gradient's norm after clipping, and a
+    Under `watch/` it logs the scalars of `diagnose` and the gradient's norm after clipping, and a
     picture with a line for each measurement of how the gradient vanishes backwards in time. The
     picture takes as long as several measurements, so it is drawn at validations that are ever
     further apart. With `full` everything is drawn at each validation, also the last gradient
@@ -45,7 +45,7 @@ class Watch(L.Callback):
         self.every = every
         self.full = full
         self._lines: list[tuple[int, Tensor]] = []
-        self._last: Glance | None = None
+        self._last: Diagnostics | None = None
         self._drawn = 0
 
     def state_dict(self) -> dict[str, Any]:
@@ -67,7 +67,7 @@ class Watch(L.Callback):
         last = state_dict["last"]
         if last is not None:
             flow = last["flow"] and Flow(*last["flow"])
-            self._last = Glance({}, None, flow, last["planes"])
+            self._last = Diagnostics({}, None, flow, last["planes"])
 
     def on_train_batch_end(
         self,
@@ -83,7 +83,7 @@ class Watch(L.Callback):
         if not whole or trainer.global_step % self.every or not trainer.is_global_zero:
             return
         few = map_batch(lambda part: part[:_ROWS], batch)
-        seen = glance(pl_module.model, pl_module.task, few, full=self.full)
+        seen = diagnose(pl_module.model, pl_module.task, few, full=self.full)
         scalars = dict(seen.scalars)
         if pl_module.grad_norm is not None:
             limit = trainer.gradient_clip_val or float("inf")
@@ -107,7 +107,7 @@ class Watch(L.Callback):
                 self._show(events, pl_module.model, self._last, step)
             self._last, self._drawn = None, step
 
-    def _show(self, events: Events, model: Model, seen: Glance, step: int) -> None:
+    def _show(self, events: Events, model: Model, seen: Diagnostics, step: int) -> None:
         if self._lines:
             events.show("watch/gradient_over_training", _over_training(self._lines), step)
         if not self.full:

@@ -1,4 +1,4 @@
-"""Test sequences that ran through a part of a model, step by step, with the names of the steps."""
+"""States of a system on test sequences, with the symbol and the phase of each step."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from rnnlab.analysis.base import draw_batch
-from rnnlab.analysis.probe.system import Drive, Part, System, choose, stateful, watch
+from rnnlab.analysis.probe.system import Part, System, Trace, choose_system, stateful, traces
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.models.base import Model
@@ -19,29 +19,29 @@ from rnnlab.tasks.base import Task
 _SPACE = "\N{OPEN BOX}"
 
 
-class Reading(NamedTuple):
-    """B sequences of T steps.
+class LabelledTrace(NamedTuple):
+    """The states of a system on B test sequences of T steps.
 
     Attributes:
-        name: of the system.
-        system: what read them.
-        drive: what its cells were given.
-        states: `(B, T, D)` after each step.
-        real: `(B, T)` bool, True up to the last step that counts.
-        symbols: `(B, T)`, what was read at each step by name; `None` where steps have no names.
-        phases: `(B, T)` turns, where the task has a period.
+        name: name of the system.
+        system: the system.
+        trace: what its cells read.
+        states: `(B, T, D)`, after each step.
+        real: `(B, T)` bool, True up to the last answer or the last source step.
+        symbols: `(B, T)`, the name of each input, or `None` if inputs have no names.
+        phases: `(B, T)`, the phase of the target in turns, if the task has a period.
     """
 
     name: str
     system: System
-    drive: Drive
+    trace: Trace
     states: Tensor
     real: Tensor
     symbols: "np.ndarray | None"
     phases: Tensor | None
 
     def columns(self, row: int, count: int) -> Sequence[str]:
-        """Name the first steps of a sequence: what was read, or the step's number."""
+        """Return the names of a sequence's first steps: the symbols, or the step numbers."""
         steps = min(count, int(self.real[row].sum()))
         if self.symbols is None:
             return [str(step) for step in range(steps)]
@@ -49,25 +49,25 @@ class Reading(NamedTuple):
 
 
 @torch.no_grad()
-def read(
+def labelled_trace(
     experiment: Experiment, name: str | None, num_sequences: int, length: int | None
-) -> Reading:
-    """Let one system of a model read test sequences; `None` is the network, or the encoder.
+) -> LabelledTrace:
+    """Run a model on test sequences; system `None` is the network, or the encoder.
 
     Raises:
         ConfigError: there is no system of that name, or the task can't make such sequences.
     """
     model, task = experiment.model, experiment.task
     found = stateful(model)
-    name = choose(found, name)
+    name = choose_system(found, name)
     batch = draw_batch(experiment, num_sequences, length)
-    drive = watch(model, batch)[name]
-    ids, real = _read_by(model, name, batch, drive)
-    return Reading(
+    trace = traces(model, batch)[name]
+    ids, real = _read_by(model, name, batch, trace)
+    return LabelledTrace(
         name,
         found[name],
-        drive,
-        found[name].run(drive.inputs, drive.start),
+        trace,
+        found[name].run(trace.inputs, trace.start),
         real,
         _symbols(task, ids),
         None if "encoder" in name else task.phases(batch),
@@ -75,7 +75,7 @@ def read(
 
 
 def layer_parts(system: System, layer: int | None) -> list[Part]:
-    """Give the state's vectors in one layer, `None` for the highest.
+    """Return the parts of the state in one layer, `None` for the highest.
 
     Raises:
         ConfigError: there is no such layer.
@@ -91,17 +91,17 @@ def layer_parts(system: System, layer: int | None) -> list[Part]:
     ]
 
 
-def _read_by(model: Model, name: str, batch: Batch, drive: Drive) -> tuple[Tensor, Tensor]:
-    """Give what a system read, in the order in which it did, and which steps were real."""
+def _read_by(model: Model, name: str, batch: Batch, trace: Trace) -> tuple[Tensor, Tensor]:
+    """Return the inputs of a system in the order of reading, and the mask of real steps."""
     if not isinstance(model, Seq2Seq) or name == "decoder":
         return batch.input, batch.mask.flip(1).cummax(1).values.flip(1)
     assert batch.source is not None
     reverse = model.reverse_source == (name == "encoder")
-    return reverse_real(batch.source, drive.mask) if reverse else batch.source, drive.mask
+    return reverse_real(batch.source, trace.mask) if reverse else batch.source, trace.mask
 
 
 def names(task: Task, ids: Tensor) -> list[str] | None:
-    """Name the steps of a sequence `(T,)` or `(T, I)`; `None` if a name is but a step's number."""
+    """Return the names of inputs `(T,)` or `(T, I)`, `None` if the task has none for vectors."""
     found = task.labels(ids)
     if ids.dim() > 1 and found == Task.labels(task, ids):
         return None

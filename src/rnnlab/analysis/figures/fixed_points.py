@@ -1,4 +1,4 @@
-"""A map's fixed and slow points, and how they are drawn."""
+"""Figures of the fixed and slow points of a map, and of their eigenvalues."""
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -9,8 +9,8 @@ from torch import Tensor
 from rnnlab.analysis.figures.style import panels
 from rnnlab.analysis.numerics.pca import Components, components
 from rnnlab.analysis.numerics.slow_points import Kind
-from rnnlab.analysis.probe.autonomous import Autonomous
-from rnnlab.plots.palette import COLORS
+from rnnlab.analysis.probe.autonomous import AutonomousMap
+from rnnlab.plots.palette import COLORS, GREY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,20 +23,20 @@ LOOKS: dict[Kind, tuple[str, str]] = {
     "unstable": (COLORS[3], "^"),
     "slow": (COLORS[6], "+"),
 }
-"""Colour and marker of each kind, in the order in which they are told."""
+"""Colour and marker of each kind, in the order of the summary."""
 _TRACKS, _TRACK_STEPS = 30, 60
 _MULTIPLIERS = 3  # points whose eigenvalues are drawn
 
 
-class Point(NamedTuple):
+class FixedPoint(NamedTuple):
     """A fixed or slow point.
 
     Attributes:
-        kind: which.
+        kind: stability of a fixed point, or `slow`.
         state: `(D,)`.
         speed: |F(x) - x|.
-        hits: starts that ended there.
-        multipliers: `(D,)` complex, eigenvalues of the Jacobian, largest first.
+        hits: number of starts that converged to it.
+        multipliers: `(D,)` complex, eigenvalues of the Jacobian, largest modulus first.
     """
 
     kind: Kind
@@ -46,24 +46,24 @@ class Point(NamedTuple):
     multipliers: Tensor
 
 
-class Landscape(NamedTuple):
-    """A map with its points.
+class PhasePortrait(NamedTuple):
+    """A map with its fixed and slow points.
 
     Attributes:
-        map: that.
-        points: those of a kind together.
-        beyond: how many starts came to points that the net doesn't.
-        tracks: `(N, T, D)` where the map leads from states that were visited.
+        map: the map.
+        points: the points, sorted by kind.
+        beyond: number of starts that converged outside the visited region.
+        tracks: `(N, T, D)`, trajectories of the map from visited states.
     """
 
-    map: Autonomous
-    points: list[Point]
+    map: AutonomousMap
+    points: list[FixedPoint]
     beyond: int
     tracks: Tensor
 
 
-def draw(found: list[Landscape]) -> "Figure":
-    """Draw state spaces side by side; the eigenvalues too where there is but one."""
+def draw(found: list[PhasePortrait]) -> "Figure":
+    """Draw the phase portrait of each map; of a single map the eigenvalues, too."""
     if len(found) == 1:
         slide, grid = panels(1, 2, height=5.0)
         _draw_states(grid[0, 0], found[0], _plane(found))
@@ -79,7 +79,7 @@ def draw(found: list[Landscape]) -> "Figure":
     return slide
 
 
-def draw_eigenvalues(found: list[Landscape]) -> "Figure":
+def draw_eigenvalues(found: list[PhasePortrait]) -> "Figure":
     """Draw the eigenvalues of each map's points."""
     slide, grid = _grid(len(found))
     for axes, each in zip(grid, found, strict=False):
@@ -97,12 +97,12 @@ def _grid(count: int) -> "tuple[Figure, list[Axes]]":
     return slide, list(grid.flat)
 
 
-def _plane(found: list[Landscape]) -> Components:
+def _plane(found: list[PhasePortrait]) -> Components:
     return components(torch.cat([track for each in found for track in each.map.visited]).numpy())
 
 
-def _draw_states(axes: "Axes", each: Landscape, plane: Components) -> None:
-    """Draw where states went at work, where the map takes them, and the points."""
+def _draw_states(axes: "Axes", each: PhasePortrait, plane: Components) -> None:
+    """Draw the visited states, trajectories of the map, and the points."""
     visited = _place(plane, torch.cat(each.map.visited))
     axes.plot(*visited.T, ".", color="#C8C8C8", markersize=4, rasterized=True)
     for track in each.tracks[:_TRACKS, :_TRACK_STEPS]:
@@ -119,15 +119,15 @@ def _draw_states(axes: "Axes", each: Landscape, plane: Components) -> None:
 
 
 def _place(plane: Components, states: Tensor) -> Any:
-    """Give places in the plane, `(P, 2)`; a state of one number has 0 for the second."""
+    """Project states to `(P, 2)`; the second coordinate of one-dimensional states is 0."""
     places = plane.project(states.numpy(), 2)
     return np.pad(places, ((0, 0), (0, 2 - places.shape[1])))
 
 
-def _draw_multipliers(axes: "Axes", points: list[Point]) -> None:
+def _draw_multipliers(axes: "Axes", points: list[FixedPoint]) -> None:
     """Draw eigenvalues in the complex plane, with the unit circle."""
     turn = np.linspace(0, 2 * np.pi, 200)
-    axes.plot(np.cos(turn), np.sin(turn), color="#666666", linewidth=1.4)
+    axes.plot(np.cos(turn), np.sin(turn), color=GREY, linewidth=1.4)
     for point in reversed(points[:_MULTIPLIERS]):
         values = point.multipliers.numpy()
         _mark(axes, values.real, values.imag, kind=point.kind, size=6)

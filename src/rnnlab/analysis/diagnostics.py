@@ -1,4 +1,4 @@
-"""What can be seen inside a model at a glance, cheap enough to be had while it trains."""
+"""Diagnostics of a model that are cheap enough for training: gradients, gates, eigenvalues."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -9,15 +9,15 @@ from torch import Tensor
 from rnnlab.analysis.gates import Gated, gates
 from rnnlab.analysis.numerics.pca import components
 from rnnlab.analysis.probe.gradients import (
-    Decay,
     Flow,
+    GradientDecay,
     decay,
     effective_horizon,
     flow,
     top_part,
-    undisturbed,
 )
-from rnnlab.analysis.probe.system import Drive, System, systems, watch
+from rnnlab.analysis.probe.observe import differentiable
+from rnnlab.analysis.probe.system import System, Trace, systems, traces
 from rnnlab.models.base import Model
 from rnnlab.spec import Batch
 from rnnlab.tasks.base import Task
@@ -26,21 +26,20 @@ _ANSWERS = 6  # whose gradients are followed back
 _NEAR_BOUND = 0.95
 
 
-class Glance(NamedTuple):
-    """What was seen.
+class Diagnostics(NamedTuple):
+    """Diagnostics of a model on one batch.
 
     Attributes:
         scalars: `spectral_radius`, the largest |eigenvalue| of dF/ds at the middle step of the
-            first sequence: 0 where all is forgotten at once, above 1 where small differences
-            grow. `saturated`, the share of hidden units beyond 0.95 or -0.95, where tanh bounds
-            them; `saturated_gates`, that of gates below 0.1 or above 0.9. `horizon`, the mean
-            distance in steps that gradient comes from. Of several systems each name ends in `/`
-            and the system's.
-        decay: `(N,)` the share of the gradient that is left 0, 1, ... steps before an answer, in
-            what reads the sequence, nan where no answer is so far; `None` where nothing is
-            recurrent.
-        flow: of single answers, in the same.
-        planes: states `(B, T, 2)` along their two main directions, by system.
+            first sequence: 0 if the state is forgotten at once, above 1 if small differences
+            grow. `saturated`, the share of hidden units beyond 0.95 or -0.95, if tanh bounds
+            them; `saturated_gates`, the share of gates below 0.1 or above 0.9. `horizon`, the
+            effective horizon in steps. With several systems each name ends in `/` and the
+            system's name.
+        decay: `(N,)`, the share of the gradient 0, 1, ... steps before an answer in the first
+            system, NaN where no answer is so late; `None` without a recurrent system.
+        flow: gradient norms of single answers in the first system.
+        planes: `(B, T, 2)`, states along their first two principal components, by system.
     """
 
     scalars: Mapping[str, float]
@@ -49,38 +48,38 @@ class Glance(NamedTuple):
     planes: Mapping[str, Tensor]
 
 
-def glance(model: Model, task: Task, batch: Batch, *, full: bool) -> Glance:
-    """Look at a few sequences, and leave the model as it was; planes are drawn up if `full`.
+def diagnose(model: Model, task: Task, batch: Batch, *, full: bool) -> Diagnostics:
+    """Compute the diagnostics on a few sequences, the planes only if `full`.
 
-    There is nothing to see where nothing is recurrent or answered, or training has just diverged.
+    They are empty without a recurrent system, without an answer, or once weights are NaN.
     """
     found = {name: system for name, system in systems(model).items() if system.recurrent}
     weights = torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
     if not (found and batch.mask.any() and weights.isfinite().all()):
-        return Glance({}, None, None, {})
+        return Diagnostics({}, None, None, {})
     reader = next(iter(found))
-    with undisturbed(model):
+    with differentiable(model):
         flows = flow(model, task, batch, _ANSWERS)
         scalars: dict[str, float] = {}
         planes = {}
         with torch.no_grad():
-            drives = watch(model, batch)
+            traced = traces(model, batch)
             for name, system in found.items():
                 end = f"/{name}" if len(found) > 1 else ""
-                states = system.run(drives[name].inputs, drives[name].start)
+                states = system.run(traced[name].inputs, traced[name].start)
                 faded = decay(flows[name][top_part(system)])
                 scalars |= {
                     f"{key}{end}": value
-                    for key, value in _measure(system, drives[name], states).items()
+                    for key, value in _measure(system, traced[name], states).items()
                 }
                 scalars[f"horizon{end}"] = effective_horizon(faded)
                 if full and states.isfinite().all():
-                    planes[name] = _plane(states, drives[name].mask)
+                    planes[name] = _plane(states, traced[name].mask)
     read = flows[reader][top_part(found[reader])]
-    return Glance(scalars, _by_distance(decay(read)), read, planes)
+    return Diagnostics(scalars, _by_distance(decay(read)), read, planes)
 
 
-def _by_distance(faded: Decay) -> Tensor | None:
+def _by_distance(faded: GradientDecay) -> Tensor | None:
     if not len(faded.distances):
         return None  # its norms are not finite
     shares = faded.shares.new_full((int(faded.distances.max()) + 1,), torch.nan)
@@ -88,19 +87,19 @@ def _by_distance(faded: Decay) -> Tensor | None:
     return shares
 
 
-def _measure(system: System, drive: Drive, states: Tensor) -> dict[str, float]:
-    middle = int(drive.mask[0].sum()) // 2
-    before = states[:1, middle - 1] if middle else drive.start[:1]
-    jacobian = system.jacobian(drive.inputs[:1, middle], before)[0]
+def _measure(system: System, trace: Trace, states: Tensor) -> dict[str, float]:
+    middle = int(trace.mask[0].sum()) // 2
+    before = states[:1, middle - 1] if middle else trace.start[:1]
+    jacobian = system.jacobian(trace.inputs[:1, middle], before)[0]
     measured = {"spectral_radius": float(torch.linalg.eigvals(jacobian).abs().max())}
     hidden = [part.units for part in system.parts if part.name.endswith("hidden")]
     bounded = all(getattr(c, "activation", "tanh") == "tanh" for c in system.cell.layers)
     if hidden and bounded:
-        units = torch.cat([states[drive.mask][:, where] for where in hidden], dim=1)
+        units = torch.cat([states[trace.mask][:, where] for where in hidden], dim=1)
         measured["saturated"] = float((units.abs() > _NEAR_BOUND).float().mean())
     if all(isinstance(cell, Gated) for cell in system.cell.layers):
-        opened = [gate for layer in gates(system, drive, states) for gate in layer.values()]
-        values = torch.cat([gate[drive.mask] for gate in opened], dim=1)
+        opened = [gate for layer in gates(system, trace, states) for gate in layer.values()]
+        values = torch.cat([gate[trace.mask] for gate in opened], dim=1)
         measured["saturated_gates"] = float(((values < 0.1) | (values > 0.9)).float().mean())
     return measured
 

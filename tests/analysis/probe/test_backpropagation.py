@@ -3,12 +3,12 @@
 import pytest
 import torch
 
+from rnnlab.analysis.probe.backpropagation import backpropagate
 from rnnlab.analysis.probe.gradients import flow
-from rnnlab.analysis.probe.system import systems, watch
-from rnnlab.analysis.probe.walk import walk
+from rnnlab.analysis.probe.system import systems, traces
 from rnnlab.models.base import Model
 from rnnlab.spec import Batch
-from tests.analysis.probe.test_gradients import Given
+from tests.analysis.probe.test_gradients import Given, settings
 from tests.models.zoo import (
     CELLS,
     SOURCE_SPECS,
@@ -53,7 +53,7 @@ def make(kind: str) -> Model:
 def test_the_contributions_of_all_steps_add_up_to_autograds_gradient(kind: str) -> None:
     model = make(kind)
     task, batch = Given(model.spec), one(model)
-    found = walk(model, task, batch)
+    found = backpropagate(model, task, batch)
     loss = task.loss(model.eval()(batch)[0], batch)
     parameters = dict(model.named_parameters())
     assert found.loss == pytest.approx(loss.item())
@@ -69,7 +69,7 @@ def test_the_contributions_of_all_steps_add_up_to_autograds_gradient(kind: str) 
 def test_the_elman_net_is_the_textbooks() -> None:
     model = make_stream(SPECS["reals"], "elman")
     batch = one(model)
-    found = walk(model, Given(model.spec), batch)
+    found = backpropagate(model, Given(model.spec), batch)
     (cell,) = model.cell.layers
     with torch.no_grad():
         hidden = torch.zeros(4, dtype=torch.float64)
@@ -80,7 +80,7 @@ def test_the_elman_net_is_the_textbooks() -> None:
         error = (found.outputs - batch.target[0]) / 4  # the mean over 4 answers of 2 numbers each
         error[1] = 0
         torch.testing.assert_close(found.output_deltas, error)
-        passage = found.passages["network"]
+        passage = found.systems["network"]
         torch.testing.assert_close(passage.states["hidden"], torch.stack(states[1:]))
         later = torch.zeros(4, dtype=torch.float64)
         for t in range(T - 1, -1, -1):
@@ -103,24 +103,22 @@ def test_states_and_deltas_are_those_of_the_model(kind: str) -> None:
     model = make(kind).eval()
     task, batch = Given(model.spec), one(model)
     batch = batch._replace(mask=torch.arange(T)[None] == T - 1)
-    found, seen = walk(model, task, batch), flow(model, task, batch, 1)
-    for name, drive in watch(model, batch).items():
+    found, seen = backpropagate(model, task, batch), flow(model, task, batch, 1)
+    for name, trace in traces(model, batch).items():
         system = systems(model)[name]
-        states = system.run(drive.inputs, drive.start)[0]
+        states = system.run(trace.inputs, trace.start)[0]
         for part in system.parts:
-            torch.testing.assert_close(
-                found.passages[name].states[part.name], states[:, part.units]
-            )
-            norms = found.passages[name].deltas[part.name].norm(dim=1)
+            torch.testing.assert_close(found.systems[name].states[part.name], states[:, part.units])
+            norms = found.systems[name].deltas[part.name].norm(dim=1)
             torch.testing.assert_close(norms, seen[name][part.name].norms[0, 0])
 
 
-def test_a_walk_disturbs_nothing() -> None:
+def test_backpropagation_disturbs_nothing() -> None:
     model = make("lstm stacked").train()
-    before = {name: (m.training, set(vars(m))) for name, m in model.named_modules()}
+    before = settings(model)
     batch = one(model)
     random = torch.get_rng_state()
-    walk(model, Given(model.spec), batch)
-    assert before == {name: (m.training, set(vars(m))) for name, m in model.named_modules()}
+    backpropagate(model, Given(model.spec), batch)
+    assert before == settings(model)
     assert all(parameter.grad is None for parameter in model.parameters())
     assert torch.equal(random, torch.get_rng_state())
