@@ -1,6 +1,7 @@
 """A group leaves what its members would have left alone."""
 
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import rnnlab
 from rnnlab.config.compose import compose
 from rnnlab.ensemble import train_group
 from rnnlab.ensemble.members import Members
-from rnnlab.errors import Interrupted
+from rnnlab.errors import Diverged, Interrupted, RunLost
 from rnnlab.files import checkpoint
 from rnnlab.runs.run import Run
 from tests.ensemble.groups import alone, assert_alike, close, open_group, saved, together
@@ -123,10 +124,32 @@ def test_a_member_that_diverges_touches_no_other(tmp_path: Path) -> None:
     group = open_group(words)
     first, second, third = together(group)
     assert [first.status, second.status, third.status] == ["finished", "diverged", "finished"]
-    assert second.error is not None
-    assert "try a lower optimizer.lr (now 1e+06)" in second.error
+    assert isinstance(second.error, Diverged)
+    assert "try a lower optimizer.lr (now 1e+06)" in str(second.error)
     assert group[1].card["status"] == "diverged"
     assert not group[1].file("results.json").exists()
+    for n in (0, 2):
+        assert_alike(alone([words[n]])[0], group[n])
+
+
+def test_a_member_whose_directory_is_lost_touches_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [tiny(tmp_path, "trainer.save_every=2", f"seed={s}") for s in range(3)]
+    group = open_group(words)
+    update = Members.update
+
+    def losing(self: Members) -> list:
+        if self.step == 3:
+            shutil.rmtree(group[1].path, ignore_errors=True)
+        return update(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Members, "update", losing)
+        first, second, third = together(group)
+    assert [first.status, second.status, third.status] == ["finished", "failed", "finished"]
+    assert isinstance(second.error, RunLost)
+    assert "training stopped, saved at update 2" in str(second.error)
     for n in (0, 2):
         assert_alike(alone([words[n]])[0], group[n])
 

@@ -4,17 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from rnnlab.files import checkpoint
-from rnnlab.metric import is_better
 from rnnlab.runs.metrics_csv import CSVLog
 from rnnlab.runs.run import Run
 from rnnlab.runs.tensorboard import Events
+from rnnlab.training.best_weights import BestWeights
 from rnnlab.training.prepare import Prepared, without_compiler
 from rnnlab.training.resume_point import ResumePoint, log_state
-
-Weights = dict[str, Tensor]
 
 
 class Member:
@@ -29,9 +25,7 @@ class Member:
         param_group: the settings of its own optimizer, as torch has them.
         events: its file for TensorBoard.
         saved: what its checkpoint held, or `None` at the very beginning.
-        best_score: the best value of the monitored metric.
-        best_weights: the weights that scored it, and the updates before it.
-        since_best: validations since then.
+        best: its best weights.
         scores: of the last validation.
         costs: time spent before this session.
         spent: time spent on what its newest checkpoint holds.
@@ -49,29 +43,19 @@ class Member:
             self.param_group = optimizer.state_dict()["param_groups"][0]
         self.optimizer_class = type(optimizer)
         self.total_steps = total
-        self.best_score: float | None = None
-        self.best_weights: dict[str, Any] | None = None
-        self.since_best = 0
+        self.best = BestWeights(experiment.mode, experiment.training.patience)
         self.scores: Mapping[str, float] = {}
         self.costs = {"seconds": 0.0, "cpu_seconds": 0.0}
         self.spent = self.costs
         self.saved_step = 0
         self.saved = None if at.file is None else checkpoint.read(Path(at.file))
         if self.saved is not None:
-            best = self.saved["best"]
-            self.best_score, self.best_weights = best["score"], best["weights"]
-            self.since_best = best["since"]
+            self.best.load(self.saved["best"])
             self.costs = self.saved["costs"]
             self.spent = self.costs
             self.saved_step = at.step
         self._csv = CSVLog(run.file("metrics.csv"), at.rows)
         self.events = Events(run.path, at.step, experiment.task.higher_is_better, at.records)
-
-    @property
-    def out_of_patience(self) -> bool:
-        """Whether there has been no better score for long enough."""
-        patience = self.experiment.training.patience
-        return patience is not None and self.since_best >= patience
 
     def log(self, row: Mapping[str, float], step: int) -> None:
         """Keep a row of scalars; `write` brings it to the files."""
@@ -81,14 +65,6 @@ class Member:
     def written(self, step: int) -> dict[str, Any]:
         """Tell what its files hold up to an update."""
         return log_state(self._csv, self.events, step)
-
-    def validated(self, score: float, weights: Weights, step: int) -> None:
-        """Keep the weights if they are the best so far."""
-        self.since_best += 1
-        if is_better(score, self.best_score, self.experiment.mode):
-            self.since_best, self.best_score = 0, score
-            state = {f"model.{name}": value.clone() for name, value in weights.items()}
-            self.best_weights = {"state_dict": state, "global_step": step}
 
     def save(self, content: dict[str, Any]) -> None:
         """Write a checkpoint, and the curve first, which must reach at least as far."""
@@ -101,5 +77,5 @@ class Member:
         """Bring curve, events and best weights up to date."""
         self._csv.save()
         self.events.save()
-        if self.best_weights is not None:
-            checkpoint.write(self.run.path / "checkpoints" / checkpoint.BEST, self.best_weights)
+        if self.best.content is not None:
+            checkpoint.write(self.run.path / "checkpoints" / checkpoint.BEST, self.best.content)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -22,11 +23,11 @@ from rnnlab.spec import Batch
 from rnnlab.training.stopping import divergence_message
 
 
-class Trouble(NamedTuple):
-    """A member that can't go on: which, and why."""
+class Divergence(NamedTuple):
+    """A member that has diverged: its place in the group, and what is not finite."""
 
     n: int
-    error: str
+    message: str
 
 
 class Members:
@@ -64,7 +65,7 @@ class Members:
             self._loss, self._losses_added = load(members, self.stacked, self.optimizer, self.rates)
         self._regroup()
 
-    def update(self) -> list[Trouble]:
+    def update(self) -> list[Divergence]:
         """Take one step of training; gives the members whose loss or gradient is not finite."""
         batch = self._batches.train(self.step)
         logged = (self.step + 1) % self.training.log_every == 0 or self.step + 1 == self.total
@@ -92,7 +93,7 @@ class Members:
             self._log(output.detach(), wanted, norms)
         return trouble
 
-    def validate(self) -> list[Trouble]:
+    def validate(self) -> list[Divergence]:
         """Score all, and keep the weights that are best; gives the members that have diverged."""
         scores = score(self.stacked, self.stacked.flat, [m.experiment for m in self.members], "val")
         values = [{f"val/{name}": v for name, v in one.values.items()} for one in scores]
@@ -105,10 +106,14 @@ class Members:
             if all(n != bad.n for bad in trouble):
                 m.log(values[n], self.step)
                 m.scores = values[n]
-                m.validated(monitored[n], self.stacked.split(self.stacked.flat[n]), self.step)
+                m.best.add(monitored[n], self.step, partial(self._weights, n))
         self.rates.after_validation(monitored)
         self._restart_clock()
         return trouble
+
+    def _weights(self, n: int) -> dict[str, Tensor]:
+        split = self.stacked.split(self.stacked.flat[n])
+        return {f"model.{name}": value for name, value in split.items()}
 
     def snapshot(self) -> Snapshot:
         """Copy all that checkpoints are made of."""
@@ -160,7 +165,7 @@ class Members:
         output = self._output(model, batch)
         return loss(self.task, output, batch), output
 
-    def _not_finite(self, quantities: dict[str, Tensor]) -> list[Trouble]:
+    def _not_finite(self, quantities: dict[str, Tensor]) -> list[Divergence]:
         """Say of each member whether a number is none, as `DivergenceCheck` does."""
         if isfinite(sum(float(values.sum()) for values in quantities.values())):
             return []  # one that is not finite makes the sum so
@@ -177,7 +182,7 @@ class Members:
                         clip_norm=self.members[n].experiment.training.clip_norm,
                         precision="32-true",
                     )
-        return [Trouble(n, error) for n, error in found.items()]
+        return [Divergence(n, error) for n, error in found.items()]
 
     @torch.no_grad()
     def _log(self, output: Tensor, batch: Batch, norms: Tensor) -> None:

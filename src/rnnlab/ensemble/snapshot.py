@@ -98,11 +98,7 @@ class Snapshot:
             },
             "optimizer_states": [{"state": by_parameter, "param_groups": [group]}],
             "lr_schedulers": [schedule],
-            "best": {
-                "score": member.best_score,
-                "weights": member.best_weights,
-                "since": member.since_best,
-            },
+            "best": member.best.state(),
             "costs": {name: value + self.costs[name] for name, value in member.costs.items()},
             "config": OmegaConf.to_container(cfg, resolve=True),
             "written": member.written(self.step),

@@ -1,34 +1,48 @@
-"""Training of groups, read top to bottom: open, fit, score the best weights, write."""
+"""Training of groups, read top to bottom: open, fit, score the best weights, write.
 
-import time
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+It has a loop of its own, as Lightning trains one module with one optimizer to one end, while the
+members of a group leave it between updates: out of patience, pruned, diverged, or with a directory
+that is lost. What runs and groups have in common is shared: how a run is prepared, its best
+weights and patience, when to save, what is said of divergence, the results. A group doesn't save at
+each validation: N checkpoints every time would take a fifth of its time where the networks are
+small. tests/ensemble/test_training.py holds all that a member leaves equal to what its run alone
+leaves.
+"""
+
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from typing import NamedTuple
 
 import torch
 from omegaconf import DictConfig
 
 from rnnlab.ensemble.member import Member
-from rnnlab.ensemble.members import Members, Trouble
+from rnnlab.ensemble.members import Divergence, Members
 from rnnlab.ensemble.memory import keep_freed_blocks, members_that_fit
 from rnnlab.ensemble.scoring import score
 from rnnlab.ensemble.snapshot import Snapshot
 from rnnlab.ensemble.stacking import Stacked
-from rnnlab.errors import INTERRUPTED, TERMINATED, Interrupted
+from rnnlab.errors import ConfigError, Diverged, RunLost
 from rnnlab.files import checkpoint
 from rnnlab.process.global_state import global_state_restored
 from rnnlab.runs.run import Run
 from rnnlab.training.prepare import facts, prepare, print_warnings
 from rnnlab.training.results import Scores, write_results
 from rnnlab.training.resume_point import check_changes, find_resume_point
-from rnnlab.training.stopping import Pruner, Stopped, StopSignals
+from rnnlab.training.save_schedule import SaveSchedule
+from rnnlab.training.stopping import Pruner, Stopped, StopSignals, saved_at
 
 
 class Ended(NamedTuple):
-    """How a member's training ended: as its run card says, and what went wrong."""
+    """How the training of a member ended.
+
+    Attributes:
+        status: as in `run.json`.
+        error: `Diverged` or `RunLost` if that ended it.
+    """
 
     status: str
-    error: str | None
+    error: Exception | None
 
 
 def train_group(
@@ -98,7 +112,7 @@ class _Session:
         self.signals = StopSignals()
         self.trained: list[Member] = []
         self.ended: dict[int, Ended] = {}
-        self.safe: Snapshot | None = None
+        self.validated: Snapshot | None = None  # as all were at the last validation
 
     def run(self) -> list[Ended]:
         """Train, and write down how it ended.
@@ -118,113 +132,126 @@ class _Session:
             self._score_and_write()
         except (Stopped, KeyboardInterrupt, SystemExit) as error:
             status = "interrupted"
-            terminated = TERMINATED in (
-                getattr(error, "code", None),
-                128 + (self.signals.received or 0),
-            )
             step = min((m.saved_step for m in self.members if m not in self.trained), default=0)
-            saved = f"saved at update {step}" if step else "nothing saved yet"
-            raise Interrupted(
-                f"{'terminated' if terminated else 'interrupted'}, {saved}; the same command goes "
-                "on",
-                TERMINATED if terminated else INTERRUPTED,
+            raise self.signals.interrupted(
+                error, f"{saved_at(step)}; the same command goes on"
             ) from error
         finally:
             self.signals.restore()
             for m in self.members:
                 if id(m) not in self.ended:
-                    self._end(m, status, None)
+                    self._end(m, status)
         return [self.ended[id(m)] for m in self.members]
 
     def _fit(self) -> None:
         group, training = self.group, self.group.training
-        every, minutes = training.save_every, training.save_minutes
-        self._let_go(n for n, m in enumerate(group.members) if m.out_of_patience)
-        saved_at = time.monotonic()
+        schedule = SaveSchedule(training.save_every, training.save_minutes)
+        self._finish_impatient()
         while group.members and group.step < group.total:
-            told = self.signals.received is not None
-            due = every is not None and group.step > 0 and group.step % every == 0
-            late = minutes is not None and time.monotonic() - saved_at > minutes * 60
-            if told or due or late:
-                self._save(range(len(group.members)), group.snapshot())
-                saved_at = time.monotonic()
-            if told:
+            stop = self.signals.received is not None
+            if stop or schedule.is_due(group.step):
+                self._save(group.members, group.snapshot())
+                schedule.restart()
+            if stop:
                 raise Stopped
-            self._drop(group.update())
+            self._end_diverged(group.update())
             last = group.step == group.total
             if group.members and (last or group.step % training.val_every == 0):
-                self._drop(group.validate())
-                self.safe = group.snapshot()
-                hopeless = self._hopeless()
-                self._let_go(n for n, m in enumerate(group.members) if m.out_of_patience)
+                self._end_diverged(group.validate())
+                self.validated = group.snapshot()
+                pruned = self._ask_pruner()
+                self._finish_impatient()
                 if not last:
-                    self._prune(hopeless)
-        self._let_go(range(len(group.members)))
+                    self._prune(pruned)
+        self._finish(group.members)
         if self.signals.received is not None:
             raise Stopped
 
-    def _save(self, which: Iterable[int], snapshot: Snapshot) -> None:
-        for n in which:
-            m = self.group.members[n]
-            if m.saved_step < snapshot.step:
-                m.save(snapshot.checkpoint(n, m, self.group.stacked))
+    def _save(self, members: Sequence[Member], snapshot: Snapshot) -> None:
+        """Write the checkpoints of members; one whose directory can't be written ends."""
+        lost = []
+        for n, m in enumerate(self.group.members):
+            if m in members and m.saved_step < snapshot.step:
+                try:
+                    m.save(snapshot.checkpoint(n, m, self.group.stacked))
+                except OSError as error:
+                    self._lose(m, error)
+                    lost.append(m)
+        self._remove(lost)
 
-    def _let_go(self, which: Iterable[int]) -> None:
-        """Take members out whose training is over."""
-        done = list(which)
-        if done:
-            self._save(done, self.group.snapshot())
-            self.trained += [self.group.members[n] for n in done]
-            self._keep_others(done)
+    def _finish_impatient(self) -> None:
+        self._finish([m for m in self.group.members if m.best.patience_is_over])
 
-    def _hopeless(self) -> set[str]:
-        """Ask the pruner, and give the names of those who should stop."""
+    def _finish(self, members: Sequence[Member]) -> None:
+        """Save members whose training is over, and take them out of the group."""
+        if members:
+            self._save(members, self.group.snapshot())
+            self.trained += [m for m in members if m in self.group.members]
+            self._remove(members)
+
+    def _ask_pruner(self) -> set[str]:
+        """Return the names of the runs that the pruner stops."""
         if self.pruner is None or not self.group.members:
             return set()
         scores = {m.run.path.name: m.scores for m in self.group.members}
         return self.pruner(self.group.step, scores)
 
     def _prune(self, names: set[str]) -> None:
-        """Take out members that others have left behind, saved as they are."""
-        gone = [n for n, m in enumerate(self.group.members) if m.run.path.name in names]
-        if gone:
-            self._save(gone, self.group.snapshot())
-            for n in gone:
-                self._end(self.group.members[n], "pruned", None)
-            self._keep_others(gone)
+        """Save the runs of these names, and take them out of the group."""
+        pruned = [m for m in self.group.members if m.run.path.name in names]
+        if pruned:
+            self._save(pruned, self.group.snapshot())
+            for m in pruned:
+                if m in self.group.members:
+                    self._end(m, "pruned")
+            self._remove(pruned)
 
-    def _drop(self, trouble: list[Trouble]) -> None:
-        """Take out members that have diverged, saved as they were at the last validation."""
-        for n, error in trouble:
-            m = self.group.members[n]
-            if self.safe is None:
-                m.write()
-            else:
-                self._save([n], self.safe)
-            where = f"saved at update {m.saved_step}" if m.saved_step else "nothing saved yet"
-            self._end(m, "diverged", f"{error}; {where} in {m.run.path}")
-        if trouble:
-            self._keep_others([n for n, _ in trouble])
+    def _end_diverged(self, diverged: list[Divergence]) -> None:
+        """End members that have diverged, saved as they were at the last validation."""
+        members = [self.group.members[n] for n, _ in diverged]
+        if members and self.validated is not None:
+            self._save(members, self.validated)
+        for m, (_, message) in zip(members, diverged, strict=True):
+            if m in self.group.members:
+                with suppress(OSError):
+                    m.write()
+                error = Diverged(f"{message}; {saved_at(m.saved_step)} in {m.run.path}")
+                self._end(m, "diverged", error)
+        self._remove(members)
 
-    def _keep_others(self, gone: list[int]) -> None:
-        rest = [n for n in range(len(self.group.members)) if n not in set(gone)]
-        self.group.keep(rest)
-        self.safe = None if self.safe is None else self.safe.keep(rest)
+    def _lose(self, m: Member, error: Exception) -> None:
+        self._end(m, "failed", RunLost(f"{error}: training stopped, {saved_at(m.saved_step)}"))
+
+    def _remove(self, members: Sequence[Member]) -> None:
+        """Let the group go on without these members."""
+        rest = [n for n, m in enumerate(self.group.members) if m not in members]
+        if len(rest) < len(self.group.members):
+            self.group.keep(rest)
+            self.validated = None if self.validated is None else self.validated.keep(rest)
 
     def _score_and_write(self) -> None:
-        """Score the best weights of all whose training is over, and write everything down."""
-        if not self.trained:
-            return
+        """Score the best weights of all members that have finished, and write their results."""
+        finished = []
         for m in self.trained:
-            m.experiment.load_weights(m.run.file(f"checkpoints/{checkpoint.BEST}"))
-        models = Stacked([m.experiment.model for m in self.trained])
-        experiments = [m.experiment for m in self.trained]
+            try:
+                m.experiment.load_weights(m.run.file(f"checkpoints/{checkpoint.BEST}"))
+                finished.append(m)
+            except ConfigError as error:
+                self._lose(m, error)
+        if not finished:
+            return
+        models = Stacked([m.experiment.model for m in finished])
+        experiments = [m.experiment for m in finished]
         val, test = (score(models, models.flat, experiments, s) for s in ("val", "test"))
-        for m, on_val, on_test in zip(self.trained, val, test, strict=True):
+        for m, on_val, on_test in zip(finished, val, test, strict=True):
             scores = Scores(on_val.values, on_test.values, on_test.breakdown)
-            write_results(m.run, m.experiment, scores, m.saved_step, m.events)
-            self._end(m, "finished", None)
+            try:
+                write_results(m.run, m.experiment, scores, m.saved_step, m.events)
+                self._end(m, "finished")
+            except OSError as error:
+                self._lose(m, error)
 
-    def _end(self, m: Member, status: str, error: str | None) -> None:
-        m.run.end(status, m.saved_step, m.spent, error or "")
+    def _end(self, m: Member, status: str, error: Exception | None = None) -> None:
+        with suppress(OSError, ConfigError):  # of a directory that is lost
+            m.run.end(status, m.saved_step, m.spent, str(error or ""))
         self.ended[id(m)] = Ended(status, error)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from rnnlab.config.build import check
 from rnnlab.ensemble import joinable, train_group
 from rnnlab.ensemble.kernels import why_none
-from rnnlab.errors import Busy, ConfigError, Diverged
+from rnnlab.errors import Busy, ConfigError
 from rnnlab.process.output import note
 from rnnlab.runs.run import Run
 from rnnlab.sweep.jobs import Job, pruner_of, record_failure
@@ -41,7 +41,7 @@ def train_groups(jobs: Mapping[int, Job], members: str | int) -> list[int]:
             continue  # none of the group can: each is refused when it is run alone
         note(f"{len(chosen)} jobs as one model: {_format_numbers(chosen)}")
         if not done and (why := why_none()):
-            note(f"without compiled kernels groups are 2 to 5 times slower: {why}")
+            note(f"without compiled kernels groups are 3 to 10 times slower: {why}")
         if _train([open_jobs[position] for position in chosen], members):
             done += chosen
     return done
@@ -85,8 +85,7 @@ def _train(jobs: list[Job], members: str | int) -> bool:
         return False
     for job, end in zip(jobs, ended, strict=True):
         if end.error is not None:
-            kind = Diverged if end.status == "diverged" else ConfigError
-            record_failure(job, kind(end.error))
+            record_failure(job, end.error)
     return True
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Any
 
-from rnnlab.errors import TERMINATED
+from rnnlab.errors import INTERRUPTED, TERMINATED, Interrupted
 from rnnlab.process.output import note
 from rnnlab.process.rank import is_launched_rank
 
@@ -39,6 +39,13 @@ class StopSignals:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._before[number] = signal.signal(number, self._receive)
+
+    def interrupted(self, error: BaseException, advice: str) -> Interrupted:
+        """Return the error that ends training: what stopped it, what is saved, how to go on."""
+        terminated = TERMINATED in (getattr(error, "code", None), 128 + (self.received or 0))
+        if terminated:
+            return Interrupted(f"terminated, {advice}", TERMINATED)
+        return Interrupted(f"interrupted, {advice}", INTERRUPTED)
 
     def restore(self) -> None:
         """Restore the handlers that were there before."""
@@ -88,3 +95,8 @@ def divergence_message(
         f"{quantity} is {value} at update {step} (the training loss before it: {last_loss:.4g}); "
         f"try {', '.join(suggestions[:-1])} or {suggestions[-1]}"
     )
+
+
+def saved_at(step: int) -> str:
+    """Say which update the newest checkpoint is of; 0 is none."""
+    return f"saved at update {step}" if step else "nothing saved yet"

@@ -16,11 +16,8 @@ from omegaconf import DictConfig
 from torch import distributed
 
 from rnnlab.errors import (
-    INTERRUPTED,
-    TERMINATED,
     ConfigError,
     Diverged,
-    Interrupted,
     RunLost,
 )
 from rnnlab.experiment.data import TrainLoader
@@ -56,7 +53,7 @@ from rnnlab.training.resume_point import (
     find_resume_point,
     resume_config,
 )
-from rnnlab.training.stopping import Pruned, Pruner, Stopped, StopSignals
+from rnnlab.training.stopping import Pruned, Pruner, Stopped, StopSignals, saved_at
 from rnnlab.training.timings import timings
 
 
@@ -230,14 +227,10 @@ def _end_recorded(
         status = "pruned"
     except Diverged as error:
         status, reason = "diverged", str(error)
-        raise Diverged(f"{error}; {_saved(checkpoints)} in {run.path}") from error
+        raise Diverged(f"{error}; {saved_at(checkpoints.saved_step)} in {run.path}") from error
     except (Stopped, KeyboardInterrupt, SystemExit) as error:
         status = "interrupted"
-        terminated = TERMINATED in (getattr(error, "code", None), 128 + (signals.received or 0))
-        raise Interrupted(
-            f"{'terminated' if terminated else 'interrupted'}, {_how_to_resume(run, checkpoints)}",
-            TERMINATED if terminated else INTERRUPTED,
-        ) from error
+        raise signals.interrupted(error, _how_to_resume(run, checkpoints)) from error
     except OSError as error:
         if not run.path.is_dir():
             raise RunLost(f"the run directory {run.path} is gone: training stopped") from error
@@ -252,9 +245,5 @@ def _end_recorded(
 
 
 def _how_to_resume(run: Run, checkpoints: Checkpoints) -> str:
-    return f"{_saved(checkpoints)}; go on with: rnnlab-train {quote(f'resume={run.path}')}"
-
-
-def _saved(checkpoints: Checkpoints) -> str:
-    step = checkpoints.saved_step
-    return f"saved at update {step}" if step else "nothing saved yet"
+    command = f"rnnlab-train {quote(f'resume={run.path}')}"
+    return f"{saved_at(checkpoints.saved_step)}; go on with: {command}"

@@ -9,9 +9,10 @@ from omegaconf import OmegaConf
 
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.files import checkpoint
-from rnnlab.metric import is_better
+from rnnlab.training.best_weights import BestWeights
 from rnnlab.training.callbacks.divergence import DivergenceCheck
 from rnnlab.training.file_logger import trainer_log_state
+from rnnlab.training.save_schedule import SaveSchedule
 from rnnlab.training.stopping import Stopped, StopSignals
 
 
@@ -34,8 +35,7 @@ class Checkpoints(L.Callback):
 
     Attributes:
         saved_step: updates in the newest checkpoint.
-        best_score: the best value of the monitored metric, or `None`.
-        best_weights: the content of `best.ckpt`, or `None`.
+        best: the best weights.
     """
 
     def __init__(
@@ -47,16 +47,13 @@ class Checkpoints(L.Callback):
     ) -> None:
         self.directory = directory
         self.cfg = experiment.cfg
-        self.mode = experiment.mode
         self.training = experiment.training
         self.divergence = divergence
         self.signals = signals
         self.saved_step = 0
-        self.best_score: float | None = None
-        self.best_weights: dict[str, Any] | None = None
-        self._since_best = 0
+        self.best = BestWeights(experiment.mode, self.training.patience)
+        self.schedule = SaveSchedule(self.training.save_every, self.training.save_minutes)
         self._due = False
-        self._saved_at = 0.0
         self._time_before = {"seconds": 0.0, "cpu_seconds": 0.0}
         self._began = {"seconds": 0.0, "cpu_seconds": 0.0}
 
@@ -70,25 +67,16 @@ class Checkpoints(L.Callback):
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:  # noqa: ARG002
         """Start the clocks."""
-        self._began, self._saved_at = _clocks(), time.monotonic()
+        self._began = _clocks()
+        self.schedule.restart()
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Keep the weights if they are the best so far; stop if the patience is over."""
         score = float(trainer.callback_metrics[self.cfg.monitor])
         self._due = True
-        self._since_best += 1
-        if is_better(score, self.best_score, self.mode):
-            self._since_best = 0
-            self.best_score = score
-            self.best_weights = {
-                "state_dict": {
-                    name: value.detach().cpu().clone()
-                    for name, value in pl_module.state_dict().items()
-                },
-                "global_step": trainer.global_step,
-            }
+        if self.best.add(score, trainer.global_step, pl_module.state_dict):
             self._write_best(trainer)
-        self._stop_if_out_of_patience(trainer)
+        trainer.should_stop |= self.best.patience_is_over
 
     def on_train_batch_end(
         self,
@@ -99,11 +87,7 @@ class Checkpoints(L.Callback):
         batch_idx: int,  # noqa: ARG002
     ) -> None:
         """Note whether a checkpoint is due by updates or by time."""
-        every, minutes = self.training.save_every, self.training.save_minutes
-        by_step = every is not None and trainer.global_step % every == 0
-        age = time.monotonic() - self._saved_at
-        by_time = minutes is not None and age > minutes * 60
-        self._due = self._due or by_step or by_time
+        self._due = self._due or self.schedule.is_due(trainer.global_step)
 
     def on_train_batch_start(
         self,
@@ -135,11 +119,7 @@ class Checkpoints(L.Callback):
         checkpoint: dict[str, Any],
     ) -> None:
         """Add the best weights, the time spent, the config, and the state of our loggers."""
-        checkpoint["best"] = {
-            "score": self.best_score,
-            "weights": self.best_weights,
-            "since": self._since_best,
-        }
+        checkpoint["best"] = self.best.state()
         checkpoint["costs"] = self.time_spent
         checkpoint["config"] = OmegaConf.to_container(self.cfg, resolve=True)
         checkpoint["written"] = trainer_log_state(trainer)
@@ -151,34 +131,28 @@ class Checkpoints(L.Callback):
         checkpoint: dict[str, Any],
     ) -> None:
         """Restore the best weights of then; a later `best.ckpt` is overwritten."""
-        best = checkpoint["best"]
-        self.best_score, self.best_weights = best["score"], best["weights"]
-        self._since_best = best["since"]
+        self.best.load(checkpoint["best"])
         self._time_before = checkpoint["costs"]
         self.saved_step = checkpoint["global_step"]
         self._write_best(trainer)
-        self._stop_if_out_of_patience(trainer)
+        trainer.should_stop |= self.best.patience_is_over
 
     def _stop_requested(self, trainer: L.Trainer) -> bool:
         """Whether any DDP process received a signal; they save and stop together."""
         received = self.signals.received is not None
         return bool(trainer.strategy.reduce_boolean_decision(received, all=False))
 
-    def _stop_if_out_of_patience(self, trainer: L.Trainer) -> None:
-        patience = self.training.patience
-        if patience is not None and self._since_best >= patience:
-            trainer.should_stop = True
-
     def _save(self, trainer: L.Trainer) -> None:
         self.divergence.check(trainer)
         for logger in trainer.loggers:  # the curve must reach at least as far as the checkpoint
             logger.save()
         trainer.save_checkpoint(self.directory / checkpoint.LAST)
-        self.saved_step, self._saved_at, self._due = trainer.global_step, time.monotonic(), False
+        self.saved_step, self._due = trainer.global_step, False
+        self.schedule.restart()
 
     def _write_best(self, trainer: L.Trainer) -> None:
-        if trainer.is_global_zero and self.best_weights is not None:
-            checkpoint.write(self.directory / checkpoint.BEST, self.best_weights)
+        if trainer.is_global_zero and self.best.content is not None:
+            checkpoint.write(self.directory / checkpoint.BEST, self.best.content)
 
 
 def _clocks() -> dict[str, float]:
