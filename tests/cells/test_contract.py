@@ -1,20 +1,19 @@
 """What every cell owes the rest, over all of `CELLS`."""
 
-from collections.abc import Callable
-
 import pytest
 import torch
 
 from rnnlab.cells import Cell, readable
 from rnnlab.testing import CELL_CONTRACTS
 from rnnlab.testing.cells import BATCH, draw
+from rnnlab.testing.contracts import Contract
 from tests.cells.zoo import CELLS, RECURRENT, make
 
 
 @pytest.mark.parametrize("name", CELLS)
-@pytest.mark.parametrize("contract", CELL_CONTRACTS, ids=lambda contract: contract.__name__)
-def test_cell_keeps(contract: Callable[[Callable[[], Cell]], None], name: str) -> None:
-    contract(CELLS[name])
+@pytest.mark.parametrize("contract", CELL_CONTRACTS, ids=lambda contract: contract.name)
+def test_cell_keeps(contract: Contract, name: str) -> None:
+    contract.check(CELLS[name])
 
 
 @pytest.mark.parametrize("name", RECURRENT)

@@ -54,7 +54,7 @@ def runs(out: Path) -> dict[str, Run]:
 
 
 def until(is_so: Callable[[], object], process: subprocess.Popen[str] | None = None) -> None:
-    for _ in range(1200):
+    for _ in range(12_000):  # ten minutes: of a process that hangs, not of a machine that is busy
         if is_so():
             return
         assert process is None or process.poll() is None, process.communicate()

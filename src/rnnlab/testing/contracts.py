@@ -1,21 +1,49 @@
 """Lists of contracts, and how one that is broken is reported."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any
 
-Contract = TypeVar("Contract", bound=Callable[..., None])
+
+@dataclass(frozen=True)
+class Contract:
+    """Something that must hold.
+
+    Attributes:
+        check: raises `AssertionError` where what it is given breaks the contract; its docstring
+            says in a line what the contract asks.
+        applies: whether the contract asks anything of what it is given.
+    """
+
+    check: Callable[..., None]
+    applies: Callable[..., bool] = lambda *_: True
+
+    @property
+    def name(self) -> str:
+        """Name of the contract."""
+        return self.check.__name__
 
 
-class Contracts(list[Callable[..., None]]):
-    """Functions that raise `AssertionError` where what they are given breaks a contract."""
+class Contracts(list[Contract]):
+    """Contracts of one kind of object."""
 
-    def add(self, contract: Contract) -> Contract:
-        """Add a contract, as a decorator."""
-        self.append(contract)
-        return contract
+    def add(self, check: Callable[..., None]) -> Callable[..., None]:
+        """Add a contract that always applies, as a decorator."""
+        return self.where(lambda *_: True)(check)
+
+    def where(
+        self, applies: Callable[..., bool]
+    ) -> Callable[[Callable[..., None]], Callable[..., None]]:
+        """Add a contract that applies to some objects only, as a decorator with a condition."""
+
+        def add(check: Callable[..., None]) -> Callable[..., None]:
+            self.append(Contract(check, applies))
+            return check
+
+        return add
 
     def check(self, name: str, *given: Any) -> None:
-        """Hold something to every contract.
+        """Hold an object to every contract that applies to it.
 
         Args:
             name: what is checked, for the message.
@@ -25,10 +53,12 @@ class Contracts(list[Callable[..., None]]):
             AssertionError: a contract is broken; the message names it and says what it asks.
         """
         for contract in self:
+            if not contract.applies(*given):
+                continue
             try:
-                contract(*given)
+                contract.check(*given)
             except AssertionError as error:
-                asks = (contract.__doc__ or "").splitlines()[0]
+                asks = (contract.check.__doc__ or "").splitlines()[0]
                 raise AssertionError(
-                    f"{name} breaks the contract {contract.__name__}: {asks}\n{error}"
+                    f"{name} breaks the contract {contract.name}: {asks}\n{error}"
                 ) from error
