@@ -7,6 +7,9 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from unittest.mock import patch
 
+PATIENCE = 600
+"""Seconds until a process hangs: far more than it takes on a machine that is busy."""
+
 
 def call(main: Callable[[], None], *argv: str) -> tuple[int, str, str]:
     """Run a main with a command line; gives status, standard output and standard error."""

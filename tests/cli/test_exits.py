@@ -9,6 +9,7 @@ import pytest
 from rnnlab.cli.exits import command
 from rnnlab.errors import ConfigError, Diverged, Interrupted, RunLost
 from rnnlab.runs.run import Run
+from tests.calls import PATIENCE
 from tests.cli.test_train import ROOT
 
 
@@ -84,7 +85,7 @@ def test_ctrl_c_in_training_is_status_130_and_the_card_says_so(tmp_path):
     assert process.stderr is not None
     assert process.stderr.readline().startswith("step 1/")
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     (path,) = tmp_path.glob("*/*/*")
     step = Run.load(path).card["sessions"][0]["last_step"]

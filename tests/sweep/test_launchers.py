@@ -18,7 +18,7 @@ from hydra_plugins.rnnlab_parallel.joblib import JoblibLauncher
 from rnnlab.cli.train import main
 from rnnlab.files import checkpoint
 from rnnlab.runs.run import Run
-from tests.calls import call
+from tests.calls import PATIENCE, call
 from tests.kills import Process
 from tests.same import differing
 from tests.small_runs import tiny
@@ -45,7 +45,7 @@ def command(out: Path, *words: str) -> list[str]:
 
 
 def done(out: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(out, *words), capture_output=True, text=True, timeout=120)
+    return subprocess.run(command(out, *words), capture_output=True, text=True, timeout=PATIENCE)
 
 
 def runs(out: Path) -> dict[str, Run]:
@@ -54,7 +54,7 @@ def runs(out: Path) -> dict[str, Run]:
 
 
 def until(is_so: Callable[[], object], process: subprocess.Popen[str] | None = None) -> None:
-    for _ in range(12_000):  # ten minutes: of a process that hangs, not of a machine that is busy
+    for _ in range(20 * PATIENCE):
         if is_so():
             return
         assert process is None or process.poll() is None, process.communicate()
@@ -179,7 +179,7 @@ def test_a_signal_ends_all_jobs_and_the_same_command_goes_on(tmp_path, words, nu
     )
     until(lambda: len(list(tmp_path.glob("sweeps/s/*/checkpoints/last.ckpt"))) == 2, process)
     (os.killpg if group else os.kill)(process.pid, number)  # a terminal's Ctrl-C meets the group
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE)
     until(lambda: not processes("", group=process.pid))
     statuses = [run.card["status"] for run in runs(tmp_path).values()]
     if number == signal.SIGKILL:
@@ -206,7 +206,7 @@ def test_a_job_whose_worker_is_killed_has_failed_and_the_others_go_on(tmp_path):
     until(lambda: len(list(tmp_path.glob("sweeps/s/*/checkpoints/last.ckpt"))) == 2, process)
     for worker in processes("LokyProcess", group=process.pid):
         os.kill(worker, signal.SIGKILL)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1, err
     assert "3 jobs: 2 running, 1 finished" in out
     assert out.count("was killed, perhaps for lack of memory") == 2
@@ -221,7 +221,7 @@ def test_a_preempted_job_saves_and_is_requeued_and_resumes(tmp_path):
     for folder in tmp_path.glob("sweeps/s/.submitit/[0-9]*"):  # each named by its controller
         tasks = Path(f"/proc/{folder.name}/task/{folder.name}/children").read_text().split()
         os.kill(int(tasks[0]), signal.SIGUSR2)
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, err
     for run in runs(tmp_path).values():
         first, second = run.card["sessions"]

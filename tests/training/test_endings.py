@@ -21,6 +21,7 @@ from rnnlab.inference.evaluate import Evaluator
 from rnnlab.runs.run import Run
 from rnnlab.training.callbacks import DivergenceCheck
 from rnnlab.training.module import SequenceModule
+from tests.calls import PATIENCE
 from tests.small_runs import COPY, ELMAN, tiny
 
 pytestmark = pytest.mark.thorough
@@ -137,7 +138,7 @@ def test_what_one_of_two_processes_meets_inside_an_update_ends_both(tmp_path):
     line = [sys.executable, str(script), *tiny(tmp_path / "runs", *words)]
     both = subprocess.Popen(line, stderr=subprocess.PIPE, text=True, start_new_session=True)
     try:
-        _, err = both.communicate(timeout=60)
+        _, err = both.communicate(timeout=PATIENCE)
     finally:
         with suppress(ProcessLookupError):
             os.killpg(both.pid, signal.SIGKILL)
@@ -176,7 +177,7 @@ ENDLESS = ["trainer.max_steps=1000000", "trainer.val_every=100"]
 def test_sigterm_saves_says_how_to_go_on_and_is_status_143(tmp_path):
     process = start(*tiny(tmp_path, *ENDLESS))
     process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE)
     run = the_run(tmp_path)
     step = checkpoint.read(run.path / "checkpoints/last.ckpt")["global_step"]
     assert process.returncode == 143
@@ -227,7 +228,7 @@ def test_a_directory_that_is_deleted_is_one_line_and_status_1(tmp_path):
     time.sleep(0.3)
     while path.exists():  # against a process that writes there
         shutil.rmtree(path, ignore_errors=True)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert (
         err.splitlines()[-1] == f"rnnlab-train: the run directory {path} is gone: training stopped"
@@ -242,7 +243,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing_that_was_saved(tmp_path):
 
     words = tiny(tmp_path, "trainer.max_steps=2000", "trainer.val_every=10")
     process = start(*words, preexec_fn=little_room)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1, err
     last = err.splitlines()[-1]
     assert "File too large" in last

@@ -20,6 +20,7 @@ from rnnlab.files import checkpoint
 from rnnlab.runs.records import framed, unframed
 from rnnlab.runs.run import Run
 from rnnlab.training.module import SequenceModule
+from tests.calls import PATIENCE
 from tests.same import assert_same, curves, differences
 from tests.small_runs import SMALL, tiny, tiny_text
 
@@ -223,14 +224,14 @@ def test_two_processes_that_were_told_to_stop_go_on_as_if_they_had_not(tmp_path)
         script = Path(__file__).parents[2] / "scripts/train.py"
         return subprocess.Popen([sys.executable, str(script), *words])
 
-    assert begin(*tiny(tmp_path / "whole", *words)).wait(timeout=120) == 0
+    assert begin(*tiny(tmp_path / "whole", *words)).wait(timeout=PATIENCE) == 0
     process = begin(*tiny(tmp_path / "parts", *words))
     while not list(tmp_path.glob("parts/*/*/*/checkpoints/last.ckpt")):
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=120) == 143
+    assert process.wait(timeout=PATIENCE) == 143
     (parts,), (whole,) = (list(tmp_path.glob(f"{name}/*/*/*")) for name in ("parts", "whole"))
-    assert begin(f"resume={parts}").wait(timeout=120) == 0
+    assert begin(f"resume={parts}").wait(timeout=PATIENCE) == 0
     assert_same(Run.load(parts), Run.load(whole))
     assert 0 < Run.load(parts).card["sessions"][1]["first_step"] < 60
 

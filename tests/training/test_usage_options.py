@@ -17,6 +17,7 @@ from rnnlab.runs.run import Run
 from rnnlab.runs.summary import summarize
 from rnnlab.training.callbacks import Telemetry
 from rnnlab.training.timings import timings
+from tests.calls import PATIENCE
 from tests.small_runs import ELMAN, SMALL, tiny, tiny_text
 
 pytestmark = pytest.mark.thorough
@@ -48,7 +49,7 @@ def test_two_processes_train_as_one_and_write_one_run(tmp_path):
         [sys.executable, str(ROOT / "scripts" / "train.py"), *words],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     (two,) = runs(tmp_path / "two")

@@ -19,6 +19,7 @@ from rnnlab.runs.run import Run
 from rnnlab.sweep.search import plan
 from rnnlab.sweep.search.trials import close_storage, open_storage, repair_journal
 from rnnlab.training.module import SequenceModule
+from tests.calls import PATIENCE
 from tests.kills import Process
 from tests.same import differing
 from tests.small_runs import tiny
@@ -301,7 +302,7 @@ def test_searches_begun_at_once_share_a_new_database(tmp_path):
         for n in range(3)
     ]
     for process in begun:
-        _, err = process.communicate(timeout=120)
+        _, err = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, err
 
 
