@@ -1,4 +1,4 @@
-"""`rnnlab-diff`: in which settings, versions and results two runs differ."""
+"""`rnnlab-diff`: comparison of two runs."""
 
 import os
 import sys
@@ -27,25 +27,25 @@ it cost make no difference. Exit status: 0 they are the same, 1 they differ, 2 a
 
 
 def main() -> None:
-    """Read the words, compare, print."""
+    """Compare two runs, and print the differences."""
     command("rnnlab-diff", _main)
 
 
 def _main() -> None:
-    words = sys.argv[1:]
-    if {"--help", "-h"} & set(words):
+    arguments = sys.argv[1:]
+    if {"--help", "-h"} & set(arguments):
         say(_USAGE.strip())
         return
     from rnnlab.runs.diff import PARTS, compare, format_diff
     from rnnlab.runs.run import Run
 
     chosen, paths, problems = list(PARTS), [], []
-    for word, after in zip(words, [*words, ""][1:], strict=True):
-        key, equals, value = word.partition("=")
-        if word.startswith("-"):
-            raise ConfigError(explain_argument(word, after, ["only"]))
-        if not equals or os.path.exists(word):
-            paths.append(word)
+    for argument, after in zip(arguments, [*arguments, ""][1:], strict=True):
+        key, equals, value = argument.partition("=")
+        if argument.startswith("-"):
+            raise ConfigError(explain_argument(argument, after, ["only"]))
+        if not equals or os.path.exists(argument):
+            paths.append(argument)
         elif key == "only":
             chosen = value.split(",")
         else:
