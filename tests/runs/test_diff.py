@@ -13,7 +13,8 @@ import rnnlab
 from rnnlab.config.compose import compose
 from rnnlab.errors import ConfigError
 from rnnlab.files import checkpoint
-from rnnlab.runs.diff import PARTS, Row, Section, compare, format_diff
+from rnnlab.runs.diff import PARTS, Row, Section, compare
+from rnnlab.runs.format_diff import format_diff
 from rnnlab.runs.run import Run
 from tests.small_runs import tiny
 

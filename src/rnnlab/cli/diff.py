@@ -36,7 +36,8 @@ def _main() -> None:
     if {"--help", "-h"} & set(arguments):
         say(_USAGE.strip())
         return
-    from rnnlab.runs.diff import PARTS, compare, format_diff
+    from rnnlab.runs.diff import PARTS, compare
+    from rnnlab.runs.format_diff import format_diff
     from rnnlab.runs.run import Run
 
     chosen, paths, problems = list(PARTS), [], []
