@@ -1,14 +1,13 @@
 """Arguments of the commands that use a run: `run=DIR`, their own keys, and settings of the run."""
 
-import sys
 from collections.abc import Mapping
 from typing import Any
 
+from rnnlab.cli.exits import command_arguments
 from rnnlab.config.build import check_values
 from rnnlab.config.packages import allow_packages_of
 from rnnlab.config.suggestions import did_you_mean, explain_argument
 from rnnlab.errors import ConfigError
-from rnnlab.process.output import say
 from rnnlab.spelling import printable
 
 _ROOT = ("threads", "packages")  # root settings of a run that may be changed when it is used
@@ -30,10 +29,7 @@ def parse_arguments(
     Raises:
         ConfigError: an argument is not `KEY=VALUE`, a value is invalid, or `run` is missing.
     """
-    arguments = sys.argv[1:]
-    if {"--help", "-h"} & set(arguments):
-        say(usage.strip())
-        sys.exit(0)
+    arguments = command_arguments(usage)
     own: dict[str, Any] = dict(defaults)
     rest = []
     for argument, after in zip(arguments, [*arguments, ""][1:], strict=True):

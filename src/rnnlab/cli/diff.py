@@ -3,7 +3,7 @@
 import os
 import sys
 
-from rnnlab.cli.exits import command
+from rnnlab.cli.exits import command, command_arguments
 from rnnlab.config.suggestions import did_you_mean, explain_argument
 from rnnlab.errors import ConfigError
 from rnnlab.process.output import say
@@ -32,10 +32,7 @@ def main() -> None:
 
 
 def _main() -> None:
-    arguments = sys.argv[1:]
-    if {"--help", "-h"} & set(arguments):
-        say(_USAGE.strip())
-        return
+    arguments = command_arguments(_USAGE)
     from rnnlab.runs.diff import PARTS, compare
     from rnnlab.runs.format_diff import format_diff
     from rnnlab.runs.run import Run

@@ -63,6 +63,15 @@ def command(name: str, body: Callable[[], None], *, trains: bool = False) -> Non
             sys.exit(1)
 
 
+def command_arguments(usage: str) -> list[str]:
+    """Return the arguments of a command; with `--help` among them, print its usage and exit."""
+    arguments = sys.argv[1:]
+    if {"--help", "-h"} & set(arguments):
+        say(usage.strip())
+        sys.exit()
+    return arguments
+
+
 def status_of(error: BaseException) -> int:
     """Return the exit status of an error."""
     if isinstance(error, Interrupted):

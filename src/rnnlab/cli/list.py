@@ -1,9 +1,8 @@
 """`rnnlab-list`: the options of config groups."""
 
-import sys
 from pathlib import Path
 
-from rnnlab.cli.exits import command
+from rnnlab.cli.exits import command, command_arguments
 from rnnlab.errors import ConfigError
 from rnnlab.process.output import say
 
@@ -40,10 +39,7 @@ def main() -> None:
 
 
 def _main() -> None:
-    arguments = sys.argv[1:]
-    if {"--help", "-h"} & set(arguments):
-        say(_USAGE.strip())
-        return
+    arguments = command_arguments(_USAGE)
     own = _own_directory(arguments)
     named = [argument for argument in arguments if argument.startswith("packages=")]
     arguments = [argument for argument in arguments if argument not in named]

@@ -2,11 +2,10 @@
 
 import math
 import os
-import sys
 from pathlib import Path
 from shlex import join, quote
 
-from rnnlab.cli.exits import command
+from rnnlab.cli.exits import command, command_arguments
 from rnnlab.config.suggestions import did_you_mean, explain_argument
 from rnnlab.errors import ConfigError
 from rnnlab.process.output import say
@@ -41,10 +40,7 @@ def main() -> None:
 
 
 def _main() -> None:
-    arguments = sys.argv[1:]
-    if {"--help", "-h"} & set(arguments):
-        say(_USAGE.strip())
-        return
+    arguments = command_arguments(_USAGE)
     directory, given, target = _parse(arguments)
 
     from rnnlab.report.aggregate import aggregate_runs
