@@ -12,14 +12,14 @@ __all__ = ["load", "resume", "train"]
 
 
 def train(overrides: list[str]) -> "Run":
-    """Run an experiment as `rnnlab-train` does, from Python.
+    """Train a new run as `rnnlab-train` does, from Python.
 
-    `rnnlab.train(["model=lstm", "task=copy"])` gives a run with `results`, `model`, `task`
-    and `curve`. Random numbers, threads and other settings of the process are afterwards as they
-    were. A process trains one run at a time: a second thread waits until the first has trained.
+    `rnnlab.train(["model=lstm", "task=copy"])` returns a run with `results`, `model`, `task`
+    and `curve`. Random generators, threads and other global state of the process are restored
+    afterwards. A process trains one run at a time: a second thread waits.
 
     Args:
-        overrides: what would stand on the command line.
+        overrides: Hydra's overrides, as on the command line.
 
     Raises:
         ConfigError: a setting is wrong; nothing was written.
@@ -33,14 +33,14 @@ def train(overrides: list[str]) -> "Run":
 
 
 def resume(path: str | Path, overrides: Sequence[str] = ()) -> "Run":
-    """Go on with an interrupted run where its last checkpoint is, as if it had never stopped.
+    """Resume an interrupted run from its last checkpoint, as if it had never stopped.
 
     Args:
         path: the run directory.
-        overrides: what may be different, such as a larger `trainer.max_steps`.
+        overrides: overrides of settings that may change, such as a larger `trainer.max_steps`.
 
     Raises:
-        ConfigError: it can't go on so; nothing was changed.
+        ConfigError: the run can't be resumed with these settings; nothing was changed.
     """
     from rnnlab.runs.run import Run
     from rnnlab.training.train import resume
@@ -52,11 +52,11 @@ def load(path: str | Path, packages: Sequence[str] = ()) -> "Run":
     """Open the directory of an earlier run.
 
     Args:
-        path: the directory.
-        packages: of the caller's own, whose classes the run may name.
+        path: the run directory.
+        packages: the caller's packages whose classes the run's config may name.
 
     Raises:
-        ConfigError: it isn't one, or a package can't be imported.
+        ConfigError: it is not a run directory, or a package can't be imported.
     """
     from rnnlab.config.packages import allow_packages
     from rnnlab.runs.run import Run

@@ -1,30 +1,30 @@
-"""How we end: errors that a person can mend, and a status for each."""
+"""Errors that a user can correct, each with an exit status in `rnnlab.cli.exits`."""
 
 INTERRUPTED, TERMINATED = 130, 143
-"""Exit statuses after SIGINT and SIGTERM: 128 and their numbers, as shells count."""
+"""Exit statuses after SIGINT and SIGTERM: 128 + their numbers, as shells have it."""
 
 
 class ConfigError(ValueError):
-    """A setting is wrong; the message names the key, what it got and what it takes."""
+    """A setting is wrong; the message names the key, its value and what it takes."""
 
 
 class Missing(ConfigError):
-    """A file isn't there; the message says which."""
+    """A file doesn't exist; the message names it."""
 
 
 class Damaged(ConfigError):
-    """A file isn't what was written; the message says which, and why."""
+    """A file is not what rnnlab wrote; the message names it and the problem."""
 
 
 class Busy(ConfigError):
-    """Another process trains the run."""
+    """Another process is training the run."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """Training was told to stop; the message says how to go on.
+    """Training was stopped by a signal; the message says how to resume.
 
     Attributes:
-        status: the exit status, 128 and the signal's number.
+        status: the exit status, 128 + the signal's number.
     """
 
     def __init__(self, message: str, status: int) -> None:
@@ -33,8 +33,8 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Diverged(ArithmeticError):
-    """The loss or its gradient is no longer finite; the message says when, and what to try."""
+    """The loss or its gradient is not finite; the message names the update, and what to try."""
 
 
 class RunLost(OSError):
-    """The run directory can't be written any more; the message says what is still whole."""
+    """The run directory can't be written any more; the message says what is saved."""

@@ -1,22 +1,22 @@
-"""What a class declares of training many of its objects as one batched model."""
+"""Declares that objects of a class can be trained together, as one batched model."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 Alone = Callable[[Mapping[str, Any]], str | None]
-"""Settings of one object -> why it must train alone, or `None` where it can share."""
+"""Settings of an object -> why it must be trained alone, or `None` if it need not."""
 
 T = TypeVar("T", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
 class Grouping:
-    """How objects of a class train in a group.
+    """The declaration of a class whose objects can be trained in a group.
 
     Attributes:
-        initial: settings that only say how weights begin, so that members may differ in them.
-        alone: says why an object of some settings must train alone.
+        initial: settings of the initial weights alone, in which members may differ.
+        alone: returns why an object with some settings must be trained alone, or `None`.
     """
 
     initial: frozenset[str]
@@ -24,17 +24,17 @@ class Grouping:
 
 
 def groups(*, initial: Iterable[str] = (), alone: Alone = lambda _: None) -> Callable[[T], T]:
-    """Declare that a class, or a function that makes objects, trains in groups.
+    """Declare that objects of a class, or of a function that makes them, can be trained in a group.
 
-    In a group all members' weights lie in stacked tensors and one member's code runs for all of
-    them under `torch.func.vmap`, so the class must do nothing but arithmetic on tensors there: no
-    draw of random numbers, no control flow by values. A subclass is another class and declares for
-    itself; a class that declares nothing always trains alone.
+    In a group the members' weights are stacked, and the code of one member runs for all of them
+    under `torch.func.vmap`. So it may only do arithmetic on tensors: no random numbers, no control
+    flow that depends on values. A subclass must declare it for itself; objects of a class without
+    a declaration are trained alone.
 
     Args:
-        initial: settings that are read by the constructor alone, to begin weights with.
-        alone: gives, of an object's settings, why it must train alone: a predicate whose subject
-            is the object, such as "draws random numbers".
+        initial: settings that the constructor reads to initialise weights, and nothing else.
+        alone: returns, for the settings of an object, why it must be trained alone: a predicate
+            whose subject is the object, such as "draws random numbers".
     """
 
     def declare(kind: T) -> T:
@@ -45,5 +45,5 @@ def groups(*, initial: Iterable[str] = (), alone: Alone = lambda _: None) -> Cal
 
 
 def grouping(kind: Callable[..., Any]) -> Grouping | None:
-    """Give what a class declares itself, not what it inherits; `None` where it declares nothing."""
+    """Return a class's own declaration, not an inherited one; `None` if it has none."""
     return vars(kind).get("_grouping")

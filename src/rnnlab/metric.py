@@ -13,7 +13,7 @@ def base_name(metric: str) -> str:
 
 
 def is_better(score: float, best: float | None, mode: Mode) -> bool:
-    """Tell whether a score beats the best so far; NaN is worse than any number, None than NaN."""
+    """Whether a score beats the best so far; NaN is worse than any number, None than NaN."""
     if best is None or math.isnan(best):
         return best is None or not math.isnan(score)
     return score < best if mode == "min" else score > best

@@ -1,4 +1,4 @@
-"""Ranges that constructors declare in their annotations and `config.py` checks before building.
+"""Annotations of constructor arguments with ranges, which `config.build` checks before building.
 
 A keyword-only argument is a config key; its annotation is the whole of its check:
 `taps: PositiveInt` refuses 0 with one clear line, before anything is made.
@@ -10,21 +10,21 @@ from annotated_types import Ge, Gt, Le, Len, Lt
 
 
 class NamesFile:
-    """Marks a setting as the name of a file, which is a part of the run; see `named_files`."""
+    """Marks a setting as the path of a file, whose hash `runs.named_files` adds to the config."""
 
 
-_MOST = Le(2**53)  # beyond it not every whole number is a float, nor is there so much memory
+_MOST = Le(2**53)  # above it not every integer is a float, nor is there so much memory
 _LARGEST = Le(3e38)  # of float32
 
 PositiveInt = Annotated[int, Ge(1), _MOST]
 LayerSizes = PositiveInt | Annotated[list[PositiveInt], Len(1)]
 Count = Annotated[int, Ge(0), _MOST]
-Seed = Annotated[int, Ge(0), Lt(2**32)]  # a larger one is two words, which may meet another stream
-Layers = Annotated[int, Ge(1), Le(1000)]  # one by one they are made, however small
-Threads = Annotated[int, Ge(1), Le(256)]  # too many end the program, with no error to catch
+Seed = Annotated[int, Ge(0), Lt(2**32)]  # a larger one is two words of entropy, as of other streams
+Layers = Annotated[int, Ge(1), Le(1000)]  # each takes time to make, however small
+Threads = Annotated[int, Ge(1), Le(256)]  # too many crash the process without an exception
 Real = Annotated[float, Ge(-3e38), _LARGEST]
 Positive = Annotated[float, Gt(0), _LARGEST]
-Minutes = Annotated[float, Ge(1e-6), Le(1e9)]  # a clock tells no less, a calendar no more
+Minutes = Annotated[float, Ge(1e-6), Le(1e9)]  # the limits of `timedelta`
 Sequences = Annotated[int, Ge(1), Le(10**9)]  # more would take years to score
 NonNegative = Annotated[float, Ge(0), _LARGEST]
 Probability = Annotated[float, Ge(0), Le(1)]

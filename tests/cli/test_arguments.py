@@ -1,4 +1,4 @@
-"""Words of the commands that work on a run."""
+"""Arguments of the commands that use a run."""
 
 import re
 import sys

@@ -90,7 +90,7 @@ def test_a_mistake_is_status_2_in_one_line(call, tmp_path, monkeypatch, words, s
     assert len(err.splitlines()) == 1
 
 
-def test_all_mistakes_are_said_at_once(call, tmp_path, monkeypatch):
+def test_all_mistakes_are_reported_at_once(call, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert len(call("nowhere", "neither", "only=nothing")[2].splitlines()) == 3
 

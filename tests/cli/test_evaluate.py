@@ -33,7 +33,7 @@ def last_line(run: Run) -> dict:
     return json.loads(lines[-1])
 
 
-def test_the_test_split_scores_what_the_run_said(call, run):
+def test_the_test_split_has_the_scores_of_the_results(call, run):
     status, out, err = call()
     assert (status, err) == (0, "")
     found = last_line(run)

@@ -1,4 +1,4 @@
-"""How commands end."""
+"""Exit statuses and error messages."""
 
 import signal
 import subprocess
@@ -38,7 +38,7 @@ def test_an_interrupt_is_status_130(capsys):
     assert capsys.readouterr().err == "rnnlab-x: interrupted\n"
 
 
-def test_a_command_that_is_told_to_end_has_status_143(capsys):
+def test_a_command_that_is_terminated_has_status_143(capsys):
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit) as end:
         command("rnnlab-x", lambda: signal.raise_signal(signal.SIGTERM))

@@ -1,4 +1,4 @@
-"""What people type who know other tools: one clear line that names the word here, or it works."""
+"""Options as in other tools work, or give one clear line with rnnlab's name."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which words of a command line are options of Hydra's, and which are settings."""
+"""A command line is divided into Hydra's options and overrides."""
 
 from pathlib import Path
 
@@ -26,12 +26,12 @@ from rnnlab.errors import ConfigError
         ("--run sweep=s", "--run", "sweep=s", False),
     ],
 )
-def test_options_are_told_from_settings(words, options, overrides, many):
+def test_options_are_distinguished_from_overrides(words, options, overrides, many):
     read = Line.read(words.split())
     assert (read.options, read.overrides, read.many) == (options.split(), overrides.split(), many)
 
 
-def test_where_configs_are_found_is_read():
+def test_the_source_of_configs_is_read():
     assert Line.read(["a=1"]).source == BUILT_IN
     assert Line.read(["a=1", "-cd", "c", "-cn", "best"]).source == ConfigSource(Path("c"), "best")
 

@@ -1,4 +1,4 @@
-"""`rnnlab-list`: what there is."""
+"""`rnnlab-list`: the options of config groups."""
 
 import subprocess
 import sys

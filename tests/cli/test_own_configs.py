@@ -58,7 +58,7 @@ def call(run_main, conf, tmp_path):
     return call
 
 
-def test_a_typo_beside_an_own_choice_is_what_is_said(call):
+def test_a_typo_beside_an_own_choice_is_reported(call):
     assert call("experiment=mine", "sed=1") == (
         2,
         "",
@@ -150,7 +150,7 @@ def test_a_run_of_an_own_model_is_begun_from_with_its_configs_alone(call, tmp_pa
 
 
 @pytest.mark.thorough
-def test_words_name_more_places_too(run_main, conf, tmp_path):
+def test_overrides_add_to_the_search_path_too(run_main, conf, tmp_path):
     words = [f"hydra.searchpath=[file://{conf}]", "experiment=mine", f"output_dir={tmp_path}"]
     status, _, err = run_main(train.main, "rnnlab-train", *words, "sed=1")
     assert (status, err) == (2, "rnnlab-train: sed is not a setting: did you mean seed?\n")
@@ -181,7 +181,7 @@ def test_a_directory_that_is_not_there_is_a_line(run_main, tmp_path, main):
     assert err.endswith(f": --config-dir must be a directory, got {tmp_path / 'no'}\n")
 
 
-def test_another_place_of_our_own_configs_is_refused_in_a_line(run_main, conf, tmp_path):
+def test_another_directory_of_rnnlabs_configs_is_refused_in_a_line(run_main, conf, tmp_path):
     words = tiny(tmp_path / "out")
     status, out, err = run_main(train.main, "rnnlab-train", "--config-path", str(conf), *words)
     assert (status, out) == (2, "")

@@ -39,7 +39,7 @@ def read(path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_everything_is_written_and_said(run_main, sweep):
+def test_everything_is_written_and_printed(run_main, sweep):
     status, out, err = run_main(main, "rnnlab-report", str(sweep), "target=0.011")
     assert (status, err) == (0, "")
     assert out.startswith("test/loss, lower is better, 19 runs, 2 failed, target 0.011, ")
@@ -130,7 +130,7 @@ def test_the_page_shows_every_picture_and_says_what_all_runs_share(run_main, swe
     assert shown == {path.name for path in (sweep / "report").glob("*.png")}
 
 
-def test_a_report_takes_the_place_of_an_earlier_one_and_leaves_other_files(run_main, sweep):
+def test_a_report_replaces_an_earlier_one_and_leaves_other_files(run_main, sweep):
     run_main(main, "rnnlab-report", str(sweep), "target=0.1")
     (sweep / "report" / "mine.txt").touch()
     before = {str(path.parent) for path in sweep.rglob("events*")}

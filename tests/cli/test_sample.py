@@ -33,7 +33,7 @@ def call(run_main, runs):
     return call
 
 
-def test_a_text_goes_on_from_the_prompt_by_the_length(call):
+def test_a_text_continues_the_prompt_by_the_length(call):
     status, out, err = call("text", "prompt=line 7", "length=20", "temperature=0")
     assert (status, err) == (0, "")
     assert out.startswith("line 7")
@@ -156,6 +156,6 @@ def test_mistakes_are_status_2_in_one_line(call, kind, words, said):
     assert len(err.splitlines()) == 1
 
 
-def test_all_mistakes_of_the_commands_own_are_said_at_once(call):
+def test_all_mistakes_in_the_commands_keys_are_reported_at_once(call):
     _, _, err = call("text", "beam=0", "length=x", "seed=-1")
     assert len(err.splitlines()) == 3

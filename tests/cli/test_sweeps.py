@@ -61,14 +61,14 @@ def test_what_is_done_is_not_done_again_and_a_larger_sweep_does_the_rest(sweep, 
 
 
 @pytest.mark.thorough
-def test_the_place_of_a_sweep_is_no_part_of_a_jobs_name(sweep, tmp_path):
+def test_the_directory_of_a_sweep_is_no_part_of_a_jobs_name(sweep, tmp_path):
     sweep("seed=0,1", out=tmp_path / "a")
     sweep("seed=1,0", out=tmp_path / "b")
     assert list(runs(tmp_path / "a")) == list(runs(tmp_path / "b"))
 
 
 @pytest.mark.thorough
-def test_a_job_that_was_interrupted_goes_on_and_ends_as_if_it_had_not_been(
+def test_a_job_that_was_interrupted_resumes_and_ends_as_if_it_had_not_been(
     sweep, tmp_path, monkeypatch
 ):
     sweep("seed=0,1", out=tmp_path / "whole")
@@ -112,7 +112,7 @@ def test_a_failure_stops_no_other_job_and_stands_in_a_table_at_the_end(sweep, tm
 
 
 @pytest.mark.thorough
-def test_a_failure_that_is_mended_is_forgotten_and_one_that_stays_is_told_again(sweep, tmp_path):
+def test_a_corrected_failure_is_forgotten_and_one_that_stays_is_reported_again(sweep, tmp_path):
     sweep("model.cell.hidden_size=4,0")
     assert sweep("model.cell.hidden_size=4,5")[0] == 0
     sweep(*EXPLODING, "optimizer.lr=1e6,0.1")

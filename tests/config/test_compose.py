@@ -1,4 +1,4 @@
-"""Words become a config, or one clear line each."""
+"""Overrides become a config, or one clear line for each mistake."""
 
 from pathlib import Path
 
@@ -118,7 +118,7 @@ def test_all_unknown_settings_are_found_at_once():
     ]
 
 
-def test_a_setting_is_judged_by_the_chosen_groups():
+def test_a_setting_is_checked_against_the_chosen_groups():
     assert compose(["model=gru", "model.cell.update_bias=1.0"]).model.cell.update_bias == 1
     assert "model.cell.update_bias is not a setting" in refusal(
         "model=elman", "model.cell.update_bias=1.0"

@@ -1,4 +1,4 @@
-"""One word of a command line: what is wrong with it, and paths that Hydra's grammar can't read."""
+"""Errors of one override, and paths that Hydra's grammar can't read."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from rnnlab.errors import ConfigError
         ("monitor={a}", "its brackets hold no list and no mapping; a text with"),
     ],
 )
-def test_what_is_wrong_with_a_word_is_said_without_the_parsers_tokens(word, said):
+def test_an_error_of_the_grammar_is_explained_without_the_parsers_tokens(word, said):
     with pytest.raises(ConfigError) as refused:
         parse_override(word)
     assert str(refused.value).startswith(f"{word!r} can't be read as KEY=VALUE: {said}")

@@ -1,4 +1,4 @@
-"""Hydra is begun with our configs, and told no more than it asks for."""
+"""Hydra is initialized with rnnlab's configs."""
 
 import hydra
 import pytest
@@ -16,7 +16,7 @@ from rnnlab.config.sources import VERSION, config_directory, version_arguments
         ("1.10.0", {}),
     ],
 )
-def test_only_a_hydra_with_several_behaviours_is_told_which(version, words):
+def test_only_hydra_1_3_is_given_a_version_base(version, words):
     assert version_arguments(version) == words
     assert version_arguments(hydra.__version__) == VERSION
 

@@ -1,4 +1,4 @@
-"""What was meant by a name that is none here."""
+"""Suggestions for unknown names."""
 
 import pytest
 
@@ -70,7 +70,7 @@ def test_what_names_a_cell_elsewhere_is_a_model_or_the_cells_own_mapping():
     assert did_you_mean("cell", known, "{size:4}") == ": did you mean model.cell?"
 
 
-def test_a_name_that_nobody_can_have_meant_costs_nothing():
+def test_a_name_too_long_to_be_meant_takes_no_time():
     assert did_you_mean("x" * 100_000, {"x" * 99_999: 1}) == ""
     assert did_you_mean("--", GROUPS) == ""
 

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, whoever writes at the same time."""
+"""Writing is atomic, whoever writes at the same time, and paths stay in their directory."""
 
 import os
 import threading
@@ -55,7 +55,7 @@ def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["out/x", "loop", "pipe", "../x", "/x", "a\0b", "x" * 300])
-def test_a_place_outside_is_none(tmp_path: Path, name: str):
+def test_a_path_outside_is_refused(tmp_path: Path, name: str):
     root = tmp_path / "root"
     root.mkdir()
     (root / "out").symlink_to(tmp_path)
@@ -66,7 +66,7 @@ def test_a_place_outside_is_none(tmp_path: Path, name: str):
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_a_place_inside_may_be_reached_through_links(tmp_path: Path):
+def test_a_path_inside_may_lead_through_links(tmp_path: Path):
     (tmp_path / "root/a").mkdir(parents=True)
     (tmp_path / "root/b").symlink_to("a")
     (tmp_path / "latest").symlink_to("root")

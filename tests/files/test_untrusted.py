@@ -1,4 +1,4 @@
-"""What comes from files: nothing waits, nothing is trusted."""
+"""Reading of untrusted files: it never blocks, and validates types."""
 
 import json
 import os

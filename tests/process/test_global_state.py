@@ -1,4 +1,4 @@
-"""What is borrowed of the process is given back, and threads that train don't meet."""
+"""Global state is restored after training, and threads train one after the other."""
 
 import logging
 import os
@@ -69,7 +69,7 @@ def unchanged(monkeypatch: pytest.MonkeyPatch) -> Any:
     torch.set_num_threads(threads)
 
 
-def test_training_resuming_and_loading_leave_the_process_as_it_was(tmp_path, unchanged):
+def test_training_resuming_and_loading_restore_global_state(tmp_path, unchanged):
     words = tiny(tmp_path, *DROPOUT)
     rnnlab.train(words)  # imports what it needs, and some of that filters warnings
     run = unchanged(lambda: rnnlab.train(words))

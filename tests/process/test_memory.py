@@ -1,4 +1,4 @@
-"""Too large is told from wrong."""
+"""Errors of memory are distinguished from other errors."""
 
 from collections.abc import Callable
 

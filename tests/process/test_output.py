@@ -136,7 +136,7 @@ def test_a_reader_that_went_away_is_no_error(monkeypatch, spoil, run, name):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_where_what_is_printed_is_lost_it_is_said(monkeypatch, capsys, spoil, run, name):
+def test_lost_output_is_reported(monkeypatch, capsys, spoil, run, name):
     main, *words = COMMANDS[name]
     spoil(full_disk, "stdout")
     status = status_of(monkeypatch, main, name, *(word.format(run.path) for word in words))

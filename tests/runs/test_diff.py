@@ -13,7 +13,8 @@ import rnnlab
 from rnnlab.config.compose import compose
 from rnnlab.errors import ConfigError
 from rnnlab.files import checkpoint
-from rnnlab.runs.diff import PARTS, Row, Section, compare, format_diff
+from rnnlab.runs.diff import PARTS, Row, Section, compare
+from rnnlab.runs.format_diff import format_diff
 from rnnlab.runs.run import Run
 from tests.small_runs import tiny
 
@@ -113,7 +114,7 @@ def test_another_model_is_named_first_and_has_settings_and_tensors_of_its_own(ba
     assert "parameters" in [row.name for row in sections["results"].rows]
 
 
-def test_a_run_by_another_way_to_another_place_is_the_same(base, copied):
+def test_a_run_of_another_command_in_another_directory_is_the_same(base, copied):
     edit(copied, "config.yaml", "experiment: null", "experiment: one_of_mine")
     edit(copied, "config.yaml", "output_dir: ", "output_dir: /elsewhere")
     edit_json(copied, "run.json", command=["other"], started="2000-01-01", seconds=1e9)
@@ -196,7 +197,7 @@ def test_a_breakdown_that_differs_is_named_and_not_spread_out(copied, tmp_path):
     assert section.remarks == ["breakdowns that differ: by_length"]
 
 
-def test_a_curve_that_was_cut_is_told_by_its_steps(base, copied):
+def test_of_a_curve_that_was_cut_the_missing_steps_are_named(base, copied):
     text = (base.path / "metrics.csv").read_text().splitlines(keepends=True)
     (copied.path / "metrics.csv").write_text("".join(text[:3]))
     assert differing(base, copied) == ["curve"]
@@ -207,7 +208,7 @@ def test_a_curve_that_was_cut_is_told_by_its_steps(base, copied):
     assert compared(copied, base)["curve"].remarks == ["only the second run has step 4"]
 
 
-def test_a_curve_that_leaves_another_is_told_by_the_first_step_and_metric(base, copied):
+def test_of_curves_that_diverge_the_first_step_and_metric_are_named(base, copied):
     losses = [row["train/loss"] for row in base.curve]
     edit(copied, "metrics.csv", str(losses[2]), "7.5")
     edit(copied, "metrics.csv", str(losses[3]), "8.5")
@@ -217,7 +218,7 @@ def test_a_curve_that_leaves_another_is_told_by_the_first_step_and_metric(base, 
     assert section.remarks == ["the first of 2 steps that differ, of 4 that both have"]
 
 
-def test_one_weight_by_the_least_is_found(base, copied):
+def test_the_smallest_difference_of_one_weight_is_found(base, copied):
     def nudge(state: dict[str, Any]) -> None:
         weight = state["model.readout.weight"]
         weight[1, 2] = weight[1, 2].nextafter(torch.tensor(9.0))

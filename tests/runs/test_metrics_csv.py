@@ -34,7 +34,7 @@ def test_a_curve_read_back_has_what_was_logged_zeros_too(tmp_path):
     assert second == {"step": 7, "b": 1e-30}
 
 
-def test_a_log_goes_on_where_training_does_and_later_rows_and_columns_are_gone(tmp_path):
+def test_a_log_resumes_with_training_and_later_rows_and_columns_are_gone(tmp_path):
     path = tmp_path / "metrics.csv"
     whole, log = CSVLog(tmp_path / "whole.csv"), CSVLog(path)
     rows = [({"a": 0.1 + step, "time/x": 1.0}, step) for step in range(1, 6)]
@@ -59,7 +59,7 @@ def test_a_log_goes_on_where_training_does_and_later_rows_and_columns_are_gone(t
         *("step,a\nnan,1\n", "step,a\ninf,1\n", "step,a\n1.5,1\n", "step,a\n-1,1\n"),
     ],
 )
-def test_a_curve_that_was_tampered_with_is_said_to_be_damaged(tmp_path, text):
+def test_a_curve_that_was_tampered_with_is_damaged(tmp_path, text):
     (tmp_path / "metrics.csv").write_text(text)
     with pytest.raises(ConfigError, match="is damaged"):
         read_curve(tmp_path / "metrics.csv")

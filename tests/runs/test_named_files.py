@@ -1,4 +1,4 @@
-"""What a data file holds is a part of a run: its identity, its symbols, and every later use."""
+"""The content of a data file is a part of a run: of its hash, its symbols and every later use."""
 
 import shutil
 from collections.abc import Callable
@@ -77,7 +77,7 @@ def test_a_sweep_trains_on_a_text_that_was_replaced(tmp_path: Path) -> None:
     assert len(table.records) == 4
 
 
-def test_resume_goes_on_with_the_same_text_alone(tmp_path: Path) -> None:
+def test_resume_needs_the_same_text(tmp_path: Path) -> None:
     run = trained(tmp_path)
     rewrite(tmp_path)
     with pytest.raises(ConfigError, match=r"task.path=\S+ holds something else than what the run"):

@@ -1,4 +1,4 @@
-"""Records as TensorBoard reads and writes them."""
+"""TFRecords as TensorBoard reads and writes them."""
 
 import io
 

@@ -69,7 +69,7 @@ def test_the_card_has_every_session_and_the_last_ones_facts(run):
     assert not list(run.path.glob("*.part"))
 
 
-def test_a_session_that_never_said_how_it_ended_was_killed(run):
+def test_a_session_without_a_recorded_end_was_killed(run):
     run.begin(0, {})
     run.begin(3, {})
     assert [session["status"] for session in run.card["sessions"]] == ["killed", "running"]
@@ -119,7 +119,7 @@ def test_other_processes_of_one_training_write_where_the_first_does(run, tmp_pat
         assert Run.create(compose(tiny(tmp_path))).path == run.path.absolute()
 
 
-def test_a_variable_of_somebodys_shell_makes_no_helper(tmp_path, monkeypatch):
+def test_a_variable_of_the_users_shell_makes_no_launched_rank(tmp_path, monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", "1")
     monkeypatch.setattr(rank, "_RUN", rank._run_of_launch())
     done = rnnlab.train(tiny(tmp_path))
@@ -152,7 +152,7 @@ def test_a_run_that_did_not_get_far_says_so(run):
         _ = run.model
 
 
-def test_a_place_that_cannot_be_written_is_a_setting(tmp_path):
+def test_a_directory_that_cannot_be_written_is_a_wrong_setting(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="output_dir must be a directory to write in"):
         Run.create(compose(tiny(tmp_path / "file")))

@@ -1,4 +1,4 @@
-"""What a run ends by saying."""
+"""The summary at the end of a run."""
 
 import pytest
 

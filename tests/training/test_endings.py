@@ -1,4 +1,4 @@
-"""Trainings that don't end well: divergence, signals, a full disk, a directory that is gone."""
+"""Trainings that fail: divergence, signals, a full disk, a run directory that is gone."""
 
 import os
 import resource
@@ -74,13 +74,13 @@ def test_a_loss_that_is_not_finite_ends_training_before_it_is_saved(tmp_path, br
     assert run.curve[-1]["step"] == 5
 
 
-def test_a_gradient_that_is_not_finite_is_told_from_a_loss(tmp_path, break_at):
+def test_a_gradient_that_is_not_finite_is_distinguished_from_a_loss(tmp_path, break_at):
     break_at(6, float("inf"), gradient=True)
     with pytest.raises(Diverged, match=r"^the gradient's norm is (inf|nan) at update 6 \("):
         rnnlab.train(tiny(tmp_path, *LONG, "trainer.clip_norm=null"))
 
 
-def test_where_a_look_costs_time_all_are_looked_at_before_a_checkpoint(
+def test_where_a_check_synchronises_all_updates_are_checked_before_a_checkpoint(
     tmp_path, break_at, monkeypatch
 ):
     looks = []

@@ -1,4 +1,4 @@
-"""What is refused before a run trains, and what a group of runs loads for that."""
+"""Settings that are refused before a run trains, and imports that this needs."""
 
 import subprocess
 import sys
@@ -78,7 +78,7 @@ def test_the_direction_is_the_metrics_own_and_no_setting():
         assert prepare(compose([*ELMAN, *COPY, f"monitor={monitor}"])).experiment.mode == mode
 
 
-def test_what_a_person_should_know_of_the_data_is_said_before_training(tmp_path, capsys):
+def test_warnings_about_the_data_are_printed_before_training(tmp_path, capsys):
     file = tmp_path / "pairs.tsv"
     file.write_text("".join(f"it is {n}\tn{n}\n" for n in range(40)), encoding="utf-8")
     words = [*ELMAN, *SMALL, "task=translation", f"task.path={file}", "task.max_clauses=null"]

@@ -1,4 +1,4 @@
-"""What is written of a finished run."""
+"""The files of a finished run."""
 
 import pytest
 

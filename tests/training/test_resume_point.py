@@ -1,4 +1,4 @@
-"""A run that was stopped and goes on ends as if it had never stopped, bit for bit."""
+"""A run that was stopped and resumed ends as if it had never stopped, bit for bit."""
 
 import os
 import shutil
@@ -215,7 +215,7 @@ def test_so_it_is_on_a_gpu_with_deterministic_algorithms(tmp_path, stop, model):
 
 
 @pytest.mark.slow
-def test_two_processes_that_were_told_to_stop_go_on_as_if_they_had_not(tmp_path):
+def test_two_ddp_processes_stopped_by_a_signal_resume_as_if_they_had_not(tmp_path):
     """The signal reaches the first alone; dropout differs between the two."""
     words = ["model.num_layers=2", "model.dropout=0.3", "trainer=ddp", "trainer.accelerator=cpu"]
     words += ["trainer.max_steps=60", "trainer.val_every=10", "trainer.log_every=7"]
@@ -353,13 +353,13 @@ def test_a_text_that_was_edited_is_refused(tmp_path, stop):
         rnnlab.resume(run.path)
 
 
-def test_the_words_that_began_a_run_may_be_said_again(half):
+def test_the_overrides_that_began_a_run_may_be_given_again(half):
     words = [*tiny(half.path.parents[2], *LONG), "trainer.patience=5"]
     assert rnnlab.resume(half.path, words).card["status"] == "finished"
     assert Run.load(half.path).config.trainer.patience == 5
 
 
-def test_a_finished_run_goes_on_with_a_larger_budget_and_only_then(tmp_path):
+def test_a_finished_run_is_resumed_with_a_larger_budget_and_only_then(tmp_path):
     whole = rnnlab.train(tiny(tmp_path / "whole", *LONG, "trainer.max_steps=24"))
     run = rnnlab.train(tiny(tmp_path / "parts", *LONG))
     before = snapshot(run.path)

@@ -1,4 +1,4 @@
-"""Budgets, devices and precisions; and what an update of the trainer is."""
+"""Budgets, devices, precisions and updates of the trainer."""
 
 import os
 from pathlib import Path
@@ -41,7 +41,7 @@ def initial_weights(words: list[str]) -> torch.Tensor:
         (["trainer.max_steps=7", "trainer.max_sequences=12", "trainer.accumulate=2"], 1),
     ],
 )
-def test_the_first_budget_that_is_spent_counts(words, steps):
+def test_the_first_budget_that_is_exhausted_counts(words, steps):
     assert training(*words).total_steps(4) == steps
 
 

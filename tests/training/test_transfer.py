@@ -1,4 +1,4 @@
-"""`init_from`: what was learnt of a symbol goes to the same symbol; what can't fit is refused."""
+"""`init_from`: weights of a symbol go to the same symbol; weights that don't fit are refused."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a first user tries at a terminal: grids, processes, signals, services, own files."""
+"""Options of training: grids, DDP, signals, external loggers, profiling, the user's own files."""
 
 import importlib.util
 import signal
@@ -77,7 +77,7 @@ def test_a_slip_of_the_keyboard_is_one_clear_line(words, said, monkeypatch, caps
     assert said in line
 
 
-def test_being_told_to_end_is_status_143_and_the_card_says_so(tmp_path, monkeypatch, capsys):
+def test_sigterm_is_status_143_and_the_run_card_says_so(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(Telemetry, "_log", lambda *_: signal.raise_signal(signal.SIGTERM))
     assert train(monkeypatch, *tiny(tmp_path)) == 143
     (run,) = runs(tmp_path)
@@ -87,7 +87,7 @@ def test_being_told_to_end_is_status_143_and_the_card_says_so(tmp_path, monkeypa
     assert run.card["status"] == "interrupted"
 
 
-def test_an_interrupt_of_the_last_scores_is_written_down_too(tmp_path, monkeypatch):
+def test_an_interrupt_of_the_final_scores_is_recorded_too(tmp_path, monkeypatch):
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 

@@ -1,1 +1,1 @@
-"""One small main a command."""
+"""The commands `rnnlab-train`, `rnnlab-evaluate` and so on: a `main` each."""

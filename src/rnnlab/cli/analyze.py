@@ -1,4 +1,4 @@
-"""`rnnlab-analyze`: look inside a trained model."""
+"""`rnnlab-analyze`: analyses of a trained model."""
 
 from textwrap import wrap
 from typing import Literal
@@ -29,7 +29,7 @@ too: tensorboard --logdir DIR.
 
 
 def main() -> None:
-    """Read the words, look, print."""
+    """Run analyses, and print what they find."""
     command("rnnlab-analyze", _main)
 
 
@@ -53,20 +53,20 @@ def _main() -> None:
         if name not in known:
             takes = f"; it is one of {', '.join(known)} or all"
             raise ConfigError(f"analysis={name} is not to be had{did_you_mean(name, known)}{takes}")
-    words = [word for word in rest if word.startswith("analysis.")]
-    if words and len(names) > 1:
-        raise ConfigError(f"{words[0]!r} must be about one analysis, got {', '.join(names)}")
+    settings = [word for word in rest if word.startswith("analysis.")]
+    if settings and len(names) > 1:
+        raise ConfigError(f"{settings[0]!r} must be about one analysis, got {', '.join(names)}")
 
     from rnnlab.runs.run import Run
 
     run = Run.load(own["run"])
 
-    from rnnlab.analysis.run import analyze_run  # loads torch, which a mistake needn't wait for
+    from rnnlab.analysis.run import analyze_run  # imports torch, which a mistake needn't wait for
 
-    overrides = [word for word in rest if word not in words]
-    analyze_run(run, names, words, overrides, own["checkpoint"], everything=everything)
+    overrides = [word for word in rest if word not in settings]
+    analyze_run(run, names, settings, overrides, own["checkpoint"], everything=everything)
 
 
 def _wrapped(names: list[str]) -> str:
-    """Break a list of names into lines that begin below each other."""
+    """Wrap a list of names into indented lines."""
     return ("\n" + " " * 22).join(wrap(", ".join(names), 76))

@@ -1,9 +1,9 @@
-"""`rnnlab-diff`: in which settings, versions and results two runs differ."""
+"""`rnnlab-diff`: comparison of two runs."""
 
 import os
 import sys
 
-from rnnlab.cli.exits import command
+from rnnlab.cli.exits import command, command_arguments
 from rnnlab.config.suggestions import did_you_mean, explain_argument
 from rnnlab.errors import ConfigError
 from rnnlab.process.output import say
@@ -27,25 +27,23 @@ it cost make no difference. Exit status: 0 they are the same, 1 they differ, 2 a
 
 
 def main() -> None:
-    """Read the words, compare, print."""
+    """Compare two runs, and print the differences."""
     command("rnnlab-diff", _main)
 
 
 def _main() -> None:
-    words = sys.argv[1:]
-    if {"--help", "-h"} & set(words):
-        say(_USAGE.strip())
-        return
-    from rnnlab.runs.diff import PARTS, compare, format_diff
+    arguments = command_arguments(_USAGE)
+    from rnnlab.runs.diff import PARTS, compare
+    from rnnlab.runs.format_diff import format_diff
     from rnnlab.runs.run import Run
 
     chosen, paths, problems = list(PARTS), [], []
-    for word, after in zip(words, [*words, ""][1:], strict=True):
-        key, equals, value = word.partition("=")
-        if word.startswith("-"):
-            raise ConfigError(explain_argument(word, after, ["only"]))
-        if not equals or os.path.exists(word):
-            paths.append(word)
+    for argument, after in zip(arguments, [*arguments, ""][1:], strict=True):
+        key, equals, value = argument.partition("=")
+        if argument.startswith("-"):
+            raise ConfigError(explain_argument(argument, after, ["only"]))
+        if not equals or os.path.exists(argument):
+            paths.append(argument)
         elif key == "only":
             chosen = value.split(",")
         else:

@@ -1,4 +1,4 @@
-"""`rnnlab-evaluate`: score a run's model on held-out data, also at other lengths than trained."""
+"""`rnnlab-evaluate`: score a trained model on held-out data, also at other lengths than trained."""
 
 from typing import Any, Literal
 
@@ -26,7 +26,7 @@ Prints a table, and adds what it found to evaluations.jsonl in the run directory
 
 
 def main() -> None:
-    """Read the words, evaluate, print."""
+    """Score the model, and print its metrics."""
     command("rnnlab-evaluate", _main)
 
 
@@ -43,18 +43,16 @@ def _main() -> None:
     from rnnlab.runs.run import Run
 
     run = Run.load(own["run"])
-    run.file("evaluations.jsonl")  # refused now, if it leads elsewhere
+    run.file("evaluations.jsonl")  # raises if it is a link out of the directory
 
     from rnnlab.inference.evaluate import evaluate
-    from rnnlab.process.global_state import (
-        threads,  # loads torch, which a wrong run needn't wait for
-    )
+    from rnnlab.process.global_state import threads
     from rnnlab.runs.summary import score_lines
 
     experiment = run.open(overrides, own["checkpoint"])
     with threads(experiment.cfg.threads):
         evaluator = evaluate(experiment.model, experiment.task, experiment.batches(own["split"]))
-    found = {
+    result = {
         "split": own["split"],
         "checkpoint": own["checkpoint"],
         "overrides": overrides,
@@ -62,15 +60,15 @@ def _main() -> None:
         "floor": dict(experiment.task.floor),
         "breakdown": evaluator.breakdown(),
     }
-    columns = {own["split"]: found["metrics"], "floor": found["floor"]}
+    columns = {own["split"]: result["metrics"], "floor": result["floor"]}
     say("\n".join(score_lines(columns)))
-    for name, groups in found["breakdown"].items():
+    for name, groups in result["breakdown"].items():
         if not groups:
             continue
         say(f"\n{name}")
         width = max(len(group) for group in groups)
         say("\n".join(f"  {group:>{width}}  {value:.4g}" for group, value in groups.items()))
     try:
-        run.append_line("evaluations.jsonl", found)
-    except ConfigError as error:  # what was asked for has been printed
+        run.append_line("evaluations.jsonl", result)
+    except ConfigError as error:  # not fatal, since the metrics have been printed
         note(f"rnnlab-evaluate: warning: {error}")

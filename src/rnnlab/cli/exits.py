@@ -1,6 +1,6 @@
-"""How our commands end.
+"""Exit statuses and error messages of all commands.
 
-0 done, 1 a run directory or what was to be printed was lost, 2 wrong settings, 3 diverged,
+0 done, 1 the run directory or a part of the output was lost, 2 wrong settings, 3 diverged,
 130 interrupted, 143 terminated.
 """
 
@@ -25,17 +25,17 @@ from rnnlab.process.output import note, say
 from rnnlab.process.rank import is_launched_rank
 from rnnlab.spelling import brief
 
-_LONGEST = 1000  # characters of a line that says what is wrong
+_LONGEST = 1000  # characters of a line of an error message
 _STATUSES = {ConfigError: 2, Diverged: 3, OSError: 1, KeyboardInterrupt: INTERRUPTED}
 
 
 def command(name: str, body: Callable[[], None], *, trains: bool = False) -> None:
-    """Run a command; a wrong setting becomes clear lines on standard error and status 2.
+    """Run a command, print its errors as lines on standard error, and exit with their status.
 
     Args:
-        name: of the command.
-        body: what it does.
-        trains: whether it is done even if nothing that it prints can be written.
+        name: name of the command.
+        body: the command.
+        trains: whether it trains, so that lost output is no failure.
     """
     if "--version" in sys.argv[1:]:
         body, trains = partial(say, f"{name} {__version__}"), False
@@ -46,7 +46,7 @@ def command(name: str, body: Callable[[], None], *, trains: bool = False) -> Non
             body()
     except (ConfigError, Diverged, OSError, KeyboardInterrupt) as error:
         if not is_launched_rank():
-            for line in _said(error).splitlines() or ["interrupted"]:
+            for line in _message(error).splitlines() or ["interrupted"]:
                 note(f"{name}: {brief(line, _LONGEST)}")
         sys.exit(status_of(error))
     except SystemExit as error:
@@ -63,24 +63,33 @@ def command(name: str, body: Callable[[], None], *, trains: bool = False) -> Non
             sys.exit(1)
 
 
+def command_arguments(usage: str) -> list[str]:
+    """Return the arguments of a command; with `--help` among them, print its usage and exit."""
+    arguments = sys.argv[1:]
+    if {"--help", "-h"} & set(arguments):
+        say(usage.strip())
+        sys.exit()
+    return arguments
+
+
 def status_of(error: BaseException) -> int:
-    """Give the exit status that says what went wrong."""
+    """Return the exit status of an error."""
     if isinstance(error, Interrupted):
         return error.status
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
-        return 2  # only a setting can be so long
+        return 2  # only a setting can give such a long name
     for kind, status in _STATUSES.items():
         if isinstance(error, kind):
             return status
     return 1
 
 
-def _said(error: BaseException) -> str:
+def _message(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
         return f"{brief(str(error.filename), 100)} is too long for the name of a file"
     return str(error)
 
 
 def _terminate(*_: Any) -> None:
-    """End in order, so that a run can write down that it was stopped."""
+    """Raise `SystemExit`, so that a run can record that it was terminated."""
     sys.exit(TERMINATED)

@@ -1,4 +1,4 @@
-"""A command line as Hydra reads it: options, and words that are settings."""
+"""Hydra's command line: options and overrides."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from rnnlab.config.sources import BUILT_IN, ConfigSource
 from rnnlab.errors import ConfigError
 
 _SHOWN = ("help", "hydra_help", "cfg", "info", "shell_completion")
-"""Options that show something, and run nothing."""
+"""Options that print something and run nothing."""
 
 _REFUSED = {
     "config_path": "--config-path can't be set, for rnnlab needs its own configs: --config-dir DIR "
@@ -22,15 +22,15 @@ _REFUSED = {
 
 @dataclass(frozen=True)
 class Line:
-    """What the words of a command line are.
+    """A parsed command line.
 
     Attributes:
-        options: those that are options, or belong to one; Hydra before 1.4 takes none of them
-            after a setting.
-        overrides: those that are settings.
-        many: whether it begins a sweep.
+        options: options and their values, to be put before the overrides: Hydra before 1.4
+            requires that.
+        overrides: the overrides.
+        many: whether it is a sweep.
         source: the configs that it selects.
-        unknown: options that there are not, each with what was typed behind it.
+        unknown: unknown options, each with the value that was typed after it.
     """
 
     options: list[str]
@@ -40,29 +40,27 @@ class Line:
     unknown: tuple[tuple[str, str | None], ...] = ()
 
     @classmethod
-    def read(cls, words: Sequence[str]) -> "Line":
-        """Tell options and what belongs to them from settings.
-
-        A named sweep is one without `-m`, too.
+    def read(cls, arguments: Sequence[str]) -> "Line":
+        """Parse the arguments of a command; a named sweep (`sweep=NAME`) needs no `-m`.
 
         Raises:
-            ConfigError: an option can't be used, or has another value than it takes.
+            ConfigError: an option can't be used, or has an invalid value.
         """
         parser = get_args_parser()
         parser.error = _refuse  # type: ignore[method-assign]
-        args, strange = parser.parse_known_intermixed_args(list(words))
-        unknown = _unknown(words, strange)
-        if refused := [said for key, said in _REFUSED.items() if getattr(args, key, None)]:
+        args, strange = parser.parse_known_intermixed_args(list(arguments))
+        unknown = _unknown(arguments, strange)
+        if refused := [error for key, error in _REFUSED.items() if getattr(args, key, None)]:
             raise ConfigError("\n".join(refused))
         directory = Path(args.config_dir) if args.config_dir else None
         source = ConfigSource(directory, args.config_name or ConfigSource.name)
         overrides = [word for word in args.overrides if not word.startswith("-")]
         options, rest = [], list(overrides)
-        for word in words:
-            if rest and word == rest[0]:
+        for argument in arguments:
+            if rest and argument == rest[0]:
                 rest.pop(0)
             else:
-                options.append(word)
+                options.append(argument)
         shown = any(getattr(args, key, None) for key in _SHOWN)
         named = any(word.startswith("sweep=") for word in overrides)
         if named and not shown and not args.run:
@@ -75,13 +73,15 @@ def _refuse(message: str) -> NoReturn:
     raise ConfigError(message)
 
 
-def _unknown(words: Sequence[str], strange: Sequence[str]) -> tuple[tuple[str, str | None], ...]:
-    """Give the options that nobody knows, each with what seems to be its value."""
+def _unknown(
+    arguments: Sequence[str], strange: Sequence[str]
+) -> tuple[tuple[str, str | None], ...]:
+    """Return the unknown options, each with the argument that seems to be its value."""
     found: list[tuple[str, str | None]] = []
-    for word, after in zip(words, [*words[1:], "-"], strict=True):
-        if word not in strange or not word.startswith("-"):
+    for argument, after in zip(arguments, [*arguments[1:], "-"], strict=True):
+        if argument not in strange or not argument.startswith("-"):
             continue
-        option, equals, value = word.partition("=")
+        option, equals, value = argument.partition("=")
         own = None if after.startswith("-") or "=" in after else after
         found.append((option, value if equals else own))
     return tuple(found)

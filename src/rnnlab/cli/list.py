@@ -1,9 +1,8 @@
-"""`rnnlab-list`: what there is to choose from."""
+"""`rnnlab-list`: the options of config groups."""
 
-import sys
 from pathlib import Path
 
-from rnnlab.cli.exits import command
+from rnnlab.cli.exits import command, command_arguments
 from rnnlab.errors import ConfigError
 from rnnlab.process.output import say
 
@@ -35,55 +34,52 @@ _GROUPS = {
 
 
 def main() -> None:
-    """Read the words, print."""
+    """Print the options of config groups."""
     command("rnnlab-list", _main)
 
 
 def _main() -> None:
-    words = sys.argv[1:]
-    if {"--help", "-h"} & set(words):
-        say(_USAGE.strip())
-        return
-    own = _own_directory(words)
-    named = [word for word in words if word.startswith("packages=")]
-    words = [word for word in words if word not in named]
+    arguments = command_arguments(_USAGE)
+    own = _own_directory(arguments)
+    named = [argument for argument in arguments if argument.startswith("packages=")]
+    arguments = [argument for argument in arguments if argument not in named]
 
     from rnnlab.config.packages import allow_packages_of
     from rnnlab.config.sources import ConfigSource, using_source
 
     allow_packages_of(named)
     with using_source(ConfigSource(own)):
-        _list(words)
+        _list(arguments)
 
 
-def _own_directory(words: list[str]) -> Path | None:
-    """Take the directory of the user's own configs out of the words, if they name one."""
+def _own_directory(arguments: list[str]) -> Path | None:
+    """Remove `--config-dir DIR` from the arguments, and return the directory, if they have it."""
     found = None
-    for place, word in reversed([*enumerate(words)]):
-        option, equals, value = word.partition("=")
+    for index, argument in reversed([*enumerate(arguments)]):
+        option, equals, value = argument.partition("=")
         if option not in ("--config-dir", "-cd"):
             continue
-        value = value if equals else "".join(words[place + 1 : place + 2])
+        value = value if equals else "".join(arguments[index + 1 : index + 2])
         if not value:
             raise ConfigError(f"{option} takes a directory")
-        del words[place : place + 2 - len(equals)]
+        del arguments[index : index + 2 - len(equals)]
         found = found or Path(value)  # the last one counts, as with rnnlab-train
     return found
 
 
-def _list(words: list[str]) -> None:
+def _list(arguments: list[str]) -> None:
     from rnnlab.config.catalogue import describe, pairs
 
-    for word in words:
-        if word not in _GROUPS and word != "pairs":
+    for argument in arguments:
+        if argument not in _GROUPS and argument != "pairs":
             takes = ", ".join([*_GROUPS, "pairs"])
-            raise ConfigError(f"{word!r} is nothing to list: it takes {takes}")
-    for word in words or ["models", "tasks", "experiments"]:
-        if word == "pairs":
+            raise ConfigError(f"{argument!r} is nothing to list: it takes {takes}")
+    for argument in arguments or ["models", "tasks", "experiments"]:
+        if argument == "pairs":
             say(pairs())
             continue
-        entries = describe(_GROUPS[word])
+        entries = describe(_GROUPS[argument])
         width = max((len(name) for name in entries), default=0)
-        say(f"{word}  ({_GROUPS[word]}=NAME)")
+        say(f"{argument}  ({_GROUPS[argument]}=NAME)")
         say("\n".join(f"  {name:{width}}  {text}" for name, text in entries.items()))
         say()

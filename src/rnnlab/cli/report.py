@@ -1,12 +1,11 @@
-"""`rnnlab-report`: what a sweep found, over its seeds: tables, pictures, TensorBoard."""
+"""`rnnlab-report`: tables, charts and TensorBoard events of a sweep, aggregated over seeds."""
 
 import math
 import os
-import sys
 from pathlib import Path
 from shlex import join, quote
 
-from rnnlab.cli.exits import command
+from rnnlab.cli.exits import command, command_arguments
 from rnnlab.config.suggestions import did_you_mean, explain_argument
 from rnnlab.errors import ConfigError
 from rnnlab.process.output import say
@@ -36,16 +35,13 @@ _KEYS = ("metric", "target", "over", "x")
 
 
 def main() -> None:
-    """Read the words, aggregate, write, print."""
+    """Aggregate the runs, write a report, and print its table."""
     command("rnnlab-report", _main)
 
 
 def _main() -> None:
-    words = sys.argv[1:]
-    if {"--help", "-h"} & set(words):
-        say(_USAGE.strip())
-        return
-    directory, given, target = _parse(words)
+    arguments = command_arguments(_USAGE)
+    directory, given, target = _parse(arguments)
 
     from rnnlab.report.aggregate import aggregate_runs
     from rnnlab.report.charts import can_draw
@@ -59,29 +55,32 @@ def _main() -> None:
         over=given.get("over", "seed").split(","),
         x=given.get("x"),
     )
-    place = directory / "report"
-    write(aggregate, place, join(["rnnlab-report", *words]))
+    output = directory / "report"
+    write(aggregate, output, join(["rnnlab-report", *arguments]))
     say(terminal(aggregate))
     say()
     if not can_draw():
         say("no pictures       they need matplotlib: pip install 'rnnlab[report]'")
-    say(f"written to        {place}")
-    say(f"open TensorBoard  tensorboard --logdir {quote(str(place))}")
+    say(f"written to        {output}")
+    say(f"open TensorBoard  tensorboard --logdir {quote(str(output))}")
 
 
-def _parse(words: list[str]) -> tuple[Path, dict[str, str], float | None]:
-    """Read the words.
+def _parse(arguments: list[str]) -> tuple[Path, dict[str, str], float | None]:
+    """Parse the arguments.
+
+    Returns:
+        The directory, the values of the keys, and the target as a number.
 
     Raises:
-        ConfigError: one line a problem.
+        ConfigError: a line for each problem.
     """
     given, paths, problems = {}, [], []
-    for word, after in zip(words, [*words, ""][1:], strict=True):
-        key, equals, value = word.partition("=")
-        if word.startswith("-"):
-            raise ConfigError(explain_argument(word, after, _KEYS))
-        if not equals or os.path.exists(word):
-            paths.append(word)
+    for argument, after in zip(arguments, [*arguments, ""][1:], strict=True):
+        key, equals, value = argument.partition("=")
+        if argument.startswith("-"):
+            raise ConfigError(explain_argument(argument, after, _KEYS))
+        if not equals or os.path.exists(argument):
+            paths.append(argument)
         elif key in _KEYS:
             given[key] = value
         else:

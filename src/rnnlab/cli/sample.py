@@ -1,4 +1,4 @@
-"""`rnnlab-sample`: let a run's model speak."""
+"""`rnnlab-sample`: generate from a trained model."""
 
 import contextlib
 import sys
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rnnlab.spec import Batch
     from rnnlab.tasks.base import Task
 
-_STANDARD = "-"  # standard input or output in the place of a file
+_STANDARD = "-"  # standard input or output instead of a file
 _LARGEST = 2**26  # bytes of a file of prompts
 _USAGE = """
 rnnlab-sample: let a trained model write, answer or oscillate, from its run directory alone.
@@ -53,7 +53,7 @@ Texts are printed as they come; pictures and numbers go to figures/ in the run d
 
 
 def main() -> None:
-    """Read the words, generate, print."""
+    """Generate, and print texts as they come."""
     command("rnnlab-sample", _main)
 
 
@@ -86,9 +86,7 @@ def _main() -> None:
     run = Run.load(own["run"])
 
     from rnnlab.inference.sample import Decoding, generate_sample
-    from rnnlab.process.global_state import (
-        threads,  # loads torch, which a wrong run needn't wait for
-    )
+    from rnnlab.process.global_state import threads
 
     experiment = run.open(overrides, own["checkpoint"])
     task, answers_only = experiment.task, own["answer_file"] is not None
@@ -105,10 +103,10 @@ def _main() -> None:
 
 
 def _prompts(task: "Task", own: dict[str, Any]) -> Iterator["Batch"]:
-    """Lay out one prompt after another; those of a file are all read before the first is answered.
+    """Yield a batch for each prompt; those of a file are all read first.
 
     Raises:
-        ConfigError: a prompt can't be read; of a file, with its line.
+        ConfigError: a prompt is invalid; of a file, with its line.
     """
     samples, length, file = own["num_samples"], own["length"], own["prompt_file"]
     if file is None:
@@ -118,17 +116,17 @@ def _prompts(task: "Task", own: dict[str, Any]) -> Iterator["Batch"]:
         yield task.prompt(text.removesuffix("\n"), samples, length)
     else:
 
-        def laid_out(number: int, line: str) -> "Batch":
+        def of_line(number: int, line: str) -> "Batch":
             try:
                 return task.prompt(line.rstrip("\r\n"), samples, length)
             except ConfigError as error:
                 raise ConfigError(f"prompt_file, line {number}: {error}") from error
 
         if file == _STANDARD:
-            yield from (laid_out(*numbered) for numbered in enumerate(sys.stdin, 1))
+            yield from (of_line(*numbered) for numbered in enumerate(sys.stdin, 1))
         else:
             lines = _read(file).removesuffix("\n").split("\n")
-            yield from [laid_out(*numbered) for numbered in enumerate(lines, 1)]
+            yield from [of_line(*numbered) for numbered in enumerate(lines, 1)]
 
 
 def _read(file: str) -> str:
@@ -142,10 +140,12 @@ def _read(file: str) -> str:
 
 @contextlib.contextmanager
 def _writer(file: str | None) -> Iterator[Callable[[str], object]]:
-    """Give what writes a piece of text at once: to standard output, or to a file made then.
+    """Yield a function that writes and flushes text: to standard output, or to a new file.
+
+    The file is made at the first write.
 
     Raises:
-        ConfigError: the file is there, or can't be made.
+        ConfigError: the file exists, or can't be made.
     """
     if file in (None, _STANDARD):
         yield lambda text: say(text, end="")

@@ -31,17 +31,17 @@ _OUTPUT_KEYS = (
 
 def main() -> None:
     """Compose the config from the command line, and train."""
-    resumes = any(word.startswith("resume=") for word in sys.argv)
+    resumes = any(argument.startswith("resume=") for argument in sys.argv)
     command("rnnlab-train", _resume if resumes else _main, trains=True)
 
 
 def _resume() -> None:
     """Resume a run, whose directory holds the config, so that Hydra has nothing to compose."""
-    directories = [word for word in sys.argv[1:] if word.startswith("resume=")]
-    overrides = [word for word in sys.argv[1:] if not word.startswith("resume=")]
+    directories = [argument for argument in sys.argv[1:] if argument.startswith("resume=")]
+    overrides = [argument for argument in sys.argv[1:] if not argument.startswith("resume=")]
     if len(directories) > 1:
         raise ConfigError(f"resume takes one run, got {' '.join(directories)}")
-    wrong = [word for word in overrides if "=" not in word or word.startswith("-")]
+    wrong = [argument for argument in overrides if "=" not in argument or argument.startswith("-")]
     if wrong:
         raise ConfigError(f"{wrong[0]!r} doesn't go with resume: it takes KEY=VALUE alone")
 

@@ -1,1 +1,1 @@
-"""From overrides on a command line to checked objects."""
+"""From overrides to a checked config, and from a config to objects."""

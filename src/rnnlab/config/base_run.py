@@ -1,4 +1,4 @@
-"""`init_from=DIR`: the task and the model of an earlier run, as words that choose them."""
+"""`init_from=DIR`: the overrides that select task and model of an earlier run."""
 
 from collections.abc import Iterable, Sequence
 
@@ -18,25 +18,25 @@ _CHOOSE_BOTH = ("experiment", "sweep")
 """Groups whose options choose a task and a model of their own."""
 
 
-def overrides_of_base(words: Sequence[str]) -> list[str]:
-    """Give the words that choose the task and the model of the run that `init_from` names.
+def overrides_of_base(overrides: Sequence[str]) -> list[str]:
+    """Return the overrides that select task and model of the run that `init_from` names.
 
-    Put before `words`, they make it the base of the new run: what `words` choose themselves is not
-    among them. There are none where `words` name no run.
+    Put before `overrides`, they make it the base of the new run. Without `init_from` there are
+    none, and none for what `overrides` select themselves.
 
     Raises:
-        ConfigError: it is no run, its choices are none here, or several are named that differ in
-            task or model.
+        ConfigError: the directory is not a run, its configs are unknown here, or several runs are
+            named that differ in task or model.
     """
-    said = [override for word in words if (override := _read(word)) is not None]
-    named = [override for override in said if override.key_or_group == "init_from"]
+    parsed = [override for text in overrides if (override := _parse(text)) is not None]
+    named = [override for override in parsed if override.key_or_group == "init_from"]
     if not named:
         return []
     directories = _values(named[-1])
     if not directories:
         return []
     bases = {
-        directory: _words(read_config(run_config_path(directory, "init_from")), said)
+        directory: _overrides(read_config(run_config_path(directory, "init_from")), parsed)
         for directory in directories
     }
     first = directories[0]
@@ -49,9 +49,9 @@ def overrides_of_base(words: Sequence[str]) -> list[str]:
     return bases[first]
 
 
-def _words(config: DictConfig, said: Iterable[Override]) -> list[str]:
-    """Spell the task and the model of a config, but for the parts that were chosen otherwise."""
-    chosen = [_package(override) for override in said]
+def _overrides(config: DictConfig, given: Iterable[Override]) -> list[str]:
+    """Return the overrides that make task and model of a config, without those of given parts."""
+    chosen = [_package(override) for override in given]
     if any(package in _CHOOSE_BOTH for package in chosen):
         return []
     choices = {
@@ -59,17 +59,17 @@ def _words(config: DictConfig, said: Iterable[Override]) -> list[str]:
         for group, option in config.choices.items()
         if _within(_package_of(group), _PARTS) and not _within(_package_of(group), chosen)
     }
-    words = [f"{group}={option}" for group, option in choices.items()]
+    choosing = [f"{group}={option}" for group, option in choices.items()]
     try:
         with hydra_initialized():
-            plain = flat(OmegaConf.to_container(compose("train", words)))
+            plain = flat(OmegaConf.to_container(compose("train", choosing)))
     except HydraException as error:
         raise ConfigError(
-            f"init_from: {' '.join(words)} of its run can't be chosen here; a run of configs of "
+            f"init_from: {' '.join(choosing)} of its run can't be chosen here; a run of configs of "
             "your own needs them again: --config-dir DIR"
         ) from error
     own = flat(OmegaConf.to_container(config))
-    return words + [
+    return choosing + [
         f"{key}={format_value(value)}"
         for key, value in own.items()
         if _within(key, _PARTS)
@@ -78,34 +78,34 @@ def _words(config: DictConfig, said: Iterable[Override]) -> list[str]:
     ]
 
 
-def _read(word: str) -> Override | None:
-    """Read a word; of one that can't be read, the error is told by whoever composes."""
+def _parse(text: str) -> Override | None:
+    """Parse an override; `None` if it can't be, which composing reports."""
     try:
-        return parse_override(word)
+        return parse_override(text)
     except ConfigError:
         return None
 
 
 def _values(override: Override) -> list[str]:
-    """Give what an override may set its key to, without quotes."""
+    """Return the values of an override, of a sweep override all of them, without quotes."""
     if not override.is_sweep_override():
         return [] if override.value() is None else [str(override.value())]
     key = override.key_or_group
-    words = (parse_override(f"{key}={element}") for element in override.sweep_string_iterator())
-    return [value for word in words for value in _values(word)]
+    each = (parse_override(f"{key}={element}") for element in override.sweep_string_iterator())
+    return [value for one in each for value in _values(one)]
 
 
 def _package(override: Override) -> str:
-    """Give the dotted key that an override writes to."""
+    """Return the dotted key that an override writes to."""
     return override.package or override.key_or_group.replace("/", ".")
 
 
 def _package_of(choice: str) -> str:
-    """Give the dotted key of a group as `choices` names it: `model@model.encoder`, `model/part`."""
+    """Return the dotted key of a group in `choices`: of `model@model.encoder`, `model/part`."""
     group, _, package = choice.partition("@")
     return package or group.replace("/", ".")
 
 
 def _within(key: str, parts: Iterable[str]) -> bool:
-    """Tell whether a dotted key is one of the parts, or inside one."""
+    """Whether a dotted key is one of the parts, or inside one."""
     return any(key == part or key.startswith(f"{part}.") for part in parts)

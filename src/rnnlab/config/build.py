@@ -1,4 +1,4 @@
-"""The one place that checks a config and builds objects from it."""
+"""Checks a config against the signatures that it names, and builds objects from it."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -21,9 +21,11 @@ from rnnlab.spelling import brief, printable
 
 
 class _Kind(NamedTuple):
-    """What a group's node makes, and the package that its target must be defined in.
+    """The objects of a config group.
 
-    It may be defined in one that the caller admitted, too.
+    Attributes:
+        base: their class.
+        home: the package whose targets may make them, beside the allowed packages.
     """
 
     base: str
@@ -43,8 +45,7 @@ _CALLBACK = _Kind("lightning.pytorch.callbacks:Callback", "rnnlab")
 """Of `callbacks`, a mapping of names to nodes."""
 _HOMES = tuple(dict.fromkeys(kind.home for kind in _GROUPS.values()))
 
-# The settings of other people's constructors that can be given here, with what we ask of them:
-# theirs don't say their range, and what is not here would do nothing, or harm.
+# The arguments of libraries' constructors that can be set, with the range that we require.
 _LIBRARY_FIELDS: dict[str, Any] = {
     "lr": Annotated[Positive, Le(1e6)],
     "weight_decay": NonNegative,
@@ -88,10 +89,10 @@ _ROOT: dict[str, Any] = {
 
 
 def check(cfg: DictConfig) -> None:
-    """Find every problem of a whole config before anything is built.
+    """Check a whole config before anything is built.
 
     Raises:
-        ConfigError: one line a problem, each naming the key, what it got and what it takes.
+        ConfigError: a line for each problem, with the key, its value and what it takes.
     """
     try:
         tree = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
@@ -101,12 +102,11 @@ def check(cfg: DictConfig) -> None:
     callbacks = tree.pop("callbacks", None) or {}
     root = {str(key): value for key, value in tree.items() if key not in _GROUPS}
     problems = _check_fields("", root, _ROOT, others=[*_GROUPS, "callbacks"])
-    strange = (
-        [] if problems else [name for name in root["packages"] if name not in allowed_packages()]
-    )
-    if strange:
+    allowed = allowed_packages()
+    unknown = [] if problems else [name for name in root["packages"] if name not in allowed]
+    if unknown:
         raise ConfigError(
-            f"packages: the config names classes of {printable(', '.join(strange))}, whose code "
+            f"packages: the config names classes of {printable(', '.join(unknown))}, whose code "
             f"runs only if you name it: packages=[{printable(','.join(root['packages']))}]"
         )
     for group, (base, home) in _GROUPS.items():
@@ -125,16 +125,16 @@ def check(cfg: DictConfig) -> None:
 
 
 def check_node(path: str, node: Any, base: type, home: str) -> None:
-    """Find every problem of one node that stands outside a run's config.
+    """Check a node that is not part of a run's config.
 
     Args:
         path: the node's key, for errors.
         node: a mapping with `_target_`.
-        base: what it is to make a kind of.
-        home: the package that it may come from.
+        base: the class of the object that it must make.
+        home: the package that the target must be defined in.
 
     Raises:
-        ConfigError: one line a problem.
+        ConfigError: a line for each problem.
     """
     problems = _check_node(path, node, base, home)
     if problems:
@@ -142,10 +142,14 @@ def check_node(path: str, node: Any, base: type, home: str) -> None:
 
 
 def check_values(values: Mapping[str, Any], fields: Mapping[str, Any]) -> None:
-    """Compare a command's own values with their annotations.
+    """Check values against annotations.
+
+    Args:
+        values: key -> value; keys may be missing.
+        fields: key -> annotation.
 
     Raises:
-        ConfigError: one line a problem.
+        ConfigError: a line for each problem.
     """
     problems = _check_fields("", values, fields, others=[], loose=True)
     if problems:
@@ -153,10 +157,10 @@ def check_values(values: Mapping[str, Any], fields: Mapping[str, Any]) -> None:
 
 
 def build(path: str, node: Any, *given: Any) -> Any:
-    """Build what a config node says, with the positional arguments that code gives.
+    """Build the object of a config node, with positional arguments from code.
 
-    Inner nodes are built too; one whose constructor waits for arguments from code becomes a
-    callable that takes them, and so does this node where `given` is empty.
+    Inner nodes are built too. A node whose constructor needs positional arguments that are not
+    given becomes a callable that takes them, as with Hydra's `_partial_`.
 
     Args:
         path: the node's key, for errors.
@@ -173,9 +177,9 @@ def build(path: str, node: Any, *given: Any) -> Any:
         for key, value in node.items()
         if key != "_target_"
     }
-    make = _Recipe(target(node), **settings)
+    make = _Constructor(target(node), **settings)
     make.path = path
-    return make(*given) if given or not make.waits else make
+    return make(*given) if given or not make.needs_arguments else make
 
 
 def _build_inner(path: str, value: Any) -> Any:
@@ -184,13 +188,14 @@ def _build_inner(path: str, value: Any) -> Any:
     return value
 
 
-class _Recipe(partial[Any]):
-    """A constructor with its settings, waiting for what code gives; its errors name the key."""
+class _Constructor(partial[Any]):
+    """A constructor with its settings as keyword arguments, whose errors name the config key."""
 
     path: str
 
     @property
-    def waits(self) -> bool:
+    def needs_arguments(self) -> bool:
+        """Whether a positional argument without a default is missing."""
         return any(
             p.default is p.empty and p.kind is not p.KEYWORD_ONLY and p.kind is not p.VAR_KEYWORD
             for name, p in inspect.signature(self.func).parameters.items()
@@ -208,12 +213,12 @@ class _Recipe(partial[Any]):
         except ConfigError as error:
             raise ConfigError(self._named(str(error))) from error
         except (ValueError, TypeError, ImportError, RuntimeError) as error:
-            if _is_studied(self.func.__module__):
+            if _is_checked(self.func.__module__):
                 raise
             raise ConfigError(f"{self.path}: {error}") from error
 
     def _named(self, text: str) -> str:
-        """Begin with the whole key, where a constructor could name no more than its own part."""
+        """Prefix an error with the node's key, unless it begins with a whole key."""
         first = text.split(maxsplit=1)[0].rstrip(":")
         if text.startswith(("data.", "task.", "model.", "trainer.", self.path)):
             return text
@@ -221,10 +226,10 @@ class _Recipe(partial[Any]):
 
 
 def target(node: Any) -> Any:
-    """Give the class or function that a node names.
+    """Return the class or function of a node's `_target_`.
 
     Raises:
-        ConfigError: it is none that a config may name.
+        ConfigError: a config may not name it.
     """
     found = _find(node["_target_"])
     if found is None:
@@ -234,20 +239,20 @@ def target(node: Any) -> Any:
 
 
 def annotations_of(node: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Give the settings that a node's class takes, with their annotations.
+    """Return the config keys of a node's target with their annotations.
 
     Raises:
-        ConfigError: it is none that a config may name.
+        ConfigError: a config may not name the target.
     """
     found = target(node)
-    return _signature(found, _is_studied(found.__module__))
+    return _signature(found, _is_checked(found.__module__))
 
 
 def _find(name: str) -> Callable[..., Any] | None:
-    """Find the public class or function of this name that is defined in one of the packages.
+    """Find the public class or function of a dotted name in the packages that configs may name.
 
-    No module outside them is imported, nothing is called, and no attribute of an attribute is
-    looked up: `rnnlab.runs.run.subprocess.Popen` names nothing.
+    No other module is imported, nothing is called, and no attribute of an attribute is looked up:
+    `rnnlab.runs.run.subprocess.Popen` is not found.
     """
     return _find_in(name, (*_HOMES, *allowed_packages()))
 
@@ -263,13 +268,13 @@ def _find_in(name: str, homes: tuple[str, ...]) -> Callable[..., Any] | None:
     return found if found.__qualname__ == last and _within(homes, found.__module__) else None
 
 
-def _is_studied(module: str) -> bool:
-    """Tell whether a module is rnnlab's or the caller's own, and none of a library."""
+def _is_checked(module: str) -> bool:
+    """Whether a module is of rnnlab or an allowed package, whose annotations state ranges."""
     return _within(("rnnlab", *allowed_packages()), module)
 
 
 def _within(homes: str | tuple[str, ...], module: str) -> bool:
-    """Tell whether a module is one of the packages, or in one."""
+    """Whether a module is one of the packages, or in one."""
     homes = (homes,) if isinstance(homes, str) else homes
     return any(f"{module}.".startswith(f"{home}.") for home in homes)
 
@@ -279,28 +284,32 @@ def _is_public(name: str) -> bool:
 
 
 def _makes(target: Callable[..., Any], base: type) -> bool:
-    """Tell whether a target is a class of a kind, or a function that says it gives one."""
+    """Whether a target is a concrete subclass, or a function annotated to return one."""
     made = target if inspect.isclass(target) else inspect.signature(target).return_annotation
     return inspect.isclass(made) and issubclass(made, base) and not inspect.isabstract(made)
 
 
 def _check_node(path: str, node: Any, base: type, home: str) -> list[str]:
-    """Bind a node, and all nodes inside it, to the signatures of their targets."""
+    """Check a node, and all nodes inside it, against the signatures of their targets.
+
+    Returns:
+        The problems.
+    """
     if not isinstance(node, dict) or "_target_" not in node:
-        return [f"{path} must be a mapping with _target_, got {_say(node)}"]
+        return [f"{path} must be a mapping with _target_, got {_format(node)}"]
     if not isinstance(node["_target_"], str):
-        return [f"{path}._target_ must be a text, got {_say(node['_target_'])}"]
-    name, why = node["_target_"], ""
+        return [f"{path}._target_ must be a text, got {_format(node['_target_'])}"]
+    name, reason = node["_target_"], ""
     try:
         target = _find(name)
-    except Exception as error:  # whatever a module of ours raised when imported
-        target, why = None, f" ({error})"
+    except Exception as error:  # importing the module failed
+        target, reason = None, f" ({error})"
     homes = (home, *allowed_packages())
     if target is None or not _within(homes, target.__module__) or not _makes(target, base):
         wanted = f"{path}._target_ must name a kind of {base.__name__} in {' or '.join(homes)}"
-        return [f"{wanted}, got {_say(name)[1:-1]}{why}"]
+        return [f"{wanted}, got {_format(name)[1:-1]}{reason}"]
     settings = {str(key): value for key, value in node.items() if key != "_target_"}
-    ours = _is_studied(target.__module__)
+    ours = _is_checked(target.__module__)
     fields = dict(_signature(target, ours))
     inner = {
         key: kind
@@ -315,17 +324,19 @@ def _check_node(path: str, node: Any, base: type, home: str) -> list[str]:
 
 
 def _inner_kind(annotation: Any) -> type | None:
-    """Give what an annotation asks a node to make: of `Callable[..., Cell]`, `Cell`."""
+    """Return the class that an annotation asks a node to make: `Cell` of `Callable[..., Cell]`."""
     parts = (annotation, *get_args(annotation))
-    ours = (part for part in parts if inspect.isclass(part) and _is_studied(part.__module__))
+    ours = (part for part in parts if inspect.isclass(part) and _is_checked(part.__module__))
     return next(ours, None)
 
 
 @cache
 def _signature(target: Callable[..., Any], ours: bool) -> Mapping[str, Any]:
-    """Give the config keys of a target with their annotations.
+    """Return the config keys of a target with their annotations.
 
-    Ours are its keyword-only parameters; of other people's we take those that we know.
+    Args:
+        target: a class or function.
+        ours: whether its keyword-only parameters are config keys; else those in `_LIBRARY_FIELDS`.
     """
     parameters = inspect.signature(target).parameters
     if not ours:
@@ -344,7 +355,18 @@ def _check_fields(
     others: list[str],
     loose: bool = False,
 ) -> list[str]:
-    """Compare values with annotations; `loose` lets keys be missing."""
+    """Check values against annotations.
+
+    Args:
+        path: the key of the mapping, for errors.
+        values: key -> value.
+        fields: key -> annotation.
+        others: keys that are allowed and checked elsewhere.
+        loose: whether keys may be missing.
+
+    Returns:
+        The problems.
+    """
     prefix = f"{path}." if path else ""
     problems = []
     for key in values:
@@ -364,13 +386,13 @@ def _check_fields(
         for problem in found:
             name, *inside = problem["loc"]
             if name not in entries or any(isinstance(at, int) for at in inside):
-                wanted.setdefault(str(name)[len("field_") :], []).append(_wants(problem))
-        for key, wants in wanted.items():
-            if wants == ["missing"]:
+                wanted.setdefault(str(name)[len("field_") :], []).append(_requirement(problem))
+        for key, requirements in wanted.items():
+            if requirements == ["missing"]:
                 problems.append(f"{prefix}{key} is missing")
             else:
-                takes = " or ".join(dict.fromkeys(wants))
-                problems.append(f"{prefix}{key} must be {takes}, got {_say(values.get(key))}")
+                takes = " or ".join(dict.fromkeys(requirements))
+                problems.append(f"{prefix}{key} must be {takes}, got {_format(values.get(key))}")
     return problems
 
 
@@ -384,16 +406,16 @@ def _fields_model(fields: tuple[tuple[str, Any], ...], loose: bool) -> type[Base
 
 
 def _safe(key: str) -> str:
-    return f"field_{key}"  # pydantic keeps some names for itself
+    return f"field_{key}"  # pydantic reserves some names
 
 
-def _say(value: Any) -> str:
-    """Spell a value in a line."""
+def _format(value: Any) -> str:
+    """Format a value in at most 100 characters."""
     return brief("null" if value is None else repr(value), 100)
 
 
-def _wants(problem: Any) -> str:
-    """Say in our words what pydantic wanted."""
+def _requirement(problem: Any) -> str:
+    """Translate a validation error of pydantic into what the key takes."""
     context = problem.get("ctx", {})
     texts = {
         "missing": "missing",

@@ -1,4 +1,4 @@
-"""What the configs offer, read from the yaml files."""
+"""Lists of the options of config groups, read from the yaml files."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ _LARGEST = 1_000_000  # bytes of a config
 
 
 def describe(group: str) -> dict[str, str]:
-    """Give each option of a config group with its description: its first comment line."""
+    """Return the options of a config group: name -> description, its first comment line."""
     found = {}
     for path in _files(group):
         comments = [
@@ -24,13 +24,13 @@ def describe(group: str) -> dict[str, str]:
 
 
 def _files(group: str) -> list[Path]:
-    """Give the files of a group, the user's own too."""
+    """Return the yaml files of a group, also those of the user."""
     found = [path for folder in config_directories() for path in (folder / group).glob("*.yaml")]
     return sorted(found, key=lambda path: path.stem)
 
 
 def pairs() -> str:
-    """Lay out every model and task, and the tuned experiments of each pair."""
+    """Format a table of all models and tasks that marks the pairs with a tuned experiment."""
     models, tasks = list(describe("model")), list(describe("task"))
     experiments = _experiments()
     width = max(len(task) for task in tasks)
@@ -48,7 +48,7 @@ def pairs() -> str:
 
 
 def _experiments() -> set[tuple[str, str]]:
-    """Give the (model, task) of each experiment.
+    """Return the (model, task) of each experiment.
 
     Raises:
         ConfigError: a file can't be read.

@@ -1,4 +1,4 @@
-"""From words on a command line to a config: composing, overriding, and saying what went wrong."""
+"""Composing a config from overrides, and applying overrides to a composed config."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -50,7 +50,7 @@ def compose(overrides: list[str]) -> DictConfig:
     """Compose `train.yaml` with overrides, as the command line does.
 
     Raises:
-        ConfigError: an override is no setting, or can't be read.
+        ConfigError: an override can't be parsed, or its key is not a setting.
     """
     from rnnlab.config.base_run import overrides_of_base  # which composes too
 
@@ -94,13 +94,13 @@ def overrides_of_run(overrides: Iterable[str]) -> dict[str, str]:
     }
 
 
-def sweep_directory(words: Iterable[str]) -> Path:
-    """Tell where a sweep of these words writes.
+def sweep_directory(overrides: Iterable[str]) -> Path:
+    """Return the directory of a sweep with these overrides.
 
     Raises:
-        ConfigError: the words that say so can't be read.
+        ConfigError: the overrides that decide it are invalid.
     """
-    cfg = _of_sweep(words)
+    cfg = _sweep_config(overrides)
     try:
         name, directory = Path(str(cfg.sweep_name)), Path(cfg.hydra.sweep.dir)
     except REFUSALS as error:
@@ -110,50 +110,54 @@ def sweep_directory(words: Iterable[str]) -> Path:
     return directory
 
 
-def has_sweep_name(words: Iterable[str]) -> bool:
-    """Tell whether a sweep of these words is named by them, or by a config that they choose.
+def has_sweep_name(overrides: Iterable[str]) -> bool:
+    """Whether these overrides, or a config that they choose, set the name of a sweep.
 
     Raises:
-        ConfigError: the words that say so can't be read.
+        ConfigError: the overrides that decide it are invalid.
     """
-    return _of_sweep(words).sweep_name is not None
+    return _sweep_config(overrides).sweep_name is not None
 
 
-def _of_sweep(words: Iterable[str]) -> DictConfig:
-    """Compose what says how a sweep is called and where it writes; it must be one for all jobs."""
-    words = list(words)
-    about = [
-        word for word in words if re.match(r"(sweep|sweep_name|output_dir|hydra[./].*)=", word)
+def _sweep_config(overrides: Iterable[str]) -> DictConfig:
+    """Compose a config that has the right name and directory of a sweep.
+
+    Raises:
+        ConfigError: an override that decides them is invalid, or has several values.
+    """
+    overrides = list(overrides)
+    deciding = [
+        text for text in overrides if re.match(r"(sweep|sweep_name|output_dir|hydra[./].*)=", text)
     ]
-    if several := [word for word in about if _names_several(word)]:
-        parts = [word.partition("=") for word in several]
+    if several := [text for text in deciding if _is_sweep(text)]:
+        parts = [text.partition("=") for text in several]
         raise ConfigError(
             "\n".join(
                 f"{key} must be one for all jobs of a sweep, got {got}" for key, _, got in parts
             )
         )
-    # Configs of these groups may say it, too.
-    about += [w for w in words if re.match("(experiment|debug)=", w) and not _names_several(w)]
+    # Configs of these groups may set them, too.
+    deciding += [o for o in overrides if re.match("(experiment|debug)=", o) and not _is_sweep(o)]
     try:
         with hydra_initialized():
-            return hydra_compose(primary_config(), about, return_hydra_config=True)
+            return hydra_compose(primary_config(), deciding, return_hydra_config=True)
     except REFUSALS as error:
-        raise ConfigError(explain(error, words, grid=True)) from error
+        raise ConfigError(explain(error, overrides, grid=True)) from error
 
 
-def _names_several(word: str) -> bool:
-    """Tell whether a word names several values; one that can't be read doesn't."""
+def _is_sweep(text: str) -> bool:
+    """Whether an override has several values; False if it can't be parsed."""
     try:
-        return parse_override(word).is_sweep_override()
+        return parse_override(text).is_sweep_override()
     except ConfigError:
         return False
 
 
 def with_choices(cfg: DictConfig, choices: Mapping[str, Any]) -> DictConfig:
-    """Record in a config which options of the groups were chosen, and resolve its references.
+    """Record the chosen option of each group in a config, and resolve its interpolations.
 
     Raises:
-        ConfigError: a reference leads nowhere.
+        ConfigError: a choice is invalid, or an interpolation can't be resolved.
     """
     for key in ("choices", "files"):
         if cfg.get(key):
@@ -161,7 +165,7 @@ def with_choices(cfg: DictConfig, choices: Mapping[str, Any]) -> DictConfig:
     for group, choice in choices.items():
         if ".." in str(choice):
             raise ConfigError(f"{group}={choice} is not to be had: it leads out of the configs")
-    if OmegaConf.is_list(cfg.packages):  # else the check of the config says what it must be
+    if OmegaConf.is_list(cfg.packages):  # else `build.check` reports it
         allow_packages(map(str, cfg.packages))
     with open_dict(cfg):
         cfg.choices = {k: v for k, v in choices.items() if not k.startswith("hydra/")}
@@ -169,10 +173,11 @@ def with_choices(cfg: DictConfig, choices: Mapping[str, Any]) -> DictConfig:
 
 
 def apply_overrides(cfg: DictConfig, overrides: list[str]) -> DictConfig:
-    """Change settings of a config that was composed before.
+    """Change settings of a composed config.
 
     Raises:
-        ConfigError: an override is no setting, can't be read, or chooses from a group.
+        ConfigError: an override can't be parsed, its key is not a setting, or it chooses from a
+            group.
     """
     allow_packages_of(overrides)
     cfg = cfg.copy()
@@ -200,8 +205,8 @@ def apply_overrides(cfg: DictConfig, overrides: list[str]) -> DictConfig:
 
 
 def _resolved(cfg: DictConfig) -> DictConfig:
-    """Put values in the place of references to them."""
-    if not has_interpolations(cfg):  # to look takes a tenth of the time
+    """Resolve all interpolations."""
+    if not has_interpolations(cfg):  # ten times as fast as resolving
         return cfg
     key = ""
     try:
@@ -215,7 +220,7 @@ def _resolved(cfg: DictConfig) -> DictConfig:
 
 
 def flat(tree: Any, path: str = "") -> dict[str, Any]:
-    """Give the leaves of nested mappings by their dotted keys."""
+    """Flatten nested mappings: dotted key -> leaf."""
     if not isinstance(tree, dict):
         return {path: tree}
     return {

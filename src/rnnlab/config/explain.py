@@ -1,4 +1,4 @@
-"""What is wrong with the words of a command line that Hydra refused, in a line each."""
+"""Errors for overrides that Hydra refused, a line for each mistake."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -17,32 +17,32 @@ from rnnlab.errors import ConfigError
 from rnnlab.spelling import first_line, printable
 
 REFUSALS = (HydraException, OmegaConfBaseException, ValueError, TypeError, RecursionError)
-"""What Hydra raises at words that it can't use; it stumbles over some."""
+"""What Hydra raises for invalid overrides; some errors are not its own."""
 
 _SEARCH = "hydra.searchpath="
 _OPTIONS = ("config-dir", "config-name", "multirun", "help", "hydra-help", "info", "cfg", "version")
-"""Options of the command that somebody may have meant by another one."""
+"""Options of the command to suggest for a misspelt one."""
 
 
 def explain(error: Exception, overrides: list[str], *, grid: bool = False) -> str:
-    """Say in one line a problem what is wrong with overrides that Hydra refused.
+    """Describe the mistakes in overrides that Hydra refused, a line for each.
 
     Args:
-        error: what Hydra said.
-        overrides: as they were typed.
-        grid: whether one may name several values, as with `-m`.
+        error: Hydra's error.
+        overrides: the overrides as typed.
+        grid: whether an override may have several values, as with `-m`.
     """
     if str(error).startswith("hydra.searchpath"):
-        return first_line(error)  # without it nothing is known of what there is
+        return first_line(error)  # without a search path the options are unknown
     paths = [text for text in overrides if text.startswith(_SEARCH)]
     problems: list[str] = []
-    chosen: dict[str, list[str]] = {}  # the words of each choice; the first one counts at first
+    chosen: dict[str, list[str]] = {}  # group -> an override for each chosen option
     settings, several = {}, {}
     for text in overrides:
         try:
             override = parse_override(text)
         except ConfigError as unreadable:
-            problems.append(_bare(text, paths) or str(unreadable))
+            problems.append(_without_value(text, paths) or str(unreadable))
             continue
         key, value = override.key_or_group, text.partition("=")[2]
         options = _options(key, paths)
@@ -65,7 +65,7 @@ def explain(error: Exception, overrides: list[str], *, grid: bool = False) -> st
             values = _values(override)
             problems += filter(None, (_wrong_choice(key, value, paths) for value in values))
             chosen[key] = [f"{text.partition('=')[0]}={value}" for value in values]
-    known = _known([*paths, *(words[0] for words in chosen.values())])
+    known = _known([*paths, *(each[0] for each in chosen.values())])
     problems += [_not_one(key, value, known.get(key, 0)) for key, value in several.items()]
     with_each = _with_each(chosen, known, paths)
     for key, value in settings.items() if known else ():
@@ -81,14 +81,14 @@ def explain(error: Exception, overrides: list[str], *, grid: bool = False) -> st
 
 
 def explain_options(options: Sequence[tuple[str, str | None]], overrides: Sequence[str]) -> str:
-    """Say in one line each what is wrong with options that no command has.
+    """Describe options that the command doesn't have, a line for each.
 
     Args:
-        options: each with the value that was typed behind it.
-        overrides: the settings beside them.
+        options: each with the value typed after it.
+        overrides: the overrides beside them.
     """
-    paths = [word for word in overrides if word.startswith(_SEARCH)]
-    chosen = [word for word in overrides if _options(word.partition("=")[0], paths)]
+    paths = [text for text in overrides if text.startswith(_SEARCH)]
+    chosen = [text for text in overrides if _options(text.partition("=")[0], paths)]
     known = _named(_known([*paths, *chosen]) or _known([]), paths)
     problems = []
     for option, value in options:
@@ -103,8 +103,8 @@ def explain_options(options: Sequence[tuple[str, str | None]], overrides: Sequen
     return "\n".join(problems)
 
 
-def _bare(text: str, paths: Sequence[str]) -> str | None:
-    """Say what is wrong with a word without `=` that chooses from a group, or names one."""
+def _without_value(text: str, paths: Sequence[str]) -> str | None:
+    """Describe an argument without `=` that is a group or an option of one."""
     if options := _options(text, paths) if text.isidentifier() else []:
         takes = f"{text} is one of {', '.join(options)}"
         return f"{text!r} can't be read as KEY=VALUE: it has no =; {takes}"
@@ -116,41 +116,47 @@ def _bare(text: str, paths: Sequence[str]) -> str | None:
 
 
 def _not_one(key: str, value: str, present: Any = 0) -> str:
-    """Say what to do about a key that has several values and no `-m`.
+    """Describe an override with several values but without `-m`, and suggest what to do.
 
     Args:
         key: a setting or a group.
-        value: what was typed.
-        present: the value that the configs give it.
+        value: the value as typed.
+        present: the value in the configs.
     """
-    said = f"{key}={value} names several values: add -m to run them one after another"
+    problem = f"{key}={value} names several values: add -m to run them one after another"
     if OmegaConf.is_list(present):
-        return f"{said}, or take {key}=[{value}] for a list"
+        return f"{problem}, or take {key}=[{value}] for a list"
     if isinstance(present, str | None) and not re.search(r"['\"(]", value):
-        return f"{said}; one text with a comma in it stands in quotes: '{key}=\"{value}\"'"
-    return said
+        return f"{problem}; one text with a comma in it stands in quotes: '{key}=\"{value}\"'"
+    return problem
 
 
 def _with_each(
     chosen: Mapping[str, Sequence[str]], known: Mapping[str, Any], paths: Sequence[str]
 ) -> list[dict[str, Mapping[str, Any]]]:
-    """Give, for each group that is swept, the settings there are with each of its choices.
+    """Return, for each swept group, the settings that exist with each of its options.
 
-    Of the other groups the first choice counts, with which all settings are `known`.
+    Args:
+        chosen: group -> an override for each chosen option.
+        known: the settings with the first option of each group.
+        paths: the overrides of Hydra's search path.
+
+    Returns:
+        For each group with several options: override -> settings.
     """
     found = []
     for group, (first, *more) in chosen.items():
-        others = [words[0] for name, words in chosen.items() if name != group]
+        others = [each[0] for name, each in chosen.items() if name != group]
         if more:
-            found.append({first: known, **{w: _known([*paths, *others, w]) for w in more}})
+            found.append({first: known, **{o: _known([*paths, *others, o]) for o in more}})
     return found
 
 
 def _lacking(key: str, with_each: Sequence[Mapping[str, Mapping[str, Any]]]) -> str | None:
-    """Say that a setting is there with some of the choices that are swept, and not with others."""
+    """Describe a setting that exists only with some of the options that are swept."""
     for settings in with_each:
-        having = [word for word, known in settings.items() if key in known]
-        lacking = [word for word, known in settings.items() if known and key not in known]
+        having = [option for option, known in settings.items() if key in known]
+        lacking = [option for option, known in settings.items() if known and key not in known]
         if having and lacking:
             return (
                 f"{key} is a setting of {', '.join(having)} and not of {', '.join(lacking)}: "
@@ -160,7 +166,7 @@ def _lacking(key: str, with_each: Sequence[Mapping[str, Mapping[str, Any]]]) -> 
 
 
 def _shortened(error: Exception) -> str:
-    """Say what Hydra said, in a line."""
+    """Describe Hydra's error in a line."""
     absent = re.match(r"Could not (?:override|delete) '(.+?)'", str(error))
     if not absent:
         return first_line(error)
@@ -170,14 +176,14 @@ def _shortened(error: Exception) -> str:
 
 
 def _values(override: Override) -> list[str]:
-    """Give every value that an override takes in turn."""
+    """Return all values of an override."""
     if override.is_sweep_override():
         return list(override.sweep_string_iterator())
     return [override.get_value_element_as_str()]
 
 
 def _wrong_choice(group: str, value: str, paths: Sequence[str]) -> str | None:
-    """Say what is wrong with a choice from a group, if something is."""
+    """Describe an option that a group doesn't have; `None` if it has."""
     options = _options(group, paths)
     if value in options:
         return None
@@ -193,11 +199,11 @@ _ALWAYS = {"tensorboard": "TensorBoard's records are", "csv": "metrics.csv is"}
 
 
 def _options(group: str, paths: Sequence[str]) -> list[str]:
-    """Give what there is to choose from; nothing where this is no group.
+    """Return the options of a group; empty if it is not a group.
 
     Args:
         group: its name.
-        paths: words that say where else there are configs.
+        paths: the overrides of Hydra's search path.
     """
     if group == "hydra":
         return []
@@ -206,12 +212,12 @@ def _options(group: str, paths: Sequence[str]) -> list[str]:
             return loader.get_group_options(
                 group, config_name=primary_config(), overrides=list(paths)
             )
-        except REFUSALS:  # the paths are none
+        except REFUSALS:  # the search path is invalid
             return loader.get_group_options(group)
 
 
 def _groups(paths: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Give the groups that a run chooses from, each with its options."""
+    """Return the groups of a run's config: group -> options."""
     with hydra_initialized() as loader:
         names = loader.list_groups("")
     found = {name: tuple(_options(name, paths)) for name in names if name != "analysis"}
@@ -219,12 +225,12 @@ def _groups(paths: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 
 def _named(known: Mapping[str, Any], paths: Sequence[str]) -> dict[str, Any]:
-    """Give all that may have been meant by a key: settings, groups, and `resume`."""
+    """Return all valid keys: settings, groups, and `resume`."""
     return {**known, **_groups(paths), "resume": None}
 
 
 def _known(chosen: Sequence[str]) -> dict[str, Any]:
-    """Give every setting there is with these choices; none if Hydra refuses them too."""
+    """Return the settings that exist with these choices; empty if Hydra refuses them too."""
     try:
         with hydra_initialized():
             return settings_of(compose(primary_config(), list(chosen)))
@@ -233,7 +239,7 @@ def _known(chosen: Sequence[str]) -> dict[str, Any]:
 
 
 def settings_of(cfg: DictConfig) -> dict[str, Any]:
-    """Give every key of a config, dotted, those of inner mappings too, each with what it holds."""
+    """Return all dotted keys of a config, also those of mappings: key -> value."""
     found: dict[str, Any] = {}
     for key in cfg:
         if isinstance(key, str):

@@ -1,4 +1,4 @@
-"""One word of a command line as Hydra reads it, and what is wrong with one that it can't read."""
+"""Parsing and formatting of Hydra's overrides, with errors that name the mistake."""
 
 import os
 import re
@@ -17,20 +17,20 @@ _PAIRS = {"(": ")", "[": "]", "{": "}"}
 
 
 def parse_override(text: str) -> Override:
-    """Read an override.
+    """Parse an override.
 
     Raises:
-        ConfigError: it can't be read.
+        ConfigError: it is not of Hydra's grammar.
     """
     try:
         return OverridesParser.create().parse_override(text)
     except (HydraException, ValueError, RecursionError) as error:
-        said = f"{quote_short(text)} can't be read as KEY=VALUE: {_flaw(text, error)}"
-        raise ConfigError(said) from error
+        message = f"{quote_short(text)} can't be read as KEY=VALUE: {_mistake(text, error)}"
+        raise ConfigError(message) from error
 
 
 def format_value(value: Any) -> str:
-    """Spell a value of a config so that Hydra reads it as the same."""
+    """Format a value so that Hydra parses it as the same value."""
     if isinstance(value, str):
         return QuotedString(value, Quote.single).with_quotes()
     if isinstance(value, list):
@@ -43,12 +43,12 @@ def format_value(value: Any) -> str:
 
 
 def quote_short(text: str) -> str:
-    """Spell a word in quotes, and not too long."""
+    """Quote a text, shortened to 100 characters."""
     return repr(text if len(text) <= 100 else f"{text[:97]}...")
 
 
-def _flaw(text: str, error: Exception) -> str:
-    """Say what is wrong with a word that Hydra's parser can't read."""
+def _mistake(text: str, error: Exception) -> str:
+    """Describe the mistake in an override that Hydra can't parse."""
     key, equals, value = text.partition("=")
     if not equals:
         colon = re.fullmatch(r"([\w./@]+):(.+)", text)
@@ -64,25 +64,26 @@ def _flaw(text: str, error: Exception) -> str:
         return "a value is missing beside a comma"
     if unclosed := _unclosed(value):
         return f"{unclosed}{quotes}"
-    said = str(error)
-    if sign := re.match(r"token recognition error at: '(.)", said, re.DOTALL):
+    message = str(error)
+    if sign := re.match(r"token recognition error at: '(.)", message, re.DOTALL):
         needs = " outside quotes" if sign[1].isprintable() else ""
         return f"its value can't hold {sign[1]!r}{needs}{quotes}"
-    if sign := re.match(r"(?:extraneous|mismatched) input ' *(.).*' expecting", said, re.DOTALL):
+    if sign := re.match(r"(?:extraneous|mismatched) input ' *(.).*' expecting", message, re.DOTALL):
         return f"{sign[1]!r} can't stand there outside quotes{quotes}"
-    if said.startswith("no viable alternative"):
+    if message.startswith("no viable alternative"):
         return f"its brackets hold no list and no mapping{quotes}"
     return first_line(error)
 
 
 def _quoting(key: str, value: str, text: str) -> str:
+    """Suggest the value in quotes, if that is possible."""
     if not text.isprintable() or len(text) > 100 or re.search(r"['\"\\]", value):
         return ""
     return f"; a text with signs stands in quotes: '{key}=\"{value}\"'"
 
 
 def _unclosed(value: str) -> str | None:
-    """Name the first bracket or quote without its other half."""
+    """Describe the first bracket or quote that is not closed or not opened."""
     awaited: list[tuple[str, str]] = []
     quote = ""
     for letter in re.sub(r"\\.", "", value):
@@ -99,56 +100,55 @@ def _unclosed(value: str) -> str | None:
     return f"a {awaited[-1][0]} is not closed" if awaited else None
 
 
-def with_quoted_paths(words: Sequence[str], *, several: bool = False) -> list[str]:
-    """Spell the words that name files and directories so that Hydra reads what was meant.
+def with_quoted_paths(overrides: Sequence[str], *, several: bool = False) -> list[str]:
+    """Quote paths in overrides where Hydra would misread them, and expand `~` as a shell does.
 
-    What begins with `~` is in the home directory, as in a shell. A path that is there may hold a
-    comma, and any path signs that Hydra's grammar has no place for.
+    A path may contain characters that Hydra's grammar excludes, and an existing path a comma.
 
     Args:
-        words: as they were typed.
-        several: whether a comma may part values, as with `-m`.
+        overrides: the overrides as typed.
+        several: whether a comma may separate values, as with `-m`.
     """
     return [
-        f"{match[1]}={_spell_paths(match[1], match[2], several)}"
-        if (match := _PATH.fullmatch(word)) and word.isprintable()
-        else word
-        for word in words
+        f"{match[1]}={_quote_paths(match[1], match[2], several)}"
+        if (match := _PATH.fullmatch(text)) and text.isprintable()
+        else text
+        for text in overrides
     ]
 
 
-def _spell_paths(key: str, value: str, several: bool) -> str:
+def _quote_paths(key: str, value: str, several: bool) -> str:
     if not value or "${" in value or (value[0] in "[{" and not _exists(value)):
         return value
     if "," not in value or value[0] in "'\"" or _is_call(value):
-        return _spell_path(key, value)
+        return _quote_path(key, value)
     parts = value.split(",")
     whole = _exists(value) and not (several and all(map(_exists, parts)))
     if whole:
-        return _spell_path(key, value)
+        return _quote_path(key, value)
     if not several:
-        return value  # refused as a sweep, unless it can't be read at all
-    return ",".join(_spell_path(key, part) for part in parts)
+        return value  # refused later, as a sweep or as unreadable
+    return ",".join(_quote_path(key, part) for part in parts)
 
 
-def _spell_path(key: str, value: str) -> str:
-    """Spell one path; what Hydra reads as text that begins with no `~` stays as it is."""
+def _quote_path(key: str, value: str) -> str:
+    """Quote one path if Hydra would not parse it as that text, or if it begins with `~`."""
     try:
         override = parse_override(f"{key}={value}")
     except ConfigError:
-        return value if value[:1] in ("", "'", '"') else _plain(key, os.path.expanduser(value))
+        return value if value[:1] in ("", "'", '"') else _as_text(key, os.path.expanduser(value))
     if override.is_sweep_override():
-        return _plain(key, os.path.expanduser(value)) if _exists(value) else value
-    read = override.value()
-    if isinstance(read, str) and read.startswith("~"):
-        return _plain(key, os.path.expanduser(read))
-    if not isinstance(read, str | None) and _exists(value):
-        return _plain(key, value)  # a file called 2024
+        return _as_text(key, os.path.expanduser(value)) if _exists(value) else value
+    parsed = override.value()
+    if isinstance(parsed, str) and parsed.startswith("~"):
+        return _as_text(key, os.path.expanduser(parsed))
+    if not isinstance(parsed, str | None) and _exists(value):
+        return _as_text(key, value)  # a file called 2024
     return value
 
 
-def _plain(key: str, text: str) -> str:
-    """Spell a text so that Hydra reads all of it as one, without quotes where it can."""
+def _as_text(key: str, text: str) -> str:
+    """Format a text so that Hydra parses it as one value, with quotes only if it needs them."""
     try:
         override = parse_override(f"{key}={text}")
         if not override.is_sweep_override() and override.value() == text:

@@ -1,4 +1,4 @@
-"""The config that a run wrote into its directory."""
+"""Reading the `config.yaml` of a run directory."""
 
 import io
 import os
@@ -18,14 +18,14 @@ _LARGEST, _DEEPEST = 30_000, 20  # bytes and levels of a config.yaml; ours have 
 
 
 def run_config_path(path: str | Path, key: str) -> Path:
-    """Give the file that holds the config of a run.
+    """Return the path of a run's `config.yaml`.
 
     Args:
-        path: the directory of the run.
-        key: the setting that named it.
+        path: the run directory.
+        key: the setting that named it, for errors.
 
     Raises:
-        ConfigError: it is no such directory.
+        ConfigError: it is not a run directory.
     """
     file = path_inside(Path(os.path.expanduser(path)), "config.yaml")
     if not file.is_file():
@@ -36,13 +36,13 @@ def run_config_path(path: str | Path, key: str) -> Path:
 
 
 def read_config(path: Path) -> DictConfig:
-    """Read the config that a run wrote; it may come from a stranger, so nothing in it is run.
+    """Read a run's `config.yaml`, which may come from a stranger.
 
-    A run writes plain values. Tags could make objects, references could read the environment, and
-    aliases could stand for more than there is memory.
+    It must hold plain values: yaml tags could make objects, interpolations could read the
+    environment, and aliases could expand to more than fits into memory.
 
     Raises:
-        ConfigError: it can't be read, or holds something else.
+        ConfigError: it can't be read, or holds anything else.
     """
     text, depth = read_text(path, largest=_LARGEST), 0
     try:
@@ -57,13 +57,13 @@ def read_config(path: Path) -> DictConfig:
         if not _are_digests(cfg.get("files")):
             raise ValueError("files must give the SHA-256 of each file that task or init_from name")
     except Exception as error:
-        # OmegaConf lets its yaml parser's and decoder's errors through as they are.
+        # OmegaConf doesn't wrap the errors of its yaml parser and decoder.
         raise ConfigError(f"{path} can't be read: {first_line(error)}") from error
     return cfg
 
 
 def _are_digests(files: Any) -> bool:
-    """Tell whether these are what `named_files` writes."""
+    """Whether these are hashes as `runs.named_files` writes them."""
     return isinstance(files, DictConfig) and all(
         re.fullmatch(r"init_from|task\.\w+", str(key)) and re.fullmatch("[0-9a-f]{64}", str(value))
         for key, value in files.items()
@@ -71,5 +71,5 @@ def _are_digests(files: Any) -> bool:
 
 
 def has_interpolations(cfg: DictConfig) -> bool:
-    """Tell whether there may be references in a config."""
+    """Whether a config may contain interpolations."""
     return "${" in repr(OmegaConf.to_container(cfg))

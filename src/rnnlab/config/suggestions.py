@@ -1,4 +1,4 @@
-"""What was meant by a name that is none here: a slip of the keyboard, or another tool's word."""
+"""Suggestions for unknown keys: typing mistakes, and names of other tools."""
 
 import os
 import re
@@ -7,8 +7,8 @@ from typing import Any
 
 from rnnlab.spelling import printable
 
-_LONGEST = 60  # letters of a name that is worth a suggestion
-_UNFIT = 0.75  # what it costs that the value is of another kind, in slips
+_LONGEST = 60  # letters of a name to search suggestions for
+_TYPE_PENALTY = 0.75  # added to the edit distance if the value has another type
 
 _CALLED = {
     "trainer.max_steps": (
@@ -83,7 +83,7 @@ _CALLED = {
     "length": "max_new_tokens num_tokens n_chars",
     "beam": "beam_size beam_width num_beams",
 }
-"""What it is called here -> what others call it."""
+"""Key -> its names in other tools."""
 
 _FIXED = {
     "trainer=gpu": "gpu cuda use_cuda use_gpu device accelerator gpus",
@@ -93,61 +93,59 @@ _FIXED = {
     "logger=wandb": "wandb use_wandb",
     "logger=mlflow": "mlflow use_mlflow",
 }
-"""Words that have their value already -> what others call the two together."""
+"""Override -> the options of other tools that mean it."""
 
 _KEYS: dict[str, list[str]] = {}
 for _key, _names in _CALLED.items():
     for _name in _names.split():
         _KEYS.setdefault(_name, []).append(_key)
-_WORDS = {name: word for word, names in _FIXED.items() for name in names.split()}
+_OVERRIDES = {name: fixed for fixed, names in _FIXED.items() for name in names.split()}
 _ON_CPU = ("cpu", "false", "0", "none", "null", "no", "off")
 
 
 def did_you_mean(word: str, known: Iterable[str], value: str | None = None) -> str:
-    """Suggest what was meant, as the end of a sentence; nothing where nothing is near.
+    """Return `: did you mean ...?` to end an error message with; empty if no name is similar.
 
     Args:
-        word: what was typed.
-        known: what there is; where it is a mapping, to the present value of a setting or to the
-            options of a group.
-        value: what was typed behind the word.
+        word: the unknown name.
+        known: the valid names; as a mapping, to the value of a setting or the options of a group.
+        value: the value typed with the name.
     """
     found = candidates(word, known, value)
     return f": did you mean {' or '.join(found)}?{unit_hint(word, found)}" if found else ""
 
 
 def explain_argument(word: str, after: str, keys: Sequence[str]) -> str:
-    """Say of a word that is no `KEY=VALUE` what was meant, as far as one can guess.
+    """Describe an argument that is not `KEY=VALUE`, with a suggestion.
 
     Args:
-        word: an option of another tool's kind, a key without a value, or a path.
-        after: the word behind it, perhaps the option's value; nothing at the end.
-        keys: the settings of the command.
+        word: an option as of other tools, a key without a value, or a path.
+        after: the next argument, perhaps the option's value; empty at the end.
+        keys: the keys of the command.
     """
     name, equals, value = word.partition("=")
-    said = f"{printable(name or word)!r} can't be read as KEY=VALUE"
+    problem = f"{printable(name or word)!r} can't be read as KEY=VALUE"
     if word.startswith("-"):
-        said = f"{printable(name)} is not an option; settings are KEY=VALUE, without dashes"
+        problem = f"{printable(name)} is not an option; settings are KEY=VALUE, without dashes"
     elif "run" in keys and os.path.isdir(word):
-        return f"{said}: did you mean run={printable(word)}?"
+        return f"{problem}: did you mean run={printable(word)}?"
     value = (
         value if equals else after if after and "=" not in after and after[0] != "-" else "VALUE"
     )
     found = [f"{key}={printable(value)}" for key in candidates(name, keys)]
-    return f"{said}: did you mean {' or '.join(found)}?" if found else said
+    return f"{problem}: did you mean {' or '.join(found)}?" if found else problem
 
 
 def unit_hint(word: str, found: Sequence[str]) -> str:
-    """Say in what the setting that was meant counts, where the word counts in something else."""
+    """Return a sentence that the suggestion counts updates, if the unknown name counts epochs."""
     other = "epoch" in word.lower() and any("max_steps" in name for name in found)
     return " It counts updates, not epochs" if other else ""
 
 
 def candidates(word: str, known: Iterable[str], value: str | None = None) -> list[str]:
-    """Give the names, or a word with its value, that somebody may have meant by a name."""
-    given = known if isinstance(known, Mapping) else dict.fromkeys(known)
-    # The program fills the record of choices in: nobody sets it.
-    values = {key: value for key, value in given.items() if not key.startswith("choices")}
+    """Return the names, or a name with its value, that may have been meant by an unknown one."""
+    every = known if isinstance(known, Mapping) else dict.fromkeys(known)
+    values = {key: value for key, value in every.items() if not key.startswith("choices")}
     word = word.lstrip("-+~").strip("[](){}'\" ")
     if not word or len(word) > _LONGEST or not values:
         return []
@@ -160,7 +158,7 @@ def candidates(word: str, known: Iterable[str], value: str | None = None) -> lis
     same = [key for key in values if _last(key) == name]
     called = [key for names in _KEYS.get(name, ()) for key in _places(names, values)]
     fitting = [key for key in [*same, *called] if value is None or _fits(value, values[key])]
-    # Of one's own settings what is called so comes first, unless its value could never be that.
+    # A setting of the same name comes first, unless its value has another type.
     for keys in ([key for key in fitting if key in same], called, same):
         if keys:
             return keys[:2] if "." in keys[0] else keys[:1]
@@ -168,7 +166,7 @@ def candidates(word: str, known: Iterable[str], value: str | None = None) -> lis
 
 
 def nearest(word: str, known: Mapping[str, Any], value: str | None = None) -> list[str]:
-    """Give the name that is the fewest slips away from a word, if it is near at all."""
+    """Return the valid name with the smallest edit distance, if that is small enough."""
     word = word.lower()
     if len(word) > _LONGEST:
         return []
@@ -176,16 +174,16 @@ def nearest(word: str, known: Mapping[str, Any], value: str | None = None) -> li
     ranked = []
     for key in known:
         if _last(key).startswith("_") and not _last(word).startswith("_"):
-            continue  # which class it is made of is no slip away from anything
-        slips = _slips(word, key, most)
-        if slips <= most:
-            unfit = _UNFIT * (value is not None and not _fits(value, known[key]))
-            ranked.append((slips + unfit, abs(len(word) - len(key)), key))
+            continue  # never suggest `_target_`
+        edits = _edits(word, key, most)
+        if edits <= most:
+            penalty = _TYPE_PENALTY * (value is not None and not _fits(value, known[key]))
+            ranked.append((edits + penalty, abs(len(word) - len(key)), key))
     return [min(ranked)[2]] if ranked else []
 
 
-def _slips(word: str, key: str, most: int) -> float:
-    """Count what must have gone wrong for somebody to type a word for a key."""
+def _edits(word: str, key: str, most: int) -> float:
+    """Return the edit distance of a name to a key, or to its last part plus a half."""
     own, last = _last(word), _last(key)
     found = float(distance(word, key.lower(), most))
     if "." in key and (len(own) > 2 or own == word):
@@ -196,10 +194,10 @@ def _slips(word: str, key: str, most: int) -> float:
 
 
 def distance(one: str, other: str, most: int) -> int:
-    """Count the letters to insert, drop, replace or swap with their neighbour.
+    """Count the letters to insert, delete, replace or swap with their neighbour.
 
-    Optimal string alignment (Damerau 1964). A count above `most` is given as one that no two words
-    of these lengths have.
+    Optimal string alignment (Damerau, 1964). Above `most` a number is returned that is larger than
+    any distance of words of these lengths.
     """
     far = len(one) + len(other) + 1
     if abs(len(one) - len(other)) > most:
@@ -217,23 +215,23 @@ def distance(one: str, other: str, most: int) -> int:
 
 
 def _with_value(name: str, value: str | None, known: Mapping[str, Any]) -> str | None:
-    """Translate a name and a value at once, where the value is another one here."""
-    if name not in _WORDS or name in known:
+    """Translate an option of other tools together with its value: `--gpus 2`, `--fp16`."""
+    if name not in _OVERRIDES or name in known:
         return None
-    word = _WORDS[name]
-    said = (value or "").lower()
-    if word == "trainer=gpu":
-        if said.isdecimal() and int(said) > 1 and "trainer.devices" in known:
-            return f"trainer=ddp trainer.devices={said}"
-        word = "trainer=cpu" if said in _ON_CPU and said else word
-    group, _, option = word.partition("=")
+    override = _OVERRIDES[name]
+    typed = (value or "").lower()
+    if override == "trainer=gpu":
+        if typed.isdecimal() and int(typed) > 1 and "trainer.devices" in known:
+            return f"trainer=ddp trainer.devices={typed}"
+        override = "trainer=cpu" if typed in _ON_CPU and typed else override
+    group, _, option = override.partition("=")
     if group not in known or (isinstance(known[group], tuple) and option not in known[group]):
         return None
-    return word
+    return override
 
 
 def _places(key: str, known: Mapping[str, Any]) -> list[str]:
-    """Give where a setting is: the parts of an encoder-decoder have a cell each."""
+    """Return the keys of a setting: encoder and decoder have a `cell` each."""
     if key in known:
         return [key]
     first, *rest = key.split(".")
@@ -249,7 +247,7 @@ def _last(key: str) -> str:
 
 
 def _fits(value: str, present: Any) -> bool:
-    """Tell whether a value may be one of a setting, by its kind."""
+    """Whether a typed value has the type of a setting's present value."""
     first = re.split(r",(?![^\[({]*[\])}])", value)[0].strip()
     if present is None or not first or first == "null" or first.startswith("${"):
         return True

@@ -1,4 +1,4 @@
-"""How far training is, on a terminal and in a log file."""
+"""Progress of training, on a terminal and in a log file."""
 
 import re
 
@@ -27,7 +27,7 @@ def test_a_log_file_gets_the_first_and_last_step_and_each_validation(tmp_path, c
         assert re.fullmatch(pattern, line), line
 
 
-def test_lines_come_as_often_as_told(tmp_path, capsys, monkeypatch):
+def test_lines_come_as_often_as_every_seconds_says(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(Progress.__init__, "__defaults__", (0.0,))
     rnnlab.train(tiny(tmp_path))
     shown = re.findall(r"step (\d)/4", capsys.readouterr().err)

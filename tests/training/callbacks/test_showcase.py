@@ -1,4 +1,4 @@
-"""What a person looks at: at each validation, of the first batch, without disturbing training."""
+"""Samples of the first validation batch are logged, without an effect on training."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The training scalars are what they say."""
+"""The logged training scalars are the right means."""
 
 from types import SimpleNamespace
 

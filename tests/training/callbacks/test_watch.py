@@ -1,4 +1,4 @@
-"""Looks inside while training show what is there, and change nothing."""
+"""Measurements inside the model while training are right, and change nothing."""
 
 import pytest
 import torch
