@@ -1,6 +1,7 @@
 """Attention weights: alignment maps, their entropy, and their agreement with the task."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -64,6 +65,7 @@ class AttentionMap(NamedTuple):
     right: np.ndarray | None
 
 
+@dataclass(frozen=True, kw_only=True)
 class Attention(Analysis):
     """Alignment maps of attention, as Bahdanau, Cho and Bengio (2015), fig. 3.
 
@@ -78,18 +80,10 @@ class Attention(Analysis):
         length: length of the sequences as the task counts it, or `null`.
     """
 
-    def __init__(
-        self,
-        *,
-        answers: Literal["right", "own"],
-        num_maps: PositiveInt,
-        num_sequences: PositiveInt,
-        length: PositiveInt | None,
-    ) -> None:
-        self.answers = answers
-        self.num_maps = num_maps
-        self.num_sequences = num_sequences
-        self.length = length
+    answers: Literal["right", "own"]
+    num_maps: PositiveInt
+    num_sequences: PositiveInt
+    length: PositiveInt | None
 
     def refusal(self, model: Model, task: Task) -> str | None:  # noqa: ARG002
         """Reject models without attention."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from rnnlab.analysis.probe.backpropagation import Backpropagation, backpropagate
 from rnnlab.analysis.probe.bptt_window import Window, largest_rows_and_columns
 from rnnlab.analysis.probe.gradients import top_part
 from rnnlab.analysis.probe.observe import differentiable
-from rnnlab.analysis.probe.system import systems
+from rnnlab.analysis.probe.system import batch_in_double, systems
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.models.base import Model
@@ -24,6 +25,7 @@ from rnnlab.tasks.base import Task
 _MOST = 2**27  # numbers in the contributions of all steps
 
 
+@dataclass(frozen=True, kw_only=True)
 class Bptt(Analysis):
     """Backpropagation through time on one sequence, with the network unrolled.
 
@@ -42,20 +44,11 @@ class Bptt(Analysis):
         learning_rate: learning rate of plain gradient descent; `null` is the run's.
     """
 
-    def __init__(
-        self,
-        *,
-        sequence: Count,
-        length: PositiveInt | None,
-        num_steps: PositiveInt,
-        num_units: PositiveInt,
-        learning_rate: Positive | None,
-    ) -> None:
-        self.sequence = sequence
-        self.length = length
-        self.num_steps = num_steps
-        self.num_units = num_units
-        self.learning_rate = learning_rate
+    sequence: Count
+    length: PositiveInt | None
+    num_steps: PositiveInt
+    num_units: PositiveInt
+    learning_rate: Positive | None
 
     def refusal(self, model: Model, task: Task) -> str | None:  # noqa: ARG002
         """Reject models without recurrence."""
@@ -163,7 +156,7 @@ def _check_size(model: Model, batch: Batch) -> None:
 
 def _last(batch: Batch) -> Batch:
     """Return the last sequence in float64, its source without padding."""
-    one = map_batch(lambda p: p[-1:].double() if p.is_floating_point() else p[-1:], batch)
+    one = map_batch(lambda part: part[-1:], batch_in_double(batch))
     if one.source is None or one.source_mask is None:
         return one
     size = int(one.source_mask.sum())

@@ -1,6 +1,7 @@
 """Gate activations of LSTM and GRU over a sequence, and how often the gates saturate."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
@@ -67,6 +68,7 @@ class UnitSeries(NamedTuple):
     is_gate: bool
 
 
+@dataclass(frozen=True, kw_only=True)
 class Gates(Analysis):
     """Gates, memory cell and hidden state over a sequence, and how often gates saturate.
 
@@ -86,32 +88,22 @@ class Gates(Analysis):
         open_above: a gate above this is open, right-saturated.
     """
 
-    def __init__(
-        self,
-        *,
-        system: str | None,
-        layer: PositiveInt | None,
-        sequence: Count,
-        num_steps: PositiveInt,
-        num_units: PositiveInt,
-        num_sequences: PositiveInt,
-        length: PositiveInt | None,
-        shut_below: Share,
-        open_above: Share,
-    ) -> None:
-        if shut_below >= open_above:
+    system: str | None
+    layer: PositiveInt | None
+    sequence: Count
+    num_steps: PositiveInt
+    num_units: PositiveInt
+    num_sequences: PositiveInt
+    length: PositiveInt | None
+    shut_below: Share
+    open_above: Share
+
+    def __post_init__(self) -> None:
+        """Check settings against each other."""
+        if self.shut_below >= self.open_above:
             raise ConfigError(
-                f"shut_below must be less than open_above={open_above}, got {shut_below}"
+                f"shut_below must be less than open_above={self.open_above}, got {self.shut_below}"
             )
-        self.system = system
-        self.layer = layer
-        self.sequence = sequence
-        self.num_steps = num_steps
-        self.num_units = num_units
-        self.num_sequences = num_sequences
-        self.length = length
-        self.shut_below = shut_below
-        self.open_above = open_above
 
     def refusal(self, model: Model, task: Task) -> str | None:  # noqa: ARG002
         """Reject cells without gates."""

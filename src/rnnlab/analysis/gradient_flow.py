@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
+from dataclasses import dataclass
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
@@ -26,12 +27,11 @@ from rnnlab.analysis.probe.gradients import (
     spectra,
     top_part,
 )
-from rnnlab.analysis.probe.system import System, Trace, stateful, traces
+from rnnlab.analysis.probe.system import System, Trace, batch_in_double, stateful, traces
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.models.base import Model
 from rnnlab.plots.palette import COLORS, GREY
 from rnnlab.ranges import PositiveInt
-from rnnlab.spec import map_batch
 from rnnlab.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ SampledJacobians = tuple[Tensor, Tensor, Spectra]
 """Rows, steps, and the spectra of the Jacobians there."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class GradientFlow(Analysis):
     """Norms of dL_t/dh_s over answered steps t and earlier states s; spectra of the step Jacobian.
 
@@ -63,18 +64,10 @@ class GradientFlow(Analysis):
         num_jacobians: number of Jacobians, at evenly spaced steps of a few sequences.
     """
 
-    def __init__(
-        self,
-        *,
-        num_sequences: PositiveInt,
-        length: PositiveInt | None,
-        num_answers: PositiveInt,
-        num_jacobians: PositiveInt,
-    ) -> None:
-        self.num_sequences = num_sequences
-        self.length = length
-        self.num_answers = num_answers
-        self.num_jacobians = num_jacobians
+    num_sequences: PositiveInt
+    length: PositiveInt | None
+    num_answers: PositiveInt
+    num_jacobians: PositiveInt
 
     def refusal(self, model: Model, task: Task) -> str | None:  # noqa: ARG002
         """Reject models without a state."""
@@ -84,10 +77,7 @@ class GradientFlow(Analysis):
         """Compute gradient norms and Jacobians on test sequences."""
         model, task = deepcopy(experiment.model).double(), experiment.task
         length = task.trained_length if self.length is None else self.length
-        batch = map_batch(
-            lambda part: part.double() if part.is_floating_point() else part,
-            draw_batch(experiment, self.num_sequences, length),
-        )
+        batch = batch_in_double(draw_batch(experiment, self.num_sequences, length))
         found, traced = stateful(model), traces(model, batch)
         flows = {
             name: parts

@@ -1,6 +1,7 @@
 """Length generalisation: the metrics on sequences longer than those of training."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
@@ -26,6 +27,7 @@ _ROWS = 64  # batch size
 _HALF_STEP = 1.06  # margin of the band of trained lengths, so that a single one is visible
 
 
+@dataclass(frozen=True, kw_only=True)
 class Lengths(Analysis):
     """The metrics as a function of sequence length.
 
@@ -41,18 +43,10 @@ class Lengths(Analysis):
         num_sequences: number of test sequences of each length.
     """
 
-    def __init__(
-        self,
-        *,
-        metric: str | None,
-        factor: Annotated[float, Gt(1), Le(1000)],
-        num_lengths: PositiveInt,
-        num_sequences: PositiveInt,
-    ) -> None:
-        self.metric = metric
-        self.factor = factor
-        self.num_lengths = num_lengths
-        self.num_sequences = num_sequences
+    metric: str | None
+    factor: Annotated[float, Gt(1), Le(1000)]
+    num_lengths: PositiveInt
+    num_sequences: PositiveInt
 
     def refusal(self, model: Model, task: Task) -> str | None:  # noqa: ARG002
         """Reject tasks of a fixed length."""

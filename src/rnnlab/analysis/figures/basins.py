@@ -1,7 +1,7 @@
 """Figure of the attractors of a map and their basins."""
 
 from math import isfinite
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -76,14 +76,14 @@ def _draw_plane(axes: "Axes", each: BasinPortrait) -> None:
     if not any(map(len, points)):
         axes.set_title("all starts flew away")
         return
-    plane = components(np.concatenate(points))
+    pca = components(np.concatenate(points))
     for start in shown:
-        x, y = _places(plane.project(tracks[start], 2))
+        x, y = pca.plane(tracks[start]).T
         color = _color(basin.get(start, len(COLORS)))
         axes.plot(x, y, color=color, linewidth=1, alpha=0.55)
         axes.plot(x[:1], y[:1], ".", color=color, markersize=5)
     for number, attractor in reversed(list(enumerate(each.found))):
-        x, y = _places(plane.project(attractor.cycle.numpy(), 2))
+        x, y = pca.plane(attractor.cycle.numpy()).T
         look = {"color": _color(number), "zorder": 4}
         axes.plot([*x, *x[:1]], [*y, *y[:1]], linewidth=2.4 * (attractor.period > 1), **look)
         size = 13 if attractor.period == 1 else 8
@@ -98,11 +98,6 @@ def _manner(back: NearestReturn) -> str:
     if back.distance > _NEARLY:
         return "no return"
     return "still creeping" if back.steps == 1 else f"about {back.steps} a round"
-
-
-def _places(places: Any) -> tuple[Any, Any]:
-    """Return x and y; the second coordinate of one-dimensional states is 0."""
-    return places[:, 0], places[:, 1] if places.shape[1] > 1 else 0 * places[:, 0]
 
 
 def _draw_basins(axes: "Axes", each: BasinPortrait) -> None:

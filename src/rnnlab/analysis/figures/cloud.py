@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from rnnlab.analysis.figures.style import CYCLIC, SEQUENTIAL, figure
 from rnnlab.analysis.numerics.pca import Components, Numbers
-from rnnlab.analysis.numerics.tree import Tree, draw_tree
+from rnnlab.analysis.numerics.tree import Tree
 from rnnlab.plots.palette import COLORS, GREY
 
 if TYPE_CHECKING:
@@ -160,11 +160,38 @@ def draw_variance(clouds: Mapping[str, Cloud]) -> "Figure":
     return slide
 
 
-def draw_symbols(tree: Tree, name: str) -> "Figure":
-    """Draw the tree of symbols as a figure."""
-    sideways = max(map(len, tree.names)) > 3
-    slide = figure(height=max(5.4, 1.5 + 0.24 * len(tree.names)) if sideways else 5.4)
+def draw_tree(tree: Tree, name: str) -> "Figure":
+    """Draw a tree of symbols, with its leaves on the right if their names are long."""
+    from matplotlib.collections import LineCollection
+    from scipy.cluster.hierarchy import dendrogram
+
+    branch = list(tree.groups)
+    for left, right, *_ in tree.links:
+        one, other = branch[int(left)], branch[int(right)]
+        branch.append(one if one == other else -1)
+
+    def color(node: int) -> str:
+        return _REST if branch[node] < 0 else COLORS[branch[node] % len(COLORS)]
+
+    plan = dendrogram(tree.links, no_plot=True, link_color_func=color)
+    names = [tree.names[leaf] for leaf in plan["leaves"]]
+    sideways = max(map(len, names)) > 3
+    slide = figure(height=max(5.4, 1.5 + 0.24 * len(names)) if sideways else 5.4)
     axes = slide.subplots()
     axes.set_title(f"symbols by their mean {name} state")
-    draw_tree(axes, tree, COLORS, _REST)
+    bends = [np.column_stack(pair) for pair in zip(plan["icoord"], plan["dcoord"], strict=True)]
+    lines = [bend[:, ::-1] if sideways else bend for bend in bends]
+    axes.add_collection(LineCollection(lines, colors=plan["color_list"], linewidths=2))
+    top, end = 1.03 * tree.links[:, 2].max(), 10 * len(names)
+    axes.set(xlim=(top, 0) if sideways else (0, end), ylim=(0, end if sideways else top))
+    along, up = (axes.yaxis, axes.xaxis) if sideways else (axes.xaxis, axes.yaxis)
+    along.set_ticks(5 + 10 * np.arange(len(names)), names)
+    up.set_label_text("distance between mean states")
+    axes.grid(visible=False)
+    axes.tick_params(axis="y" if sideways else "x", length=0, labelsize=14)
+    axes.spines["left" if sideways else "bottom"].set_visible(False)
+    if sideways:
+        axes.yaxis.tick_right()
+    for label, leaf in zip(along.get_ticklabels(), plan["leaves"], strict=True):
+        label.set_color(color(leaf))
     return slide

@@ -101,13 +101,13 @@ def _plane(found: list[PhasePortrait]) -> Components:
     return components(torch.cat([track for each in found for track in each.map.visited]).numpy())
 
 
-def _draw_states(axes: "Axes", each: PhasePortrait, plane: Components) -> None:
+def _draw_states(axes: "Axes", each: PhasePortrait, pca: Components) -> None:
     """Draw the visited states, trajectories of the map, and the points."""
-    visited = _place(plane, torch.cat(each.map.visited))
+    visited = pca.plane(torch.cat(each.map.visited).numpy())
     axes.plot(*visited.T, ".", color="#C8C8C8", markersize=4, rasterized=True)
     for track in each.tracks[:_TRACKS, :_TRACK_STEPS]:
-        axes.plot(*_place(plane, track).T, color=COLORS[0], linewidth=0.9, alpha=0.5)
-    points = [_place(plane, point.state[None]) for point in each.points]
+        axes.plot(*pca.plane(track.numpy()).T, color=COLORS[0], linewidth=0.9, alpha=0.5)
+    points = [pca.plane(point.state[None].numpy()) for point in each.points]
     shown = np.concatenate([visited, *points])
     low, high = shown.min(0), shown.max(0)
     room = np.maximum(high - low, 1e-9)
@@ -116,12 +116,6 @@ def _draw_states(axes: "Axes", each: PhasePortrait, plane: Components) -> None:
     for point, place in reversed(list(zip(each.points, points, strict=True))):
         _mark(axes, *place[0], kind=point.kind)
     axes.set(xlabel="first principal component", ylabel="second")
-
-
-def _place(plane: Components, states: Tensor) -> Any:
-    """Project states to `(P, 2)`; the second coordinate of one-dimensional states is 0."""
-    places = plane.project(states.numpy(), 2)
-    return np.pad(places, ((0, 0), (0, 2 - places.shape[1])))
 
 
 def _draw_multipliers(axes: "Axes", points: list[FixedPoint]) -> None:

@@ -1,6 +1,5 @@
 """Models as autonomous dynamical systems: at a constant input, or fed with their own answers."""
 
-from copy import deepcopy
 from typing import NamedTuple
 
 import torch
@@ -12,7 +11,7 @@ from rnnlab.analysis.probe.system import ANSWERING, System, choose_system, syste
 from rnnlab.errors import ConfigError
 from rnnlab.models.base import Model
 from rnnlab.models.stream import Stream
-from rnnlab.spec import Batch, Reals, map_batch
+from rnnlab.spec import Batch, Reals
 from rnnlab.tasks.base import Task
 
 InputChoice = str | int | list[float]
@@ -34,16 +33,6 @@ class AutonomousMap(NamedTuple):
     reads: str
     step: Map
     visited: list[Tensor]
-
-
-def in_double(model: Model) -> Model:
-    """Return a float64 copy of a model whose parameters require no gradient."""
-    return deepcopy(model).double().requires_grad_(False)
-
-
-def batch_in_double(batch: Batch) -> Batch:
-    """Return a float64 copy of a batch."""
-    return map_batch(lambda part: part.double() if part.is_floating_point() else part, batch)
 
 
 def feeds_back_reals(task: Task) -> bool:

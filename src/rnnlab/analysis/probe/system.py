@@ -1,6 +1,7 @@
 """The recurrent part of a model as a map over flat states, and the trace of its inputs."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import NamedTuple
 
 import torch
@@ -13,7 +14,7 @@ from rnnlab.errors import ConfigError
 from rnnlab.models.base import Model
 from rnnlab.models.seq2seq import Seq2Seq
 from rnnlab.models.stream import Stream
-from rnnlab.spec import Batch
+from rnnlab.spec import Batch, map_batch
 from rnnlab.state import State, flatten, leaves, unflatten
 
 ANSWERING = ("network", "decoder")
@@ -92,10 +93,6 @@ class System:
         with readable(self.stream):
             return vmap(jacrev(one, argnums=1))(inputs, states)
 
-    def part(self, name: str) -> slice:
-        """Find a part by its name."""
-        return next(part.units for part in self.parts if part.name == name)
-
 
 def systems(model: Model) -> dict[str, System]:
     """Return the systems of a model by name: one `network`, or encoder(s) and decoder.
@@ -150,6 +147,16 @@ def traces(model: Model, batch: Batch) -> dict[str, Trace]:
             mask = torch.ones(inputs.shape[:2], dtype=torch.bool, device=inputs.device)
         made[name] = Trace(inputs, flatten(tuple(own[0].inputs[1] for own in layers)), mask)
     return made
+
+
+def in_double(model: Model) -> Model:
+    """Return a float64 copy of a model whose parameters require no gradient."""
+    return deepcopy(model).double().requires_grad_(False)
+
+
+def batch_in_double(batch: Batch) -> Batch:
+    """Return a float64 copy of a batch."""
+    return map_batch(lambda part: part.double() if part.is_floating_point() else part, batch)
 
 
 def flatten_steps(visited: State) -> Tensor:
