@@ -82,14 +82,16 @@ class Attractors(Analysis):
         model = in_double(experiment.model)
         batch = batch_in_double(draw_batch(experiment, self.num_starts, None))
         name = self.system or ("decoder" if isinstance(model, Seq2Seq) else None)
-        begun = self.starts == "task" or (self.starts == "auto" and _clamps(task))
-        if begun and self.random_units is not None:
+        from_task = self.starts == "task" or (self.starts == "auto" and _clamps(task))
+        if from_task and self.random_units is not None:
             raise ConfigError("analysis.random_units must be null with analysis.starts=task")
         maps = autonomous_maps(model, task, batch, self.input, name)
         generator = torch.Generator().manual_seed(self.seed)
-        found = [self._settle(each, begun, generator) for each in maps]
+        found = [self._settle(each, from_task, generator) for each in maps]
         if isinstance(task, AttractorMemory):
-            found = [_recall(each, model, name, task, batch if begun else None) for each in found]
+            found = [
+                _recall(each, model, name, task, batch if from_task else None) for each in found
+            ]
         return Findings(
             lines=[line for each in found for line in _lines(each)],
             numbers={"maps": [_numbers(each) for each in found]},
@@ -103,11 +105,13 @@ class Attractors(Analysis):
             },
         )
 
-    def _settle(self, map: AutonomousMap, begun: bool, generator: torch.Generator) -> BasinPortrait:
+    def _settle(
+        self, map: AutonomousMap, from_task: bool, generator: torch.Generator
+    ) -> BasinPortrait:
         visited = torch.cat(map.visited)
         spread = float((visited - visited.mean(0)).square().mean().sqrt()) or 1.0
         starts = torch.stack([track[0] for track in map.visited])
-        if not begun:
+        if not from_task:
             starts = self._draw(visited, starts, generator)
         ends = settle(
             map.step,

@@ -9,7 +9,7 @@ from annotated_types import Gt, Le
 
 from rnnlab.analysis.base import Analysis, Findings, Picture, Rows
 from rnnlab.analysis.figures.graph import draw_machine
-from rnnlab.analysis.figures.style import figure
+from rnnlab.analysis.figures.style import new_figure
 from rnnlab.analysis.lengths import trained_lengths
 from rnnlab.analysis.numerics.machine import NOTHING, Ints, Machine, minimise, to_dot
 from rnnlab.analysis.numerics.pca import components
@@ -252,8 +252,8 @@ def _draw(best: Extraction, visited: Numbers, alphabet: Alphabet, answers: list[
     points, states = visited[real], best.states[real]
     shown = np.linspace(0, len(points) - 1, min(len(points), _POINTS)).astype(int)
     places: Any = components(points).plane(points[shown])
-    slide = figure(width=13.3, height=6.2)
-    left, right = slide.subplots(1, 2, width_ratios=(0.8, 1))
+    figure = new_figure(width=13.3, height=6.2)
+    left, right = figure.subplots(1, 2, width_ratios=(0.8, 1))
     for state, color in enumerate(colors):
         own = places[states[shown] == state]
         left.plot(*own.T, ".", color=color, markersize=7, alpha=0.6, mew=0, rasterized=True)
@@ -262,4 +262,4 @@ def _draw(best: Extraction, visited: Numbers, alphabet: Alphabet, answers: list[
     )
     draw_machine(right, machine, symbols=alphabet.names, answers=answers, colors=colors)
     right.set_title(f"The machine, with {best.agreement:.1%} of the net's answers")
-    return slide
+    return figure

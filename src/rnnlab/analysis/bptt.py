@@ -10,8 +10,8 @@ from torch import Tensor
 
 from rnnlab.analysis.base import Analysis, Findings, Picture, draw_batch
 from rnnlab.analysis.figures.bptt import draw
+from rnnlab.analysis.figures.bptt_window import Window, largest_rows_and_columns
 from rnnlab.analysis.probe.backpropagation import Backpropagation, backpropagate
-from rnnlab.analysis.probe.bptt_window import Window, largest_rows_and_columns
 from rnnlab.analysis.probe.gradients import top_part
 from rnnlab.analysis.probe.observe import differentiable
 from rnnlab.analysis.probe.system import batch_in_double, systems
@@ -165,8 +165,8 @@ def _last(batch: Batch) -> Batch:
 
 def _few(steps: Tensor) -> str:
     """Return the norms of the first and last steps as text."""
-    told = [f"{norm:.2g}" for norm in steps.flatten(1).norm(dim=1).tolist()]
-    return " ".join(told if len(told) <= 8 else [*told[:4], "...", *told[-4:]])
+    norms = [f"{norm:.2g}" for norm in steps.flatten(1).norm(dim=1).tolist()]
+    return " ".join(norms if len(norms) <= 8 else [*norms[:4], "...", *norms[-4:]])
 
 
 def _norms(parts: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -193,8 +193,8 @@ def _change_rows(changes: dict[str, Tensor], window: Window) -> Iterator[list[An
         table = steps if steps.dim() > 2 else steps[:, :, None]
         rows, columns = largest_rows_and_columns(table)
         drawn = window.drawn_steps(name)
-        told = [*((s, table[s]) for s in drawn), ("sum", table.sum(0)), ("mean", table.mean(0))]
+        written = [*((s, table[s]) for s in drawn), ("sum", table.sum(0)), ("mean", table.mean(0))]
         for row in rows.tolist():
             for column in columns.tolist():
-                for step, change in told:
+                for step, change in written:
                     yield [name, row, column, step, float(change[row, column])]

@@ -38,7 +38,7 @@ from rnnlab.ranges import Count, NonNegative, Positive, PositiveInt, Seed, Share
 from rnnlab.tasks.base import Task
 
 _FOLLOWED = 300  # steps of each trajectory
-_TOLD, _SLOW_APART = 6, 1e-2
+_LISTED, _SLOW_APART = 6, 1e-2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,9 +114,9 @@ class FixedPoints(Analysis):
         beyond = int(found.hits[~within].sum())
         found = _pick(found, within)
         with torch.no_grad():
-            usual = (map.step(visited) - visited).norm(dim=1)
+            speeds = (map.step(visited) - visited).norm(dim=1)
         fixed = is_fixed(found)
-        slow = ~fixed & (found.speeds < self.slow_speed * usual[usual.isfinite()].median())
+        slow = ~fixed & (found.speeds < self.slow_speed * speeds[speeds.isfinite()].median())
         points = _points(map, _pick(found, fixed), slow=False)
         points += _points(map, distinct(_pick(found, slow), _SLOW_APART), slow=True)
         return PhasePortrait(map, points, beyond, tracks)
@@ -134,8 +134,8 @@ class FixedPoints(Analysis):
     def _within(self, states: Tensor, visited: Tensor, tracks: Tensor) -> Tensor:
         """Return which states are within reach of the trajectories, `(P,)` bool."""
         middle = visited.mean(0)
-        come = torch.cat([visited, tracks.flatten(0, 1)])
-        far = (come[come.isfinite().all(1)] - middle).norm(dim=1).max()
+        reached = torch.cat([visited, tracks.flatten(0, 1)])
+        far = (reached[reached.isfinite().all(1)] - middle).norm(dim=1).max()
         return (states - middle).norm(dim=1) <= self.reach * far
 
 
@@ -158,14 +158,14 @@ def _points(map: AutonomousMap, found: SlowPoints, *, slow: bool) -> list[FixedP
 def _lines(each: PhasePortrait) -> list[str]:
     """Summarise the points: the count of each kind, and the largest ones."""
     counts = {kind: sum(p.kind == kind for p in each.points) for kind in LOOKS}
-    told = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count) or "none"
+    kinds = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count) or "none"
     starts = len(each.tracks)
     lost = starts - each.beyond - sum(point.hits for point in each.points)
     more = f"; {each.beyond} of {starts} starts went out of reach" if each.beyond else ""
     more += f"; {lost} of {starts} starts came to none" if lost else ""
-    lines = [f"points reading {each.map.reads}: {told}{more}"]
-    lines += [f"  {_describe(point)}" for point in each.points[:_TOLD]]
-    rest = len(each.points) - _TOLD
+    lines = [f"points reading {each.map.reads}: {kinds}{more}"]
+    lines += [f"  {_describe(point)}" for point in each.points[:_LISTED]]
+    rest = len(each.points) - _LISTED
     return lines + ([f"  and {rest} more"] if rest > 0 else [])
 
 

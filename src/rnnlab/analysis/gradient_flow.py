@@ -187,10 +187,10 @@ def _lines(name: str, found: Mapping[str, Any], top: str, several: bool) -> Iter
 
 def _flow_rows(flows: Mapping[str, Mapping[str, Flow]]) -> Iterator[list[Any]]:
     for system, parts in flows.items():
-        for part, seen in parts.items():
-            rows = seen.norms.nanmean(0).tolist()
-            for answer, row in zip(seen.answers.tolist(), rows, strict=True):
-                for step, norm in zip(seen.steps.tolist(), row, strict=True):
+        for part, gradients in parts.items():
+            rows = gradients.norms.nanmean(0).tolist()
+            for answer, row in zip(gradients.answers.tolist(), rows, strict=True):
+                for step, norm in zip(gradients.steps.tolist(), row, strict=True):
                     if not math.isnan(norm):
                         yield [system, part, answer, step, norm]
 
@@ -219,10 +219,10 @@ def _draw_flows(
     decays: Mapping[str, Mapping[str, GradientDecay]],
 ) -> "Figure":
     """Draw the norms as a heat map and their decay with distance, for each system."""
-    slide, grid = panels(len(found), 2, height=4.0, width_ratios=[1.15, 1])
+    figure, grid = panels(len(found), 2, height=4.0, width_ratios=[1.15, 1])
     for (left, right), (name, system) in zip(grid, found.items(), strict=True):
         part = top_part(system)
-        _draw_heat(slide, left, flows[name][part], part.rpartition(".")[2])
+        _draw_heat(figure, left, flows[name][part], part.rpartition(".")[2])
         left.set_title(f"{name}: gradient of the loss at t by {part} at s")
         _draw_decay(right, decays[name])
         horizon = effective_horizon(decays[name][part])
@@ -230,18 +230,18 @@ def _draw_flows(
         right.set_title(f"effective horizon {horizon:.1f} steps")
         for axis in (left.xaxis, left.yaxis, right.xaxis):
             axis.get_major_locator().set_params(integer=True)
-    return slide
+    return figure
 
 
-def _draw_heat(slide: "Figure", axes: "Axes", seen: Flow, part: str) -> None:
+def _draw_heat(figure: "Figure", axes: "Axes", gradients: Flow, part: str) -> None:
     from matplotlib.colors import LogNorm
 
-    norms = seen.norms.nanmean(0).numpy()
+    norms = gradients.norms.nanmean(0).numpy()
     most = np.nanmax(norms, initial=0) or 1.0
     least = max(np.nanmin(norms, initial=most / 10), most * _LEAST)
     image = axes.pcolormesh(
-        _edges(seen.steps),
-        _edges(seen.answers),
+        _edges(gradients.steps),
+        _edges(gradients.answers),
         np.maximum(norms, least),  # NaN stays NaN
         norm=LogNorm(least, most),
         cmap=SEQUENTIAL,
@@ -249,7 +249,7 @@ def _draw_heat(slide: "Figure", axes: "Axes", seen: Flow, part: str) -> None:
     )
     axes.grid(False)
     axes.set(xlabel="step s of the state", ylabel="answered step t")
-    slide.colorbar(image, ax=axes, label=f"|dL(t) / d {part}(s)|")
+    figure.colorbar(image, ax=axes, label=f"|dL(t) / d {part}(s)|")
 
 
 def _draw_decay(axes: "Axes", curves: Mapping[str, GradientDecay]) -> None:
@@ -268,7 +268,7 @@ def _draw_decay(axes: "Axes", curves: Mapping[str, GradientDecay]) -> None:
 
 def _draw_jacobians(taken: Mapping[str, SampledJacobians]) -> "Figure":
     """Draw the spectral radius along sequences, and all singular values, for each system."""
-    slide, grid = panels(len(taken), 2, height=4.0)
+    figure, grid = panels(len(taken), 2, height=4.0)
     for (left, right), (name, (rows, steps, found)) in zip(grid, taken.items(), strict=True):
         for axes in (left, right):
             axes.axhline(1, color=GREY, linestyle="--", linewidth=1.6)
@@ -297,7 +297,7 @@ def _draw_jacobians(taken: Mapping[str, SampledJacobians]) -> "Figure":
         right.set_ylim(bottom=max(right.get_ylim()[0], _LEAST))
         right.set(xlabel="rank", ylabel="singular value")
         right.set_title("all singular values: median, 10 to 90 %")
-    return slide
+    return figure
 
 
 def _edges(places: Tensor) -> NDArray[np.float64]:

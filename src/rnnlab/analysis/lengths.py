@@ -8,7 +8,7 @@ import numpy as np
 from annotated_types import Gt, Le
 
 from rnnlab.analysis.base import Analysis, Findings, Picture
-from rnnlab.analysis.figures.style import figure
+from rnnlab.analysis.figures.style import new_figure
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.inference.evaluate import evaluate
@@ -124,8 +124,8 @@ def trained_lengths(experiment: Experiment) -> Range:
 def _draw(
     curve: Mapping[int, float], metric: str, trained: Range, floor: float | None, share: bool
 ) -> "Figure":
-    slide = figure(height=5.4)
-    axes = slide.subplots()
+    figure = new_figure(height=5.4)
+    axes = figure.subplots()
     edges = (max(trained.least, min(curve)) / _HALF_STEP, trained.most * _HALF_STEP)
     axes.axvspan(*edges, color="#EDEDED", zorder=0)
     middle = (edges[0] * edges[1]) ** 0.5
@@ -140,4 +140,4 @@ def _draw(
     if share:
         axes.set_ylim(-0.03, 1.04)
     axes.set(xlabel="length", ylabel=metric.replace("_", " "))
-    return slide
+    return figure

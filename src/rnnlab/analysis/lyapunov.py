@@ -21,11 +21,17 @@ from rnnlab.analysis.probe.autonomous import (
     feeds_back_reals,
     has_only_taps,
     is_free_running,
-    real_steps,
     without_teacher,
 )
 from rnnlab.analysis.probe.free_run import FreeRun
-from rnnlab.analysis.probe.system import batch_in_double, choose_system, in_double, systems, traces
+from rnnlab.analysis.probe.system import (
+    batch_in_double,
+    choose_system,
+    in_double,
+    real_steps,
+    systems,
+    traces,
+)
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.models.base import Model
@@ -205,8 +211,8 @@ def _lines(
     ]
     if kept < len(mean):
         lines.append(f"  {len(mean) - kept} of {len(mean)} directions are lost at once")
-    told = "more than these exponents tell" if dimension is None else f"{dimension:.2f}"
-    return [*lines, f"Kaplan-Yorke dimension: {told}"]
+    text = "more than these exponents tell" if dimension is None else f"{dimension:.2f}"
+    return [*lines, f"Kaplan-Yorke dimension: {text}"]
 
 
 def _table(exponents: Tensor) -> Rows:
@@ -226,7 +232,7 @@ def _draw(spectrum: LyapunovSpectrum) -> "Figure":
     """Draw the running means of the largest, and all: dashes are trajectories, dots means."""
     from matplotlib.ticker import MaxNLocator
 
-    slide, ((left, right),) = panels(1, 2, height=4.4)
+    figure, ((left, right),) = panels(1, 2, height=4.4)
     mean = spectrum.exponents.mean(0)
     kept = int(mean.isfinite().sum())
     running, mean = spectrum.running.mean(1)[:, :kept], mean[:kept]
@@ -248,4 +254,4 @@ def _draw(spectrum: LyapunovSpectrum) -> "Figure":
     left.set(xscale="log", xlabel="steps", ylabel="nats per step", title="the largest, so far")
     right.set(xlabel="exponent", title="Lyapunov spectrum")
     right.xaxis.set_major_locator(MaxNLocator(integer=True))
-    return slide
+    return figure

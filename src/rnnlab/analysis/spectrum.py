@@ -228,11 +228,11 @@ def _draw(
     power: Tensor,
     back: PushResponse,
 ) -> "Figure":
-    slide, ((left, middle, right),) = panels(1, 3, height=3.9)
+    figure, ((left, middle, right),) = panels(1, 3, height=3.9)
     _draw_power(left, frequencies, power)
     _draw_path(middle, task, answers)
     _draw_return(right, back)
-    return slide
+    return figure
 
 
 def _draw_power(axes: "Axes", frequencies: Tensor, power: Tensor) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from torch import Tensor
 
-from rnnlab.analysis.figures.style import figure
+from rnnlab.analysis.figures.style import new_figure
 from rnnlab.analysis.numerics.pca import components
 from rnnlab.analysis.numerics.settling import Attractor, NearestReturn
 from rnnlab.analysis.probe.autonomous import AutonomousMap
@@ -53,12 +53,12 @@ class BasinPortrait(NamedTuple):
 
 def draw_basins_figure(each: BasinPortrait) -> "Figure":
     """Draw the trajectories in the plane of their principal components, and the basin sizes."""
-    slide = figure(width=13.3, height=6.2)
-    left, right = slide.subplots(1, 2, width_ratios=(1.2, 1))
+    figure = new_figure(width=13.3, height=6.2)
+    left, right = figure.subplots(1, 2, width_ratios=(1.2, 1))
     _draw_plane(left, each)
     _draw_basins(right, each)
-    slide.suptitle(f"Reading {each.map.reads}", x=0.01, ha="left", size=15)
-    return slide
+    figure.suptitle(f"Reading {each.map.reads}", x=0.01, ha="left", size=15)
+    return figure
 
 
 def _color(number: int) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlab.analysis.figures.style import CYCLIC, SEQUENTIAL, figure
+from rnnlab.analysis.figures.style import CYCLIC, SEQUENTIAL, new_figure
 from rnnlab.analysis.numerics.pca import Components, Numbers
 from rnnlab.analysis.numerics.tree import Tree
 from rnnlab.plots.palette import COLORS, GREY
@@ -79,12 +79,12 @@ def draw_cloud(cloud: Cloud, steps: StepLabels, hue: Hue, name: str, num_lines: 
     if len(labels) == 1:
         labels, places = ["step", *labels], np.column_stack([steps.position, places])
     deep = len(labels) > 2
-    slide = figure(13.3 if deep else 9.0, 7.0)
-    plane = slide.add_subplot(1, 1 + deep, 1, xlabel=labels[0], ylabel=labels[1])
+    figure = new_figure(13.3 if deep else 9.0, 7.0)
+    plane = figure.add_subplot(1, 1 + deep, 1, xlabel=labels[0], ylabel=labels[1])
     plane.set_title(f"{name} states")
     panels = [(plane, places[:, :2])]
     if deep:
-        space = slide.add_subplot(1, 2, 2, projection="3d")
+        space = figure.add_subplot(1, 2, 2, projection="3d")
         for axis, label in zip("xyz", labels, strict=True):
             getattr(space, f"set_{axis}label")(label.split(" (")[0], labelpad=-4)
             getattr(space, f"set_{axis}ticklabels")([])
@@ -95,13 +95,13 @@ def draw_cloud(cloud: Cloud, steps: StepLabels, hue: Hue, name: str, num_lines: 
                 *values[steps.sequence == sequence].T, color="#888888", linewidth=0.8, zorder=1
             )
     if hue == "symbol":
-        _draw_groups(slide, panels, cloud.tree, steps)
+        _draw_groups(figure, panels, cloud.tree, steps)
     else:
-        _draw_scale(slide, panels, hue, steps)
-    return slide
+        _draw_scale(figure, panels, hue, steps)
+    return figure
 
 
-def _draw_groups(slide: "Figure", panels: Any, tree: Tree | None, steps: StepLabels) -> None:
+def _draw_groups(figure: "Figure", panels: Any, tree: Tree | None, steps: StepLabels) -> None:
     """Colour the points by symbol, or by branch of the tree."""
     assert steps.symbol is not None
     if tree is None:
@@ -121,12 +121,12 @@ def _draw_groups(slide: "Figure", panels: Any, tree: Tree | None, steps: StepLab
             for color, n in zip(COLORS, groups.values(), strict=False)
         ]
     columns = min(len(labels), max(1, 110 // (6 + max(map(len, labels)))))
-    legend = slide.legend(dots, labels, loc="outside lower center", ncols=columns)
+    legend = figure.legend(dots, labels, loc="outside lower center", ncols=columns)
     for handle in legend.legend_handles:
         handle.set_sizes([70])
 
 
-def _draw_scale(slide: "Figure", panels: Any, hue: Hue, steps: StepLabels) -> None:
+def _draw_scale(figure: "Figure", panels: Any, hue: Hue, steps: StepLabels) -> None:
     """Colour the points by a number, with a colour bar."""
     values: Any
     if hue == "phase":
@@ -136,7 +136,7 @@ def _draw_scale(slide: "Figure", panels: Any, hue: Hue, steps: StepLabels) -> No
     for axes, places in panels:
         look = {"c": values, "cmap": colors, "vmin": 0, "vmax": most, "s": _size(steps)}
         dots = axes.scatter(*places.T, linewidths=0, **look)
-    slide.colorbar(dots, ax=[axes for axes, _ in panels], label=label, shrink=0.7, pad=0.04)
+    figure.colorbar(dots, ax=[axes for axes, _ in panels], label=label, shrink=0.7, pad=0.04)
 
 
 def _size(steps: StepLabels) -> float:
@@ -146,8 +146,8 @@ def _size(steps: StepLabels) -> float:
 
 def draw_variance(clouds: Mapping[str, Cloud]) -> "Figure":
     """Draw the cumulative explained variance of each state vector."""
-    slide = figure(height=5.4)
-    axes = slide.subplots()
+    figure = new_figure(height=5.4)
+    axes = figure.subplots()
     for color, (name, cloud) in zip(COLORS, clouds.items(), strict=False):
         found = cloud.components
         held = np.cumsum(found.shares)[: max(20, found.needed(0.95))]
@@ -157,7 +157,7 @@ def draw_variance(clouds: Mapping[str, Cloud]) -> "Figure":
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set(xlabel="components", ylabel="share of variance held", ylim=(0, 1.03))
     axes.legend(loc="lower right")
-    return slide
+    return figure
 
 
 def draw_tree(tree: Tree, name: str) -> "Figure":
@@ -176,8 +176,8 @@ def draw_tree(tree: Tree, name: str) -> "Figure":
     plan = dendrogram(tree.links, no_plot=True, link_color_func=color)
     names = [tree.names[leaf] for leaf in plan["leaves"]]
     sideways = max(map(len, names)) > 3
-    slide = figure(height=max(5.4, 1.5 + 0.24 * len(names)) if sideways else 5.4)
-    axes = slide.subplots()
+    figure = new_figure(height=max(5.4, 1.5 + 0.24 * len(names)) if sideways else 5.4)
+    axes = figure.subplots()
     axes.set_title(f"symbols by their mean {name} state")
     bends = [np.column_stack(pair) for pair in zip(plan["icoord"], plan["dcoord"], strict=True)]
     lines = [bend[:, ::-1] if sideways else bend for bend in bends]
@@ -194,4 +194,4 @@ def draw_tree(tree: Tree, name: str) -> "Figure":
         axes.yaxis.tick_right()
     for label, leaf in zip(along.get_ticklabels(), plan["leaves"], strict=True):
         label.set_color(color(leaf))
-    return slide
+    return figure

@@ -65,36 +65,36 @@ class PhasePortrait(NamedTuple):
 def draw(found: list[PhasePortrait]) -> "Figure":
     """Draw the phase portrait of each map; of a single map the eigenvalues, too."""
     if len(found) == 1:
-        slide, grid = panels(1, 2, height=5.0)
+        figure, grid = panels(1, 2, height=5.0)
         _draw_states(grid[0, 0], found[0], _plane(found))
         _draw_multipliers(grid[0, 1], found[0].points)
     else:
-        slide, grid = _grid(len(found))
+        figure, grid = _grid(len(found))
         for axes, each in zip(grid, found, strict=False):
             _draw_states(axes, each, _plane(found))
             axes.set_title(each.map.reads)
     kinds = [kind for kind in LOOKS if any(p.kind == kind for e in found for p in e.points)]
     handles = [_key(kind) for kind in kinds]
-    slide.legend(handles=handles, loc="outside lower center", ncols=len(LOOKS))
-    return slide
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(LOOKS))
+    return figure
 
 
 def draw_eigenvalues(found: list[PhasePortrait]) -> "Figure":
     """Draw the eigenvalues of each map's points."""
-    slide, grid = _grid(len(found))
+    figure, grid = _grid(len(found))
     for axes, each in zip(grid, found, strict=False):
         _draw_multipliers(axes, each.points)
         axes.set_title(each.map.reads)
-    return slide
+    return figure
 
 
 def _grid(count: int) -> "tuple[Figure, list[Axes]]":
     columns = 2 if count in (2, 4) else 3
     rows = -(-count // columns)
-    slide, grid = panels(rows, columns, height=4.0)
+    figure, grid = panels(rows, columns, height=4.0)
     for axes in grid.flat[count:]:
         axes.remove()
-    return slide, list(grid.flat)
+    return figure, list(grid.flat)
 
 
 def _plane(found: list[PhasePortrait]) -> Components:

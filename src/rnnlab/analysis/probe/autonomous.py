@@ -7,7 +7,14 @@ from torch import Tensor
 
 from rnnlab.analysis.numerics.tangents import Map
 from rnnlab.analysis.probe.free_run import FreeRun
-from rnnlab.analysis.probe.system import ANSWERING, System, choose_system, systems, traces
+from rnnlab.analysis.probe.system import (
+    ANSWERING,
+    System,
+    choose_system,
+    real_steps,
+    systems,
+    traces,
+)
 from rnnlab.errors import ConfigError
 from rnnlab.models.base import Model
 from rnnlab.models.stream import Stream
@@ -18,7 +25,7 @@ InputChoice = str | int | list[float]
 """The input: auto, own (answers), commonest, zero, mean, each, a symbol or numbers."""
 
 
-_MOST_INPUTS = 9  # panels that a slide holds
+_MOST_INPUTS = 9  # panels that a figure holds
 
 
 class AutonomousMap(NamedTuple):
@@ -137,14 +144,6 @@ def without_teacher(system: System, inputs: Tensor) -> Tensor:
     inputs = inputs.clone()
     inputs[..., -2 * system.stream.output_size :] = 0
     return inputs
-
-
-def real_steps(batch: Batch, name: str) -> Tensor:
-    """Return the mask `(B, T)` of the real source steps, or of the steps up to the last answer."""
-    if name in ANSWERING:
-        return batch.mask.flip(1).cummax(1).values.flip(1)
-    assert batch.source_mask is not None
-    return batch.source_mask
 
 
 def _inputs(choice: InputChoice, stream: Stream, task: Task, read: Tensor) -> dict[str, Tensor]:

@@ -142,11 +142,22 @@ def traces(model: Model, batch: Batch) -> dict[str, Trace]:
     for name, system in found.items():
         layers = [calls[layer] for layer in system.cell.layers]
         inputs = torch.stack([call.inputs[0] for call in layers[0]], dim=1)
-        mask = None if name in ANSWERING else batch.source_mask
-        if mask is None:
-            mask = torch.ones(inputs.shape[:2], dtype=torch.bool, device=inputs.device)
+        every = torch.ones(inputs.shape[:2], dtype=torch.bool, device=inputs.device)
+        mask = every if name in ANSWERING else real_steps(batch, name)
         made[name] = Trace(inputs, flatten(tuple(own[0].inputs[1] for own in layers)), mask)
     return made
+
+
+def real_steps(batch: Batch, name: str) -> Tensor:
+    """Return the mask `(B, T)` of an encoder's real steps, or of those up to the last answer."""
+    if name in ANSWERING:
+        return batch.mask.flip(1).cummax(1).values.flip(1)
+    assert batch.source is not None
+    if batch.source_mask is None:
+        return torch.ones_like(
+            batch.source[:, :, 0] if batch.source.dim() > 2 else batch.source
+        ).bool()
+    return batch.source_mask
 
 
 def in_double(model: Model) -> Model:
