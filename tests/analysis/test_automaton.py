@@ -9,12 +9,13 @@ import torch
 from rnnlab import train
 from rnnlab.analysis.automaton import Automaton
 from rnnlab.analysis.base import Findings
-from rnnlab.analysis.numerics.machine import Machine, distinguish, minimise
+from rnnlab.analysis.numerics.machine import Machine, minimise
 from tests.analysis.numerics.machines import (
     ADDER,
     MOD_3,
     PARITY,
     MachineTask,
+    distinguish,
     draw_machine,
     experiment_of,
     wire,

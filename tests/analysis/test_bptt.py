@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from rnnlab.analysis.bptt import Bptt
-from rnnlab.analysis.probe.bptt_window import largest_units
+from rnnlab.analysis.figures.bptt_window import largest_units
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from tests.analysis.test_gradient_flow import KINDS

@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from rnnlab.analysis.fixed_points import FixedPoints
-from rnnlab.analysis.probe.autonomous import in_double
-from rnnlab.analysis.probe.system import systems
+from rnnlab.analysis.probe.system import in_double, systems
 from rnnlab.experiment.experiment import Experiment
 from tests.small_runs import COPY, SMALL, assemble, tiny
 

@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from rnnlab.analysis.lyapunov import Lyapunov
-from rnnlab.analysis.probe.autonomous import batch_in_double, in_double
-from rnnlab.analysis.probe.system import systems, traces
+from rnnlab.analysis.probe.system import batch_in_double, in_double, systems, traces
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from tests.analysis.test_fixed_points import CELLS, OSCILLATION, build

@@ -75,9 +75,10 @@ def test_the_projector_is_told_of_all_points_that_are_there(run: Run) -> None:
 
 def test_pictures_are_files_and_stand_in_tensorboard_once(run: Run) -> None:
     pytest.importorskip("matplotlib")
-    from rnnlab.analysis.figures.style import figure
+    from rnnlab.analysis.figures.style import new_figure
 
-    findings = Findings([], {}, pictures={"": Picture(figure, vector=True), "b": Picture(figure)})
+    pictures = {"": Picture(new_figure, vector=True), "b": Picture(new_figure)}
+    findings = Findings([], {}, pictures=pictures)
     for _ in range(2):
         names = [path.name for path in write(run, "some", findings, 7)]
     assert names == ["some.json", "some.png", "some.svg", "some_b.png"]

@@ -1,6 +1,7 @@
 """Attention weights: alignment maps, their entropy, and their agreement with the task."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from rnnlab.analysis.base import Analysis, Findings, Picture, Rows, draw_batch
-from rnnlab.analysis.figures.style import SEQUENTIAL, figure
+from rnnlab.analysis.figures.style import SEQUENTIAL, new_figure
 from rnnlab.analysis.probe.labelled_trace import names
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.inference.generate import free_answers
@@ -64,6 +65,7 @@ class AttentionMap(NamedTuple):
     right: np.ndarray | None
 
 
+@dataclass(frozen=True, kw_only=True)
 class Attention(Analysis):
     """Alignment maps of attention, as Bahdanau, Cho and Bengio (2015), fig. 3.
 
@@ -78,18 +80,10 @@ class Attention(Analysis):
         length: length of the sequences as the task counts it, or `null`.
     """
 
-    def __init__(
-        self,
-        *,
-        answers: Literal["right", "own"],
-        num_maps: PositiveInt,
-        num_sequences: PositiveInt,
-        length: PositiveInt | None,
-    ) -> None:
-        self.answers = answers
-        self.num_maps = num_maps
-        self.num_sequences = num_sequences
-        self.length = length
+    answers: Literal["right", "own"]
+    num_maps: PositiveInt
+    num_sequences: PositiveInt
+    length: PositiveInt | None
 
     def refusal(self, model: Model, task: Task) -> str | None:  # noqa: ARG002
         """Reject models without attention."""
@@ -176,8 +170,10 @@ def free_reading(model: Seq2Seq, batch: Batch) -> tuple[Batch, Tensor]:
     if not model.spec.feedback:
         return batch, answers
     fed = feed(model.spec, batch.input[:, 1:], answers[:, :-1])
-    told = batch.mask[:, :-1]
-    read = torch.where(told if fed.dim() == 2 else told[..., None], fed, batch.input[:, 1:])
+    answered = batch.mask[:, :-1]
+    if fed.dim() > 2:
+        answered = answered[..., None]
+    read = torch.where(answered, fed, batch.input[:, 1:])
     return batch._replace(input=torch.cat([batch.input[:, :1], read], dim=1)), answers
 
 
@@ -239,10 +235,10 @@ def _draw(maps: Sequence[AttentionMap]) -> "Figure":
     height, width = (min(_MOST, max(m.weights.shape[i] for m in maps)) for i in (0, 1))
     columns = 1 if width > _MANY or len(maps) == 1 else 2
     num_rows = -(-len(maps) // columns)
-    slide = figure(
+    figure = new_figure(
         13.3 if columns == 2 or width > _MANY else 8, num_rows * (1.4 + 0.26 * min(height, _MANY))
     )
-    grid = slide.subplots(num_rows, columns, squeeze=False).ravel()
+    grid = figure.subplots(num_rows, columns, squeeze=False).ravel()
     for axes in grid[len(maps) :]:
         axes.remove()
     for axes, drawn in zip(grid, maps, strict=False):
@@ -262,7 +258,7 @@ def _draw(maps: Sequence[AttentionMap]) -> "Figure":
                 frame = Rectangle((place - 0.5, step - 0.5), 1, 1, fill=False, clip_on=False)
                 frame.set(edgecolor=COLORS[1], linewidth=1.5)
                 axes.add_patch(frame)
-    slide.supxlabel("source", fontsize=15)
-    slide.supylabel("answer", fontsize=15)
-    slide.colorbar(image, ax=slide.axes, label="weight", shrink=0.7, pad=0.02)
-    return slide
+    figure.supxlabel("source", fontsize=15)
+    figure.supylabel("answer", fontsize=15)
+    figure.colorbar(image, ax=figure.axes, label="weight", shrink=0.7, pad=0.02)
+    return figure

@@ -1,5 +1,6 @@
 """Attractors of a model and their basins, from many initial states."""
 
+from dataclasses import dataclass
 from math import isfinite
 from typing import Any, Literal
 
@@ -8,17 +9,15 @@ from torch import Tensor
 
 from rnnlab.analysis.base import Analysis, Findings, Picture, Rows, draw_batch
 from rnnlab.analysis.figures.basins import BasinPortrait, draw_basins_figure
-from rnnlab.analysis.numerics.settling import attractors, nearest_return, settle
+from rnnlab.analysis.numerics.settling import attractors, iterate, nearest_return, settle
 from rnnlab.analysis.probe.autonomous import (
     AutonomousMap,
     InputChoice,
     autonomous_maps,
-    batch_in_double,
     feeds_back_reals,
     has_only_taps,
-    in_double,
 )
-from rnnlab.analysis.probe.system import systems
+from rnnlab.analysis.probe.system import batch_in_double, in_double, systems
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.models.base import Model
@@ -33,6 +32,7 @@ _APART, _MOST_APART = 1e4, 0.1
 _TRACKS, _TRACK_STEPS = 80, 60  # trajectories drawn, and their steps
 
 
+@dataclass(frozen=True, kw_only=True)
 class Attractors(Analysis):
     """Attractors and their basins, after Hopfield (1982).
 
@@ -60,28 +60,15 @@ class Attractors(Analysis):
         seed: seed of the random starts.
     """
 
-    def __init__(
-        self,
-        *,
-        input: InputChoice,
-        system: str | None,
-        starts: Literal["auto", "task", "random"],
-        random_units: PositiveInt | None,
-        num_starts: PositiveInt,
-        max_steps: PositiveInt,
-        max_period: PositiveInt,
-        tolerance: Positive,
-        seed: Seed,
-    ) -> None:
-        self.input = input
-        self.system = system
-        self.starts = starts
-        self.random_units = random_units
-        self.num_starts = num_starts
-        self.max_steps = max_steps
-        self.max_period = max_period
-        self.tolerance = tolerance
-        self.generator = torch.Generator().manual_seed(seed)
+    input: InputChoice
+    system: str | None
+    starts: Literal["auto", "task", "random"]
+    random_units: PositiveInt | None
+    num_starts: PositiveInt
+    max_steps: PositiveInt
+    max_period: PositiveInt
+    tolerance: Positive
+    seed: Seed
 
     def refusal(self, model: Model, task: Task) -> str | None:
         """Reject delay taps, unless real-valued answers are fed back."""
@@ -95,13 +82,16 @@ class Attractors(Analysis):
         model = in_double(experiment.model)
         batch = batch_in_double(draw_batch(experiment, self.num_starts, None))
         name = self.system or ("decoder" if isinstance(model, Seq2Seq) else None)
-        begun = self.starts == "task" or (self.starts == "auto" and _clamps(task))
-        if begun and self.random_units is not None:
+        from_task = self.starts == "task" or (self.starts == "auto" and _clamps(task))
+        if from_task and self.random_units is not None:
             raise ConfigError("analysis.random_units must be null with analysis.starts=task")
         maps = autonomous_maps(model, task, batch, self.input, name)
-        found = [self._settle(each, begun) for each in maps]
+        generator = torch.Generator().manual_seed(self.seed)
+        found = [self._settle(each, from_task, generator) for each in maps]
         if isinstance(task, AttractorMemory):
-            found = [_recall(each, model, name, task, batch if begun else None) for each in found]
+            found = [
+                _recall(each, model, name, task, batch if from_task else None) for each in found
+            ]
         return Findings(
             lines=[line for each in found for line in _lines(each)],
             numbers={"maps": [_numbers(each) for each in found]},
@@ -115,12 +105,14 @@ class Attractors(Analysis):
             },
         )
 
-    def _settle(self, map: AutonomousMap, begun: bool) -> BasinPortrait:
+    def _settle(
+        self, map: AutonomousMap, from_task: bool, generator: torch.Generator
+    ) -> BasinPortrait:
         visited = torch.cat(map.visited)
         spread = float((visited - visited.mean(0)).square().mean().sqrt()) or 1.0
         starts = torch.stack([track[0] for track in map.visited])
-        if not begun:
-            starts = self._draw(visited, starts)
+        if not from_task:
+            starts = self._draw(visited, starts, generator)
         ends = settle(
             map.step,
             starts,
@@ -131,19 +123,17 @@ class Attractors(Analysis):
         apart = min(_APART * self.tolerance, _MOST_APART) * spread
         found = attractors(map.step, ends, apart=apart)
         unsettled = ends.states[ends.periods == 0]
-        back = (
-            nearest_return(map.step, unsettled[:_TRACKS], self.max_period)
-            if len(unsettled)
-            else None
-        )
-        if back is not None:
+        back = None
+        if len(unsettled):
+            back = nearest_return(map.step, unsettled[:_TRACKS], self.max_period)
             back = back._replace(distance=back.distance / spread)
-        return BasinPortrait(map, found, ends.states, back, _follow(map, starts), None, {})
+        tracks = iterate(map.step, starts[:_TRACKS], _TRACK_STEPS).transpose(0, 1)
+        return BasinPortrait(map, found, ends.states, back, tracks, None, {})
 
-    def _draw(self, visited: Tensor, starts: Tensor) -> Tensor:
+    def _draw(self, visited: Tensor, starts: Tensor, generator: torch.Generator) -> Tensor:
         """Draw states from the symmetric box that bounds the visited ones."""
         most, size = visited.abs().amax(dim=0), (self.num_starts, visited.shape[1])
-        drawn = most * (2 * torch.rand(size, generator=self.generator, dtype=most.dtype) - 1)
+        drawn = most * (2 * torch.rand(size, generator=generator, dtype=most.dtype) - 1)
         if self.random_units is None:
             return drawn
         if self.random_units > size[1]:
@@ -158,14 +148,6 @@ class Attractors(Analysis):
 def _clamps(task: Task) -> bool:
     """Whether the task clamps the initial state of each sequence."""
     return task.spec.initial is not None or isinstance(task, AttractorMemory)
-
-
-@torch.no_grad()
-def _follow(map: AutonomousMap, starts: Tensor) -> Tensor:
-    track = [starts[:_TRACKS]]
-    for _ in range(_TRACK_STEPS):
-        track.append(map.step(track[-1]))
-    return torch.stack(track, dim=1)
 
 
 @torch.no_grad()

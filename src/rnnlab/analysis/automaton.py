@@ -1,6 +1,7 @@
 """Extraction of a finite state machine from a trained network."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import numpy as np
@@ -8,7 +9,7 @@ from annotated_types import Gt, Le
 
 from rnnlab.analysis.base import Analysis, Findings, Picture, Rows
 from rnnlab.analysis.figures.graph import draw_machine
-from rnnlab.analysis.figures.style import figure
+from rnnlab.analysis.figures.style import new_figure
 from rnnlab.analysis.lengths import trained_lengths
 from rnnlab.analysis.numerics.machine import NOTHING, Ints, Machine, minimise, to_dot
 from rnnlab.analysis.numerics.pca import components
@@ -63,6 +64,7 @@ class Extraction(NamedTuple):
     agreement: float
 
 
+@dataclass(frozen=True, kw_only=True)
 class Automaton(Analysis):
     """A Moore machine extracted as by Giles et al. (1992) and Omlin and Giles (1996).
 
@@ -81,24 +83,13 @@ class Automaton(Analysis):
         seed: seed of k-means.
     """
 
-    def __init__(
-        self,
-        *,
-        num_clusters: PositiveInt | None,
-        max_clusters: Annotated[PositiveInt, Le(1000)],
-        enough: Probability,
-        num_sequences: PositiveInt,
-        factor: Annotated[float, Gt(1), Le(1000)],
-        max_symbols: PositiveInt,
-        seed: Seed,
-    ) -> None:
-        self.num_clusters = num_clusters
-        self.max_clusters = max_clusters
-        self.enough = enough
-        self.num_sequences = num_sequences
-        self.factor = factor
-        self.max_symbols = max_symbols
-        self.seed = seed
+    num_clusters: PositiveInt | None
+    max_clusters: Annotated[PositiveInt, Le(1000)]
+    enough: Probability
+    num_sequences: PositiveInt
+    factor: Annotated[float, Gt(1), Le(1000)]
+    max_symbols: PositiveInt
+    seed: Seed
 
     def refusal(self, model: Model, task: Task) -> str | None:
         """Reject models and tasks that do not map each of few symbols to a symbol."""
@@ -260,16 +251,15 @@ def _draw(best: Extraction, visited: Numbers, alphabet: Alphabet, answers: list[
     real = best.states != NOTHING
     points, states = visited[real], best.states[real]
     shown = np.linspace(0, len(points) - 1, min(len(points), _POINTS)).astype(int)
-    plane = components(points).project(points[shown], 2)
-    places = np.pad(plane, ((0, 0), (0, 2 - plane.shape[1])))
-    slide = figure(width=13.3, height=6.2)
-    left, right = slide.subplots(1, 2, width_ratios=(0.8, 1))
+    places: Any = components(points).plane(points[shown])
+    figure = new_figure(width=13.3, height=6.2)
+    left, right = figure.subplots(1, 2, width_ratios=(0.8, 1))
     for state, color in enumerate(colors):
-        own: Any = places[states[shown] == state]
+        own = places[states[shown] == state]
         left.plot(*own.T, ".", color=color, markersize=7, alpha=0.6, mew=0, rasterized=True)
     left.set(
         xlabel="first principal component of the state", ylabel="second", title="Visited states"
     )
     draw_machine(right, machine, symbols=alphabet.names, answers=answers, colors=colors)
     right.set_title(f"The machine, with {best.agreement:.1%} of the net's answers")
-    return slide
+    return figure

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -9,11 +10,11 @@ from torch import Tensor
 
 from rnnlab.analysis.base import Analysis, Findings, Picture, draw_batch
 from rnnlab.analysis.figures.bptt import draw
+from rnnlab.analysis.figures.bptt_window import Window, largest_rows_and_columns
 from rnnlab.analysis.probe.backpropagation import Backpropagation, backpropagate
-from rnnlab.analysis.probe.bptt_window import Window, largest_rows_and_columns
 from rnnlab.analysis.probe.gradients import top_part
 from rnnlab.analysis.probe.observe import differentiable
-from rnnlab.analysis.probe.system import systems
+from rnnlab.analysis.probe.system import batch_in_double, systems
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.models.base import Model
@@ -24,6 +25,7 @@ from rnnlab.tasks.base import Task
 _MOST = 2**27  # numbers in the contributions of all steps
 
 
+@dataclass(frozen=True, kw_only=True)
 class Bptt(Analysis):
     """Backpropagation through time on one sequence, with the network unrolled.
 
@@ -42,20 +44,11 @@ class Bptt(Analysis):
         learning_rate: learning rate of plain gradient descent; `null` is the run's.
     """
 
-    def __init__(
-        self,
-        *,
-        sequence: Count,
-        length: PositiveInt | None,
-        num_steps: PositiveInt,
-        num_units: PositiveInt,
-        learning_rate: Positive | None,
-    ) -> None:
-        self.sequence = sequence
-        self.length = length
-        self.num_steps = num_steps
-        self.num_units = num_units
-        self.learning_rate = learning_rate
+    sequence: Count
+    length: PositiveInt | None
+    num_steps: PositiveInt
+    num_units: PositiveInt
+    learning_rate: Positive | None
 
     def refusal(self, model: Model, task: Task) -> str | None:  # noqa: ARG002
         """Reject models without recurrence."""
@@ -163,7 +156,7 @@ def _check_size(model: Model, batch: Batch) -> None:
 
 def _last(batch: Batch) -> Batch:
     """Return the last sequence in float64, its source without padding."""
-    one = map_batch(lambda p: p[-1:].double() if p.is_floating_point() else p[-1:], batch)
+    one = map_batch(lambda part: part[-1:], batch_in_double(batch))
     if one.source is None or one.source_mask is None:
         return one
     size = int(one.source_mask.sum())
@@ -172,8 +165,8 @@ def _last(batch: Batch) -> Batch:
 
 def _few(steps: Tensor) -> str:
     """Return the norms of the first and last steps as text."""
-    told = [f"{norm:.2g}" for norm in steps.flatten(1).norm(dim=1).tolist()]
-    return " ".join(told if len(told) <= 8 else [*told[:4], "...", *told[-4:]])
+    norms = [f"{norm:.2g}" for norm in steps.flatten(1).norm(dim=1).tolist()]
+    return " ".join(norms if len(norms) <= 8 else [*norms[:4], "...", *norms[-4:]])
 
 
 def _norms(parts: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -200,8 +193,8 @@ def _change_rows(changes: dict[str, Tensor], window: Window) -> Iterator[list[An
         table = steps if steps.dim() > 2 else steps[:, :, None]
         rows, columns = largest_rows_and_columns(table)
         drawn = window.drawn_steps(name)
-        told = [*((s, table[s]) for s in drawn), ("sum", table.sum(0)), ("mean", table.mean(0))]
+        written = [*((s, table[s]) for s in drawn), ("sum", table.sum(0)), ("mean", table.mean(0))]
         for row in rows.tolist():
             for column in columns.tolist():
-                for step, change in told:
+                for step, change in written:
                     yield [name, row, column, step, float(change[row, column])]

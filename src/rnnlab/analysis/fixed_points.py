@@ -1,5 +1,6 @@
 """Fixed and slow points of a model, and their stability."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from rnnlab.analysis.figures.fixed_points import (
     draw,
     draw_eigenvalues,
 )
+from rnnlab.analysis.numerics.settling import iterate
 from rnnlab.analysis.numerics.slow_points import (
     SlowPoints,
     classify,
@@ -26,20 +28,20 @@ from rnnlab.analysis.probe.autonomous import (
     AutonomousMap,
     InputChoice,
     autonomous_maps,
-    batch_in_double,
     feeds_back_reals,
     has_only_taps,
-    in_double,
 )
+from rnnlab.analysis.probe.system import batch_in_double, in_double
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.models.base import Model
 from rnnlab.ranges import Count, NonNegative, Positive, PositiveInt, Seed, Share
 from rnnlab.tasks.base import Task
 
 _FOLLOWED = 300  # steps of each trajectory
-_TOLD, _SLOW_APART = 6, 1e-2
+_LISTED, _SLOW_APART = 6, 1e-2
 
 
+@dataclass(frozen=True, kw_only=True)
 class FixedPoints(Analysis):
     """Fixed points of the state, after Sussillo and Barak (2013), Opening the black box.
 
@@ -65,30 +67,16 @@ class FixedPoints(Analysis):
         seed: seed of starts and noise.
     """
 
-    def __init__(
-        self,
-        *,
-        input: InputChoice,
-        system: str | None,
-        num_sequences: PositiveInt,
-        num_starts: PositiveInt,
-        noise: NonNegative,
-        descent_steps: Count,
-        descent_rate: Positive,
-        reach: Positive,
-        slow_speed: Share,
-        seed: Seed,
-    ) -> None:
-        self.input = input
-        self.system = system
-        self.num_sequences = num_sequences
-        self.num_starts = num_starts
-        self.noise = noise
-        self.descent_steps = descent_steps
-        self.descent_rate = descent_rate
-        self.reach = reach
-        self.slow_speed = slow_speed
-        self.generator = torch.Generator().manual_seed(seed)
+    input: InputChoice
+    system: str | None
+    num_sequences: PositiveInt
+    num_starts: PositiveInt
+    noise: NonNegative
+    descent_steps: Count
+    descent_rate: Positive
+    reach: Positive
+    slow_speed: Share
+    seed: Seed
 
     def refusal(self, model: Model, task: Task) -> str | None:
         """Reject delay taps, unless real-valued answers are fed back."""
@@ -101,7 +89,8 @@ class FixedPoints(Analysis):
         model = in_double(experiment.model)
         batch = batch_in_double(draw_batch(experiment, self.num_sequences, None))
         maps = autonomous_maps(model, experiment.task, batch, self.input, self.system)
-        found = [self._search(each) for each in maps]
+        generator = torch.Generator().manual_seed(self.seed)
+        found = [self._search(each, generator) for each in maps]
         pictures = {"": Picture(lambda: draw(found))}
         if len(found) > 1:
             pictures["eigenvalues"] = Picture(lambda: draw_eigenvalues(found))
@@ -112,11 +101,12 @@ class FixedPoints(Analysis):
             pictures=pictures,
         )
 
-    def _search(self, map: AutonomousMap) -> PhasePortrait:
+    def _search(self, map: AutonomousMap, generator: torch.Generator) -> PhasePortrait:
         visited = torch.cat(map.visited)
-        drawn = self._draw(visited)
-        tracks = _follow(map, drawn)
-        starts = self._starts(visited, drawn, tracks[:, -1])
+        order = torch.randperm(len(visited), generator=generator)
+        chosen = order.repeat(-(-self.num_starts // len(order)))[: self.num_starts]
+        tracks = iterate(map.step, visited[chosen], _FOLLOWED).transpose(0, 1)
+        starts = self._starts(visited, tracks, generator)
         found = find(
             map.step, starts, descent_steps=self.descent_steps, descent_rate=self.descent_rate
         )
@@ -124,41 +114,29 @@ class FixedPoints(Analysis):
         beyond = int(found.hits[~within].sum())
         found = _pick(found, within)
         with torch.no_grad():
-            usual = (map.step(visited) - visited).norm(dim=1)
+            speeds = (map.step(visited) - visited).norm(dim=1)
         fixed = is_fixed(found)
-        slow = ~fixed & (found.speeds < self.slow_speed * usual[usual.isfinite()].median())
+        slow = ~fixed & (found.speeds < self.slow_speed * speeds[speeds.isfinite()].median())
         points = _points(map, _pick(found, fixed), slow=False)
         points += _points(map, distinct(_pick(found, slow), _SLOW_APART), slow=True)
         return PhasePortrait(map, points, beyond, tracks)
 
-    def _draw(self, visited: Tensor) -> Tensor:
-        """Draw visited states, without replacement if there are enough."""
-        chosen = torch.randperm(len(visited), generator=self.generator)
-        return visited[chosen.repeat(-(-self.num_starts // len(chosen)))[: self.num_starts]]
-
-    def _starts(self, visited: Tensor, drawn: Tensor, ends: Tensor) -> Tensor:
-        """Return the starts: drawn states and ends of trajectories in turn, with noise."""
-        starts = torch.where(torch.arange(len(drawn))[:, None] % 2 == 0, drawn, ends)
+    def _starts(self, visited: Tensor, tracks: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the first and the last states of trajectories in turn, with noise."""
+        starts = torch.where(
+            torch.arange(len(tracks))[:, None] % 2 == 0, tracks[:, 0], tracks[:, -1]
+        )
         spread = (visited - visited.mean(0)).square().mean().sqrt()
-        sizes = torch.rand(len(starts), 1, generator=self.generator, dtype=starts.dtype)
-        noise = torch.randn(starts.shape, generator=self.generator, dtype=starts.dtype)
+        sizes = torch.rand(len(starts), 1, generator=generator, dtype=starts.dtype)
+        noise = torch.randn(starts.shape, generator=generator, dtype=starts.dtype)
         return starts + self.noise * spread * sizes * noise
 
     def _within(self, states: Tensor, visited: Tensor, tracks: Tensor) -> Tensor:
         """Return which states are within reach of the trajectories, `(P,)` bool."""
         middle = visited.mean(0)
-        come = torch.cat([visited, tracks.flatten(0, 1)])
-        far = (come[come.isfinite().all(1)] - middle).norm(dim=1).max()
+        reached = torch.cat([visited, tracks.flatten(0, 1)])
+        far = (reached[reached.isfinite().all(1)] - middle).norm(dim=1).max()
         return (states - middle).norm(dim=1) <= self.reach * far
-
-
-@torch.no_grad()
-def _follow(map: AutonomousMap, states: Tensor) -> Tensor:
-    """Return the trajectories `(N, T, D)` from states `(N, D)`, which come first."""
-    tracks = [states]
-    for _ in range(_FOLLOWED):
-        tracks.append(map.step(tracks[-1]))
-    return torch.stack(tracks, dim=1)
 
 
 def _pick(points: SlowPoints, chosen: Tensor) -> SlowPoints:
@@ -180,14 +158,14 @@ def _points(map: AutonomousMap, found: SlowPoints, *, slow: bool) -> list[FixedP
 def _lines(each: PhasePortrait) -> list[str]:
     """Summarise the points: the count of each kind, and the largest ones."""
     counts = {kind: sum(p.kind == kind for p in each.points) for kind in LOOKS}
-    told = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count) or "none"
+    kinds = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count) or "none"
     starts = len(each.tracks)
     lost = starts - each.beyond - sum(point.hits for point in each.points)
     more = f"; {each.beyond} of {starts} starts went out of reach" if each.beyond else ""
     more += f"; {lost} of {starts} starts came to none" if lost else ""
-    lines = [f"points reading {each.map.reads}: {told}{more}"]
-    lines += [f"  {_describe(point)}" for point in each.points[:_TOLD]]
-    rest = len(each.points) - _TOLD
+    lines = [f"points reading {each.map.reads}: {kinds}{more}"]
+    lines += [f"  {_describe(point)}" for point in each.points[:_LISTED]]
+    rest = len(each.points) - _LISTED
     return lines + ([f"  and {rest} more"] if rest > 0 else [])
 
 

@@ -1,6 +1,7 @@
 """Gate activations of LSTM and GRU over a sequence, and how often the gates saturate."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rnnlab.analysis.base import Analysis, Findings, Picture, Rows
-from rnnlab.analysis.figures.style import DIVERGING, SEQUENTIAL, figure
+from rnnlab.analysis.figures.style import DIVERGING, SEQUENTIAL, new_figure
 from rnnlab.analysis.numerics.pca import Numbers
 from rnnlab.analysis.probe.labelled_trace import LabelledTrace, labelled_trace, layer_parts
 from rnnlab.analysis.probe.system import System, Trace, systems
@@ -67,6 +68,7 @@ class UnitSeries(NamedTuple):
     is_gate: bool
 
 
+@dataclass(frozen=True, kw_only=True)
 class Gates(Analysis):
     """Gates, memory cell and hidden state over a sequence, and how often gates saturate.
 
@@ -86,32 +88,22 @@ class Gates(Analysis):
         open_above: a gate above this is open, right-saturated.
     """
 
-    def __init__(
-        self,
-        *,
-        system: str | None,
-        layer: PositiveInt | None,
-        sequence: Count,
-        num_steps: PositiveInt,
-        num_units: PositiveInt,
-        num_sequences: PositiveInt,
-        length: PositiveInt | None,
-        shut_below: Share,
-        open_above: Share,
-    ) -> None:
-        if shut_below >= open_above:
+    system: str | None
+    layer: PositiveInt | None
+    sequence: Count
+    num_steps: PositiveInt
+    num_units: PositiveInt
+    num_sequences: PositiveInt
+    length: PositiveInt | None
+    shut_below: Share
+    open_above: Share
+
+    def __post_init__(self) -> None:
+        """Check settings against each other."""
+        if self.shut_below >= self.open_above:
             raise ConfigError(
-                f"shut_below must be less than open_above={open_above}, got {shut_below}"
+                f"shut_below must be less than open_above={self.open_above}, got {self.shut_below}"
             )
-        self.system = system
-        self.layer = layer
-        self.sequence = sequence
-        self.num_steps = num_steps
-        self.num_units = num_units
-        self.num_sequences = num_sequences
-        self.length = length
-        self.shut_below = shut_below
-        self.open_above = open_above
 
     def refusal(self, model: Model, task: Task) -> str | None:  # noqa: ARG002
         """Reject cells without gates."""
@@ -266,8 +258,8 @@ def _draw_strips(
     """Draw a heat map of each gate and state vector, above the symbols."""
     total = len(strips[0].values)
     rows = np.linspace(0, total - 1, min(num_units, total)).round().astype(int)
-    slide = figure(13.3, 1.4 + 1.55 * len(strips))
-    grid = slide.subplots(len(strips), 1, sharex=True, squeeze=False)[:, 0]
+    figure = new_figure(13.3, 1.4 + 1.55 * len(strips))
+    grid = figure.subplots(len(strips), 1, sharex=True, squeeze=False)[:, 0]
     for axes, strip in zip(grid, strips, strict=True):
         values = strip.values[rows]
         most = 1 if strip.is_gate else float(np.quantile(np.abs(values), 0.98)) or 1.0
@@ -282,15 +274,15 @@ def _draw_strips(
         axes.tick_params(axis="x", length=0)
         axes.grid(visible=False)
         extend = "neither" if np.abs(values).max() <= most else "both"
-        slide.colorbar(image, ax=axes, pad=0.01, aspect=8, extend=extend)
+        figure.colorbar(image, ax=axes, pad=0.01, aspect=8, extend=extend)
     if named:
         long = max(map(len, columns)) > 2
         grid[-1].set_xticks(range(len(columns)), columns, rotation=90 if long else 0)
     else:
         grid[-1].set_xlabel("step")
     units = f"{len(rows)} of {total} units" if len(rows) < total else f"{total} units"
-    slide.supylabel(f"{units}, sorted by the {strips[0].name} gate", fontsize=15)
-    return slide
+    figure.supylabel(f"{units}, sorted by the {strips[0].name} gate", fontsize=15)
+    return figure
 
 
 def _draw_saturation(
@@ -298,8 +290,8 @@ def _draw_saturation(
 ) -> "Figure":
     """Draw a dot for each unit: the share of steps in which its gate is shut, and open."""
     names = list(saturation[0])
-    slide = figure(0.9 + 4.2 * len(names), 5.2)
-    grid = slide.subplots(1, len(names), sharey=True, squeeze=False)[0]
+    figure = new_figure(0.9 + 4.2 * len(names), 5.2)
+    grid = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
     for axes, name in zip(grid, names, strict=True):
         axes.plot([0, 1], [1, 0], color=GREY, linewidth=1.2, linestyle="--")
         for layer, gates, color, marker in zip(layers, saturation, COLORS, MARKERS, strict=False):
@@ -310,4 +302,4 @@ def _draw_saturation(
     grid[0].set_ylabel("share of time open")
     if len(layers) > 1:
         grid[-1].legend(loc="upper right")
-    return slide
+    return figure

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
+from dataclasses import dataclass
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
@@ -26,12 +27,11 @@ from rnnlab.analysis.probe.gradients import (
     spectra,
     top_part,
 )
-from rnnlab.analysis.probe.system import System, Trace, stateful, traces
+from rnnlab.analysis.probe.system import System, Trace, batch_in_double, stateful, traces
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.models.base import Model
 from rnnlab.plots.palette import COLORS, GREY
 from rnnlab.ranges import PositiveInt
-from rnnlab.spec import map_batch
 from rnnlab.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ SampledJacobians = tuple[Tensor, Tensor, Spectra]
 """Rows, steps, and the spectra of the Jacobians there."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class GradientFlow(Analysis):
     """Norms of dL_t/dh_s over answered steps t and earlier states s; spectra of the step Jacobian.
 
@@ -63,18 +64,10 @@ class GradientFlow(Analysis):
         num_jacobians: number of Jacobians, at evenly spaced steps of a few sequences.
     """
 
-    def __init__(
-        self,
-        *,
-        num_sequences: PositiveInt,
-        length: PositiveInt | None,
-        num_answers: PositiveInt,
-        num_jacobians: PositiveInt,
-    ) -> None:
-        self.num_sequences = num_sequences
-        self.length = length
-        self.num_answers = num_answers
-        self.num_jacobians = num_jacobians
+    num_sequences: PositiveInt
+    length: PositiveInt | None
+    num_answers: PositiveInt
+    num_jacobians: PositiveInt
 
     def refusal(self, model: Model, task: Task) -> str | None:  # noqa: ARG002
         """Reject models without a state."""
@@ -84,10 +77,7 @@ class GradientFlow(Analysis):
         """Compute gradient norms and Jacobians on test sequences."""
         model, task = deepcopy(experiment.model).double(), experiment.task
         length = task.trained_length if self.length is None else self.length
-        batch = map_batch(
-            lambda part: part.double() if part.is_floating_point() else part,
-            draw_batch(experiment, self.num_sequences, length),
-        )
+        batch = batch_in_double(draw_batch(experiment, self.num_sequences, length))
         found, traced = stateful(model), traces(model, batch)
         flows = {
             name: parts
@@ -197,10 +187,10 @@ def _lines(name: str, found: Mapping[str, Any], top: str, several: bool) -> Iter
 
 def _flow_rows(flows: Mapping[str, Mapping[str, Flow]]) -> Iterator[list[Any]]:
     for system, parts in flows.items():
-        for part, seen in parts.items():
-            rows = seen.norms.nanmean(0).tolist()
-            for answer, row in zip(seen.answers.tolist(), rows, strict=True):
-                for step, norm in zip(seen.steps.tolist(), row, strict=True):
+        for part, gradients in parts.items():
+            rows = gradients.norms.nanmean(0).tolist()
+            for answer, row in zip(gradients.answers.tolist(), rows, strict=True):
+                for step, norm in zip(gradients.steps.tolist(), row, strict=True):
                     if not math.isnan(norm):
                         yield [system, part, answer, step, norm]
 
@@ -229,10 +219,10 @@ def _draw_flows(
     decays: Mapping[str, Mapping[str, GradientDecay]],
 ) -> "Figure":
     """Draw the norms as a heat map and their decay with distance, for each system."""
-    slide, grid = panels(len(found), 2, height=4.0, width_ratios=[1.15, 1])
+    figure, grid = panels(len(found), 2, height=4.0, width_ratios=[1.15, 1])
     for (left, right), (name, system) in zip(grid, found.items(), strict=True):
         part = top_part(system)
-        _draw_heat(slide, left, flows[name][part], part.rpartition(".")[2])
+        _draw_heat(figure, left, flows[name][part], part.rpartition(".")[2])
         left.set_title(f"{name}: gradient of the loss at t by {part} at s")
         _draw_decay(right, decays[name])
         horizon = effective_horizon(decays[name][part])
@@ -240,18 +230,18 @@ def _draw_flows(
         right.set_title(f"effective horizon {horizon:.1f} steps")
         for axis in (left.xaxis, left.yaxis, right.xaxis):
             axis.get_major_locator().set_params(integer=True)
-    return slide
+    return figure
 
 
-def _draw_heat(slide: "Figure", axes: "Axes", seen: Flow, part: str) -> None:
+def _draw_heat(figure: "Figure", axes: "Axes", gradients: Flow, part: str) -> None:
     from matplotlib.colors import LogNorm
 
-    norms = seen.norms.nanmean(0).numpy()
+    norms = gradients.norms.nanmean(0).numpy()
     most = np.nanmax(norms, initial=0) or 1.0
     least = max(np.nanmin(norms, initial=most / 10), most * _LEAST)
     image = axes.pcolormesh(
-        _edges(seen.steps),
-        _edges(seen.answers),
+        _edges(gradients.steps),
+        _edges(gradients.answers),
         np.maximum(norms, least),  # NaN stays NaN
         norm=LogNorm(least, most),
         cmap=SEQUENTIAL,
@@ -259,7 +249,7 @@ def _draw_heat(slide: "Figure", axes: "Axes", seen: Flow, part: str) -> None:
     )
     axes.grid(False)
     axes.set(xlabel="step s of the state", ylabel="answered step t")
-    slide.colorbar(image, ax=axes, label=f"|dL(t) / d {part}(s)|")
+    figure.colorbar(image, ax=axes, label=f"|dL(t) / d {part}(s)|")
 
 
 def _draw_decay(axes: "Axes", curves: Mapping[str, GradientDecay]) -> None:
@@ -278,7 +268,7 @@ def _draw_decay(axes: "Axes", curves: Mapping[str, GradientDecay]) -> None:
 
 def _draw_jacobians(taken: Mapping[str, SampledJacobians]) -> "Figure":
     """Draw the spectral radius along sequences, and all singular values, for each system."""
-    slide, grid = panels(len(taken), 2, height=4.0)
+    figure, grid = panels(len(taken), 2, height=4.0)
     for (left, right), (name, (rows, steps, found)) in zip(grid, taken.items(), strict=True):
         for axes in (left, right):
             axes.axhline(1, color=GREY, linestyle="--", linewidth=1.6)
@@ -307,7 +297,7 @@ def _draw_jacobians(taken: Mapping[str, SampledJacobians]) -> "Figure":
         right.set_ylim(bottom=max(right.get_ylim()[0], _LEAST))
         right.set(xlabel="rank", ylabel="singular value")
         right.set_title("all singular values: median, 10 to 90 %")
-    return slide
+    return figure
 
 
 def _edges(places: Tensor) -> NDArray[np.float64]:

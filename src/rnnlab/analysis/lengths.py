@@ -1,13 +1,14 @@
 """Length generalisation: the metrics on sequences longer than those of training."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from annotated_types import Gt, Le
 
 from rnnlab.analysis.base import Analysis, Findings, Picture
-from rnnlab.analysis.figures.style import figure
+from rnnlab.analysis.figures.style import new_figure
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.inference.evaluate import evaluate
@@ -26,6 +27,7 @@ _ROWS = 64  # batch size
 _HALF_STEP = 1.06  # margin of the band of trained lengths, so that a single one is visible
 
 
+@dataclass(frozen=True, kw_only=True)
 class Lengths(Analysis):
     """The metrics as a function of sequence length.
 
@@ -41,18 +43,10 @@ class Lengths(Analysis):
         num_sequences: number of test sequences of each length.
     """
 
-    def __init__(
-        self,
-        *,
-        metric: str | None,
-        factor: Annotated[float, Gt(1), Le(1000)],
-        num_lengths: PositiveInt,
-        num_sequences: PositiveInt,
-    ) -> None:
-        self.metric = metric
-        self.factor = factor
-        self.num_lengths = num_lengths
-        self.num_sequences = num_sequences
+    metric: str | None
+    factor: Annotated[float, Gt(1), Le(1000)]
+    num_lengths: PositiveInt
+    num_sequences: PositiveInt
 
     def refusal(self, model: Model, task: Task) -> str | None:  # noqa: ARG002
         """Reject tasks of a fixed length."""
@@ -130,8 +124,8 @@ def trained_lengths(experiment: Experiment) -> Range:
 def _draw(
     curve: Mapping[int, float], metric: str, trained: Range, floor: float | None, share: bool
 ) -> "Figure":
-    slide = figure(height=5.4)
-    axes = slide.subplots()
+    figure = new_figure(height=5.4)
+    axes = figure.subplots()
     edges = (max(trained.least, min(curve)) / _HALF_STEP, trained.most * _HALF_STEP)
     axes.axvspan(*edges, color="#EDEDED", zorder=0)
     middle = (edges[0] * edges[1]) ** 0.5
@@ -146,4 +140,4 @@ def _draw(
     if share:
         axes.set_ylim(-0.03, 1.04)
     axes.set(xlabel="length", ylabel=metric.replace("_", " "))
-    return slide
+    return figure

@@ -1,6 +1,7 @@
 """The Lyapunov spectrum of a model: growth rates of small differences of the state."""
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import torch
@@ -17,16 +18,20 @@ from rnnlab.analysis.numerics.exponents import (
 from rnnlab.analysis.probe.autonomous import (
     InputChoice,
     autonomous_maps,
-    batch_in_double,
     feeds_back_reals,
     has_only_taps,
-    in_double,
     is_free_running,
-    real_steps,
     without_teacher,
 )
 from rnnlab.analysis.probe.free_run import FreeRun
-from rnnlab.analysis.probe.system import choose_system, systems, traces
+from rnnlab.analysis.probe.system import (
+    batch_in_double,
+    choose_system,
+    in_double,
+    real_steps,
+    systems,
+    traces,
+)
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.models.base import Model
@@ -57,6 +62,7 @@ class Trajectories(NamedTuple):
     before: TimeMap | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
 class Lyapunov(Analysis):
     """The Lyapunov spectrum: mean rates, in nats per step, at which small differences grow.
 
@@ -77,30 +83,21 @@ class Lyapunov(Analysis):
         seed: seed of the initial directions.
     """
 
-    def __init__(
-        self,
-        *,
-        drive: Literal["auto", "own", "sequences", "constant"],
-        input: InputChoice | None,
-        system: str | None,
-        num_sequences: PositiveInt,
-        steps: PositiveInt,
-        transient: Count,
-        num_exponents: PositiveInt | None,
-        seed: Seed,
-    ) -> None:
-        if input is not None and drive != "constant":
-            raise ConfigError(f"input must be null with drive={drive}, got {input!r}")
-        if input in ("auto", "own", "each"):
-            raise ConfigError(f"input must be one that stays, got {input!r}")
-        self.drive = drive
-        self.input = input
-        self.system = system
-        self.num_sequences = num_sequences
-        self.steps = steps
-        self.transient = transient
-        self.num_exponents = num_exponents
-        self.seed = seed
+    drive: Literal["auto", "own", "sequences", "constant"]
+    input: InputChoice | None
+    system: str | None
+    num_sequences: PositiveInt
+    steps: PositiveInt
+    transient: Count
+    num_exponents: PositiveInt | None
+    seed: Seed
+
+    def __post_init__(self) -> None:
+        """Check settings against each other."""
+        if self.input is not None and self.drive != "constant":
+            raise ConfigError(f"input must be null with drive={self.drive}, got {self.input!r}")
+        if self.input in ("auto", "own", "each"):
+            raise ConfigError(f"input must be one that stays, got {self.input!r}")
 
     def refusal(self, model: Model, task: Task) -> str | None:
         """Reject delay taps, unless real-valued answers are fed back."""
@@ -214,8 +211,8 @@ def _lines(
     ]
     if kept < len(mean):
         lines.append(f"  {len(mean) - kept} of {len(mean)} directions are lost at once")
-    told = "more than these exponents tell" if dimension is None else f"{dimension:.2f}"
-    return [*lines, f"Kaplan-Yorke dimension: {told}"]
+    text = "more than these exponents tell" if dimension is None else f"{dimension:.2f}"
+    return [*lines, f"Kaplan-Yorke dimension: {text}"]
 
 
 def _table(exponents: Tensor) -> Rows:
@@ -235,7 +232,7 @@ def _draw(spectrum: LyapunovSpectrum) -> "Figure":
     """Draw the running means of the largest, and all: dashes are trajectories, dots means."""
     from matplotlib.ticker import MaxNLocator
 
-    slide, ((left, right),) = panels(1, 2, height=4.4)
+    figure, ((left, right),) = panels(1, 2, height=4.4)
     mean = spectrum.exponents.mean(0)
     kept = int(mean.isfinite().sum())
     running, mean = spectrum.running.mean(1)[:, :kept], mean[:kept]
@@ -257,4 +254,4 @@ def _draw(spectrum: LyapunovSpectrum) -> "Figure":
     left.set(xscale="log", xlabel="steps", ylabel="nats per step", title="the largest, so far")
     right.set(xlabel="exponent", title="Lyapunov spectrum")
     right.xaxis.set_major_locator(MaxNLocator(integer=True))
-    return slide
+    return figure

@@ -1,6 +1,7 @@
 """Oscillations of a model: power spectrum, phase portrait, return after a perturbation."""
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -16,8 +17,8 @@ from rnnlab.analysis.numerics.limit_cycle import (
     few_points,
     fit_decay,
 )
-from rnnlab.analysis.probe.autonomous import batch_in_double, in_double
 from rnnlab.analysis.probe.free_run import FreeRun
+from rnnlab.analysis.probe.system import batch_in_double, in_double
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.models.base import Model
@@ -55,6 +56,7 @@ class PushResponse(NamedTuple):
     exponents: Tensor
 
 
+@dataclass(frozen=True, kw_only=True)
 class Spectrum(Analysis):
     """The oscillation of a free-running network, compared with the target.
 
@@ -71,22 +73,12 @@ class Spectrum(Analysis):
         seed: seed of the directions.
     """
 
-    def __init__(
-        self,
-        *,
-        num_sequences: PositiveInt,
-        periods: PositiveInt,
-        push: Positive,
-        num_pushes: PositiveInt,
-        steps: PositiveInt,
-        seed: Seed,
-    ) -> None:
-        self.num_sequences = num_sequences
-        self.periods = periods
-        self.push = push
-        self.num_pushes = num_pushes
-        self.steps = steps
-        self.seed = seed
+    num_sequences: PositiveInt
+    periods: PositiveInt
+    push: Positive
+    num_pushes: PositiveInt
+    steps: PositiveInt
+    seed: Seed
 
     def refusal(self, model: Model, task: Task) -> str | None:  # noqa: ARG002
         """Reject all tasks but oscillations."""
@@ -236,11 +228,11 @@ def _draw(
     power: Tensor,
     back: PushResponse,
 ) -> "Figure":
-    slide, ((left, middle, right),) = panels(1, 3, height=3.9)
+    figure, ((left, middle, right),) = panels(1, 3, height=3.9)
     _draw_power(left, frequencies, power)
     _draw_path(middle, task, answers)
     _draw_return(right, back)
-    return slide
+    return figure
 
 
 def _draw_power(axes: "Axes", frequencies: Tensor, power: Tensor) -> None:

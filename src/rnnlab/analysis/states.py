@@ -1,6 +1,7 @@
 """States of a model: principal components, trajectories, clustering of symbols."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
@@ -12,7 +13,7 @@ from rnnlab.analysis.figures.cloud import (
     Hue,
     StepLabels,
     draw_cloud,
-    draw_symbols,
+    draw_tree,
     draw_variance,
     group_names,
 )
@@ -28,6 +29,7 @@ from rnnlab.ranges import Count, PositiveInt
 from rnnlab.tasks.base import Task
 
 
+@dataclass(frozen=True, kw_only=True)
 class States(Analysis):
     """Principal components of the states, and a hierarchical clustering of the symbols.
 
@@ -48,28 +50,15 @@ class States(Analysis):
             one fits.
     """
 
-    def __init__(
-        self,
-        *,
-        system: str | None,
-        layer: PositiveInt | None,
-        color: Literal["auto", "symbol", "position", "phase"],
-        num_sequences: PositiveInt,
-        length: PositiveInt | None,
-        num_trajectories: Count,
-        num_symbols: PositiveInt,
-        linkage: Literal["average", "ward", "complete", "single"],
-        num_points: PositiveInt,
-    ) -> None:
-        self.system = system
-        self.layer = layer
-        self.color = color
-        self.num_sequences = num_sequences
-        self.length = length
-        self.num_trajectories = num_trajectories
-        self.num_symbols = num_symbols
-        self.linkage = linkage
-        self.num_points = num_points
+    system: str | None
+    layer: PositiveInt | None
+    color: Literal["auto", "symbol", "position", "phase"]
+    num_sequences: PositiveInt
+    length: PositiveInt | None
+    num_trajectories: Count
+    num_symbols: PositiveInt
+    linkage: Literal["average", "ward", "complete", "single"]
+    num_points: PositiveInt
 
     def refusal(self, model: Model, task: Task) -> str | None:  # noqa: ARG002
         """Reject models without a state."""
@@ -91,7 +80,7 @@ class States(Analysis):
         pictures["variance"] = Picture(partial(draw_variance, clouds), vector=True)
         for name, cloud in clouds.items():
             if cloud.tree is not None:
-                draw = partial(draw_symbols, cloud.tree, name)
+                draw = partial(draw_tree, cloud.tree, name)
                 pictures[f"{name}_tree"] = Picture(draw, vector=True)
         return Findings(
             lines=[line for name, cloud in clouds.items() for line in _lines(name, cloud)],

@@ -1,5 +1,6 @@
 """Known machines, and networks wired by hand to be them."""
 
+from collections import deque
 from functools import partial
 from typing import Any
 
@@ -21,6 +22,33 @@ MOD_3 = Machine(np.array([[0, 1], [1, 2], [2, 0]]), np.array([0, 1, 2]), 0)
 ADDER = Machine(  # states: (bit, carry) = 00, 10, 01, 11; columns: 00, 01, 10, 11
     np.array([[0, 1, 1, 2], [0, 1, 1, 2], [1, 2, 2, 3], [1, 2, 2, 3]]), np.array([0, 1, 0, 1]), 0
 )
+
+
+def distinguish(one: Machine, other: Machine) -> list[int] | None:
+    """Return a shortest string with different answers of two machines, `None` if equivalent.
+
+    Breadth-first search over reachable pairs of states.
+    """
+    begin = (one.start, other.start)
+    found: dict[tuple[int, int], list[int]] = {begin: []}
+    waiting = deque([begin])
+    while waiting:
+        pair = waiting.popleft()
+        for symbol in range(one.transitions.shape[1]):
+            a, b = (
+                m.transitions[s, symbol] if s != NOTHING else NOTHING
+                for m, s in zip((one, other), pair, strict=True)
+            )
+            string = [*found[pair], symbol]
+            answered = [
+                NOTHING if s == NOTHING else m.outputs[s] for m, s in ((one, a), (other, b))
+            ]
+            if answered[0] != answered[1]:
+                return string
+            if (a, b) not in found:
+                found[a, b] = string
+                waiting.append((a, b))
+    return None
 
 
 def draw_machine(seed: int, *, missing: float = 0.0) -> Machine:

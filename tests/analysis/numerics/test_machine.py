@@ -7,12 +7,11 @@ from rnnlab.analysis.numerics.machine import (
     NOTHING,
     Machine,
     arrows,
-    distinguish,
     minimise,
     refine,
     to_dot,
 )
-from tests.analysis.numerics.machines import ADDER, MOD_3, PARITY
+from tests.analysis.numerics.machines import ADDER, MOD_3, PARITY, distinguish
 from tests.analysis.numerics.machines import draw_machine as draw
 
 

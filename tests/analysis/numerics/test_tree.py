@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rnnlab.analysis.numerics.tree import draw_tree, grow
+from rnnlab.analysis.numerics.tree import grow
 
 pytest.importorskip("scipy")
 
@@ -42,12 +42,11 @@ def test_rare_symbols_are_left_out() -> None:
 @pytest.mark.parametrize("names", [[*"abyz"], ["apple", "bean", "yew", "zucchini"]])
 def test_leaves_are_named_where_they_stand(names: list[str]) -> None:
     pytest.importorskip("matplotlib")
-    from matplotlib.figure import Figure
+    from rnnlab.analysis.figures.cloud import draw_tree
 
     points, symbols = states({"a": 1, "b": 1, "y": 1, "z": 1})
     tree = grow(points, np.array(names)[np.searchsorted(list(PLACES), symbols)], 9, "average", 2)
-    axes = Figure().subplots()
-    draw_tree(axes, tree, ["red", "blue"], "grey")
+    (axes,) = draw_tree(tree, "hidden").axes
     axis = axes.yaxis if len(names[0]) > 3 else axes.xaxis
     shown = [(label.get_text(), label.get_color()) for label in axis.get_ticklabels()]
     assert [name for name, _ in shown] == [tree.names[leaf] for leaf in tree.order]

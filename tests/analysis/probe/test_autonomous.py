@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from rnnlab.analysis.probe.autonomous import autonomous_maps, batch_in_double, has_only_taps
+from rnnlab.analysis.probe.autonomous import autonomous_maps, has_only_taps
 from rnnlab.analysis.probe.free_run import FreeRun
-from rnnlab.analysis.probe.system import systems
+from rnnlab.analysis.probe.system import batch_in_double, systems
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.inference.generate import free_run

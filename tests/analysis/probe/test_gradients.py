@@ -110,7 +110,8 @@ def test_the_flow_is_the_product_of_the_step_jacobians(name: str, part: str) -> 
     batch.mask[0, 1] = False
     ((system,), (trace,)) = systems(model).values(), traces(model, batch).values()
     seen = flow(model, Given(model.spec), batch, T)["network"][part]
-    states, units = system.run(trace.inputs, trace.start), system.part(part)
+    states = system.run(trace.inputs, trace.start)
+    units = dict(system.parts)[part]
     weight = model.readout.weight if name != "jordan" else torch.eye(2, dtype=torch.float64)
     for t in range(T):
         error = 2 * (model(batch)[0] - batch.target)[:, t] / 2

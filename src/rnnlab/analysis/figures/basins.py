@@ -1,12 +1,12 @@
 """Figure of the attractors of a map and their basins."""
 
 from math import isfinite
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from torch import Tensor
 
-from rnnlab.analysis.figures.style import figure
+from rnnlab.analysis.figures.style import new_figure
 from rnnlab.analysis.numerics.pca import components
 from rnnlab.analysis.numerics.settling import Attractor, NearestReturn
 from rnnlab.analysis.probe.autonomous import AutonomousMap
@@ -53,12 +53,12 @@ class BasinPortrait(NamedTuple):
 
 def draw_basins_figure(each: BasinPortrait) -> "Figure":
     """Draw the trajectories in the plane of their principal components, and the basin sizes."""
-    slide = figure(width=13.3, height=6.2)
-    left, right = slide.subplots(1, 2, width_ratios=(1.2, 1))
+    figure = new_figure(width=13.3, height=6.2)
+    left, right = figure.subplots(1, 2, width_ratios=(1.2, 1))
     _draw_plane(left, each)
     _draw_basins(right, each)
-    slide.suptitle(f"Reading {each.map.reads}", x=0.01, ha="left", size=15)
-    return slide
+    figure.suptitle(f"Reading {each.map.reads}", x=0.01, ha="left", size=15)
+    return figure
 
 
 def _color(number: int) -> str:
@@ -76,14 +76,14 @@ def _draw_plane(axes: "Axes", each: BasinPortrait) -> None:
     if not any(map(len, points)):
         axes.set_title("all starts flew away")
         return
-    plane = components(np.concatenate(points))
+    pca = components(np.concatenate(points))
     for start in shown:
-        x, y = _places(plane.project(tracks[start], 2))
+        x, y = pca.plane(tracks[start]).T
         color = _color(basin.get(start, len(COLORS)))
         axes.plot(x, y, color=color, linewidth=1, alpha=0.55)
         axes.plot(x[:1], y[:1], ".", color=color, markersize=5)
     for number, attractor in reversed(list(enumerate(each.found))):
-        x, y = _places(plane.project(attractor.cycle.numpy(), 2))
+        x, y = pca.plane(attractor.cycle.numpy()).T
         look = {"color": _color(number), "zorder": 4}
         axes.plot([*x, *x[:1]], [*y, *y[:1]], linewidth=2.4 * (attractor.period > 1), **look)
         size = 13 if attractor.period == 1 else 8
@@ -98,11 +98,6 @@ def _manner(back: NearestReturn) -> str:
     if back.distance > _NEARLY:
         return "no return"
     return "still creeping" if back.steps == 1 else f"about {back.steps} a round"
-
-
-def _places(places: Any) -> tuple[Any, Any]:
-    """Return x and y; the second coordinate of one-dimensional states is 0."""
-    return places[:, 0], places[:, 1] if places.shape[1] > 1 else 0 * places[:, 0]
 
 
 def _draw_basins(axes: "Axes", each: BasinPortrait) -> None:

@@ -143,8 +143,8 @@ class _Sheet:
         """Draw the title, the headings of the steps with targets and losses, and the legend."""
         self._text(0.15, 0.3, self.drawn.title, size=17, ha="left")
         power = {0: "", -1: " · 10"}.get(self.exponent, f" · {_power(-self.exponent)}")
-        told = zip(self.drawn.columns, self.drawn.targets, self.drawn.losses, strict=True)
-        for column, (name, target, loss) in enumerate(told):
+        headings = zip(self.drawn.columns, self.drawn.targets, self.drawn.losses, strict=True)
+        for column, (name, target, loss) in enumerate(headings):
             x = _x(column)
             self._text(x + _BODY / 2, 0.75, name, size=15)
             if target:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlab.analysis.figures.style import CYCLIC, SEQUENTIAL, figure
+from rnnlab.analysis.figures.style import CYCLIC, SEQUENTIAL, new_figure
 from rnnlab.analysis.numerics.pca import Components, Numbers
-from rnnlab.analysis.numerics.tree import Tree, draw_tree
+from rnnlab.analysis.numerics.tree import Tree
 from rnnlab.plots.palette import COLORS, GREY
 
 if TYPE_CHECKING:
@@ -79,12 +79,12 @@ def draw_cloud(cloud: Cloud, steps: StepLabels, hue: Hue, name: str, num_lines: 
     if len(labels) == 1:
         labels, places = ["step", *labels], np.column_stack([steps.position, places])
     deep = len(labels) > 2
-    slide = figure(13.3 if deep else 9.0, 7.0)
-    plane = slide.add_subplot(1, 1 + deep, 1, xlabel=labels[0], ylabel=labels[1])
+    figure = new_figure(13.3 if deep else 9.0, 7.0)
+    plane = figure.add_subplot(1, 1 + deep, 1, xlabel=labels[0], ylabel=labels[1])
     plane.set_title(f"{name} states")
     panels = [(plane, places[:, :2])]
     if deep:
-        space = slide.add_subplot(1, 2, 2, projection="3d")
+        space = figure.add_subplot(1, 2, 2, projection="3d")
         for axis, label in zip("xyz", labels, strict=True):
             getattr(space, f"set_{axis}label")(label.split(" (")[0], labelpad=-4)
             getattr(space, f"set_{axis}ticklabels")([])
@@ -95,13 +95,13 @@ def draw_cloud(cloud: Cloud, steps: StepLabels, hue: Hue, name: str, num_lines: 
                 *values[steps.sequence == sequence].T, color="#888888", linewidth=0.8, zorder=1
             )
     if hue == "symbol":
-        _draw_groups(slide, panels, cloud.tree, steps)
+        _draw_groups(figure, panels, cloud.tree, steps)
     else:
-        _draw_scale(slide, panels, hue, steps)
-    return slide
+        _draw_scale(figure, panels, hue, steps)
+    return figure
 
 
-def _draw_groups(slide: "Figure", panels: Any, tree: Tree | None, steps: StepLabels) -> None:
+def _draw_groups(figure: "Figure", panels: Any, tree: Tree | None, steps: StepLabels) -> None:
     """Colour the points by symbol, or by branch of the tree."""
     assert steps.symbol is not None
     if tree is None:
@@ -121,12 +121,12 @@ def _draw_groups(slide: "Figure", panels: Any, tree: Tree | None, steps: StepLab
             for color, n in zip(COLORS, groups.values(), strict=False)
         ]
     columns = min(len(labels), max(1, 110 // (6 + max(map(len, labels)))))
-    legend = slide.legend(dots, labels, loc="outside lower center", ncols=columns)
+    legend = figure.legend(dots, labels, loc="outside lower center", ncols=columns)
     for handle in legend.legend_handles:
         handle.set_sizes([70])
 
 
-def _draw_scale(slide: "Figure", panels: Any, hue: Hue, steps: StepLabels) -> None:
+def _draw_scale(figure: "Figure", panels: Any, hue: Hue, steps: StepLabels) -> None:
     """Colour the points by a number, with a colour bar."""
     values: Any
     if hue == "phase":
@@ -136,7 +136,7 @@ def _draw_scale(slide: "Figure", panels: Any, hue: Hue, steps: StepLabels) -> No
     for axes, places in panels:
         look = {"c": values, "cmap": colors, "vmin": 0, "vmax": most, "s": _size(steps)}
         dots = axes.scatter(*places.T, linewidths=0, **look)
-    slide.colorbar(dots, ax=[axes for axes, _ in panels], label=label, shrink=0.7, pad=0.04)
+    figure.colorbar(dots, ax=[axes for axes, _ in panels], label=label, shrink=0.7, pad=0.04)
 
 
 def _size(steps: StepLabels) -> float:
@@ -146,8 +146,8 @@ def _size(steps: StepLabels) -> float:
 
 def draw_variance(clouds: Mapping[str, Cloud]) -> "Figure":
     """Draw the cumulative explained variance of each state vector."""
-    slide = figure(height=5.4)
-    axes = slide.subplots()
+    figure = new_figure(height=5.4)
+    axes = figure.subplots()
     for color, (name, cloud) in zip(COLORS, clouds.items(), strict=False):
         found = cloud.components
         held = np.cumsum(found.shares)[: max(20, found.needed(0.95))]
@@ -157,14 +157,41 @@ def draw_variance(clouds: Mapping[str, Cloud]) -> "Figure":
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set(xlabel="components", ylabel="share of variance held", ylim=(0, 1.03))
     axes.legend(loc="lower right")
-    return slide
+    return figure
 
 
-def draw_symbols(tree: Tree, name: str) -> "Figure":
-    """Draw the tree of symbols as a figure."""
-    sideways = max(map(len, tree.names)) > 3
-    slide = figure(height=max(5.4, 1.5 + 0.24 * len(tree.names)) if sideways else 5.4)
-    axes = slide.subplots()
+def draw_tree(tree: Tree, name: str) -> "Figure":
+    """Draw a tree of symbols, with its leaves on the right if their names are long."""
+    from matplotlib.collections import LineCollection
+    from scipy.cluster.hierarchy import dendrogram
+
+    branch = list(tree.groups)
+    for left, right, *_ in tree.links:
+        one, other = branch[int(left)], branch[int(right)]
+        branch.append(one if one == other else -1)
+
+    def color(node: int) -> str:
+        return _REST if branch[node] < 0 else COLORS[branch[node] % len(COLORS)]
+
+    plan = dendrogram(tree.links, no_plot=True, link_color_func=color)
+    names = [tree.names[leaf] for leaf in plan["leaves"]]
+    sideways = max(map(len, names)) > 3
+    figure = new_figure(height=max(5.4, 1.5 + 0.24 * len(names)) if sideways else 5.4)
+    axes = figure.subplots()
     axes.set_title(f"symbols by their mean {name} state")
-    draw_tree(axes, tree, COLORS, _REST)
-    return slide
+    bends = [np.column_stack(pair) for pair in zip(plan["icoord"], plan["dcoord"], strict=True)]
+    lines = [bend[:, ::-1] if sideways else bend for bend in bends]
+    axes.add_collection(LineCollection(lines, colors=plan["color_list"], linewidths=2))
+    top, end = 1.03 * tree.links[:, 2].max(), 10 * len(names)
+    axes.set(xlim=(top, 0) if sideways else (0, end), ylim=(0, end if sideways else top))
+    along, up = (axes.yaxis, axes.xaxis) if sideways else (axes.xaxis, axes.yaxis)
+    along.set_ticks(5 + 10 * np.arange(len(names)), names)
+    up.set_label_text("distance between mean states")
+    axes.grid(visible=False)
+    axes.tick_params(axis="y" if sideways else "x", length=0, labelsize=14)
+    axes.spines["left" if sideways else "bottom"].set_visible(False)
+    if sideways:
+        axes.yaxis.tick_right()
+    for label, leaf in zip(along.get_ticklabels(), plan["leaves"], strict=True):
+        label.set_color(color(leaf))
+    return figure

@@ -65,49 +65,49 @@ class PhasePortrait(NamedTuple):
 def draw(found: list[PhasePortrait]) -> "Figure":
     """Draw the phase portrait of each map; of a single map the eigenvalues, too."""
     if len(found) == 1:
-        slide, grid = panels(1, 2, height=5.0)
+        figure, grid = panels(1, 2, height=5.0)
         _draw_states(grid[0, 0], found[0], _plane(found))
         _draw_multipliers(grid[0, 1], found[0].points)
     else:
-        slide, grid = _grid(len(found))
+        figure, grid = _grid(len(found))
         for axes, each in zip(grid, found, strict=False):
             _draw_states(axes, each, _plane(found))
             axes.set_title(each.map.reads)
     kinds = [kind for kind in LOOKS if any(p.kind == kind for e in found for p in e.points)]
     handles = [_key(kind) for kind in kinds]
-    slide.legend(handles=handles, loc="outside lower center", ncols=len(LOOKS))
-    return slide
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(LOOKS))
+    return figure
 
 
 def draw_eigenvalues(found: list[PhasePortrait]) -> "Figure":
     """Draw the eigenvalues of each map's points."""
-    slide, grid = _grid(len(found))
+    figure, grid = _grid(len(found))
     for axes, each in zip(grid, found, strict=False):
         _draw_multipliers(axes, each.points)
         axes.set_title(each.map.reads)
-    return slide
+    return figure
 
 
 def _grid(count: int) -> "tuple[Figure, list[Axes]]":
     columns = 2 if count in (2, 4) else 3
     rows = -(-count // columns)
-    slide, grid = panels(rows, columns, height=4.0)
+    figure, grid = panels(rows, columns, height=4.0)
     for axes in grid.flat[count:]:
         axes.remove()
-    return slide, list(grid.flat)
+    return figure, list(grid.flat)
 
 
 def _plane(found: list[PhasePortrait]) -> Components:
     return components(torch.cat([track for each in found for track in each.map.visited]).numpy())
 
 
-def _draw_states(axes: "Axes", each: PhasePortrait, plane: Components) -> None:
+def _draw_states(axes: "Axes", each: PhasePortrait, pca: Components) -> None:
     """Draw the visited states, trajectories of the map, and the points."""
-    visited = _place(plane, torch.cat(each.map.visited))
+    visited = pca.plane(torch.cat(each.map.visited).numpy())
     axes.plot(*visited.T, ".", color="#C8C8C8", markersize=4, rasterized=True)
     for track in each.tracks[:_TRACKS, :_TRACK_STEPS]:
-        axes.plot(*_place(plane, track).T, color=COLORS[0], linewidth=0.9, alpha=0.5)
-    points = [_place(plane, point.state[None]) for point in each.points]
+        axes.plot(*pca.plane(track.numpy()).T, color=COLORS[0], linewidth=0.9, alpha=0.5)
+    points = [pca.plane(point.state[None].numpy()) for point in each.points]
     shown = np.concatenate([visited, *points])
     low, high = shown.min(0), shown.max(0)
     room = np.maximum(high - low, 1e-9)
@@ -116,12 +116,6 @@ def _draw_states(axes: "Axes", each: PhasePortrait, plane: Components) -> None:
     for point, place in reversed(list(zip(each.points, points, strict=True))):
         _mark(axes, *place[0], kind=point.kind)
     axes.set(xlabel="first principal component", ylabel="second")
-
-
-def _place(plane: Components, states: Tensor) -> Any:
-    """Project states to `(P, 2)`; the second coordinate of one-dimensional states is 0."""
-    places = plane.project(states.numpy(), 2)
-    return np.pad(places, ((0, 0), (0, 2 - places.shape[1])))
 
 
 def _draw_multipliers(axes: "Axes", points: list[FixedPoint]) -> None:

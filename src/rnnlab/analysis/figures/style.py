@@ -12,7 +12,7 @@ DIVERGING, SEQUENTIAL, CYCLIC = "RdBu_r", "viridis", "twilight"
 """Colour maps of signed numbers, of amounts and of phases."""
 
 
-def figure(width: float = 11.0, height: float = 6.2) -> "Figure":
+def new_figure(width: float = 11.0, height: float = 6.2) -> "Figure":
     """Return an empty figure of a size in inches, without pyplot, which would keep it open."""
     from matplotlib.figure import Figure
 
@@ -21,5 +21,5 @@ def figure(width: float = 11.0, height: float = 6.2) -> "Figure":
 
 def panels(rows: int, columns: int, *, height: float = 3.4, **options: Any) -> tuple["Figure", Any]:
     """Return a figure with an array of axes `(rows, columns)`."""
-    slide = figure(13.3 if columns > 1 else 11.0, 1.2 + height * rows)
-    return slide, slide.subplots(rows, columns, squeeze=False, **options)
+    figure = new_figure(13.3 if columns > 1 else 11.0, 1.2 + height * rows)
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -88,10 +89,8 @@ def fit_decay(distances: Tensor, floor: float) -> ExponentialFit | None:
     first = last // 3
     if last - first < _LEAST or not bool(course[first:last].isfinite().all()):
         return None
-    steps = torch.arange(first, last, dtype=course.dtype)
-    middle, mean = steps.mean(), course[first:last].mean()
-    rate = ((steps - middle) * course[first:last]).sum() / (steps - middle).square().sum()
-    return ExponentialFit(float(rate), float((mean - rate * middle).exp()), first, last)
+    rate, log_level = np.polyfit(range(first, last), course[first:last].numpy(), 1).tolist()
+    return ExponentialFit(rate, math.exp(log_level), first, last)
 
 
 def _cubic(places: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Moore machines: simulation, minimisation, and a string that distinguishes two of them."""
+"""Moore machines: simulation and minimisation."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -111,33 +111,6 @@ def minimise(machine: Machine) -> tuple[Machine, Ints]:
     renumber = np.array([number.get(state, NOTHING) for state in sets])
     smallest = Machine(renumber[table[kept]], outputs[kept], 0)
     return smallest, renumber[of[:-1]]
-
-
-def distinguish(one: Machine, other: Machine) -> list[int] | None:
-    """Return a shortest string with different answers of two machines, `None` if equivalent.
-
-    Breadth-first search over reachable pairs of states.
-    """
-    begin = (one.start, other.start)
-    found: dict[tuple[int, int], list[int]] = {begin: []}
-    waiting = deque([begin])
-    while waiting:
-        pair = waiting.popleft()
-        for symbol in range(one.transitions.shape[1]):
-            a, b = (
-                m.transitions[s, symbol] if s != NOTHING else NOTHING
-                for m, s in zip((one, other), pair, strict=True)
-            )
-            string = [*found[pair], symbol]
-            answered = [
-                NOTHING if s == NOTHING else m.outputs[s] for m, s in ((one, a), (other, b))
-            ]
-            if answered[0] != answered[1]:
-                return string
-            if (a, b) not in found:
-                found[a, b] = string
-                waiting.append((a, b))
-    return None
 
 
 def to_dot(machine: Machine, symbols: list[str], answers: list[str]) -> str:

@@ -25,6 +25,11 @@ class Components(NamedTuple):
         """Project points `(..., D)` onto the first `count` axes, `(..., count)`."""
         return (points - self.mean) @ self.axes[:count].T
 
+    def plane(self, points: Numbers) -> Numbers:
+        """Project points `(P, D)` to `(P, 2)`; one-dimensional points get a second number 0."""
+        places = self.project(points, 2)
+        return np.pad(places, ((0, 0), (0, 2 - places.shape[1])))
+
     def needed(self, share: float) -> int:
         """Return the number of components that explain a share of the variance."""
         held = np.cumsum(self.shares)

@@ -52,6 +52,15 @@ class NearestReturn(NamedTuple):
 
 
 @torch.no_grad()
+def iterate(step: Map, states: Tensor, steps: int) -> Tensor:
+    """Return the trajectories `(steps + 1, B, D)` of a map from states `(B, D)`."""
+    path = [states]
+    for _ in range(steps):
+        path.append(step(path[-1]))
+    return torch.stack(path)
+
+
+@torch.no_grad()
 def settle(step: Map, starts: Tensor, *, max_steps: int, max_period: int, tolerance: float) -> Ends:
     """Iterate a map from starts `(B, D)` until every trajectory is periodic.
 
@@ -68,11 +77,9 @@ def _settle(step: Map, starts: Tensor, max_steps: int, max_period: int, toleranc
     periods = torch.zeros(len(starts), dtype=torch.int64)
     going = torch.arange(len(starts))
     for _ in range(0, max_steps, 2 * max_period):
-        path = [states[going]]
-        for _ in range(2 * max_period):
-            path.append(step(path[-1]))
+        path = iterate(step, states[going], 2 * max_period)
         states[going] = path[-1]
-        periods[going] = recurrence(torch.stack(path), max_period, tolerance)
+        periods[going] = recurrence(path, max_period, tolerance)
         going = going[periods[going] == 0]
         if not len(going):
             break
@@ -93,14 +100,11 @@ def recurrence(path: Tensor, max_period: int, tolerance: float) -> Tensor:
 @torch.no_grad()
 def nearest_return(step: Map, states: Tensor, max_period: int) -> NearestReturn:
     """Iterate on from states `(B, D)`, and return the median of their nearest returns."""
-    path = [states]
-    for _ in range(2 * max_period):
-        path.append(step(path[-1]))
-    whole = torch.stack(path)
-    last = whole[-max_period:]
+    path = iterate(step, states, 2 * max_period)
+    last = path[-max_period:]
     apart = torch.stack(
         [
-            (last - whole[-max_period - lag : -lag]).square().mean(dim=(0, 2)).sqrt()
+            (last - path[-max_period - lag : -lag]).square().mean(dim=(0, 2)).sqrt()
             for lag in range(1, max_period + 1)
         ]
     )
@@ -121,13 +125,11 @@ def attractors(step: Map, ends: Ends, *, apart: float) -> list[Attractor]:
     free = ends.periods > 0
     while free.any():
         first = int(free.int().argmax())
-        cycle = [ends.states[first : first + 1]]
-        for _ in range(int(ends.periods[first]) - 1):
-            cycle.append(step(cycle[-1]))
-        round_ = torch.cat(cycle)
-        alike = (free & (ends.periods == len(round_))).nonzero().flatten()
-        away = (ends.states[alike][:, None] - round_).abs().amax(dim=2).amin(dim=1)
+        period = int(ends.periods[first])
+        cycle = iterate(step, ends.states[first : first + 1], period - 1)[:, 0]
+        alike = (free & (ends.periods == period)).nonzero().flatten()
+        away = (ends.states[alike][:, None] - cycle).abs().amax(dim=2).amin(dim=1)
         alike = alike[away < apart]
-        found.append(Attractor(round_, alike.tolist()))
+        found.append(Attractor(cycle, alike.tolist()))
         free[alike] = False
     return sorted(found, key=lambda attractor: -len(attractor.basin))

@@ -1,14 +1,12 @@
 """Hierarchical clustering of symbols by the mean states after them."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
     from rnnlab.analysis.numerics.pca import Numbers
 
 
@@ -61,43 +59,3 @@ def grow(
         _, first = np.unique(cut[order], return_index=True)
         groups = np.argsort(np.argsort(first))[cut - 1]
     return Tree(names[common].tolist(), counts[common], links, groups, order)
-
-
-def draw_tree(axes: "Axes", tree: Tree, colors: Sequence[str], rest: str) -> None:
-    """Draw a tree with its leaves below, or on the right if their names are long."""
-    from matplotlib.collections import LineCollection
-    from scipy.cluster.hierarchy import dendrogram
-
-    sideways = max(map(len, tree.names)) > 3
-    branch = list(tree.groups)
-    for left, right, *_ in tree.links:
-        one, other = branch[int(left)], branch[int(right)]
-        branch.append(one if one == other else -1)
-
-    def color(node: int) -> Any:
-        return rest if branch[node] < 0 else colors[branch[node] % len(colors)]
-
-    plan = dendrogram(tree.links, no_plot=True, link_color_func=color)
-    bends = [np.column_stack(pair) for pair in zip(plan["icoord"], plan["dcoord"], strict=True)]
-    lines = [bend[:, ::-1] if sideways else bend for bend in bends]
-    axes.add_collection(LineCollection(lines, colors=plan["color_list"], linewidths=2))
-    places = 5 + 10 * np.arange(len(tree.names))
-    names = [tree.names[leaf] for leaf in plan["leaves"]]
-    top = 1.03 * tree.links[:, 2].max()
-    along, up = (axes.yaxis, axes.xaxis) if sideways else (axes.xaxis, axes.yaxis)
-    along.set_ticks(places, names)
-    up.set_label_text("distance between mean states")
-    axes.set(
-        **{"xlim": (top, 0), "ylim": (0, 10 * len(names))}
-        if sideways
-        else {"xlim": (0, 10 * len(names)), "ylim": (0, top)}
-    )
-    axes.grid(visible=False)
-    axes.tick_params(axis="y" if sideways else "x", length=0, labelsize=14)
-    if sideways:
-        axes.yaxis.tick_right()
-        axes.spines["left"].set_visible(False)
-    else:
-        axes.spines["bottom"].set_visible(False)
-    for label, leaf in zip(along.get_ticklabels(), plan["leaves"], strict=True):
-        label.set_color(color(leaf))

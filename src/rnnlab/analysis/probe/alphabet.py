@@ -8,7 +8,7 @@ from torch import Tensor
 from rnnlab.analysis.numerics.machine import NOTHING, Ints
 from rnnlab.analysis.numerics.quantising import Numbers, Strings
 from rnnlab.analysis.probe.autonomous import without_teacher
-from rnnlab.analysis.probe.system import System, traces
+from rnnlab.analysis.probe.system import System, real_steps, traces
 from rnnlab.models.stream import Stream
 from rnnlab.spec import Batch, Tokens
 from rnnlab.tasks.base import Task
@@ -59,7 +59,7 @@ def answer_strings(model: Stream, batch: Batch, alphabet: Alphabet) -> Strings:
         symbols=alphabet.symbols(batch.input),
         answers=torch.where(batch.mask, answered, NOTHING).numpy(),
         right=torch.where(batch.mask, batch.target, NOTHING).numpy(),
-        real=batch.mask.flip(1).cummax(dim=1).values.flip(1).numpy(),
+        real=real_steps(batch, "network").numpy(),
     )
 
 

@@ -1,6 +1,5 @@
 """Models as autonomous dynamical systems: at a constant input, or fed with their own answers."""
 
-from copy import deepcopy
 from typing import NamedTuple
 
 import torch
@@ -8,18 +7,25 @@ from torch import Tensor
 
 from rnnlab.analysis.numerics.tangents import Map
 from rnnlab.analysis.probe.free_run import FreeRun
-from rnnlab.analysis.probe.system import ANSWERING, System, choose_system, systems, traces
+from rnnlab.analysis.probe.system import (
+    ANSWERING,
+    System,
+    choose_system,
+    real_steps,
+    systems,
+    traces,
+)
 from rnnlab.errors import ConfigError
 from rnnlab.models.base import Model
 from rnnlab.models.stream import Stream
-from rnnlab.spec import Batch, Reals, map_batch
+from rnnlab.spec import Batch, Reals
 from rnnlab.tasks.base import Task
 
 InputChoice = str | int | list[float]
 """The input: auto, own (answers), commonest, zero, mean, each, a symbol or numbers."""
 
 
-_MOST_INPUTS = 9  # panels that a slide holds
+_MOST_INPUTS = 9  # panels that a figure holds
 
 
 class AutonomousMap(NamedTuple):
@@ -34,16 +40,6 @@ class AutonomousMap(NamedTuple):
     reads: str
     step: Map
     visited: list[Tensor]
-
-
-def in_double(model: Model) -> Model:
-    """Return a float64 copy of a model whose parameters require no gradient."""
-    return deepcopy(model).double().requires_grad_(False)
-
-
-def batch_in_double(batch: Batch) -> Batch:
-    """Return a float64 copy of a batch."""
-    return map_batch(lambda part: part.double() if part.is_floating_point() else part, batch)
 
 
 def feeds_back_reals(task: Task) -> bool:
@@ -148,14 +144,6 @@ def without_teacher(system: System, inputs: Tensor) -> Tensor:
     inputs = inputs.clone()
     inputs[..., -2 * system.stream.output_size :] = 0
     return inputs
-
-
-def real_steps(batch: Batch, name: str) -> Tensor:
-    """Return the mask `(B, T)` of the real source steps, or of the steps up to the last answer."""
-    if name in ANSWERING:
-        return batch.mask.flip(1).cummax(1).values.flip(1)
-    assert batch.source_mask is not None
-    return batch.source_mask
 
 
 def _inputs(choice: InputChoice, stream: Stream, task: Task, read: Tensor) -> dict[str, Tensor]:

@@ -4,15 +4,17 @@ Nothing here draws random numbers or changes the gradients of parameters, so tha
 call it.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from functools import partial
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.func import vmap
 
 from rnnlab.analysis.probe.observe import Calls, differentiable, observe
-from rnnlab.analysis.probe.system import System, Trace, cells, systems
+from rnnlab.analysis.probe.system import ANSWERING, System, Trace, cells, real_steps, systems
 from rnnlab.models.base import Model
 from rnnlab.spec import Batch
 from rnnlab.state import leaves
@@ -60,12 +62,12 @@ def gradient_through_time(model: Model, task: Task, batch: Batch) -> dict[str, d
     found = systems(model)
     with differentiable(model), observe(cells(found)) as calls:
         loss = task.loss(model(batch)[0], batch) * len(batch.input)
-        nodes = _nodes(found, calls)
-        flat = _flat(nodes)
-        norms = _norms(torch.autograd.grad(loss, flat, allow_unused=True), flat)
+        norms = _norms(loss, _nodes(found, calls))
     return {
-        name: {part: _at_end(steps, _lengths(name, batch)).nanmean(0) for part, steps in parts}
-        for name, parts in _share_out(norms, nodes)
+        name: {
+            part: _at_end(steps, _lengths(name, batch)).nanmean(0) for part, steps in parts.items()
+        }
+        for name, parts in norms.items()
     }
 
 
@@ -84,21 +86,16 @@ def flow(model: Model, task: Task, batch: Batch, num_answers: int) -> dict[str, 
         seeds[range(len(answers)), :, answers] = error[:, answers].transpose(0, 1)
         seeds *= batch.mask.sum()  # the loss is a mean over all answers
         nodes = _nodes(found, calls)
-        flat = _flat(nodes)
-
-        def back(seed: Tensor) -> Tensor:
-            gradients = torch.autograd.grad(
-                output, flat, seed, retain_graph=True, allow_unused=True
-            )
-            return _norms(gradients, flat)
-
-        size = max(1, _NUMBERS // max(1, sum(node.numel() for node in flat)))
-        norms = vmap(back, out_dims=1, chunk_size=size)(seeds)  # (B, A, N)
+        count = sum(node.numel() for node in _flat(nodes))
+        norms = vmap(  # (B, A, S) of each part
+            partial(_norms, output, nodes), out_dims=1, chunk_size=max(1, _NUMBERS // max(1, count))
+        )(seeds)
     return {
         name: {
-            part: _flow(steps, _lengths(name, batch), answers, batch.mask) for part, steps in parts
+            part: _flow(steps, _lengths(name, batch), answers, batch.mask)
+            for part, steps in parts.items()
         }
-        for name, parts in _share_out(norms, nodes)
+        for name, parts in norms.items()
     }
 
 
@@ -131,8 +128,7 @@ def slope(decay: GradientDecay) -> float:
     distances, shares = (part[there].double() for part in decay)
     if len(distances) < 2:
         return float("nan")
-    away = distances - distances.mean()
-    return float(away @ shares.log() / away.square().sum())
+    return float(np.polyfit(distances.cpu(), shares.log().cpu(), 1)[0])
 
 
 def evenly_spaced(values: Tensor, most: int) -> Tensor:
@@ -195,30 +191,32 @@ def _flat(nodes: _Nodes) -> list[Tensor]:
     return [node for parts in nodes.values() for steps in parts.values() for node in steps]
 
 
-def _norms(gradients: Any, nodes: list[Tensor]) -> Tensor:
-    """Return the norms `(B, N)` of the gradients by N nodes `(B, ...)`."""
-    full = (
-        torch.zeros_like(node) if gradient is None else gradient
-        for gradient, node in zip(gradients, nodes, strict=True)
+def _norms(
+    output: Tensor, nodes: _Nodes, seed: Tensor | None = None
+) -> dict[str, dict[str, Tensor]]:
+    """Return the norms `(B, S)` of the gradients by the nodes of each part."""
+    gradients = iter(
+        torch.autograd.grad(
+            output,
+            _flat(nodes),
+            seed,
+            retain_graph=True,
+            allow_unused=True,
+            materialize_grads=True,
+        )
     )
-    return torch.stack([gradient.flatten(1).norm(dim=1) for gradient in full], dim=1)
-
-
-def _share_out(norms: Tensor, nodes: _Nodes) -> Iterator[tuple[str, list[tuple[str, Tensor]]]]:
-    """Split the norms of all nodes `(..., N)` into those of each part `(..., S)`, by system."""
-    counts = [len(steps) for parts in nodes.values() for steps in parts.values()]
-    pieces = iter(norms.split(counts, dim=-1))
-    for name, parts in nodes.items():
-        yield name, [(part, next(pieces)) for part in parts]
+    return {
+        name: {
+            part: torch.stack([next(gradients).flatten(1).norm(dim=1) for _ in steps], dim=1)
+            for part, steps in parts.items()
+        }
+        for name, parts in nodes.items()
+    }
 
 
 def _lengths(name: str, batch: Batch) -> Tensor | None:
     """Return the source lengths `(B,)` if the system is an encoder, else `None`."""
-    if batch.source is None or name == "decoder":
-        return None
-    if batch.source_mask is None:
-        return batch.source.new_full((len(batch.source),), batch.source.shape[1])
-    return batch.source_mask.sum(1)
+    return None if name in ANSWERING else real_steps(batch, name).sum(1)
 
 
 def _at_end(norms: Tensor, lengths: Tensor | None) -> Tensor:

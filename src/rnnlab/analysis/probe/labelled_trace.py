@@ -8,7 +8,16 @@ import torch
 from torch import Tensor
 
 from rnnlab.analysis.base import draw_batch
-from rnnlab.analysis.probe.system import Part, System, Trace, choose_system, stateful, traces
+from rnnlab.analysis.probe.system import (
+    ANSWERING,
+    Part,
+    System,
+    Trace,
+    choose_system,
+    real_steps,
+    stateful,
+    traces,
+)
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.models.base import Model
@@ -62,15 +71,15 @@ def labelled_trace(
     name = choose_system(found, name)
     batch = draw_batch(experiment, num_sequences, length)
     trace = traces(model, batch)[name]
-    ids, real = _read_by(model, name, batch, trace)
+    symbols = [names(task, row) for row in _ids(model, name, batch)]
     return LabelledTrace(
         name,
         found[name],
         trace,
         found[name].run(trace.inputs, trace.start),
-        real,
-        _symbols(task, ids),
-        None if "encoder" in name else task.phases(batch),
+        real_steps(batch, name),
+        None if None in symbols else np.array(symbols),
+        task.phases(batch) if name in ANSWERING else None,
     )
 
 
@@ -91,13 +100,13 @@ def layer_parts(system: System, layer: int | None) -> list[Part]:
     ]
 
 
-def _read_by(model: Model, name: str, batch: Batch, trace: Trace) -> tuple[Tensor, Tensor]:
-    """Return the inputs of a system in the order of reading, and the mask of real steps."""
-    if not isinstance(model, Seq2Seq) or name == "decoder":
-        return batch.input, batch.mask.flip(1).cummax(1).values.flip(1)
+def _ids(model: Model, name: str, batch: Batch) -> Tensor:
+    """Return the inputs of a system in the order of reading."""
+    if not isinstance(model, Seq2Seq) or name in ANSWERING:
+        return batch.input
     assert batch.source is not None
     reverse = model.reverse_source == (name == "encoder")
-    return reverse_real(batch.source, trace.mask) if reverse else batch.source, trace.mask
+    return reverse_real(batch.source, real_steps(batch, name)) if reverse else batch.source
 
 
 def names(task: Task, ids: Tensor) -> list[str] | None:
@@ -106,8 +115,3 @@ def names(task: Task, ids: Tensor) -> list[str] | None:
     if ids.dim() > 1 and found == Task.labels(task, ids):
         return None
     return [_SPACE if name == " " else name for name in found]
-
-
-def _symbols(task: Task, ids: Tensor) -> "np.ndarray | None":
-    named = [names(task, row) for row in ids]
-    return None if None in named else np.array(named)

@@ -1,6 +1,7 @@
 """The recurrent part of a model as a map over flat states, and the trace of its inputs."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import NamedTuple
 
 import torch
@@ -13,7 +14,7 @@ from rnnlab.errors import ConfigError
 from rnnlab.models.base import Model
 from rnnlab.models.seq2seq import Seq2Seq
 from rnnlab.models.stream import Stream
-from rnnlab.spec import Batch
+from rnnlab.spec import Batch, map_batch
 from rnnlab.state import State, flatten, leaves, unflatten
 
 ANSWERING = ("network", "decoder")
@@ -92,10 +93,6 @@ class System:
         with readable(self.stream):
             return vmap(jacrev(one, argnums=1))(inputs, states)
 
-    def part(self, name: str) -> slice:
-        """Find a part by its name."""
-        return next(part.units for part in self.parts if part.name == name)
-
 
 def systems(model: Model) -> dict[str, System]:
     """Return the systems of a model by name: one `network`, or encoder(s) and decoder.
@@ -145,11 +142,32 @@ def traces(model: Model, batch: Batch) -> dict[str, Trace]:
     for name, system in found.items():
         layers = [calls[layer] for layer in system.cell.layers]
         inputs = torch.stack([call.inputs[0] for call in layers[0]], dim=1)
-        mask = None if name in ANSWERING else batch.source_mask
-        if mask is None:
-            mask = torch.ones(inputs.shape[:2], dtype=torch.bool, device=inputs.device)
+        every = torch.ones(inputs.shape[:2], dtype=torch.bool, device=inputs.device)
+        mask = every if name in ANSWERING else real_steps(batch, name)
         made[name] = Trace(inputs, flatten(tuple(own[0].inputs[1] for own in layers)), mask)
     return made
+
+
+def real_steps(batch: Batch, name: str) -> Tensor:
+    """Return the mask `(B, T)` of an encoder's real steps, or of those up to the last answer."""
+    if name in ANSWERING:
+        return batch.mask.flip(1).cummax(1).values.flip(1)
+    assert batch.source is not None
+    if batch.source_mask is None:
+        return torch.ones_like(
+            batch.source[:, :, 0] if batch.source.dim() > 2 else batch.source
+        ).bool()
+    return batch.source_mask
+
+
+def in_double(model: Model) -> Model:
+    """Return a float64 copy of a model whose parameters require no gradient."""
+    return deepcopy(model).double().requires_grad_(False)
+
+
+def batch_in_double(batch: Batch) -> Batch:
+    """Return a float64 copy of a batch."""
+    return map_batch(lambda part: part.double() if part.is_floating_point() else part, batch)
 
 
 def flatten_steps(visited: State) -> Tensor:
