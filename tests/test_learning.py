@@ -3,7 +3,6 @@
 import json
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -11,25 +10,27 @@ import learn
 
 
 @pytest.fixture(scope="module")
-def known() -> dict[Any, Any]:
-    return {}  # two targets may look at the same run
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where all train: two targets may look at the same runs."""
+    return tmp_path_factory.mktemp("learn")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", learn.TARGETS)
-def test_a_pair_learns_what_the_readme_says(
-    name: str, known: dict[Any, Any], tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_a_pair_learns_what_the_readme_says(name: str, place: Path) -> None:
     target = learn.TARGETS[name]
-    value, _ = learn.reach(target, 0, Path(tmp_path_factory.mktemp("learn")), known)
-    assert target.holds(value), f"{target.quantity} must be {target.promise}, got {value}"
+    values = [target.measure(run) for run in learn.runs_of(target.words, learn.FEW, place)]
+    kept = sum(map(target.holds, values))
+    assert kept >= len(values) - 1, f"{target.quantity} must be {target.promise}, got {values}"
 
 
 @pytest.mark.parametrize("name", learn.TARGETS)
 def test_the_table_holds_every_target_and_each_was_reached_in_its_budget(name: str) -> None:
     record = json.loads(learn.RECORD.read_text(encoding="utf-8"))
     assert name in record
-    assert learn.TARGETS[name].holds(record[name]["median"])
+    values = record[name]["values"]
+    assert record[name]["kept"] == sum(map(learn.TARGETS[name].holds, values))
+    assert record[name]["kept"] >= len(values) - 1
     # The budget is held to by the recorded run, not by a clock in a test.
     assert record[name]["cpu_seconds"] <= learn.TARGETS[name].seconds
     assert f"`{record[name]['command']}`" in learn.README.read_text(encoding="utf-8")
@@ -58,7 +59,7 @@ def test_numbers_are_of_a_commit_or_of_none(tmp_path: Path) -> None:
 
 def test_code_that_is_no_commits_writes_no_numbers(monkeypatch, capsys) -> None:
     monkeypatch.setattr(learn, "committed", lambda _: None)
-    monkeypatch.setattr(learn, "reach", lambda *_: pytest.fail("it trains"))
+    monkeypatch.setattr(learn, "runs_of", lambda *_: pytest.fail("it trains"))
     monkeypatch.setattr(learn.sys, "argv", ["learn.py", "--write"])
     with pytest.raises(SystemExit, match="2"):
         learn.main()
