@@ -23,7 +23,7 @@ def push(step: Map, states: Tensor, frame: Tensor) -> tuple[Tensor, Tensor]:
         return new, pushed
 
     with warnings.catch_warnings():  # raised by torch's own forward mode
-        warnings.filterwarnings("ignore", "`torch.jit.script`", DeprecationWarning)
+        warnings.filterwarnings("ignore", "`torch.jit.script`")
         each = vmap(along, in_dims=2, out_dims=(None, 2))  # type: ignore[arg-type]
         return each(frame)
 
