@@ -5,6 +5,7 @@ import torch
 
 from rnnlab.cells import Stack
 from rnnlab.errors import ConfigError
+from rnnlab.models.stream import Embed
 from rnnlab.spec import Batch, Reals, TaskSpec, Tokens
 from rnnlab.state import leaves
 from tests.cells.zoo import same
@@ -224,7 +225,7 @@ def test_clamping_more_units_than_there_are_is_refused(cell: str) -> None:
 
 
 def test_an_embedding_of_numbers_is_refused() -> None:
-    with pytest.raises(ConfigError, match="embedding_size must be null where inputs are numbers"):
+    with pytest.raises(ConfigError, match="embedding_size must be auto or null where inputs are"):
         make_stream(SPECS["reals"], embedding_size=4)
 
 
@@ -265,3 +266,10 @@ def test_the_horizon_limits_the_gradient() -> None:
         (seen,) = torch.autograd.grad(outputs[:, -1].sum(), batch.input)
         assert int(seen.any(dim=2).all(dim=0).sum()) == reached
         assert not seen[:, : T - reached].any()
+
+
+@pytest.mark.parametrize(("port", "size"), [(Tokens(32), 32), (Tokens(33), 64), (Reals(99), 99)])
+def test_auto_embeds_large_vocabularies_alone(port: Tokens | Reals, size: int) -> None:
+    embed = Embed(port, "auto")
+    assert embed.size == size
+    assert embed.one_hot == (port == Tokens(32))

@@ -249,7 +249,7 @@ def _last(key: str) -> str:
 def _fits(value: str, present: Any) -> bool:
     """Whether a typed value has the type of a setting's present value."""
     first = re.split(r",(?![^\[({]*[\])}])", value)[0].strip()
-    if present is None or not first or first == "null" or first.startswith("${"):
+    if present in (None, "auto") or not first or first == "null" or first.startswith("${"):
         return True
     if isinstance(present, tuple):  # the options of a group
         return first in present or any(distance(first, str(option), 1) <= 1 for option in present)
