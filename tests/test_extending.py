@@ -17,11 +17,16 @@ pytestmark = pytest.mark.thorough
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"^`([\w./]+\.\w+)`[^\n]*:\n\n```\w+\n(.*?)^```", PAGE, re.M | re.S))
+CAN_DRAW = find_spec("matplotlib") is not None
 COMMANDS = [
     line
     for block in re.findall(r"^```sh\n(.*?)^```", PAGE, re.M | re.S)
     for line in block.splitlines()
 ]
+TRAINING, ANALYSES = (
+    [line for line in COMMANDS if line.startswith(f"rnnlab-{name} ")]
+    for name in ("train", "analyze")
+)
 SHORT = "debug=smoke data.val_size=4 data.test_size=4 output_dir=runs"
 
 
@@ -36,7 +41,8 @@ def place(tmp_path: Path) -> Path:
 
 
 def run(place: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    paths = [str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     return subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True)
 
 
@@ -45,11 +51,12 @@ def ours(name: str) -> list[str]:
 
 
 def test_the_page_has_recipes():
-    assert len(FILES) == 10
-    assert len(COMMANDS) == 8
+    assert len(FILES) == 12
+    assert len(TRAINING) == 8
+    assert len(ANALYSES) == 2
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", TRAINING)
 def test_a_command_of_the_page_trains(command: str, place: Path):
     words = command.replace('"seed=range(5)"', "seed=0").split()[1:]
     done = run(place, *ours("train"), *words, *SHORT.split())
@@ -151,3 +158,25 @@ def test_a_sweep_finds_a_group_that_only_the_package_has(place: Path):
     done = run(place, *ours("train"), *words.split())
     assert done.returncode == 0, done.stderr
     assert len([line for line in done.stdout.splitlines() if line.startswith("train ")]) == 2
+
+
+@pytest.mark.skipif(not CAN_DRAW, reason="matplotlib is not installed")
+@pytest.mark.parametrize("command", ANALYSES)
+def test_an_analysis_of_the_page_looks(command: str, place: Path):
+    words = f"packages=[mypkg] model=leaky task=parity {SHORT}".split()
+    made = run(place, *ours("train"), *words).stdout.splitlines()[-1]
+    done = run(place, *ours("analyze"), *command.replace("DIR", made).split()[1:])
+    assert done.returncode == 0, done.stderr
+    assert "of 64 units are dead" in done.stdout
+    assert (place / made / "figures" / "activity.png").is_file()
+
+
+def test_an_analysis_of_a_package_is_known_by_its_name(place: Path):
+    known = run(place, *ours("list"), "packages=[mypkg]", "analyses")
+    assert "activity" in known.stdout
+    words = f"model=elman task=copy {SHORT}".split()
+    made = run(place, *ours("train"), *words).stdout.splitlines()[-1]
+    wrong = run(place, *ours("analyze"), f"run={made}", "packages=[mypkg]", "analysis=activty")
+    assert (wrong.returncode, "did you mean activity?" in wrong.stderr) == (2, True)
+    strange = run(place, *ours("analyze"), f"run={made}", "analysis=activity")
+    assert (strange.returncode, "is not to be had" in strange.stderr) == (2, True)

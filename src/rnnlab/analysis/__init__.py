@@ -14,13 +14,16 @@ _PUBLIC = {
     "Attractors": "attractors",
     "Automaton": "automaton",
     "Bptt": "bptt",
+    "Findings": "base",
     "FixedPoints": "fixed_points",
     "Gates": "gates",
     "GradientFlow": "gradient_flow",
     "Lengths": "lengths",
     "Lyapunov": "lyapunov",
+    "Picture": "base",
     "Spectrum": "spectrum",
     "States": "states",
+    "draw_batch": "base",
 }
 __all__ = [*_PUBLIC]
 

@@ -1,5 +1,6 @@
 """`rnnlab-analyze`: analyses of a trained model."""
 
+import sys
 from textwrap import wrap
 from typing import Literal
 
@@ -36,9 +37,11 @@ def main() -> None:
 def _main() -> None:
     from rnnlab.cli.arguments import parse_arguments
     from rnnlab.config.catalogue import describe
+    from rnnlab.config.packages import allow_packages_of
     from rnnlab.config.suggestions import did_you_mean
     from rnnlab.errors import ConfigError
 
+    allow_packages_of(sys.argv[1:])  # they may have analyses, too
     known = list(describe("analysis"))
     own, rest = parse_arguments(
         _USAGE.format(names=_wrapped(known)),
