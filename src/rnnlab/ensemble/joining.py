@@ -12,7 +12,7 @@ from rnnlab.config.compose import flat
 from rnnlab.ensemble.kernels import library
 from rnnlab.ensemble.optimizers import STACKED
 from rnnlab.experiment.settings import resolved
-from rnnlab.grouping import grouping
+from rnnlab.stackable import declared_stackable
 
 _STACKED = {
     "seed",
@@ -98,7 +98,7 @@ def _member(cfg: DictConfig) -> _Member:
     initial = {
         f"{path}.{name}"
         for path, node in nodes.items()
-        if (declared := grouping(target(node)))
+        if (declared := declared_stackable(target(node)))
         for name in declared.initial
     }
     refusal = next(_refusals(cfg, nodes), None)
@@ -140,7 +140,7 @@ def _refusals(cfg: DictConfig, nodes: Mapping[str, Mapping[str, Any]]) -> Iterat
             yield f"optimizer.{name}={cfg.optimizer[name]} has no stacked form"
     for path, node in nodes.items():
         kind = target(node)
-        declared = grouping(kind)
+        declared = declared_stackable(kind)
         if declared is None:
             yield f"{path}: {kind.__name__} doesn't declare how it trains in a group"
         elif reason := declared.alone(node):

@@ -5,14 +5,14 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from rnnlab.errors import ConfigError
-from rnnlab.grouping import groups
 from rnnlab.random_streams import generator
 from rnnlab.ranges import PositiveInt, Sequences
 from rnnlab.spec import SPLITS, Batch, Split, map_batch
+from rnnlab.stackable import stackable
 from rnnlab.tasks.base import Task
 
 
-@groups()
+@stackable()
 class Curriculum:
     """Sequence length as training goes on: from `start` to `end` in equal steps, then `end`.
 
@@ -31,7 +31,7 @@ class Curriculum:
         return round(self.start + share * (self.end - self.start))
 
 
-@groups()
+@stackable()
 class Data:
     """The batches of each split.
 

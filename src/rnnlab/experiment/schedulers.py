@@ -10,14 +10,14 @@ from collections.abc import Callable
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 
-from rnnlab.grouping import groups
 from rnnlab.metric import Mode
 from rnnlab.ranges import Count, Probability, Share
+from rnnlab.stackable import stackable
 
 MakeScheduler = Callable[[Optimizer, int, Mode], LRScheduler | ReduceLROnPlateau]
 
 
-@groups()
+@stackable()
 def constant(
     optimizer: Optimizer,
     total_steps: int,  # noqa: ARG001
@@ -27,7 +27,7 @@ def constant(
     return LambdaLR(optimizer, lambda _: 1.0)
 
 
-@groups()
+@stackable()
 def warmup(
     optimizer: Optimizer,
     total_steps: int,  # noqa: ARG001
@@ -39,7 +39,7 @@ def warmup(
     return LambdaLR(optimizer, lambda step: _rise(step, warmup_steps))
 
 
-@groups()
+@stackable()
 def cosine(
     optimizer: Optimizer,
     total_steps: int,
@@ -61,7 +61,7 @@ def cosine(
     return LambdaLR(optimizer, factor)
 
 
-@groups()
+@stackable()
 def plateau(
     optimizer: Optimizer,
     total_steps: int,  # noqa: ARG001

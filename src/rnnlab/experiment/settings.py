@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from rnnlab.errors import ConfigError
-from rnnlab.grouping import groups
 from rnnlab.process.global_state import global_state_restored
 from rnnlab.ranges import Minutes, Positive, PositiveInt
+from rnnlab.stackable import stackable
 
 if TYPE_CHECKING:
     import lightning.pytorch as L
     from lightning.pytorch.loggers.logger import Logger
 
 
-@groups()
+@stackable()
 @dataclass(frozen=True, kw_only=True)
 class Training:
     """How to train. It ends with the first budget that is spent.

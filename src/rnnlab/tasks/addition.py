@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from rnnlab.errors import ConfigError
-from rnnlab.grouping import groups
 from rnnlab.ranges import PositiveInt
 from rnnlab.spec import SPLITS, Batch, Layout, Reals, Split, TaskSpec, Tokens
+from rnnlab.stackable import stackable
 from rnnlab.tasks import digits
 from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.lengths import Lengths
@@ -18,7 +18,7 @@ from rnnlab.tasks.splits import split_of
 from rnnlab.tasks.transduction import Pairs, Transduction
 
 
-@groups()
+@stackable()
 class Addition(Transduction):
     """Decimal addition: `12+34` -> `46`.
 
@@ -106,7 +106,7 @@ class Addition(Transduction):
         return source + self.num_specials, (first + 1 + second)[:, 0]
 
 
-@groups()
+@stackable()
 class AdditionBinary(Task):
     """The sequential adder: two bits come in a step, one bit of their sum goes out.
 
@@ -194,7 +194,7 @@ class AdditionBinary(Task):
         return "\n\n".join(blocks)
 
 
-@groups()
+@stackable()
 class AdditionMarked(Task):
     """The adding problem: the sum of the two marked numbers of a long stream.
 

@@ -8,17 +8,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rnnlab.errors import ConfigError
-from rnnlab.grouping import groups
 from rnnlab.random_streams import generator
 from rnnlab.ranges import PositiveInt, Probability
 from rnnlab.spec import Batch, Layout, Reals, Split, TaskSpec
+from rnnlab.stackable import stackable
 from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.lengths import Lengths
 
 Numbers = NDArray[np.float64]
 
 
-@groups()
+@stackable()
 class AttractorMemory(Task):
     """Associative memory: from a corrupted pattern, settle into the pattern.
 

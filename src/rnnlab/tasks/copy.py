@@ -9,17 +9,17 @@ from annotated_types import Ge
 from PIL import Image
 from torch import Tensor
 
-from rnnlab.grouping import groups
 from rnnlab.plots.draw import heat_map
 from rnnlab.ranges import Count, PositiveInt
 from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
+from rnnlab.stackable import stackable
 from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.lengths import Lengths
 
 NumSymbols = Annotated[PositiveInt, Ge(2)]  # of one there is nothing to remember
 
 
-@groups()
+@stackable()
 class Copy(Task):
     """Copy: recall the symbols in the order in which they were shown.
 
@@ -172,7 +172,7 @@ class Copy(Task):
         return " ".join(self.labels(symbols))
 
 
-@groups()
+@stackable()
 class CopyReverse(Copy):
     """Copy, last symbol first.
 
@@ -189,7 +189,7 @@ class CopyReverse(Copy):
         return symbols[:, ::-1].copy()
 
 
-@groups()
+@stackable()
 class CopyRepeat(Copy):
     """Copy, several times over.
 

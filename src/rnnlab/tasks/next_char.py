@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from rnnlab.errors import ConfigError
-from rnnlab.grouping import groups
 from rnnlab.ranges import DataFile, PositiveInt, Share
 from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
+from rnnlab.stackable import stackable
 from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.corpus import TextFiles, read_plays
 from rnnlab.tasks.file_task import FileTask, Known, NoData
@@ -28,7 +28,7 @@ _STREAMS, _STREAM_LENGTH = 64, 1000  # of held-out text: most, and least charact
 _SPOKEN = 400  # characters that a sample goes on where nobody says
 
 
-@groups(alone=lambda _: "carries its state from batch to batch")
+@stackable(alone=lambda _: "carries its state from batch to batch")
 class NextChar(FileTask):
     """Next character: predict what follows in a text.
 

@@ -10,10 +10,10 @@ from PIL import Image
 from torch import Tensor
 
 from rnnlab.errors import ConfigError
-from rnnlab.grouping import groups
 from rnnlab.plots.draw import join, line_plot, path_plot
 from rnnlab.ranges import Count, NonNegative, PositiveInt
 from rnnlab.spec import Batch, Layout, Reals, Split, TaskSpec
+from rnnlab.stackable import stackable
 from rnnlab.tasks import orbit
 from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.curves import CURVES, CurveName, Numbers
@@ -26,7 +26,7 @@ _OUTLINE_POINTS = 512
 _FAR = 1e3  # diverged runs score as if they were no farther out than this
 
 
-@groups()
+@stackable()
 class Oscillation(Task):
     """Oscillation: go on with a closed curve from a few of its points.
 

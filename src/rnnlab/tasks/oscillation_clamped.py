@@ -3,14 +3,14 @@
 import numpy as np
 
 from rnnlab.errors import ConfigError
-from rnnlab.grouping import groups
 from rnnlab.ranges import Count, PositiveInt
 from rnnlab.spec import Batch, Layout, Reals, Split, TaskSpec
+from rnnlab.stackable import stackable
 from rnnlab.tasks.curves import CurveName
 from rnnlab.tasks.oscillation import Oscillation, PeriodSteps, to_tensor
 
 
-@groups()
+@stackable()
 class OscillationClamped(Oscillation):
     """Oscillation from a clamped initial state: no input, only a beginning.
 

@@ -9,9 +9,9 @@ import numpy as np
 from torch import Tensor
 
 from rnnlab.errors import ConfigError
-from rnnlab.grouping import groups
 from rnnlab.ranges import DataFile, PositiveInt
 from rnnlab.spec import Batch, Layout, Split
+from rnnlab.stackable import stackable
 from rnnlab.tasks.corpus import TextFiles
 from rnnlab.tasks.file_task import FileTask, Known
 from rnnlab.tasks.lengths import Lengths
@@ -25,7 +25,7 @@ from rnnlab.tasks.words import cut_words, join_words
 _APOSTROPHES = ("'", "\u2019")  # typewriter's, typographer's
 
 
-@groups()
+@stackable()
 class Translation(Transduction, FileTask):
     """Translate: `the tired owl did not leave` -> `le hibou fatigué n'est pas parti`.
 

@@ -15,10 +15,10 @@ from rnnlab.cells.init import InputInit, RecurrentInit
 from rnnlab.config.build import _find, target
 from rnnlab.config.compose import compose
 from rnnlab.ensemble import Group, joinable
-from rnnlab.grouping import grouping, groups
 from rnnlab.models.stream import Stream
 from rnnlab.ranges import Positive, PositiveInt, Real
 from rnnlab.runs.run import Run
+from rnnlab.stackable import declared_stackable, stackable
 from rnnlab.tasks.next_char import NextChar
 from rnnlab.training.train import train
 from tests.ensemble.groups import alone, assert_alike, open_group, out, together
@@ -44,7 +44,7 @@ def declared() -> Iterator[tuple[str, str]]:
     """Every setting that some model's cell declares to say only how its weights begin."""
     for model in ("elman", "gru", "lstm", "jordan", "ar", "ar_ffn"):
         kind = target(compose([f"model={model}", "task=copy"]).model.cell)
-        found = grouping(kind)
+        found = declared_stackable(kind)
         assert found is not None, kind
         yield from ((model, name) for name in sorted(found.initial))
 
@@ -80,7 +80,9 @@ def test_every_class_that_a_config_names_declares() -> None:
         if line.strip().startswith("_target_: rnnlab.") and "analysis" not in file.parts
     }
     assert len(named) > 20
-    assert [name for name in sorted(named) if grouping(target({"_target_": name})) is None] == []
+    assert [
+        name for name in sorted(named) if declared_stackable(target({"_target_": name})) is None
+    ] == []
 
 
 def at_home(kind: type, module: Any, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -152,7 +154,7 @@ def test_a_class_made_from_one_of_ours_declares_for_itself(
 def test_what_a_class_of_ones_own_declares_is_what_joins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kind = groups(initial=["recurrent_scale"])(type("Declared", (Leaning,), {}))
+    kind = stackable(initial=["recurrent_scale"])(type("Declared", (Leaning,), {}))
     name = at_home(kind, cells.gru, monkeypatch)
     cfgs = with_kind([*GRU_WORDS, out(tmp_path)], model__cell=name)
     cfgs[1].model.cell.recurrent_scale = 0.5
