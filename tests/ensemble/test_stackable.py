@@ -14,7 +14,7 @@ from rnnlab.cells import GRU
 from rnnlab.cells.init import InputInit, RecurrentInit
 from rnnlab.config.build import _find, target
 from rnnlab.config.compose import compose
-from rnnlab.ensemble import Group, joinable
+from rnnlab.ensemble import Group, find_groups
 from rnnlab.models.stream import Stream
 from rnnlab.ranges import Positive, PositiveInt, Real
 from rnnlab.runs.run import Run
@@ -64,7 +64,7 @@ def test_members_may_begin_otherwise(model: str, name: str, tmp_path: Path) -> N
     ]
     apart = alone([[*each, out(tmp_path, "alone")] for each in words])
     runs = open_group([[*each, out(tmp_path, "group")] for each in words])
-    assert joinable([run.config for run in runs]) == [Group([0, 1], None)]
+    assert find_groups([run.config for run in runs]) == [Group([0, 1], None)]
     together(runs)
     assert apart[0].results["test"] != apart[1].results["test"]
     for one, member in zip(apart, runs, strict=True):
@@ -148,7 +148,7 @@ def test_a_class_made_from_one_of_ours_declares_for_itself(
     for cfg, bias in zip(cfgs, (-3.0, 3.0), strict=True):
         cfg.model.cell.update_bias = bias
     reason = "model.cell: Leaning doesn't declare how it trains in a group"
-    assert joinable(cfgs) == [Group([0], reason), Group([1], reason)]
+    assert find_groups(cfgs) == [Group([0], reason), Group([1], reason)]
 
 
 def test_what_a_class_of_ones_own_declares_is_what_joins(
@@ -158,7 +158,7 @@ def test_what_a_class_of_ones_own_declares_is_what_joins(
     name = at_home(kind, cells.gru, monkeypatch)
     cfgs = with_kind([*GRU_WORDS, out(tmp_path)], model__cell=name)
     cfgs[1].model.cell.recurrent_scale = 0.5
-    assert joinable(cfgs) == [Group([0, 1], None)]
+    assert find_groups(cfgs) == [Group([0, 1], None)]
     apart = [train(cfg) for cfg in cfgs]
     runs = [Run.create(cfg) for cfg in cfgs]
     together(runs)
@@ -166,7 +166,7 @@ def test_what_a_class_of_ones_own_declares_is_what_joins(
         assert_alike(one, member)
     cfgs[1].model.cell.update_bias = 3.0
     reason = "no other run has the same model.cell.update_bias"
-    assert joinable(cfgs) == [Group([0], reason), Group([1], reason)]
+    assert find_groups(cfgs) == [Group([0], reason), Group([1], reason)]
 
 
 class OwnText(NextChar):
@@ -182,11 +182,11 @@ def test_a_task_or_model_of_ones_own_goes_alone(
 ) -> None:
     text = at_home(OwnText, tasks.next_char, monkeypatch)
     cfgs = with_kind(tiny_text(tmp_path), task=text)
-    assert [g.reason for g in joinable(cfgs)] == [
+    assert [g.reason for g in find_groups(cfgs)] == [
         "task: OwnText doesn't declare how it trains in a group"
     ] * 2
     model = at_home(Forgetful, models.stream, monkeypatch)
     cfgs = with_kind([*GRU_WORDS, *SMALL, out(tmp_path)], model=model)
-    assert [g.reason for g in joinable(cfgs)] == [
+    assert [g.reason for g in find_groups(cfgs)] == [
         "model: Forgetful doesn't declare how it trains in a group"
     ] * 2

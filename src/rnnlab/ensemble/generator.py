@@ -1,4 +1,4 @@
-"""The random streams of N members side by side: a task lays out all their batches at once."""
+"""A random generator from which a task draws the batches of N members at once."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -10,57 +10,56 @@ from numpy.typing import NDArray
 Draw = Callable[..., NDArray[Any]]
 
 
-class UnlikeError(Exception):
-    """Members' draws can't stand side by side; each is to be made alone."""
+class NotStackable(Exception):
+    """Members' batches can't be drawn at once; each member's is drawn alone."""
 
 
-class SplitError(UnlikeError):
-    """Members drew different values for their whole batches, such as lengths.
+class DifferentScalars(NotStackable):
+    """Members drew different scalars, such as lengths.
 
     Attributes:
-        parts: the places of members that drew the same, with their streams as they were before.
+        parts: indices of members that drew the same, and their generator, which draws all again.
     """
 
-    def __init__(self, parts: "list[tuple[list[int], Streams]]") -> None:
+    def __init__(self, parts: "list[tuple[list[int], StackedGenerator]]") -> None:
         self.parts = parts
 
 
-class Streams:
-    """N generators in the place of one, for a batch of N times as many rows.
+class StackedGenerator:
+    """N random generators as one, for a batch with N times as many rows.
 
-    A draw whose first axis is these rows takes each member's share from its own generator, as it
-    would be taken alone. A single number must come out the same for all members, but one may be
-    the length of their sequences where shorter ones can be padded: the longest is given then, and
-    draws of as many columns have zeros after a member's own.
+    In a draw whose first dimension is these rows, each member's rows come from its own generator,
+    as they would alone. A scalar must be the same for all members, except a length if shorter
+    sequences can be padded: then it is the longest, and members' steps after their own are 0.
 
     Args:
-        generators: one a member.
-        rows: of each member's batch.
-        told: numbers that were drawn from them before, and are to be given first.
-        pads: whether the first single number is such a length.
+        generators: one per member.
+        rows: batch size of each member.
+        scalars: scalars that were drawn from the generators before; they are returned first.
+        pads: whether the first scalar may be such a length.
 
     Attributes:
-        lengths: of each member, where they differ.
+        lengths: each member's length, or `None` if they are the same.
 
     Raises:
-        SplitError: at a number that doesn't.
-        UnlikeError: at a draw that is neither.
+        DifferentScalars: members drew different scalars.
+        NotStackable: a draw is neither of rows nor a scalar.
     """
 
     def __init__(
         self,
         generators: Sequence[np.random.Generator],
         rows: int,
-        told: Sequence[Any] = (),
+        scalars: Sequence[Any] = (),
         *,
         pads: bool = False,
     ) -> None:
         self.lengths: list[int] | None = None
         self._generators = generators
         self._rows = rows
-        self._told = list(told)
+        self._replayed = list(scalars)
         self._pads = pads
-        self._numbers: list[Any] | None = []  # so far; `None` once rows were drawn
+        self._scalars: list[Any] | None = []  # all so far; `None` after the first draw of rows
 
     def __len__(self) -> int:
         return len(self._generators)
@@ -89,60 +88,52 @@ class Streams:
         return self._draw("normal", size, loc, scale)
 
     def __getattr__(self, name: str) -> Any:
-        raise UnlikeError(f"{name} can't be drawn for several members at once")
+        raise NotStackable(f"{name} can't be drawn for several members at once")
 
     def _draw(self, name: str, size: Any, *bounds: Any, **options: Any) -> NDArray[Any] | Any:
         if not all(np.ndim(bound) == 0 for bound in bounds if bound is not None):
-            raise UnlikeError("bounds that differ from row to row")
+            raise NotStackable("bounds that differ from row to row")
         shape = () if size is None else (size,) if isinstance(size, int) else tuple(size)
-        ways = [getattr(generator, name) for generator in self._generators]
-        if shape and shape[0] == len(ways) * self._rows:
-            self._numbers = None
-            return self._rows_of([partial(way, *bounds, **options) for way in ways], shape[1:])
+        draws = [partial(getattr(g, name), *bounds, **options) for g in self._generators]
+        if shape and shape[0] == len(draws) * self._rows:
+            self._scalars = None
+            return self._draw_rows(draws, shape[1:])
         if shape:
-            raise UnlikeError(f"a draw of {shape} has not one part a row")
-        told = [self._told.pop(0)] if self._told else None
-        values = told or [way(*bounds, **options) for way in ways]
+            raise NotStackable(f"a draw of {shape} has not one part a row")
+        values = [self._replayed.pop(0)] if self._replayed else [draw() for draw in draws]
         if len(set(values)) > 1:
-            if not (self._pads and self._numbers == []):
+            if not (self._pads and self._scalars == []):
                 self._split(values)
             self.lengths = values
             values = [max(values)]
-        if self._numbers is not None:
-            self._numbers.append(values[0])
+        if self._scalars is not None:
+            self._scalars.append(values[0])
         return values[0]
 
-    def _rows_of(self, ways: Sequence[Draw], shape: tuple[int, ...]) -> NDArray[Any]:
-        """Draw rows of that shape, and of each member's own length where it is one of them."""
+    def _draw_rows(self, draws: Sequence[Draw], shape: tuple[int, ...]) -> NDArray[Any]:
+        """Draw each member's rows of a shape, whose first dimension is steps if lengths differ."""
         if self.lengths is None:
-            return np.concatenate([way(size=(self._rows, *shape)) for way in ways])
+            return np.concatenate([draw(size=(self._rows, *shape)) for draw in draws])
         if shape[:1] != (max(self.lengths),):
-            raise UnlikeError("rows that have not one column a step")
+            raise NotStackable("rows that have not one column a step")
         parts = [
-            way(size=(self._rows, length, *shape[1:]))
-            for way, length in zip(ways, self.lengths, strict=True)
+            draw(size=(self._rows, length, *shape[1:]))
+            for draw, length in zip(draws, self.lengths, strict=True)
         ]
-        drawn = np.zeros((len(parts), self._rows, *shape), dtype=parts[0].dtype)
-        for place, part in zip(drawn, parts, strict=True):
-            place[:, : part.shape[1]] = part
-        return drawn.reshape(-1, *shape)
+        padded = np.zeros((len(parts), self._rows, *shape), dtype=parts[0].dtype)
+        for own, part in zip(padded, parts, strict=True):
+            own[:, : part.shape[1]] = part
+        return padded.reshape(-1, *shape)
 
     def _split(self, values: Sequence[Any]) -> None:
-        if self._numbers is None or self.lengths is not None:
-            raise UnlikeError("members drew different numbers after rows or lengths")
-        parts: dict[Any, list[int]] = {}
-        for place, value in enumerate(values):
-            parts.setdefault(value, []).append(place)
-        raise SplitError(
-            [
-                (
-                    places,
-                    Streams(
-                        [self._generators[place] for place in places],
-                        self._rows,
-                        [*self._numbers, value],
-                    ),
-                )
-                for value, places in parts.items()
-            ]
-        )
+        if self._scalars is None or self.lengths is not None:
+            raise NotStackable("members drew different numbers after rows or lengths")
+        indices: dict[Any, list[int]] = {}
+        for n, value in enumerate(values):
+            indices.setdefault(value, []).append(n)
+        parts = []
+        for value, members in indices.items():
+            generators = [self._generators[n] for n in members]
+            replayed = [*self._scalars, value]
+            parts.append((members, StackedGenerator(generators, self._rows, replayed)))
+        raise DifferentScalars(parts)

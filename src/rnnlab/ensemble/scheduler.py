@@ -1,4 +1,4 @@
-"""The learning rate of each member over its run."""
+"""The learning rate schedulers of N members."""
 
 from collections.abc import Sequence
 from inspect import unwrap
@@ -12,93 +12,90 @@ from rnnlab.experiment.schedulers import MakeScheduler
 from rnnlab.metric import Mode
 
 
-class Rates:
-    """The members' learning rates, under schedules with one and the same settings.
+class StackedScheduler:
+    """Schedulers of N members, with the same settings but for the learning rate.
 
-    Each member's schedule is torch's own, over an optimizer of nothing. One that is a function of
-    the number of updates is asked once for all: it gives a factor of each member's own rate.
+    They are torch's own, over an optimizer without parameters. If the learning rate depends on the
+    number of updates only, one scheduler gives the factor of each member's configured rate; after
+    validations each member has a scheduler of its own.
 
     Args:
-        make: makes a schedule.
-        initial: the rates as configured.
+        make: makes a scheduler.
+        initial: the configured learning rates.
         total_steps: updates of the whole run.
-        mode: of the monitored metric.
+        mode: whether a lower or a higher monitored metric is better.
     """
 
     def __init__(
         self, make: MakeScheduler, initial: Sequence[float], total_steps: int, mode: Mode
     ) -> None:
         self._initial = [float(rate) for rate in initial]
-        self._lead = make(_Nothing(1.0), total_steps, mode)
-        self.per_validation = isinstance(self._lead, ReduceLROnPlateau)
+        self._common = make(_EmptyOptimizer(1.0), total_steps, mode)
+        self.per_validation = isinstance(self._common, ReduceLROnPlateau)
         self._own = (
-            [make(_Nothing(rate), total_steps, mode) for rate in self._initial]
+            [make(_EmptyOptimizer(rate), total_steps, mode) for rate in self._initial]
             if self.per_validation
             else []
         )
 
     @property
-    def now(self) -> list[float]:
-        """Each member's rate for the next update."""
+    def learning_rates(self) -> list[float]:
+        """Each member's learning rate for the next update."""
         if self.per_validation:
-            return [_rate(schedule) for schedule in self._own]
-        factor = _rate(self._lead)
+            return [_learning_rate(scheduler) for scheduler in self._own]
+        factor = _learning_rate(self._common)
         return [rate * factor for rate in self._initial]
 
     def after_update(self) -> None:
-        """Take a step of a schedule by updates."""
+        """Step if the learning rate depends on the number of updates."""
         if not self.per_validation:
-            self._lead.optimizer.step()  # torch warns where a schedule comes before its optimizer
-            self._lead.step()
+            self._common.optimizer.step()  # torch warns about a scheduler before its optimizer
+            self._common.step()
 
     def after_validation(self, scores: Sequence[float]) -> None:
-        """Take a step of a schedule by validations; `scores` is the monitored metric of each."""
-        for schedule, score in zip(self._own, scores, strict=False):  # none by updates
-            schedule.step(score)  # type: ignore[arg-type]
+        """Step if the learning rates depend on `scores`, the monitored metric of each member."""
+        for scheduler, score in zip(self._own, scores, strict=False):  # empty if by updates
+            scheduler.step(score)  # type: ignore[arg-type]
 
     def keep(self, members: Sequence[int]) -> None:
-        """Go on with some of the members alone."""
+        """Drop all members but these."""
         self._initial = [self._initial[n] for n in members]
         self._own = [self._own[n] for n in members] if self._own else []
 
-    def state_of(self, n: int) -> dict[str, Any]:
-        """Give the `state_dict` of a member's own schedule."""
+    def member_state(self, n: int) -> dict[str, Any]:
+        """Return the `state_dict` of one member's scheduler."""
         if self.per_validation:
             return self._own[n].state_dict()
         return {
-            **self._lead.state_dict(),
+            **self._common.state_dict(),
             "base_lrs": [self._initial[n]],
-            "_last_lr": [self.now[n]],
+            "_last_lr": [self.learning_rates[n]],
         }
 
-    def load(self, states: Sequence[dict[str, Any]], rates: Sequence[float]) -> None:
-        """Go on from what `state_of` gave of each member, at their rates of then."""
+    def load(self, states: Sequence[dict[str, Any]], learning_rates: Sequence[float]) -> None:
+        """Restore the schedulers' states and the learning rates of all members."""
         if self.per_validation:
-            for schedule, state, rate in zip(self._own, states, rates, strict=True):
-                schedule.load_state_dict(state)
-                schedule.optimizer.param_groups[0]["lr"] = rate
+            for scheduler, state, rate in zip(self._own, states, learning_rates, strict=True):
+                scheduler.load_state_dict(state)
+                scheduler.optimizer.param_groups[0]["lr"] = rate
             return
-        assert isinstance(self._lead, LambdaLR)
-        factor = self._lead.lr_lambdas[0](states[0]["last_epoch"])
-        self._lead.load_state_dict({**states[0], "base_lrs": [1.0], "_last_lr": [factor]})
-        self._lead.optimizer.param_groups[0]["lr"] = factor
+        assert isinstance(self._common, LambdaLR)
+        factor = self._common.lr_lambdas[0](states[0]["last_epoch"])
+        self._common.load_state_dict({**states[0], "base_lrs": [1.0], "_last_lr": [factor]})
+        self._common.optimizer.param_groups[0]["lr"] = factor
 
 
-class _Nothing(Optimizer):
-    """An optimizer of nothing, whose rate a schedule sets.
-
-    Args:
-        rate: at the beginning.
-    """
+class _EmptyOptimizer(Optimizer):
+    """An optimizer without parameters, whose learning rate a scheduler sets."""
 
     add_param_group = unwrap(Optimizer.add_param_group)  # see `without_compiler`
 
-    def __init__(self, rate: float) -> None:
-        super().__init__([torch.nn.Parameter(torch.zeros(0))], {"lr": rate})
+    def __init__(self, learning_rate: float) -> None:
+        super().__init__([torch.nn.Parameter(torch.zeros(0))], {"lr": learning_rate})
 
     def step(self, closure: Any = None) -> Any:
-        """Do nothing: schedules ask that it is done."""
+        """Do nothing; schedulers require that it is called."""
 
 
-def _rate(schedule: Any) -> float:
-    return float(schedule.optimizer.param_groups[0]["lr"])
+def _learning_rate(scheduler: Any) -> float:
+    return float(scheduler.optimizer.param_groups[0]["lr"])

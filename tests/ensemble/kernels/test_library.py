@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from rnnlab.ensemble.fused import FusedScan, Net, Way
-from rnnlab.ensemble.kernels import compiling, library
+from rnnlab.ensemble.fused import CellTensors, FusedScan, Kernel
+from rnnlab.ensemble.kernels import compiling, load_kernels
 
 ACTIVATIONS = {"tanh": torch.tanh, "sigmoid": torch.sigmoid, "relu": torch.relu}
 ASK = (
-    "from rnnlab.ensemble.kernels import library, why_none; "
-    "print(library() is not None, why_none())"
+    "from rnnlab.ensemble.kernels import load_kernels, why_no_kernels; "
+    "print(load_kernels() is not None, why_no_kernels())"
 )
 
-compiled = pytest.mark.skipif(library() is None, reason="no C++ compiler here")
+compiled = pytest.mark.skipif(load_kernels() is None, reason="no C++ compiler here")
 
 
 def ask(**environment: str) -> tuple[str, str]:
@@ -75,14 +75,14 @@ DAMAGE = {
 @pytest.mark.usefixtures("cache")
 @pytest.mark.parametrize("kind", DAMAGE)
 def test_a_damaged_library_is_compiled_anew(kind) -> None:
-    file = compiling.compiled(["c++"])
-    assert compiling.compiled(["c++"]) == file
+    file = compiling.compiled_library(["c++"])
+    assert compiling.compiled_library(["c++"]) == file
     assert len(compiling.compile_calls) == 1
     DAMAGE[kind](file)
-    assert compiling.compiled(["c++"]).read_bytes() == b"a library"
+    assert compiling.compiled_library(["c++"]).read_bytes() == b"a library"
     assert not file.is_symlink()
     assert len(compiling.compile_calls) == 2
-    assert compiling.compiled(["c++"]) == file
+    assert compiling.compiled_library(["c++"]) == file
     assert len(compiling.compile_calls) == 2
 
 
@@ -90,23 +90,23 @@ def test_what_a_killed_compiler_left_is_cleared(cache) -> None:
     (cache / "compiling-abc").mkdir(parents=True)
     (cache / "compiling-abc" / "scan.o").touch()
     (cache / "x.sha256.01234567.part").touch()
-    file = compiling.compiled(["c++"])
+    file = compiling.compiled_library(["c++"])
     names = [file.name, file.with_suffix(".sha256").name, "lock"]
     assert sorted(p.name for p in cache.iterdir()) == sorted(names)
 
 
 @pytest.mark.usefixtures("cache")
 def test_nothing_of_another_user_is_loaded(monkeypatch) -> None:
-    compiling.compiled(["c++"])
+    compiling.compiled_library(["c++"])
     monkeypatch.setattr(os, "getuid", lambda: 12345)
     with pytest.raises(PermissionError, match="belongs to another user"):
-        compiling.compiled(["c++"])
+        compiling.compiled_library(["c++"])
 
 
 def test_a_cache_that_others_may_write_is_closed_to_them(cache) -> None:
     cache.mkdir(parents=True)
     cache.chmod(0o777)
-    compiling.compiled(["c++"])
+    compiling.compiled_library(["c++"])
     assert cache.stat().st_mode & 0o777 == 0o700
 
 
@@ -115,9 +115,9 @@ def test_a_compiler_may_have_words_of_its_own(monkeypatch, tmp_path) -> None:
     (tmp_path / "ccache").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("CXX", "ccache 'my g++' -v")
-    assert compiling.compiler() == [str(tmp_path / "ccache"), "my g++", "-v"]
+    assert compiling.find_compiler() == [str(tmp_path / "ccache"), "my g++", "-v"]
     monkeypatch.setenv("CXX", "nosuch g++")
-    assert compiling.compiler() == "CXX=nosuch g++ is no command here"
+    assert compiling.find_compiler() == "CXX=nosuch g++ is no command here"
 
 
 def test_they_can_be_turned_off() -> None:
@@ -153,9 +153,9 @@ def squashed(name: str, numbers: torch.Tensor) -> torch.Tensor:
     weight = torch.tensor([[[[0.0, 1.0]]]])
     rows = numbers.view(1, -1, 1, 1)
     nothing = torch.zeros(1, len(numbers), 1)
-    net = Net(weight, torch.zeros(1, 1, 1), nothing, nothing[:, :, :0].clone(), rows)
-    way = Way("rnnlab_scan", list(ACTIVATIONS).index(name))
-    return FusedScan.forward(way, [0], *net)[0].flatten()
+    tensors = CellTensors(weight, torch.zeros(1, 1, 1), nothing, nothing[:, :, :0].clone(), rows)
+    kernel = Kernel("rnnlab_scan", list(ACTIVATIONS).index(name))
+    return FusedScan.forward(kernel, [0], *tensors)[0].flatten()
 
 
 @compiled
@@ -181,7 +181,7 @@ def test_what_no_memory_holds_is_an_error_and_no_crash() -> None:
     before = squashed("tanh", torch.ones(3))
     weight, state = torch.zeros(1, 1, 1, 2), torch.zeros(1, 1, 1)
     endless = torch.zeros(1, 1, 1, dtype=torch.int64).expand(1, 1, 2**40)
-    net = Net(weight, torch.zeros(1, 1, 1), state, state[:, :, :0].clone(), endless)
+    tensors = CellTensors(weight, torch.zeros(1, 1, 1), state, state[:, :, :0].clone(), endless)
     with pytest.raises(MemoryError, match="too large"):
-        FusedScan.forward(Way("rnnlab_scan", 0), [0], *net)
+        FusedScan.forward(Kernel("rnnlab_scan", 0), [0], *tensors)
     assert torch.equal(squashed("tanh", torch.ones(3)), before)
