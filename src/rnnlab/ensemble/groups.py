@@ -11,7 +11,7 @@ from rnnlab.config.build import target
 from rnnlab.config.compose import flat
 from rnnlab.ensemble.kernels import load_kernels
 from rnnlab.ensemble.optimizers import STACKED_OPTIMIZERS
-from rnnlab.experiment.settings import resolved
+from rnnlab.experiment.settings import resolve_accelerator
 from rnnlab.stackable import declared_stackable
 
 _STACKED_SETTINGS = {
@@ -118,7 +118,11 @@ def _nodes(path: str, tree: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
 def _refusals(cfg: DictConfig, nodes: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """Yield every reason why a run can't be a member of any group."""
     trainer = cfg.trainer
-    if resolved(trainer.accelerator) != "cpu" or trainer.devices > 1 or trainer.strategy != "auto":
+    if (
+        resolve_accelerator(trainer.accelerator) != "cpu"
+        or trainer.devices > 1
+        or trainer.strategy != "auto"
+    ):
         yield "it trains on devices of its own, groups on one CPU"
     if trainer.precision != "32-true":
         yield f"trainer.precision={trainer.precision}, groups take 32-true"
