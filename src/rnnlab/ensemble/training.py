@@ -114,7 +114,7 @@ class _Session:
         """
         for m in self.members:
             about = {**facts(m.experiment, "cpu"), "group": len(self.members)}
-            m.run.begin(self.ensemble.step, about, m.experiment.task.meanings())
+            m.run.begin(self.ensemble.step, about, m.experiment.task.symbols)
         print_warnings(self.members[0].experiment)
         torch.set_num_threads(self.members[0].experiment.cfg.threads)
         self.signals.install()

@@ -81,6 +81,7 @@ class AttractorMemory(Task):
         self.length = length
         self.answer_last = answer_last
         self.patterns = _draw_patterns(generator(seed, "task", 0), num_patterns, pattern_size)
+        self.symbols = [_signs(pattern) for pattern in self.patterns]
         clue, decodes = Reals(self.clamped_bits), layout == "encoder_decoder"
         self.spec = TaskSpec(
             input=Reals(pattern_size),
@@ -94,10 +95,6 @@ class AttractorMemory(Task):
     def trained_lengths(self) -> Lengths:
         """The steps of a training sequence."""
         return Lengths(self.length, self.length)
-
-    def meanings(self) -> list[str]:
-        """Spell the patterns."""
-        return [spell(pattern) for pattern in self.patterns]
 
     def sample(
         self, split: Split, index: int, batch_size: int, *, length: int | None = None
@@ -143,10 +140,10 @@ class AttractorMemory(Task):
             right = batch.target[row, -1]
             wrong = int((answer != right)[: self.taught_bits].sum())
             blocks.append(
-                f"clue     {spell(given[row])}\n"
-                f"answer   {spell(answer)}"
+                f"clue     {_signs(given[row])}\n"
+                f"answer   {_signs(answer)}"
                 + (f"   {wrong} wrong\n" if wrong else "\n")
-                + f"pattern  {spell(right)}"
+                + f"pattern  {_signs(right)}"
             )
         return "\n\n".join(blocks)
 
@@ -170,7 +167,7 @@ class AttractorMemory(Task):
         return {name: float(sum(x).mean()) for name, x in (("loss", costs), ("accuracy", rights))}
 
 
-def spell(bits: Tensor | Numbers) -> str:
+def _signs(bits: Tensor | Numbers) -> str:
     """Write signs as `+` and `-`, and 0 as `.`."""
     return "".join("+" if bit > 0 else "-" if bit < 0 else "." for bit in bits.tolist())
 

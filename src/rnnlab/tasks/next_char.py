@@ -78,7 +78,7 @@ class NextChar(FileTask):
         test_fraction: share of the text, at its end; `null` for 0.05, or none with `test_path`.
 
     Attributes:
-        vocabulary: all characters of the text, sorted; with `min_count` the common ones behind
+        symbols: all characters of the text, sorted; with `min_count` the common ones after
             `<unk>`.
     """
 
@@ -114,15 +114,15 @@ class NextChar(FileTask):
         self.know(known)
         self._plays = ""
         if self.problem is not None:
-            self.vocabulary = tuple(self.known_symbols or ())
+            self.symbols = tuple(self.known_symbols or ())
             self._splits: dict[Split, Tensor] = NoData(self.problem)
         else:
             codes = self._read_splits(val_fraction, test_fraction)
-            self.vocabulary = self._choose_symbols(codes, min_count)
+            self.symbols = self._choose_symbols(codes, min_count)
             self._splits = {split: self._ids(part) for split, part in codes.items()}
             for split in self._splits:
                 self.num_batches(split, 1)
-        symbols = Tokens(len(self.vocabulary))
+        symbols = Tokens(len(self.symbols))
         self.spec = TaskSpec(
             input=symbols,
             target=symbols,
@@ -133,13 +133,13 @@ class NextChar(FileTask):
     @property
     def _unknown(self) -> int | None:
         """The id of characters without a symbol of their own, if there are such."""
-        return self.vocabulary.index(UNKNOWN) if UNKNOWN in self.vocabulary else None
+        return self.symbols.index(UNKNOWN) if UNKNOWN in self.symbols else None
 
     @cached_property
     def floor(self) -> Mapping[str, float]:  # type: ignore[override]  # a value, made late
         """What remembering nothing scores; counted when asked for, in a fifth of a second."""
         train, val = self._splits["train"].numpy(), self._splits["val"].numpy()
-        return ngram_floors(train, val, len(self.vocabulary))
+        return ngram_floors(train, val, len(self.symbols))
 
     def warnings(self) -> Iterator[str]:
         """Warn of held-out text in other characters than those that are learnt."""
@@ -156,31 +156,27 @@ class NextChar(FileTask):
         Raises:
             ConfigError: a character is not in the vocabulary, and nothing stands for such.
         """
-        ids = {character: index for index, character in enumerate(self.vocabulary)}
+        ids = {character: index for index, character in enumerate(self.symbols)}
         if self._unknown is not None:
             return [ids.get(character, self._unknown) for character in text]
         for position, character in enumerate(text):
             if character not in ids:
-                known = "".join(self.vocabulary[:100])
-                known += "..." if len(self.vocabulary) > 100 else ""
+                known = "".join(self.symbols[:100])
+                known += "..." if len(self.symbols) > 100 else ""
                 raise ConfigError(
-                    f"prompt must be of the {len(self.vocabulary)} characters that the text has, "
+                    f"prompt must be of the {len(self.symbols)} characters that the text has, "
                     f"got {character!r} at position {position}; it takes {known!r}"
                 )
         return [ids[character] for character in text]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Read ids as a text, the inverse of `encode`."""
-        return "".join(self.vocabulary[index] for index in ids)
+        return "".join(self.symbols[index] for index in ids)
 
     def fingerprint(self) -> str:
         """Tell the plays of one version of their package from another's: no setting names them."""
         known = super().fingerprint()
         return hashlib.sha256(f"{known} {self._plays}".encode()).hexdigest()[:16]
-
-    def meanings(self) -> Sequence[str]:
-        """Give the vocabulary."""
-        return self.vocabulary
 
     def num_batches(self, split: Split, batch_size: int) -> int:
         """Count the windows of a stream: how many batches answer the split once."""
@@ -230,7 +226,7 @@ class NextChar(FileTask):
         a line. Inputs behind the prompt and all targets are placeholders.
         """
         if not ids:
-            ids = [self.vocabulary.index("\n") if "\n" in self.vocabulary else 0]
+            ids = [self.symbols.index("\n") if "\n" in self.symbols else 0]
         prompt = torch.tensor(ids).expand(num_samples, -1)
         read = self._read(self.length)
         told = prompt[:, -1:] if self.layout == "encoder_decoder" else prompt
@@ -248,16 +244,16 @@ class NextChar(FileTask):
         """Go on from a text, by 400 characters where no length is said."""
         return self.prompt_batch(self.encode(text or ""), num_samples, length or _SPOKEN)
 
-    def tell(self, batch: Batch, answers: Tensor) -> str:
+    def show_answers(self, batch: Batch, answers: Tensor) -> str:
         """Give each prompt with what the model wrote."""
-        return "".join(self.telling(batch, answers.unbind(1)))
+        return "".join(self.show_while_generating(batch, answers.unbind(1)))
 
-    def telling(self, batch: Batch, answers: Iterable[Tensor]) -> Iterator[str]:
+    def show_while_generating(self, batch: Batch, answers: Iterable[Tensor]) -> Iterator[str]:
         """Give the first prompt and what the model writes as it comes, then the other samples."""
         told = batch.input[:, : int(batch.mask[0].int().argmax()) + 1]
         return self._written(batch, answers, told if batch.source is None else batch.source)
 
-    def spell(self, batch: Batch, answers: Iterable[Tensor]) -> Iterator[str]:
+    def write_while_generating(self, batch: Batch, answers: Iterable[Tensor]) -> Iterator[str]:
         """Give what the model writes."""
         return self._written(batch, answers, batch.input[:, :0])
 
@@ -270,7 +266,7 @@ class NextChar(FileTask):
         for ids in chain(told.unbind(1), steps):
             first, *rest = ids.tolist()
             others.append(rest)
-            character = self.vocabulary[first]
+            character = self.symbols[first]
             if character == "\n":
                 waiting += character
             else:
@@ -306,7 +302,7 @@ class NextChar(FileTask):
         """Spell each id in one sign that can be seen."""
         return [
             _VISIBLE.get(c, c if len(c) == 1 and c.isprintable() else "\N{REPLACEMENT CHARACTER}")
-            for c in (self.vocabulary[index] for index in ids.tolist())
+            for c in (self.symbols[index] for index in ids.tolist())
         ]
 
     def _choose_symbols(
@@ -326,7 +322,7 @@ class NextChar(FileTask):
     def _ids(self, codes: np.ndarray) -> Tensor:
         """Give the ids of code points."""
         unknown = self._unknown
-        own = [(ord(c), index) for index, c in enumerate(self.vocabulary) if index != unknown]
+        own = [(ord(c), index) for index, c in enumerate(self.symbols) if index != unknown]
         largest = max(int(codes.max(initial=0)), *(code for code, _ in own))
         table = torch.full((largest + 1,), unknown or 0)
         for code, index in own:

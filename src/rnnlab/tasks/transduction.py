@@ -77,10 +77,6 @@ class Transduction(Task):
     def pairs(self, split: Split, index: int, batch_size: int, length: int | None) -> Pairs:
         """Make the pairs of batch `index`; `length` replaces the configured length."""
 
-    def meanings(self) -> Sequence[str]:
-        """Give the vocabulary."""
-        return self.symbols
-
     def cut(self, text: str) -> list[str]:
         """Cut a text into symbols: here, characters."""
         return list(text)
@@ -153,12 +149,12 @@ class Transduction(Task):
         source = self.encode(text)
         return self.source_batch([source] * num_samples, length or 2 * len(source) + _ROOM)
 
-    def tell(self, batch: Batch, answers: Tensor) -> str:
+    def show_answers(self, batch: Batch, answers: Tensor) -> str:
         """Give a line a sequence: source and answer."""
         said = enumerate(self._said(batch, answers))
         return "\n".join(f"{self.source_text(batch, row)} = {text}" for row, text in said)
 
-    def spell(self, batch: Batch, answers: Iterable[Tensor]) -> Iterator[str]:
+    def write_while_generating(self, batch: Batch, answers: Iterable[Tensor]) -> Iterator[str]:
         """Give the answer to each source in a line of its own."""
         yield "\n".join(self._said(batch, torch.stack(list(answers), dim=1)))
 
