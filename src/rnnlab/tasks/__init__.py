@@ -1,4 +1,4 @@
-"""Tasks: a spec, batches, scores, and a thing to look at."""
+"""Tasks: what models learn, with batches, metrics and pictures."""
 
 from rnnlab.tasks.addition import Addition, AdditionBinary, AdditionMarked
 from rnnlab.tasks.attractor_memory import AttractorMemory

@@ -29,7 +29,7 @@ class Task(ABC):
     """What a model learns: batches of inputs and targets, a loss, and metrics.
 
     The program passes the constructor's positional arguments; its keyword-only arguments are the
-    config keys. A task keeps nothing between calls: any batch can be made again.
+    config keys. A task stores nothing between calls: any batch can be made again.
 
     Args:
         layout: the layout of the batches, which the model needs.
