@@ -235,7 +235,7 @@ def contiguous(tensors: Iterable[Tensor]) -> list[Tensor]:
 def _members_first(
     members: int, in_dims: Sequence[int | None], tensors: Sequence[Tensor]
 ) -> list[Tensor]:
-    """Give every tensor of a `vmap` call N as its first dimension."""
+    """Move or add N as the first dimension of every tensor of a `vmap` call."""
     return [
         tensor.expand(members, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
         for tensor, dim in zip(tensors, in_dims, strict=True)

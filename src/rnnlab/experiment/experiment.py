@@ -18,7 +18,7 @@ from rnnlab.random_streams import seed_globals
 from rnnlab.spec import Batch, Split
 from rnnlab.spelling import first_line
 from rnnlab.tasks.base import Task
-from rnnlab.tasks.file_task import FileTask, Known
+from rnnlab.tasks.file_task import FileTask, StoredSymbols
 
 
 @dataclass(frozen=True)
@@ -32,20 +32,20 @@ class Experiment:
     training: Training
 
     @classmethod
-    def assemble(cls, cfg: DictConfig, known: Known | None = None) -> "Experiment":
+    def assemble(cls, cfg: DictConfig, stored: StoredSymbols | None = None) -> "Experiment":
         """Check the whole config, then build its objects.
 
         Args:
             cfg: the whole config.
-            known: the symbols that a run stored, for a task whose symbols come from files.
+            stored: the symbols that a run stored, for a task whose symbols come from files.
 
         Raises:
             ConfigError: all problems that show before building, or the first in a constructor.
         """
         check(cfg)
         training: Training = build("trainer", cfg.trainer)
-        stored = [known] if known and issubclass(target(cfg.task), FileTask) else []
-        task: Task = build("task", cfg.task, target(cfg.model).layout, cfg.seed, *stored)
+        symbols = [stored] if stored and issubclass(target(cfg.task), FileTask) else []
+        task: Task = build("task", cfg.task, target(cfg.model).layout, cfg.seed, *symbols)
         data: Data = build("data", cfg.data, task, training.accumulate)
         with global_state_restored(), threads(cfg.threads):
             seed_globals(cfg.seed, "weights")

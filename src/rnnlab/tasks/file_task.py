@@ -8,7 +8,7 @@ from rnnlab.spec import Split
 from rnnlab.tasks.base import Task
 
 
-class Known(NamedTuple):
+class StoredSymbols(NamedTuple):
     """The symbols that a run stored, and whether the files that they came from are unchanged.
 
     Attributes:
@@ -23,21 +23,21 @@ class Known(NamedTuple):
 class FileTask(Task):
     """A task whose data and symbols come from files, which are settings of type `DataFile`.
 
-    Its constructor takes `(layout, seed, known=None, *, ...)`. `known` is passed for a trained
+    Its constructor takes `(layout, seed, stored=None, *, ...)`. `stored` is passed for a trained
     model: token ids keep their meaning, and if there is a problem with the files, they are not
     read. Such a task has no data, but encodes, decodes and makes prompts.
 
     Attributes:
-        known_symbols: the symbols of a trained model, or `None` to choose them from the data.
+        stored_symbols: the symbols of a trained model, or `None` to choose them from the data.
     """
 
-    known_symbols: Sequence[str] | None = None
+    stored_symbols: Sequence[str] | None = None
 
-    def know(self, known: Known | None) -> None:
+    def set_stored(self, stored: StoredSymbols | None) -> None:
         """Set the symbols and the problem, before any file is read."""
-        if known is not None:
-            self.known_symbols = known.symbols
-            self.problem = known.problem
+        if stored is not None:
+            self.stored_symbols = stored.symbols
+            self.problem = stored.problem
 
 
 class NoData(dict[Split, Any]):

@@ -17,7 +17,7 @@ from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
 from rnnlab.stackable import stackable
 from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.corpus import TextFiles, read_plays
-from rnnlab.tasks.file_task import FileTask, Known, NoData
+from rnnlab.tasks.file_task import FileTask, NoData, StoredSymbols
 from rnnlab.tasks.vocabulary import UNKNOWN, choose_symbols, unseen_symbols
 
 _VISIBLE = {"\n": "↵", "\t": "→"}
@@ -62,7 +62,7 @@ class NextChar(FileTask):
     Args:
         layout: the model's layout.
         seed: without effect.
-        known: the symbols of a trained model.
+        stored: the symbols of a trained model.
         path: the text file; `null` for the plays of Shakespeare.
         val_path: a file to validate on; `null` for a share of `path`.
         test_path: a file to test on; `null` for a share of `path`.
@@ -89,7 +89,7 @@ class NextChar(FileTask):
         self,
         layout: Layout,
         seed: int,
-        known: Known | None = None,
+        stored: StoredSymbols | None = None,
         *,
         path: DataFile | None,
         val_path: DataFile | None,
@@ -110,10 +110,10 @@ class NextChar(FileTask):
         self.length = length
         self.cut = cut
         self._files = TextFiles(path, val_path, test_path, encoding)
-        self.know(known)
+        self.set_stored(stored)
         self._plays = ""
         if self.problem is not None:
-            self.symbols = tuple(self.known_symbols or ())
+            self.symbols = tuple(self.stored_symbols or ())
             self._splits: dict[Split, Tensor] = NoData(self.problem)
         else:
             codes = self._read_splits(val_fraction, test_fraction)
@@ -160,11 +160,11 @@ class NextChar(FileTask):
             return [ids.get(character, self._unknown) for character in text]
         for position, character in enumerate(text):
             if character not in ids:
-                known = "".join(self.symbols[:100])
-                known += "..." if len(self.symbols) > 100 else ""
+                accepted = "".join(self.symbols[:100])
+                accepted += "..." if len(self.symbols) > 100 else ""
                 raise ConfigError(
                     f"prompt must be of the {len(self.symbols)} characters that the text has, "
-                    f"got {character!r} at position {position}; it takes {known!r}"
+                    f"got {character!r} at position {position}; it takes {accepted!r}"
                 )
         return [ids[character] for character in text]
 
@@ -174,8 +174,8 @@ class NextChar(FileTask):
 
     def fingerprint(self) -> str:
         """Add a hash of the plays, whose package may change without any setting."""
-        known = super().fingerprint()
-        return hashlib.sha256(f"{known} {self._plays}".encode()).hexdigest()[:16]
+        fingerprint = super().fingerprint()
+        return hashlib.sha256(f"{fingerprint} {self._plays}".encode()).hexdigest()[:16]
 
     def num_batches(self, split: Split, batch_size: int) -> int:
         """Return the number of batches in which every character is answered once."""
@@ -228,11 +228,11 @@ class NextChar(FileTask):
             ids = [self.symbols.index("\n") if "\n" in self.symbols else 0]
         prompt = torch.tensor(ids).expand(num_samples, -1)
         read = self._read(self.length)
-        known = prompt[:, -1:] if self.layout == "encoder_decoder" else prompt
+        start = prompt[:, -1:] if self.layout == "encoder_decoder" else prompt
         blanks = torch.zeros(num_samples, length - 1, dtype=torch.int64)
-        inputs = torch.cat([known, blanks], dim=1)
+        inputs = torch.cat([start, blanks], dim=1)
         mask = torch.ones(inputs.shape, dtype=torch.bool)
-        mask[:, : known.shape[1] - 1] = False
+        mask[:, : start.shape[1] - 1] = False
         batch = Batch(input=inputs, target=torch.zeros_like(inputs), mask=mask)
         if self.layout == "stream":
             return batch
@@ -310,7 +310,7 @@ class NextChar(FileTask):
         counts = {split: np.bincount(part) for split, part in codes.items()}
         train = {chr(code): int(counts["train"][code]) for code in np.flatnonzero(counts["train"])}
         held_out = (chr(code) for part in counts.values() for code in np.flatnonzero(part))
-        symbols = choose_symbols(train, held_out, min_count, self.known_symbols)
+        symbols = choose_symbols(train, held_out, min_count, self.stored_symbols)
         if len(symbols) < 2:
             raise ConfigError(
                 "task.path must be a text of 2 or more different characters, got "

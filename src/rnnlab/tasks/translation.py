@@ -13,7 +13,7 @@ from rnnlab.ranges import DataFile, PositiveInt
 from rnnlab.spec import Batch, Layout, Split
 from rnnlab.stackable import stackable
 from rnnlab.tasks.corpus import TextFiles
-from rnnlab.tasks.file_task import FileTask, Known
+from rnnlab.tasks.file_task import FileTask, StoredSymbols
 from rnnlab.tasks.lengths import Lengths
 from rnnlab.tasks.pairs import Pool, read_pairs
 from rnnlab.tasks.rows import Rows
@@ -48,7 +48,7 @@ class Translation(Transduction, FileTask):
     Args:
         layout: the model's layout.
         seed: the seed of the data.
-        known: the symbols of a trained model.
+        stored: the symbols of a trained model.
         level: whether symbols are words or characters.
         max_clauses: most clauses of a sentence, which draws their number; with a `length` in
             `sample` all sentences have as many. `null` with `path`.
@@ -66,7 +66,7 @@ class Translation(Transduction, FileTask):
         self,
         layout: Layout,
         seed: int,
-        known: Known | None = None,
+        stored: StoredSymbols | None = None,
         *,
         level: Literal["word", "character"],
         max_clauses: PositiveInt | None,
@@ -92,8 +92,8 @@ class Translation(Transduction, FileTask):
         self._files = TextFiles(path, val_path, test_path, encoding)
         self.by_word = level == "word"
         self.max_clauses = max_clauses
-        self.know(known if path is not None else None)
-        learnt = self.known_symbols and self.known_symbols[self.num_specials :]
+        self.set_stored(stored if path is not None else None)
+        learnt = self.stored_symbols and self.stored_symbols[self.num_specials :]
         self.rows = None if path is None else Rows(self._files, read_pairs, _source, self.problem)
         if self.problem is not None:
             super().__init__(layout, seed, learnt or ())

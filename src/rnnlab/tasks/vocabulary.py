@@ -17,7 +17,7 @@ def choose_symbols(
     train: Mapping[str, int],
     held_out: Iterable[str],
     min_count: int | None,
-    known: Sequence[str] | None = None,
+    stored: Sequence[str] | None = None,
 ) -> list[str]:
     """Choose a vocabulary: all symbols in order, or `UNKNOWN` and those with a minimum count.
 
@@ -25,20 +25,20 @@ def choose_symbols(
         train: number of occurrences of each symbol in the training data.
         held_out: the symbols of the other splits.
         min_count: minimum number of occurrences in the training data, or `None` for all symbols.
-        known: the vocabulary of a trained model, which is kept.
+        stored: the vocabulary of a trained model, which is kept.
 
     Raises:
-        ConfigError: no symbol has the minimum count, or `known` has neither a symbol nor `UNKNOWN`.
+        ConfigError: no symbol has the minimum count, or a symbol and `UNKNOWN` are not in `stored`.
     """
-    if known is not None:
-        others = sorted({*train, *held_out} - {*known})
-        if others and UNKNOWN not in known:
+    if stored is not None:
+        others = sorted({*train, *held_out} - {*stored})
+        if others and UNKNOWN not in stored:
             shown = ", ".join(map(repr, others[:_SHOWN])) + (", ..." if others[_SHOWN:] else "")
             raise ConfigError(
-                f"the files must be of the {len(known)} symbols that the model learnt, got "
+                f"the files must be of the {len(stored)} symbols that the model learnt, got "
                 f"{len(others)} others: {printable(shown)}"
             )
-        return list(known)
+        return list(stored)
     if min_count is None:
         return sorted({*train, *held_out})
     common = sorted(symbol for symbol, count in train.items() if count >= min_count)
