@@ -1,4 +1,4 @@
-"""Members' batches are those that each would draw alone, however they are made."""
+"""Members' batches equal those that each would draw alone."""
 
 import numpy as np
 import pytest

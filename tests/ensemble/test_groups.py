@@ -1,4 +1,4 @@
-"""What is put together, and what is said of the rest."""
+"""Which runs are grouped, and the reasons for which others are not."""
 
 from pathlib import Path
 
@@ -14,14 +14,14 @@ def groups(tmp_path: Path, *more: list[str]) -> list[Group]:
 
 
 def test_runs_that_differ_in_what_stacks_are_one_group(tmp_path: Path) -> None:
-    found = groups(
+    result = groups(
         tmp_path,
         ["seed=0"],
         ["seed=1", "optimizer.lr=0.1", "optimizer.weight_decay=0.1", "optimizer.betas=[0.5,0.9]"],
         ["trainer.clip_norm=null", "trainer.patience=3"],
         ["model.cell.recurrent_scale=0.5", "model.cell.recurrent_init=spectral"],
     )
-    assert found == [Group([0, 1, 2, 3], None)]
+    assert result == [Group([0, 1, 2, 3], None)]
 
 
 def test_forget_bias_is_how_weights_begin(tmp_path: Path) -> None:
@@ -33,13 +33,13 @@ def test_forget_bias_is_how_weights_begin(tmp_path: Path) -> None:
 
 def test_each_shape_has_a_group_of_its_own_in_the_order_given(tmp_path: Path) -> None:
     wide = "model.cell.hidden_size=9"
-    found = groups(tmp_path, ["seed=0"], [wide, "seed=1"], ["seed=2"], [wide, "seed=3"])
-    assert found == [Group([0, 2], None), Group([1, 3], None)]
+    result = groups(tmp_path, ["seed=0"], [wide, "seed=1"], ["seed=2"], [wide, "seed=3"])
+    assert result == [Group([0, 2], None), Group([1, 3], None)]
 
 
 def test_a_run_like_no_other_is_told_in_what_it_differs(tmp_path: Path) -> None:
-    found = groups(tmp_path, ["seed=0"], ["task.delay=2", "trainer.max_steps=5"], ["seed=1"])
-    assert found == [
+    result = groups(tmp_path, ["seed=0"], ["task.delay=2", "trainer.max_steps=5"], ["seed=1"])
+    assert result == [
         Group([0, 2], None),
         Group([1], "no other run has the same task.delay, trainer.max_steps"),
     ]
@@ -63,8 +63,8 @@ def test_a_run_like_no_other_is_told_in_what_it_differs(tmp_path: Path) -> None:
 )
 def test_what_can_not_be_stacked_is_named(word: str, reason: str, tmp_path: Path) -> None:
     words = word.split()
-    found = groups(tmp_path, [*words, "seed=0"], [*words, "seed=1"])
-    assert found == [Group([0], reason), Group([1], reason)]
+    result = groups(tmp_path, [*words, "seed=0"], [*words, "seed=1"])
+    assert result == [Group([0], reason), Group([1], reason)]
 
 
 def test_scheduled_sampling_is_for_lone_runs(tmp_path: Path) -> None:

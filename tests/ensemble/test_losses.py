@@ -1,4 +1,4 @@
-"""The loss that kernels find at once is the loss of each member alone, gradients and all."""
+"""Losses and gradients of N members by kernels equal those of each member alone."""
 
 from copy import deepcopy
 
@@ -108,16 +108,16 @@ def test_threads_share_the_members_and_change_nothing() -> None:
     members = [scatter(deepcopy(model)) for _ in range(5)]
     batches = [draw_batch(20) for _ in members]
     before = torch.get_num_threads()
-    found = []
+    results = []
     try:
         for threads in (1, 2, 8):
             torch.set_num_threads(threads)
-            found.append(at_once(members, batches, None))
+            results.append(at_once(members, batches, None))
     finally:
         torch.set_num_threads(before)
-    for losses, grads in found[1:]:
-        assert torch.equal(losses, found[0][0])
-        assert torch.equal(grads, found[0][1])
+    for losses, grads in results[1:]:
+        assert torch.equal(losses, results[0][0])
+        assert torch.equal(grads, results[0][1])
 
 
 def test_a_batch_without_answers_has_no_loss() -> None:

@@ -1,4 +1,4 @@
-"""Stacked optimizers are torch's own, member by member."""
+"""Stacked optimizers update each member as torch's optimizers do."""
 
 from typing import Any
 

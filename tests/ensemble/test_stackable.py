@@ -1,4 +1,4 @@
-"""What classes declare of groups holds: a group gives what its members give alone."""
+"""Members that differ in what their classes declare stackable train as they would alone."""
 
 from collections.abc import Iterator
 from inspect import unwrap
@@ -40,16 +40,16 @@ SIZES = {
 }
 
 
-def declared() -> Iterator[tuple[str, str]]:
-    """Every setting that some model's cell declares to say only how its weights begin."""
+def declared_initial() -> Iterator[tuple[str, str]]:
+    """Yield every setting that the cell of a model declares to affect initial weights only."""
     for model in ("elman", "gru", "lstm", "jordan", "ar", "ar_ffn"):
         kind = target(compose([f"model={model}", "task=copy"]).model.cell)
-        found = declared_stackable(kind)
-        assert found is not None, kind
-        yield from ((model, name) for name in sorted(found.initial))
+        declared = declared_stackable(kind)
+        assert declared is not None, kind
+        yield from ((model, name) for name in sorted(declared.initial))
 
 
-@pytest.mark.parametrize(("model", "name"), [*declared()])
+@pytest.mark.parametrize(("model", "name"), [*declared_initial()])
 def test_members_may_begin_otherwise(model: str, name: str, tmp_path: Path) -> None:
     words = [
         [

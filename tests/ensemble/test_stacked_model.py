@@ -1,4 +1,4 @@
-"""Members' parameters stand in for a model's own, for the time of a call."""
+"""A stacked model replaces its parameters by members' during a call."""
 
 import pytest
 import torch

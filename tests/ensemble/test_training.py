@@ -1,4 +1,4 @@
-"""A group leaves what its members would have left alone."""
+"""Members of a group write the same files as their runs alone."""
 
 import os
 import shutil
@@ -239,8 +239,8 @@ def test_finished_members_are_left_as_they_are(tmp_path: Path) -> None:
 def test_members_share_the_time_that_was_spent(tmp_path: Path) -> None:
     group = open_group([tiny(tmp_path, f"seed={s}") for s in (0, 1)])
     together(group)
-    costs = [run.card["seconds"] for run in group]
-    assert costs[0] == pytest.approx(costs[1], rel=0.5)
+    times = [run.card["seconds"] for run in group]
+    assert times[0] == pytest.approx(times[1], rel=0.5)
     assert checkpoint.read(group[0].path / "checkpoints/last.ckpt")["costs"]["seconds"] > 0
 
 

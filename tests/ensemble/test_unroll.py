@@ -1,6 +1,6 @@
-"""Members unrolled at once are the members one by one, gradients and all.
+"""Outputs and gradients of N members unrolled at once equal those of each member alone.
 
-In double precision this tries the plain way, in single precision that of the kernels.
+Double precision tests `unroll_loop` under `vmap`, single precision the kernels.
 """
 
 from copy import deepcopy
