@@ -31,8 +31,6 @@ class Addition(Transduction):
     in the same way.
 
     Args:
-        layout: the model's layout.
-        seed: the seed of the data.
         length: most digits of a number; with a `length` in `sample` all numbers have as many.
         min_length: fewest digits; `null` is 1.
         answer_order: which digit of the answer comes first.
@@ -124,8 +122,6 @@ class AdditionBinary(Task):
     at lengths beyond those of training. The floor is the best answer from one column only.
 
     Args:
-        layout: the model's layout.
-        seed: the seed of the data.
         length: most bits of a number.
         min_length: fewest bits, of which each batch draws a number; `null` is `length`.
     """
@@ -211,8 +207,6 @@ class AdditionMarked(Task):
     share of answers within 0.04 of the sum.
 
     Args:
-        layout: the model's layout.
-        seed: the seed of the data.
         length: steps, 2 or more.
         min_length: fewest steps, of which each batch draws a number; `null` is `length`.
     """

@@ -43,8 +43,6 @@ class AttractorMemory(Task):
     association. Recall decreases with the load, num_patterns / pattern_size.
 
     Args:
-        layout: the model's layout.
-        seed: the seed of the data.
         num_patterns: number of patterns to store.
         pattern_size: bits of a pattern, +1 or -1.
         clamped_bits: bits of the clue, the first of the pattern; `null` for all.

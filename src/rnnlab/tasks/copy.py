@@ -39,8 +39,6 @@ class Copy(Task):
     ln(num_symbols) nats. Accuracy counts recalled symbols only in either case.
 
     Args:
-        layout: the model's layout.
-        seed: the seed of the data.
         num_symbols: number of different symbols.
         length: symbols to remember.
         min_length: fewest symbols, of which each batch draws a number; `null` is `length`.
@@ -200,14 +198,7 @@ class CopyRepeat(Copy):
     Graves, Wayne and Danihelka (2014), section 4.2, with a fixed number of repeats.
 
     Args:
-        layout: the model's layout.
-        seed: the seed of the data.
-        repeats: how often the symbols are recalled.
-        num_symbols: as in `Copy`, as are all others.
-        length: symbols to remember.
-        min_length: fewest symbols, or `null`.
-        delay: blank steps.
-        answer: which steps are answered.
+        repeats: how often the symbols are recalled; all others as in `Copy`.
     """
 
     def __init__(

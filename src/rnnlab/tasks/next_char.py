@@ -60,8 +60,6 @@ class NextChar(FileTask):
     present character (`loss_bigram` in nats, `accuracy_bigram`).
 
     Args:
-        layout: the model's layout.
-        seed: without effect.
         stored: the symbols of a trained model.
         path: the text file; `null` for the plays of Shakespeare.
         val_path: a file to validate on; `null` for a share of `path`.

@@ -52,8 +52,6 @@ class Oscillation(Task):
     instead, the share of steps whose nearest point is the right one.
 
     Args:
-        layout: the model's layout.
-        seed: the seed of the data.
         curve: name of the curve, see `curves.py`.
         period_steps: steps in one period; `null` for the default of the curve.
         max_period_steps: each sequence has its own frequency, uniform between those of
@@ -265,16 +263,10 @@ class Oscillation(Task):
         return orbit.distance(answer, outline, discrete=self.curve.discrete)
 
     def table(self, batch: Batch, output: Tensor) -> list[list[str | float]]:
-        """Return targets and outputs as a table with a heading and a row for each answered step."""
-        heading = [f"{kind}_{name}" for kind in ("truth", "answer") for name in self.curve.names]
-        pairs = torch.cat([batch.target, output.to(batch.target)], dim=2).tolist()
-        rows: list[list[str | float]] = [
-            [row, step, *numbers]
-            for row, steps in enumerate(pairs)
-            for step, numbers in enumerate(steps)
-            if step >= self.unanswered
-        ]
-        return [["sequence", "step", *heading], *rows]
+        """Return the table of `Task.table` with the names of the coordinates in the heading."""
+        heading, *rows = super().table(batch, output)
+        names = [f"{side}_{name}" for side in ("truth", "answer") for name in self.curve.names]
+        return [[*heading[:2], *names], *rows]
 
     def show(self, batch: Batch, output: Tensor) -> Image.Image:
         """Draw targets and outputs over time, and in the plane if there are two coordinates."""

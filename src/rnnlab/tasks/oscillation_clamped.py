@@ -26,17 +26,8 @@ class OscillationClamped(Oscillation):
     encoder-decoder model has no state to clamp: its encoder reads the points.
 
     Args:
-        layout: the model's layout.
-        seed: the seed of the data.
-        curve: as in `Oscillation`, as are all others.
-        period_steps: steps in one period, or `null`.
-        max_period_steps: the longest period, or `null`.
-        random_phase: whether each sequence starts at a random point of the curve.
-        clamped_points: points in the initial state. With one coordinate, two points determine the
-            direction and three the speed.
-        length: answered steps in training.
-        eval_periods: answered periods in validation and test.
-        taught_outputs: indices of the outputs that count, or `null`.
+        clamped_points: points in the initial state; with one coordinate, two points determine the
+            direction and three the speed. All others as in `Oscillation`.
     """
 
     def __init__(

@@ -50,8 +50,6 @@ class Transduction(Task):
     The floor is the score of knowing only the symbols' frequencies at each position of an answer.
 
     Args:
-        layout: the model's layout.
-        seed: the seed of the data.
         symbols: the vocabulary without the special symbols.
     """
 

@@ -46,8 +46,6 @@ class Translation(Transduction, FileTask):
     others are `<unk>` then, which is predicted like any word.
 
     Args:
-        layout: the model's layout.
-        seed: the seed of the data.
         stored: the symbols of a trained model.
         level: whether symbols are words or characters.
         max_clauses: most clauses of a sentence, which draws their number; with a `length` in
