@@ -105,8 +105,8 @@ class FusedScan(torch.autograd.Function):
         cell = CellTensors(*ctx.saved_tensors)
         states, memory = (None if grad is None else grad.contiguous() for grad in grads)
         gradients = _gradient_buffers(cell, ctx.needs_input_grad[2:])
-        given = {"of_states": states, "of_memory": memory}
-        _run(_Operation.BACKWARD, ctx.kernel, ctx.steps, cell, None, **given, **gradients)
+        incoming = {"of_states": states, "of_memory": memory}
+        _run(_Operation.BACKWARD, ctx.kernel, ctx.steps, cell, None, **incoming, **gradients)
         return None, None, *gradients.values()
 
     @staticmethod

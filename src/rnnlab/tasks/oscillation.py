@@ -161,8 +161,8 @@ class Oscillation(Task):
                 points[:, self.cue_steps :],
             )
         if self.zero_input:
-            given = self.cue_steps if source is None else 0
-            read[:, given:, : points.shape[2]] = 0
+            first = self.cue_steps if source is None else 0
+            read[:, first:, : points.shape[2]] = 0
         return self._batch(read, target, source)
 
     def _answered(self, split: Split, length: int | None) -> int:
