@@ -241,9 +241,9 @@ def use(task: Any) -> None:
     scorer.update(output, batch)
     assert scorer.compute()["loss"] > 0
     assert task.floor["loss"] >= 0
-    for shown in (task.show(batch, output), task.tell(batch, output.argmax(2))):
+    for shown in (task.show(batch, output), task.show_answers(batch, output.argmax(2))):
         shown.encode()
-    assert "\r" not in "".join(task.meanings())
+    assert "\r" not in "".join(task.symbols)
 
 
 @campaign(few=100, many=1000)

@@ -7,7 +7,7 @@ from pathlib import Path
 import rnnlab
 
 SOURCE = Path(rnnlab.__file__).parent
-SHARED = {"errors", "grouping", "metric", "random_streams", "ranges", "spec", "spelling", "state"}
+SHARED = {"errors", "metric", "random_streams", "ranges", "spec", "spelling", "stackable", "state"}
 LAYERS = [
     *("files", "process", "plots", "config"),  # of every program
     *("cells", "models", "tasks", "experiment", "inference"),  # what is studied

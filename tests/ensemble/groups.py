@@ -1,4 +1,4 @@
-"""Trains the same small runs alone and as a group, and compares what they leave."""
+"""Trains the same small runs alone and as a group, and compares their files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,13 +31,13 @@ def together(runs: Sequence[Run], members: int | None = None) -> list[Ended]:
 
 
 def saved(run: Run, name: str = "last.ckpt") -> dict[str, Any]:
-    """Read a checkpoint, without what it has of clocks and places."""
+    """Read a checkpoint without times and paths."""
     content = checkpoint.read(run.path / "checkpoints" / name)
     return {key: value for key, value in content.items() if key not in CLOCKS}
 
 
 def assert_alike(one: Run, other: Run) -> None:
-    """Two runs left the same, but for rounding."""
+    """Check that two runs have the same files but for rounding."""
     assert one.results.keys() == other.results.keys()
     close(other.results, one.results)
     close(other.curve, one.curve)
@@ -47,7 +47,7 @@ def assert_alike(one: Run, other: Run) -> None:
 
 
 def close(one: Any, other: Any, path: str = "") -> None:
-    """Compare trees: what is written, in which order, and every number nearly."""
+    """Compare trees: keys and their order, and numbers with a tolerance."""
     if isinstance(one, dict):
         assert list(one) == list(other), path
         for key in one:
@@ -66,5 +66,5 @@ def close(one: Any, other: Any, path: str = "") -> None:
 
 
 def out(tmp_path: Path, *parts: str) -> str:
-    """Give the word that says where runs go."""
+    """Return the override of the output directory."""
     return f"output_dir={tmp_path.joinpath(*parts)}"

@@ -1,4 +1,4 @@
-"""Members' batches are those that each would draw alone, however they are made."""
+"""Members' batches equal those that each would draw alone."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import torch
 
 from rnnlab.config.catalogue import describe
 from rnnlab.ensemble.batches import Batches, stack
-from rnnlab.ensemble.streams import SplitError, Streams, UnlikeError
+from rnnlab.ensemble.generator import DifferentScalars, NotStackable, StackedGenerator
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.spec import Batch
 from rnnlab.tasks.lengths import Lengths
@@ -81,29 +81,29 @@ def generators() -> list[np.random.Generator]:
 
 def test_rows_come_from_their_own_streams() -> None:
     for name, bounds in (("integers", (9,)), ("random", ()), ("uniform", (1, 2)), ("normal", ())):
-        drawn = getattr(Streams(generators(), 4), name)(*bounds, size=(12, 2))
+        drawn = getattr(StackedGenerator(generators(), 4), name)(*bounds, size=(12, 2))
         alone = [getattr(own, name)(*bounds, size=(4, 2)) for own in generators()]
         np.testing.assert_array_equal(drawn, np.concatenate(alone))
 
 
 def test_what_is_not_one_part_a_row_is_refused() -> None:
-    with pytest.raises(UnlikeError, match="not one part a row"):
-        Streams(generators(), 4).integers(9, size=5)
-    with pytest.raises(UnlikeError, match="permutation"):
-        Streams(generators(), 4).permutation(12)
-    with pytest.raises(UnlikeError, match="from row to row"):
-        Streams(generators(), 4).integers(np.arange(1, 13), size=12)
-    assert Streams(generators(), 4).integers(7, 7, endpoint=True) == 7
-    drawn = Streams(generators(), 4)
+    with pytest.raises(NotStackable, match="not one part a row"):
+        StackedGenerator(generators(), 4).integers(9, size=5)
+    with pytest.raises(NotStackable, match="permutation"):
+        StackedGenerator(generators(), 4).permutation(12)
+    with pytest.raises(NotStackable, match="from row to row"):
+        StackedGenerator(generators(), 4).integers(np.arange(1, 13), size=12)
+    assert StackedGenerator(generators(), 4).integers(7, 7, endpoint=True) == 7
+    drawn = StackedGenerator(generators(), 4)
     drawn.random(12)
-    with pytest.raises(UnlikeError, match="after rows"):
+    with pytest.raises(NotStackable, match="after rows"):
         drawn.random()
 
 
 def test_members_that_draw_different_numbers_go_on_apart() -> None:
-    together = Streams(generators(), 4)
+    together = StackedGenerator(generators(), 4)
     assert together.integers(7, 7, endpoint=True) == 7
-    with pytest.raises(SplitError) as split:
+    with pytest.raises(DifferentScalars) as split:
         together.integers(100)
     alone = generators()
     for own in alone:
@@ -117,7 +117,7 @@ def test_members_that_draw_different_numbers_go_on_apart() -> None:
 
 
 def test_where_shorter_members_are_padded_the_longest_length_is_that_of_all() -> None:
-    padded = Streams(generators(), 4, pads=True)
+    padded = StackedGenerator(generators(), 4, pads=True)
     alone = generators()
     lengths = [own.integers(1, 9) for own in alone]
     assert padded.integers(1, 9) == max(lengths)
@@ -127,12 +127,12 @@ def test_where_shorter_members_are_padded_the_longest_length_is_that_of_all() ->
     for own, length, rows in zip(alone, lengths, drawn, strict=True):
         np.testing.assert_array_equal(rows[:, :length], own.random((4, length, 2)))
         assert not rows[:, length:].any()
-    with pytest.raises(UnlikeError, match="not one column a step"):
+    with pytest.raises(NotStackable, match="not one column a step"):
         padded.random(12)
 
 
 def test_only_one_number_of_theirs_can_be_a_length() -> None:
-    padded = Streams(generators(), 4, pads=True)
+    padded = StackedGenerator(generators(), 4, pads=True)
     padded.integers(1, 9)
-    with pytest.raises(UnlikeError, match="after rows or lengths"):
+    with pytest.raises(NotStackable, match="after rows or lengths"):
         padded.integers(1, 9)

@@ -1,4 +1,4 @@
-"""The loss that kernels find at once is the loss of each member alone, gradients and all."""
+"""Losses and gradients of N members by kernels equal those of each member alone."""
 
 from copy import deepcopy
 
@@ -6,17 +6,17 @@ import pytest
 import torch
 
 from rnnlab.cells import Elman
-from rnnlab.ensemble.batches import pick, stack
-from rnnlab.ensemble.kernels import library
-from rnnlab.ensemble.losses import losses_at_once
-from rnnlab.ensemble.stacking import Stacked
+from rnnlab.ensemble.batches import select_steps, stack
+from rnnlab.ensemble.kernels import load_kernels
+from rnnlab.ensemble.losses import fused_losses
+from rnnlab.ensemble.stacked_model import StackedModel
 from rnnlab.models import Model, Stream
 from rnnlab.spec import Batch, TaskSpec, Tokens
 from rnnlab.tasks.copy import Copy
 from tests.cells.zoo import scatter
 from tests.models.zoo import SPECS, draw, make_stream
 
-pytestmark = pytest.mark.skipif(library() is None, reason="no C++ compiler here")
+pytestmark = pytest.mark.skipif(load_kernels() is None, reason="no C++ compiler here")
 
 SPEC = SPECS["tokens"]
 ACTIVATIONS = ("tanh", "sigmoid", "relu")
@@ -46,10 +46,10 @@ def draw_batch(rows: int, spec: TaskSpec = SPEC, length: int = 7) -> Batch:
 def at_once(
     members: list[Model], batches: list[Batch], steps: list[int] | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    stacked = Stacked([deepcopy(member).float() for member in members])
+    stacked = StackedModel([deepcopy(member).float() for member in members])
     flat = stacked.flat.requires_grad_()
-    batch = pick(stack(batches), steps)
-    losses = losses_at_once(stacked, flat, TASK, batch, shared=False, steps=steps)
+    batch = select_steps(stack(batches), steps)
+    losses = fused_losses(stacked, flat, TASK, batch, shared=False, steps=steps)
     assert losses is not None
     weights = torch.arange(1.0, len(members) + 1)  # one a member, lest gradients go astray
     (grad,) = torch.autograd.grad(losses @ weights, flat)
@@ -108,16 +108,16 @@ def test_threads_share_the_members_and_change_nothing() -> None:
     members = [scatter(deepcopy(model)) for _ in range(5)]
     batches = [draw_batch(20) for _ in members]
     before = torch.get_num_threads()
-    found = []
+    results = []
     try:
         for threads in (1, 2, 8):
             torch.set_num_threads(threads)
-            found.append(at_once(members, batches, None))
+            results.append(at_once(members, batches, None))
     finally:
         torch.set_num_threads(before)
-    for losses, grads in found[1:]:
-        assert torch.equal(losses, found[0][0])
-        assert torch.equal(grads, found[0][1])
+    for losses, grads in results[1:]:
+        assert torch.equal(losses, results[0][0])
+        assert torch.equal(grads, results[0][1])
 
 
 def test_a_batch_without_answers_has_no_loss() -> None:
@@ -159,7 +159,7 @@ def own_cell() -> Stream:
 
 def test_a_cell_made_from_another_is_not_taken_for_it() -> None:
     members = [scatter(own_cell()) for _ in range(2)]
-    stacked = Stacked([deepcopy(member).float() for member in members])
+    stacked = StackedModel([deepcopy(member).float() for member in members])
     batches = [draw_batch(5) for _ in members]
     output = stacked(lambda model, own: model(own)[0], stacked.flat, stack(batches), shared=False)
     for n, (member, batch) in enumerate(zip(members, batches, strict=True)):
@@ -180,14 +180,14 @@ def test_a_cell_made_from_another_is_not_taken_for_it() -> None:
     ],
 )
 def test_others_have_no_such_way(model: Model) -> None:
-    stacked = Stacked([model.float()])
+    stacked = StackedModel([model.float()])
     batch = stack([draw_batch(4)])
-    assert losses_at_once(stacked, stacked.flat, TASK, batch, shared=False, steps=None) is None
+    assert fused_losses(stacked, stacked.flat, TASK, batch, shared=False, steps=None) is None
 
 
 def test_one_batch_for_all_is_the_same_batch_for_each() -> None:
     members = [scatter(deepcopy(make_stream(SPEC, "lstm"))).float() for _ in range(3)]
-    stacked, batch = Stacked(members), draw_batch(5)
-    shared = losses_at_once(stacked, stacked.flat, TASK, batch, shared=True, steps=None)
-    each = losses_at_once(stacked, stacked.flat, TASK, stack([batch] * 3), shared=False, steps=None)
+    stacked, batch = StackedModel(members), draw_batch(5)
+    shared = fused_losses(stacked, stacked.flat, TASK, batch, shared=True, steps=None)
+    each = fused_losses(stacked, stacked.flat, TASK, stack([batch] * 3), shared=False, steps=None)
     assert torch.equal(shared, each)

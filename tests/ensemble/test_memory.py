@@ -1,4 +1,4 @@
-"""What a member takes is counted, and what is freed is kept."""
+"""The memory of members is counted, and freed memory is kept."""
 
 import subprocess
 import sys
@@ -45,8 +45,8 @@ for _ in range(5): torch.ones(2**24)
 print(faults() - before)
 """
     fresh, kept = (
-        int(subprocess.run([sys.executable, "-c", code, way], capture_output=True).stdout)
-        for way in ("give", "keep")
+        int(subprocess.run([sys.executable, "-c", code, mode], capture_output=True).stdout)
+        for mode in ("give", "keep")
     )
     if fresh < 1000:
         pytest.skip("this C library keeps them anyway")

@@ -1,4 +1,4 @@
-"""Stacked optimizers are torch's own, member by member."""
+"""Stacked optimizers update each member as torch's optimizers do."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn, optim
 
-from rnnlab.ensemble.optimizers import STACKED
+from rnnlab.ensemble.optimizers import STACKED_OPTIMIZERS
 
 SETTINGS: list[tuple[type[optim.Optimizer], list[dict[str, Any]]]] = [
     (optim.Adam, [{"lr": 0.1}, {"lr": 0.01, "betas": (0.5, 0.9), "weight_decay": 0.1}]),
@@ -28,7 +28,7 @@ def test_each_member_moves_as_under_its_own_optimizer(
     flat = torch.randn(2, 7, dtype=torch.float64)
     own = [nn.Parameter(row.clone()) for row in flat]
     theirs = [kind([p], **each) for p, each in zip(own, settings, strict=True)]
-    stacked = STACKED[kind]([one.state_dict()["param_groups"][0] for one in theirs])
+    stacked = STACKED_OPTIMIZERS[kind]([one.state_dict()["param_groups"][0] for one in theirs])
     for step in range(6):
         grad = torch.randn_like(flat)
         rates = [each["lr"] / (step + 1) for each in settings]  # as under a schedule
@@ -42,14 +42,17 @@ def test_each_member_moves_as_under_its_own_optimizer(
         )
     for n, one in enumerate(theirs):
         state = {k: v for k, v in one.state[own[n]].items() if k != "step" and v is not None}
-        assert stacked.state_of(n).keys() == state.keys()
+        assert stacked.member_state(n).keys() == state.keys()
         for name, value in state.items():
-            torch.testing.assert_close(stacked.state_of(n)[name], value)
+            torch.testing.assert_close(stacked.member_state(n)[name], value)
 
 
 def test_some_members_go_on_without_the_others() -> None:
     settings = [{"lr": 0.1, "momentum": m, "weight_decay": 0, "nesterov": False} for m in (0, 0.9)]
-    both, second = STACKED[optim.SGD](settings), STACKED[optim.SGD](settings[1:])
+    both, second = (
+        STACKED_OPTIMIZERS[optim.SGD](settings),
+        STACKED_OPTIMIZERS[optim.SGD](settings[1:]),
+    )
     whole, half = torch.zeros(2, 3), torch.zeros(1, 3)
     both.update(whole, torch.ones(2, 3), [0.1, 0.1])
     second.update(half, torch.ones(1, 3), [0.1])

@@ -1,4 +1,4 @@
-"""Members are scored at once as the task scores each, and their losses have its gradients."""
+"""Scores, losses and gradients of N members at once equal those of each member alone."""
 
 from functools import partial
 from pathlib import Path
@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.func import vmap
 
 from rnnlab.config.catalogue import describe
-from rnnlab.ensemble.batches import Batches, batched, member
+from rnnlab.ensemble.batches import Batches, batch_in_dims, member_batch
 from rnnlab.ensemble.scoring import loss, score
-from rnnlab.ensemble.stacking import Stacked
+from rnnlab.ensemble.stacked_model import StackedModel
 from rnnlab.inference.evaluate import evaluate
 from rnnlab.spec import Batch, Tokens
 from rnnlab.tasks import Copy, Task
@@ -25,13 +25,15 @@ def assert_same(task: Task, batch: Batch, *, shared: bool) -> None:
     rows = batch.mask.shape[-2:]
     assert task.spec.target is not None
     output = torch.randn(3, *rows, task.spec.target.size, requires_grad=True)
-    in_dims = (0, batched(batch, shared=shared))
-    found = vmap(partial(loss, task), in_dims=in_dims)(output, batch)
-    alone = torch.stack([task.loss(output[n], member(batch, n, shared=shared)) for n in range(3)])
-    torch.testing.assert_close(found, alone)
+    in_dims = (0, batch_in_dims(batch, shared=shared))
+    scored = vmap(partial(loss, task), in_dims=in_dims)(output, batch)
+    alone = torch.stack(
+        [task.loss(output[n], member_batch(batch, n, shared=shared)) for n in range(3)]
+    )
+    torch.testing.assert_close(scored, alone)
     weights = torch.tensor([1.0, 0.5, -2.0])  # as nothing in training would have them
-    wanted, given = (torch.autograd.grad(some, output, weights)[0] for some in (alone, found))
-    torch.testing.assert_close(given, wanted)
+    expected, grad = (torch.autograd.grad(some, output, weights)[0] for some in (alone, scored))
+    torch.testing.assert_close(grad, expected)
 
 
 @pytest.mark.parametrize("seeds", [(1, 2, 3), (1, 1, 1)])
@@ -67,14 +69,14 @@ def test_scores_of_what_a_file_holds(tmp_path: Path, task: str, model: str) -> N
 
 def assert_scored_as_alone(words: list[str]) -> None:
     members = [assemble([*words, f"seed={seed}"]) for seed in (1, 2)]
-    stacked = Stacked([one.model for one in members])
-    for one, found in zip(members, score(stacked, stacked.flat, members, "val"), strict=True):
+    stacked = StackedModel([one.model for one in members])
+    for one, scored in zip(members, score(stacked, stacked.flat, members, "val"), strict=True):
         batches = list(one.batches("val"))
         assert len(batches) > 1
         alone = evaluate(one.model, one.task, batches).forced.compute()
-        assert {name for name in found.values if not name.startswith("free_")} == alone.keys()
+        assert {name for name in scored.metrics if not name.startswith("free_")} == alone.keys()
         for name, value in alone.items():
-            assert found.values[name] == pytest.approx(value, rel=1e-5, abs=1e-6), name
+            assert scored.metrics[name] == pytest.approx(value, rel=1e-5, abs=1e-6), name
 
 
 def test_what_is_right_is_not_read_where_nothing_is_answered() -> None:

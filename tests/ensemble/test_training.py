@@ -1,4 +1,4 @@
-"""A group leaves what its members would have left alone."""
+"""Members of a group write the same files as their runs alone."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ import pytest
 import rnnlab
 from rnnlab.config.compose import compose
 from rnnlab.ensemble import train_group
-from rnnlab.ensemble.members import Members
+from rnnlab.ensemble.ensemble import Ensemble
 from rnnlab.errors import Diverged, Interrupted, RunLost
 from rnnlab.files import checkpoint
 from rnnlab.runs.run import Run
@@ -137,15 +137,15 @@ def test_a_member_whose_directory_is_lost_touches_no_other(
 ) -> None:
     words = [tiny(tmp_path, "trainer.save_every=2", f"seed={s}") for s in range(3)]
     group = open_group(words)
-    update = Members.update
+    update = Ensemble.update
 
-    def losing(self: Members) -> list:
+    def losing(self: Ensemble) -> list:
         if self.step == 3:
             shutil.rmtree(group[1].path, ignore_errors=True)
         return update(self)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Members, "update", losing)
+        patch.setattr(Ensemble, "update", losing)
         first, second, third = together(group)
     assert [first.status, second.status, third.status] == ["finished", "failed", "finished"]
     assert isinstance(second.error, RunLost)
@@ -163,13 +163,13 @@ def test_a_member_that_stops_early_leaves_the_stack(
         tiny(tmp_path, *more, "optimizer.lr=0.01"),
     ]
     sizes = []
-    update = Members.update
+    update = Ensemble.update
 
-    def counting(self: Members) -> list:
+    def counting(self: Ensemble) -> list:
         sizes.append(len(self.members))
         return update(self)
 
-    monkeypatch.setattr(Members, "update", counting)
+    monkeypatch.setattr(Ensemble, "update", counting)
     group = open_group(words)
     together(group)
     assert sizes == [2] * 4 + [1] * 8
@@ -208,15 +208,15 @@ def test_a_group_that_was_interrupted_goes_on_as_if_it_never_was(
     words = [tiny(tmp_path, *more, f"seed={s}", "trainer.log_every=4") for s in (0, 1)]
     whole, group = open_group(words), open_group(words)
     together(whole)
-    update = Members.update
+    update = Ensemble.update
 
-    def interrupting(self: Members) -> list:
+    def interrupting(self: Ensemble) -> list:
         if self.step == 5:
             os.kill(os.getpid(), signal.SIGTERM)
         return update(self)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Members, "update", interrupting)
+        patch.setattr(Ensemble, "update", interrupting)
         with pytest.raises(Interrupted, match="terminated, saved at update 6") as stopped:
             together(group)
     assert stopped.value.status == 143
@@ -239,8 +239,8 @@ def test_finished_members_are_left_as_they_are(tmp_path: Path) -> None:
 def test_members_share_the_time_that_was_spent(tmp_path: Path) -> None:
     group = open_group([tiny(tmp_path, f"seed={s}") for s in (0, 1)])
     together(group)
-    costs = [run.card["seconds"] for run in group]
-    assert costs[0] == pytest.approx(costs[1], rel=0.5)
+    times = [run.card["seconds"] for run in group]
+    assert times[0] == pytest.approx(times[1], rel=0.5)
     assert checkpoint.read(group[0].path / "checkpoints/last.ckpt")["costs"]["seconds"] > 0
 
 

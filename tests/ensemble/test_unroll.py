@@ -1,6 +1,6 @@
-"""Members unrolled at once are the members one by one, gradients and all.
+"""Outputs and gradients of N members unrolled at once equal those of each member alone.
 
-In double precision this tries the plain way, in single precision that of the kernels.
+Double precision tests `unroll_loop` under `vmap`, single precision the kernels.
 """
 
 from copy import deepcopy
@@ -9,9 +9,9 @@ from functools import partial
 import pytest
 import torch
 
-from rnnlab.ensemble.batches import answered_steps, pick, stack
-from rnnlab.ensemble.stacking import Stacked, row
-from rnnlab.ensemble.unroll import answers_steps
+from rnnlab.ensemble.batches import answered_steps, select_steps, stack
+from rnnlab.ensemble.stacked_model import StackedModel, flat_parameters
+from rnnlab.ensemble.unroll import can_select_steps
 from rnnlab.models import Model
 from rnnlab.spec import Batch, map_batch
 from tests.cells.zoo import scatter
@@ -46,12 +46,12 @@ def assert_alike(
     members = [deepcopy(model) for _ in batches]
     for member in members:
         scatter(member)
-    stacked = Stacked([deepcopy(member).to(dtype) for member in members])
+    stacked = StackedModel([deepcopy(member).to(dtype) for member in members])
     assert_close = partial(torch.testing.assert_close, check_dtype=False, **tolerance)
     flat = stacked.flat.requires_grad_()
     both = cast(stack(batches), dtype)
-    for steps in (None, answered_steps(both)) if answers_steps(model) else (None,):
-        wanted = pick(both, steps)
+    for steps in (None, answered_steps(both)) if can_select_steps(model) else (None,):
+        wanted = select_steps(both, steps)
         output = stacked(_output, flat, wanted, shared=False, steps=steps)
         (grad,) = torch.autograd.grad((output.sin() * wanted.mask[..., None]).sum(), flat)
         for n, (member, batch) in enumerate(zip(members, batches, strict=True)):
@@ -111,7 +111,7 @@ def test_shorter_sequences_are_padded_and_it_changes_nothing() -> None:
 
 def test_one_batch_for_all_is_the_same_batch_for_each() -> None:
     model = make_stream(SPECS["reals"], "lstm")
-    stacked = Stacked([model, model])
+    stacked = StackedModel([model, model])
     batch = draw_batch(SPECS["reals"])
     output = stacked(_output, stacked.flat, batch, shared=True)
     torch.testing.assert_close(output, model(batch)[0].detach().expand_as(output))
@@ -119,8 +119,8 @@ def test_one_batch_for_all_is_the_same_batch_for_each() -> None:
 
 def test_parameters_come_back_as_they_went_in() -> None:
     model = make_stream(SPECS["reals"], "gru")
-    stacked = Stacked([model])
-    parts = stacked.split(row(model))
+    stacked = StackedModel([model])
+    parts = stacked.split(flat_parameters(model))
     assert parts.keys() == dict(model.named_parameters()).keys()
     for name, parameter in model.named_parameters():
         assert torch.equal(parts[name], parameter)

@@ -75,7 +75,9 @@ def test_beams_are_those_of_the_search(writer):
     batch = writer.task.prompt("line 1", 1, 40)
     answers, _ = beam_search(writer.model, batch, 4, writer.task.end)
     for temperature in (0.0, None):
-        assert write(writer, temperature=temperature, beam=4) == writer.task.tell(batch, answers)
+        assert write(writer, temperature=temperature, beam=4) == writer.task.show_answers(
+            batch, answers
+        )
 
 
 @pytest.mark.parametrize(
@@ -129,15 +131,19 @@ def test_a_text_comes_in_pieces_that_are_the_whole(writer, samples, prompt):
     sample = say(writer, prompt, samples, 60, Decoding(1.5), pieces.append)
     batch = writer.task.prompt(prompt, samples, 60)
     choose = sampler(1.5, None, None, torch.Generator().manual_seed(0))
-    assert sample.shown == writer.task.tell(batch, free_answers(writer.model, batch, choose))
+    assert sample.shown == writer.task.show_answers(
+        batch, free_answers(writer.model, batch, choose)
+    )
     assert "".join(pieces) == sample.shown
     assert len(pieces) > 20
 
 
 def test_what_is_written_is_told_before_all_is_answered(writer):
-    told = writer.task.telling(writer.task.prompt("line", 1, 10), iter([torch.tensor([5])] * 10))
+    told = writer.task.show_while_generating(
+        writer.task.prompt("line", 1, 10), iter([torch.tensor([5])] * 10)
+    )
     assert next(told) == "l"
-    assert [next(told) for _ in range(4)] == ["i", "n", "e", writer.task.vocabulary[5]]
+    assert [next(told) for _ in range(4)] == ["i", "n", "e", writer.task.symbols[5]]
 
 
 def test_answers_alone_are_those_behind_the_prompt(writer):

@@ -121,7 +121,7 @@ def test_another_text_is_scored_on_purpose_alone(tmp_path: Path) -> None:
     rewrite(tmp_path, TEXT.replace("0", "1"))
     task = Run(run.path).open([words[1]]).task
     assert task.encode("the dog") == Run(run.path).open([words[1]]).task.encode("the dog")
-    assert len(task.vocabulary) == len(run.symbols)
+    assert len(task.symbols) == len(run.symbols)
 
 
 def test_a_table_keeps_its_words_too(tmp_path: Path) -> None:

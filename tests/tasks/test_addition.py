@@ -63,9 +63,9 @@ def test_the_order_is_that_of_the_symbols_said(order: str):
     task = addition(order=order)
     batch = task.sample("train", 0, 100)
     for row in range(100):
-        said = "".join(task.words(batch.target[row][batch.mask[row]].tolist()))
+        answer = "".join(task.words(batch.target[row][batch.mask[row]].tolist()))
         total = str(sum(map(int, task.source_text(batch, row).split("+"))))
-        assert said == (total if order == "most" else total[::-1])
+        assert answer == (total if order == "most" else total[::-1])
 
 
 def test_numbers_have_from_least_to_most_digits_and_no_leading_zero():
@@ -76,15 +76,15 @@ def test_numbers_have_from_least_to_most_digits_and_no_leading_zero():
 
 
 def test_no_sum_of_train_is_in_val_or_test_in_either_order():
-    found = {split: set() for split in SPLITS}
+    problems = {split: set() for split in SPLITS}
     for split in SPLITS:
         for seed in (0, 1):
             for source, _ in sums(addition(seed=seed), split, n=1000):
-                found[split].add(frozenset(map(int, source.split("+"))))
-    assert not found["train"] & found["val"]
-    assert not found["train"] & found["test"]
-    assert not found["val"] & found["test"]
-    assert min(map(len, found.values())) > 100
+                problems[split].add(frozenset(map(int, source.split("+"))))
+    assert not problems["train"] & problems["val"]
+    assert not problems["train"] & problems["test"]
+    assert not problems["val"] & problems["test"]
+    assert min(map(len, problems.values())) > 100
 
 
 @pytest.mark.parametrize("split", SPLITS)
@@ -176,8 +176,8 @@ def test_saying_one_scores_the_floor_of_the_marked_sum(layout: Layout):
 def test_what_is_shown_names_the_marked_numbers_and_a_wrong_answer():
     task = marked("encoder_decoder")
     batch = task.sample("test", 0, 2)
-    said = batch.target + torch.tensor([0.0, 0.1])[:, None, None]
-    right, wrong = task.show(batch, said).splitlines()
+    answer = batch.target + torch.tensor([0.0, 0.1])[:, None, None]
+    right, wrong = task.show(batch, answer).splitlines()
     assert right.endswith(f"claims {float(batch.target[0]):.3f}")
     assert wrong.endswith("  x")
 
@@ -185,9 +185,9 @@ def test_what_is_shown_names_the_marked_numbers_and_a_wrong_answer():
 def test_bits_are_shown_beside_the_answer():
     task = binary(length=3)
     batch = task.sample("test", 0, 1)
-    said = batch.target.clone()
-    said[0, 0] = 1 - said[0, 0]
-    lines = task.show(batch, F.one_hot(said, 2).float()).splitlines()
+    answer = batch.target.clone()
+    answer[0, 0] = 1 - answer[0, 0]
+    lines = task.show(batch, F.one_hot(answer, 2).float()).splitlines()
     assert lines[2].split()[-1] == "".join(map(str, batch.target[0].tolist()))
     assert lines[3].endswith("1 wrong")
 

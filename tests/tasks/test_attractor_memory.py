@@ -34,13 +34,13 @@ def scores(task: AttractorMemory, output: torch.Tensor, batch: Batch) -> dict[st
 
 
 def test_patterns_belong_to_the_seed_and_fewer_are_the_first_of_more() -> None:
-    assert make("encoder_decoder").meanings() == make().meanings()
-    assert make(seed=1).meanings() != make().meanings()
-    assert make(num_patterns=50).meanings()[:3] == make().meanings()
+    assert make("encoder_decoder").symbols == make().symbols
+    assert make(seed=1).symbols != make().symbols
+    assert make(num_patterns=50).symbols[:3] == make().symbols
 
 
 def test_patterns_are_distinct_even_where_all_that_there_are_are_stored() -> None:
-    all_of_them = make(num_patterns=16, pattern_size=4).meanings()
+    all_of_them = make(num_patterns=16, pattern_size=4).symbols
     assert len(set(all_of_them)) == 16
 
 

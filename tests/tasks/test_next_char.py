@@ -144,9 +144,9 @@ def test_a_cut_that_leaves_nothing_to_answer_is_refused(
 def test_decoding_undoes_encoding(make: Make) -> None:
     task = make()
     assert task.decode(task.encode(TEXT)) == TEXT
-    assert task.vocabulary == tuple(sorted(set(TEXT)))
+    assert task.symbols == tuple(sorted(set(TEXT)))
     assert task.spec.input == task.spec.target
-    assert len(task.vocabulary) == task.spec.input.size
+    assert len(task.symbols) == task.spec.input.size
 
 
 def test_an_unknown_character_in_a_prompt_is_named(make: Make) -> None:
@@ -217,7 +217,7 @@ def test_steps_that_are_not_asked_are_not_shown(make: Make) -> None:
     task = make()
     batch = task.sample("val", task.num_batches("val", 3) - 1, 3)
     assert not batch.mask.all()
-    output = torch.nn.functional.one_hot(batch.target, len(task.vocabulary)).float()
+    output = torch.nn.functional.one_hot(batch.target, len(task.symbols)).float()
     shown = task.show(batch, output).split("\n\n")
     for block, mask in zip(shown, batch.mask, strict=True):
         assert {len(line) for line in block.split("\n")} == {7 + int(mask.sum())}
@@ -251,15 +251,15 @@ def test_splits_may_have_files_of_their_own(tmp_path: Path) -> None:
 def test_rare_characters_are_unknown(make: Make) -> None:
     text = "abcab" * 100 + "xyx" + "ab" * 100 + "cq" * 60
     task = make(text=text, min_count=2, val_fraction=0.1, test_fraction=0.1)
-    assert task.vocabulary == ("<unk>", "a", "b", "c", "x")
+    assert task.symbols == ("<unk>", "a", "b", "c", "x")
     test = task.sample("test", 0, 1, length=50).target
     assert set(test.flatten().tolist()) == {0, 3}
     assert task.decode([1, 0, 2]) == "a<unk>b"
     assert task.labels(torch.tensor([0, 1])) == ["\N{REPLACEMENT CHARACTER}", "a"]
     assert task.encode("aqé") == [1, 0, 0]
     assert task.decode(task._splits["train"].tolist()).count("<unk>") == 1  # y
-    assert make(text=text, min_count=4).vocabulary == ("<unk>", "a", "b", "c")
-    assert make(text=text, min_count=1).vocabulary[-1] == "y"
+    assert make(text=text, min_count=4).symbols == ("<unk>", "a", "b", "c")
+    assert make(text=text, min_count=1).symbols[-1] == "y"
     with pytest.raises(ConfigError, match=r"min_count must leave some .* got 1000: the commonest"):
         make(text=text, min_count=1000)
 
@@ -324,18 +324,18 @@ def test_the_plays_floors_are_those_of_english() -> None:
 def test_metrics_count_bits_and_no_whole_windows(make: Make) -> None:
     task = make()
     batch = task.sample("val", 0, 2)
-    scores = task.metrics(torch.zeros(2, 20, len(task.vocabulary)), batch)
+    scores = task.metrics(torch.zeros(2, 20, len(task.symbols)), batch)
     assert set(scores) == {"loss", "bits_per_char", "accuracy"}
-    assert scores["bits_per_char"].value.item() == pytest.approx(math.log2(len(task.vocabulary)))
+    assert scores["bits_per_char"].value.item() == pytest.approx(math.log2(len(task.symbols)))
     assert scores["bits_per_char"].weight == 40
 
 
 def test_show_aligns_the_text_with_the_guesses_on_lines_of_their_own(make: Make) -> None:
     task = make(length=30)
     batch = task.sample("train", 0, 2)
-    output = torch.nn.functional.one_hot(batch.target, len(task.vocabulary)).float()
+    output = torch.nn.functional.one_hot(batch.target, len(task.symbols)).float()
     output[0, 0] = 0
-    output[0, 0, task.vocabulary.index("b")] = 1
+    output[0, 0, task.symbols.index("b")] = 1
     lines = task.show(batch, output).split("\n")
     assert lines[0] == "text   " + TEXT[1:31].replace("\n", "↵")
     assert lines[1] == "guess  b" + TEXT[2:31].replace("\n", "↵")
@@ -345,7 +345,7 @@ def test_show_aligns_the_text_with_the_guesses_on_lines_of_their_own(make: Make)
 def test_show_puts_the_source_before(make: Make) -> None:
     task = make("encoder_decoder")
     batch = task.sample("train", 0, 1)
-    output = torch.nn.functional.one_hot(batch.target, len(task.vocabulary)).float()
+    output = torch.nn.functional.one_hot(batch.target, len(task.symbols)).float()
     expected = [f"source {TEXT[:10]}", f"text   {TEXT[10:20]}", f"guess  {TEXT[10:20]}"]
     assert task.show(batch, output).split("\n") == expected
 

@@ -94,10 +94,10 @@ def test_a_typed_source_is_laid_out_as_a_sampled_one(layout: Layout):
     assert [task.source_text(asked, row) for row in range(2)] == ["ab", "c"]
     assert asked.mask.sum(1).tolist() == [4, 4]
     model = (make_stream if layout == "stream" else make_seq2seq)(task.spec)
-    free, given = free_run(model, asked), free_run(model, batch)
+    free, forced = free_run(model, asked), free_run(model, batch)
     for row in range(2):
         steps = int(batch.mask[row].sum())
-        torch.testing.assert_close(free[row][asked.mask[row]][:steps], given[row][batch.mask[row]])
+        torch.testing.assert_close(free[row][asked.mask[row]][:steps], forced[row][batch.mask[row]])
 
 
 def test_a_typed_source_shows_no_answer():
@@ -125,12 +125,12 @@ def test_an_answer_ends_at_its_end_symbol():
 def test_scores_are_kept_by_source_length(layout: Layout):
     task = Shout(layout)
     batch = task.sample("test", 0, 2)
-    said = batch.target.clone()
+    answers = batch.target.clone()
     place = int(batch.mask[1].nonzero()[1])
-    said[1, place] = 5  # one of the four symbols of the row with the short source is wrong
+    answers[1, place] = 5  # one of the four symbols of the row with the short source is wrong
     scorer = task.scorer()
     scorer.update(one_hot(task, batch.target), batch)
-    scorer.update(one_hot(task, said), batch)
+    scorer.update(one_hot(task, answers), batch)
     assert scorer.breakdown() == {
         "exact_match_by_length": {"1": 0.5, "2": 1.0},
         "accuracy_by_length": {"1": 7 / 8, "2": 1.0},
@@ -144,8 +144,8 @@ def test_scores_are_kept_by_source_length(layout: Layout):
 def test_what_is_said_off_the_mask_counts_nowhere(layout: Layout):
     task = Shout(layout)
     batch = task.sample("test", 0, 2)
-    said = torch.where(batch.mask, batch.target, 5)
-    scores = task.metrics(one_hot(task, said), batch)
+    answers = torch.where(batch.mask, batch.target, 5)
+    scores = task.metrics(one_hot(task, answers), batch)
     assert float(scores["accuracy"].value) == 1
     assert float(scores["exact_match"].value) == 1
 
@@ -153,9 +153,9 @@ def test_what_is_said_off_the_mask_counts_nowhere(layout: Layout):
 def test_only_a_wrong_answer_is_marked():
     task = Shout("stream")
     batch = task.sample("test", 0, 2)
-    said = batch.target.clone()
-    said[1, 2] = 5
-    assert task.show(batch, one_hot(task, said)).splitlines() == [
+    answers = batch.target.clone()
+    answers[1, 2] = 5
+    assert task.show(batch, one_hot(task, answers)).splitlines() == [
         "ab = B",
         "c = CAB   claims CcB  x",
     ]

@@ -7,7 +7,7 @@ import pytest
 import rnnlab
 from rnnlab.config import packages
 from rnnlab.config.compose import compose
-from rnnlab.ensemble import joinable
+from rnnlab.ensemble import find_groups
 from rnnlab.errors import ConfigError
 from rnnlab.files import checkpoint
 from rnnlab.runs.named_files import with_file_hashes
@@ -106,7 +106,9 @@ def test_a_wrong_one_is_named(tmp_path: Path, override: str, problem: str):
 
 def test_runs_with_callbacks_train_alone(tmp_path: Path):
     cfgs = [compose(words(tmp_path, COUNTER, f"seed={seed}")) for seed in (1, 2)]
-    assert [group.reason for group in joinable(cfgs)] == ["callbacks look at runs one by one"] * 2
+    assert [group.reason for group in find_groups(cfgs)] == [
+        "callbacks look at runs one by one"
+    ] * 2
 
 
 def test_a_file_that_it_names_is_a_part_of_the_run(tmp_path: Path):

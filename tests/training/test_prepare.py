@@ -22,14 +22,14 @@ _PREPARE = """
 import sys
 import rnnlab.sweep.vectorized
 from rnnlab.config.compose import compose
-from rnnlab.ensemble.rates import Rates
+from rnnlab.ensemble.scheduler import StackedScheduler
 from rnnlab.training.prepare import prepare
 
 for name in ("plateau", "constant"):
     prepared = prepare(compose(["task=copy", "model=elman", f"scheduler={name}"]))
-    rates = Rates(prepared.make_scheduler, [0.1, 0.2], 10, "min")
-    rates.after_update()
-    rates.after_validation([1.0, 2.0])
+    scheduler = StackedScheduler(prepared.make_scheduler, [0.1, 0.2], 10, "min")
+    scheduler.after_update()
+    scheduler.after_validation([1.0, 2.0])
 print(*{"lightning", "torch._dynamo"} & {*sys.modules})
 """
 

@@ -54,8 +54,8 @@ def test_answers_in_shared_symbols_stay_what_they_were(model: str, tmp_path: Pat
     old = rnnlab.train(words(tmp_path / "old", OLD, *MODELS[model]))
     new = Experiment.assemble(compose(words(tmp_path / "new", NEW, *MODELS[model])))
     load_initial_weights(new, str(old.path))
-    both = sorted({*old.task.vocabulary} & {*new.task.vocabulary})
-    assert len(both) < min(len(old.task.vocabulary), len(new.task.vocabulary))
+    both = sorted({*old.task.symbols} & {*new.task.symbols})
+    assert len(both) < min(len(old.task.symbols), len(new.task.symbols))
     text = "".join(both)
     answers = []
     for task, net in ((old.task, old.model), (new.task, new.model.eval())):
@@ -98,11 +98,11 @@ def test_a_symbol_that_is_new_begins_as_in_a_new_run(
     shared = {*OLD} & {*NEW}
     assert f"{len(shared)} of {len({*NEW})} symbols begin with what" in said
     assert f"{len({*NEW} - shared)} begin anew: '!', ',', ':', 'P'" in said
-    for symbol, row in zip(begun.task.vocabulary, begun.model.embed.weight, strict=True):
+    for symbol, row in zip(begun.task.symbols, begun.model.embed.weight, strict=True):
         if symbol in shared:
-            assert row.equal(old.model.embed.weight[old.task.vocabulary.index(symbol)])
+            assert row.equal(old.model.embed.weight[old.task.symbols.index(symbol)])
         else:
-            assert row.equal(fresh.model.embed.weight[fresh.task.vocabulary.index(symbol)])
+            assert row.equal(fresh.model.embed.weight[fresh.task.symbols.index(symbol)])
 
 
 def test_what_can_not_fit_is_refused_by_its_keys(tmp_path: Path) -> None:

@@ -9,14 +9,14 @@ from torch.nn import functional as F
 from rnnlab.cells.base import Cell, last_real
 from rnnlab.cells.fused import unroll_fused
 from rnnlab.cells.init import InputInit, RecurrentInit, init_input, init_recurrent
-from rnnlab.grouping import groups
 from rnnlab.ranges import Positive, PositiveInt
+from rnnlab.stackable import stackable
 
 _ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "sigmoid": torch.sigmoid}
 _FUSED = {"tanh": torch.rnn_tanh, "relu": torch.rnn_relu}
 
 
-@groups(initial=["input_init", "recurrent_init", "recurrent_scale"])
+@stackable(initial=["input_init", "recurrent_init", "recurrent_scale"])
 class Elman(Cell):
     """Simple recurrent network: the context is a copy of the previous hidden state.
 

@@ -7,11 +7,11 @@ from torch.nn import functional as F
 from rnnlab.cells.base import Cell, last_real
 from rnnlab.cells.fused import unroll_fused
 from rnnlab.cells.init import InputInit, RecurrentInit, init_input, init_recurrent
-from rnnlab.grouping import groups
 from rnnlab.ranges import Positive, PositiveInt, Real
+from rnnlab.stackable import stackable
 
 
-@groups(initial=["update_bias", "input_init", "recurrent_init", "recurrent_scale"])
+@stackable(initial=["update_bias", "input_init", "recurrent_init", "recurrent_scale"])
 class GRU(Cell):
     """Gated recurrent unit: a reset gate r and an update gate z.
 

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from rnnlab.cells.base import AnsweringCell
 from rnnlab.cells.init import InputInit
 from rnnlab.cells.taps import layer_sizes, mlp
-from rnnlab.grouping import groups
 from rnnlab.ranges import LayerSizes, Probability
 from rnnlab.spec import Port, Tokens
+from rnnlab.stackable import stackable
 
 
 class JordanState(NamedTuple):
@@ -20,7 +20,7 @@ class JordanState(NamedTuple):
     output: Tensor
 
 
-@groups(initial=["input_init"])
+@stackable(initial=["input_init"])
 class Jordan(AnsweringCell):
     """Jordan network: a decaying sum of past outputs is the context.
 

@@ -10,8 +10,8 @@ from rnnlab.cells.base import Cell, last_real
 from rnnlab.cells.fused import unroll_fused
 from rnnlab.cells.init import InputInit, RecurrentInit, init_input, init_recurrent
 from rnnlab.errors import ConfigError
-from rnnlab.grouping import groups
 from rnnlab.ranges import Positive, PositiveInt, Real
+from rnnlab.stackable import stackable
 
 SATURATED = 1e4  # sigmoid(-1e4) is exactly 0 and sigmoid(1e4) exactly 1, in half precision too
 
@@ -23,7 +23,7 @@ class LSTMState(NamedTuple):
     cell: Tensor
 
 
-@groups(
+@stackable(
     initial=[
         "input_bias",
         "forget_bias",

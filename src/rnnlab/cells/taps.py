@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from rnnlab.cells.base import Cell, last_real
 from rnnlab.cells.init import InputInit, init_input
-from rnnlab.grouping import groups
 from rnnlab.ranges import LayerSizes, PositiveInt
+from rnnlab.stackable import stackable
 
 _ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU, "sigmoid": nn.Sigmoid}
 
@@ -31,7 +31,7 @@ def mlp(
     return nn.Sequential(*layers)
 
 
-@groups()
+@stackable()
 class Taps(Cell):
     """Linear delay taps, for the autoregressive model AR(K): the last K inputs side by side.
 
@@ -93,7 +93,7 @@ class Taps(Cell):
         return padded, windows.transpose(2, 3)
 
 
-@groups(initial=["input_init"])
+@stackable(initial=["input_init"])
 class TapsMLP(Taps):
     """Nonlinear hidden layers over delay taps: AR-FFN.
 

@@ -1,7 +1,7 @@
-"""Cells over all steps for N members by the kernels, equal to `unroll_loop` to float tolerance.
+"""Autograd functions that run N members' cells by kernels, equal to `unroll_loop` but for rounding.
 
-Nothing is kept for the backward pass, which computes the states again: one member's states stay in
-the cache while they are needed, and memory for those of all members takes longer to write and read.
+The backward pass computes the states again instead of storing them: one member's states stay in the
+cache while they are needed, and writing and reading those of all members takes longer.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,37 +11,37 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from rnnlab.ensemble.kernels import Arguments, call, fields, library
+from rnnlab.ensemble.kernels import Struct, load_kernels, run_kernel, struct_fields
 
 SCAN = "rnnlab_scan"
-"""The kernel of cells whose state is what they put out: Elman, GRU, LSTM."""
+"""The kernel of cells whose output is their hidden state: Elman, GRU, LSTM."""
 
 
-class Way(NamedTuple):
-    """How a net is run.
+class Kernel(NamedTuple):
+    """A kernel, and the arguments of it that are not tensors.
 
     Attributes:
-        kernel: the kernel's name.
-        code: which of its kinds.
+        name: the C++ function.
+        kind: its number for the kind of cell or the activation.
         decay: of a Jordan network's context.
-        taught: whether the right answers are fed back.
+        teacher_forcing: whether a Jordan network's context gets the targets.
     """
 
-    kernel: str
-    code: int
+    name: str
+    kind: int
     decay: float = 0.0
-    taught: bool = False
+    teacher_forcing: bool = False
 
 
-class Net(NamedTuple):
-    """A cell and what it runs over, as one member sees them.
+class CellTensors(NamedTuple):
+    """The tensors from which a kernel computes one member's states: F numbers are fed back.
 
     Attributes:
-        weight: `(G, H, F + I)`, of what is fed back and of the inputs, of each of the G sums.
+        weight: `(G, H, F + I)`, weights of the fed-back numbers and the inputs in each of G sums.
         bias: `(G, H)`.
-        hidden: `(B, F)`, the first state: what is fed back, or the inputs before the first.
-        cell: `(B, F)`, the first memory cell or context, or `(B, 0)`.
-        inputs: `(B, T, I)`, or ids `(B, T)` in place of vectors that are 0 but for a 1 there.
+        hidden: `(B, F)`, initial hidden state or output; of delay taps the inputs before step 0.
+        cell: `(B, F)`, initial memory cell or context, or `(B, 0)`.
+        inputs: `(B, T, I)`, or the indices `(B, T)` of one-hot inputs.
     """
 
     weight: Tensor
@@ -51,14 +51,14 @@ class Net(NamedTuple):
     inputs: Tensor
 
 
-class Readout(NamedTuple):
-    """A linear readout of tokens, and what it should have said.
+class ReadoutTensors(NamedTuple):
+    """The tensors of one member's linear readout of logits and its cross-entropy.
 
     Attributes:
         weight: `(O, H)`.
         bias: `(O)`.
         target: `(B, S)`.
-        mask: `(B, S)`, which of them count.
+        mask: `(B, S)`.
     """
 
     weight: Tensor
@@ -67,93 +67,93 @@ class Readout(NamedTuple):
     mask: Tensor
 
 
-def has_kernels(given: Iterable[Tensor]) -> bool:
-    """Tell whether the kernels can take such numbers, and are there."""
-    return library() is not None and all(
-        part.is_cpu and (part.dtype == torch.float32 or not part.is_floating_point())
-        for part in given
+def kernels_take(tensors: Iterable[Tensor]) -> bool:
+    """Whether the kernels are available and compute with tensors of this device and dtype."""
+    return load_kernels() is not None and all(
+        tensor.is_cpu and (tensor.dtype == torch.float32 or not tensor.is_floating_point())
+        for tensor in tensors
     )
 
 
 class FusedScan(torch.autograd.Function):
-    """A cell over all steps, for N members; to be called under `vmap` alone.
+    """A cell's unroll for N members; called under `vmap` only.
 
-    Called with a `Way`, the steps whose states are wanted, and the parts of a `Net`. Gives the
-    wanted states `(B, S, H)` and the last memory cell.
+    Takes a `Kernel`, the steps whose states are returned, and `CellTensors`. Returns the states
+    `(B, S, H)` at these steps and the last memory cell.
     """
 
     @staticmethod
-    def forward(way: Way, steps: Sequence[int], *given: Tensor) -> tuple[Tensor, ...]:
-        """Run forward; here every tensor has N first."""
-        net = Net(*given)
-        members, batch, size = net.hidden.shape
-        states = net.hidden.new_empty(members, batch, len(steps), size)
-        memory = torch.empty_like(net.cell)
-        _call(_Task.FORWARD, way, steps, net, None, states=states, memory=memory)
+    def forward(kernel: Kernel, steps: Sequence[int], *tensors: Tensor) -> tuple[Tensor, ...]:
+        """Compute the states; every tensor has N as its first dimension here."""
+        cell = CellTensors(*tensors)
+        members, batch, size = cell.hidden.shape
+        states = cell.hidden.new_empty(members, batch, len(steps), size)
+        memory = torch.empty_like(cell.cell)
+        _run(_Operation.FORWARD, kernel, steps, cell, None, states=states, memory=memory)
         return states, memory
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:  # noqa: ARG004
-        """Keep what `backward` needs."""
-        ctx.way, ctx.steps, *given = inputs
+        """Save all inputs."""
+        ctx.kernel, ctx.steps, *tensors = inputs
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(*given)
+        ctx.save_for_backward(*tensors)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-        """Run there and back through time."""
-        net = Net(*ctx.saved_tensors)
+        """Compute the states again, and from them the gradients."""
+        cell = CellTensors(*ctx.saved_tensors)
         states, memory = (None if grad is None else grad.contiguous() for grad in grads)
-        found = _gradients(net, ctx.needs_input_grad[2:])
-        reached = {"of_states": states, "of_memory": memory}
-        _call(_Task.BACKWARD, ctx.way, ctx.steps, net, None, **reached, **found)
-        return None, None, *found.values()
+        gradients = _gradient_buffers(cell, ctx.needs_input_grad[2:])
+        incoming = {"of_states": states, "of_memory": memory}
+        _run(_Operation.BACKWARD, ctx.kernel, ctx.steps, cell, None, **incoming, **gradients)
+        return None, None, *gradients.values()
 
     @staticmethod
     def vmap(
         info: Any, in_dims: tuple[int | None, ...], *args: Any
     ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
-        """Put N first in all that come in, and do the work for all members at once."""
-        given = in_front(info.batch_size, in_dims[2:], args[2:])
-        found = FusedScan.apply(*args[:2], *packed(given))
-        return found, (0,) * len(found)
+        """Move N to the front of every tensor, and compute all members in one call."""
+        tensors = _members_first(info.batch_size, in_dims[2:], args[2:])
+        outputs = FusedScan.apply(*args[:2], *contiguous(tensors))
+        return outputs, (0,) * len(outputs)
 
 
 class FusedLoss(torch.autograd.Function):
-    """The mean cross-entropy of a cell's answers, for N members.
+    """The mean cross-entropy of N members' readouts, computed together with its gradients.
 
-    Called with a `Way`, the steps that are answered, and the parts of a `Net` and a `Readout`, in
-    which every tensor has N first. Gives the losses `(N,)`, and their gradients, which are found
-    with them.
+    Takes a `Kernel`, the answered steps, `CellTensors` and `ReadoutTensors`, every tensor with N as
+    its first dimension. Returns the losses `(N,)`, then their gradients.
     """
 
     @staticmethod
-    def forward(way: Way, steps: Sequence[int], *given: Tensor) -> tuple[Tensor | None, ...]:
-        """Run there and back."""
-        net, readout = Net(*given[:5]), Readout(*given[5:])
-        loss = net.bias.new_zeros(len(net.bias))
-        found = _gradients(net, [part.requires_grad for part in net])
-        learnt = (torch.zeros_like(readout.weight), torch.zeros_like(readout.bias))
+    def forward(kernel: Kernel, steps: Sequence[int], *tensors: Tensor) -> tuple[Tensor, ...]:
+        """Compute losses and gradients."""
+        cell, readout = CellTensors(*tensors[:5]), ReadoutTensors(*tensors[5:])
+        loss = cell.bias.new_zeros(len(cell.bias))
+        gradients = _gradient_buffers(cell, [part.requires_grad for part in cell])
+        of_readout = (torch.zeros_like(readout.weight), torch.zeros_like(readout.bias))
         answer = _Answer(
             **readout._asdict(),
             classes=readout.weight.shape[1],
             loss=loss,
-            of_weight=learnt[0],
-            of_bias=learnt[1],
+            of_weight=of_readout[0],
+            of_bias=of_readout[1],
         )
-        _call(_Task.LEARN, way, steps, net, answer, **found)
-        nothing = loss.new_empty(len(loss), 0)
-        return loss, *(nothing if part is None else part for part in found.values()), *learnt
+        _run(_Operation.LEARN, kernel, steps, cell, answer, **gradients)
+        empty = loss.new_empty(len(loss), 0)
+        of_cell = (empty if part is None else part for part in gradients.values())
+        return loss, *of_cell, *of_readout
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:  # noqa: ARG004
-        """Keep the gradients."""
+        """Save the gradients."""
         ctx.mark_non_differentiable(*output[1:])
         ctx.save_for_backward(*output[1:])
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        """Scale the gradients."""
+        """Scale the saved gradients by that of each member's loss."""
         parts = (
             part * grads[0].view(-1, *[1] * (part.dim() - 1)) if needed else None
             for part, needed in zip(ctx.saved_tensors, ctx.needs_input_grad[2:9], strict=True)
@@ -161,18 +161,18 @@ class FusedLoss(torch.autograd.Function):
         return None, None, *parts, None, None
 
 
-class _Task(IntEnum):
-    """As in unrolling.h."""
+class _Operation(IntEnum):
+    """`Operation` in unrolling.h."""
 
     FORWARD = 0
     BACKWARD = 1
     LEARN = 2
 
 
-class _Unrolling(Arguments):
-    """As in unrolling.h."""
+class _Unrolling(Struct):
+    """`Unrolling` in unrolling.h."""
 
-    _fields_ = fields(
+    _fields_ = struct_fields(
         "batch length inputs fed size wanted taught",
         "decay",
         "steps weight bias hidden cell numbers ids states memory "
@@ -180,60 +180,63 @@ class _Unrolling(Arguments):
     )
 
 
-class _Answer(Arguments):
-    """As in answer.h."""
+class _Answer(Struct):
+    """`Answer` in answer.h."""
 
-    _fields_ = fields("classes", "", "weight bias target mask loss of_weight of_bias")
+    _fields_ = struct_fields("classes", "", "weight bias target mask loss of_weight of_bias")
 
 
-def _call(
-    task: _Task,
-    way: Way,
+def _run(
+    operation: _Operation,
+    kernel: Kernel,
     steps: Sequence[int],
-    net: Net,
+    cell: CellTensors,
     answer: _Answer | None,
     **more: Tensor | None,
 ) -> None:
-    members, _, size, columns = net.weight.shape
-    fed = net.hidden.shape[2]
+    members, _, size, columns = cell.weight.shape
+    fed = cell.hidden.shape[2]
     wanted = torch.tensor(steps)
-    ids = not net.inputs.is_floating_point()
+    one_hot = not cell.inputs.is_floating_point()
     unrolling = _Unrolling(
-        batch=net.hidden.shape[1],
-        length=net.inputs.shape[2],
+        batch=cell.hidden.shape[1],
+        length=cell.inputs.shape[2],
         inputs=columns - fed,
         fed=fed,
         size=size,
         wanted=len(wanted),
-        taught=way.taught,
-        decay=way.decay,
+        taught=kernel.teacher_forcing,
+        decay=kernel.decay,
         steps=wanted,
-        numbers=None if ids else net.inputs,
-        ids=net.inputs if ids else None,
-        **{name: part for name, part in net._asdict().items() if name != "inputs"},
+        numbers=None if one_hot else cell.inputs,
+        ids=cell.inputs if one_hot else None,
+        **{name: part for name, part in cell._asdict().items() if name != "inputs"},
         **more,
     )
-    call(way.kernel, (way.code, task), (unrolling, answer), members)
+    run_kernel(kernel.name, (kernel.kind, operation), (unrolling, answer), members)
 
 
-def _gradients(net: Net, asked: Sequence[bool]) -> dict[str, Tensor | None]:
-    """Make room for the gradients of a net; those of weights begin at 0."""
-    weight, bias = torch.zeros_like(net.weight), torch.zeros_like(net.bias)
+def _gradient_buffers(cell: CellTensors, needed: Sequence[bool]) -> dict[str, Tensor | None]:
+    """Allocate the gradients of a cell's tensors; kernels add to those of weight and bias."""
+    weight, bias = torch.zeros_like(cell.weight), torch.zeros_like(cell.bias)
     others = [
-        torch.empty_like(part) if needed else None
-        for part, needed in zip(net[2:], asked[2:], strict=True)
+        torch.empty_like(part) if wanted else None
+        for part, wanted in zip(cell[2:], needed[2:], strict=True)
     ]
-    return dict(zip((f"of_{name}" for name in Net._fields), [weight, bias, *others], strict=True))
+    names = (f"of_{name}" for name in CellTensors._fields)
+    return dict(zip(names, [weight, bias, *others], strict=True))
 
 
-def packed(parts: Iterable[Tensor | None]) -> list[Tensor]:
-    """Give tensors each in one piece, as the kernels take them."""
-    return [part.contiguous() for part in parts if part is not None]
+def contiguous(tensors: Iterable[Tensor]) -> list[Tensor]:
+    """Make every tensor contiguous, as kernels need."""
+    return [tensor.contiguous() for tensor in tensors]
 
 
-def in_front(members: int, in_dims: Sequence[int | None], parts: Sequence[Tensor]) -> list[Tensor]:
-    """Give every tensor that `vmap` hands on N as its first axis."""
+def _members_first(
+    members: int, in_dims: Sequence[int | None], tensors: Sequence[Tensor]
+) -> list[Tensor]:
+    """Move or add N as the first dimension of every tensor of a `vmap` call."""
     return [
-        part.expand(members, *part.shape) if dim is None else part.movedim(dim, 0)
-        for part, dim in zip(parts, in_dims, strict=True)
+        tensor.expand(members, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
+        for tensor, dim in zip(tensors, in_dims, strict=True)
     ]

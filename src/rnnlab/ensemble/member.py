@@ -1,4 +1,4 @@
-"""One member of a group: its run directory, its curve, its best weights and its checkpoints."""
+"""One member of an ensemble: its run directory, its curve, its best weights, its checkpoints."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,25 +14,25 @@ from rnnlab.training.resume_point import ResumePoint, log_state
 
 
 class Member:
-    """What a run needs beside the arithmetic that it shares with others.
+    """What a run has for itself while its updates are computed with those of others.
 
     Args:
-        run: its directory.
-        prepared: what a run alone would train with.
-        at: where it goes on.
+        run: its run directory.
+        prepared: its experiment, optimizer and scheduler.
+        point: where training continues.
 
     Attributes:
-        param_group: the settings of its own optimizer, as torch has them.
-        events: its file for TensorBoard.
-        saved: what its checkpoint held, or `None` at the very beginning.
+        param_group: the settings of its optimizer, as torch's `param_groups` holds them.
+        events: its TensorBoard events.
+        resumed_from: content of the checkpoint that it continues from, or `None`.
         best: its best weights.
         scores: of the last validation.
-        costs: time spent before this session.
-        spent: time spent on what its newest checkpoint holds.
+        time_before: wall and CPU time before this session.
+        time_spent: wall and CPU time up to its newest checkpoint.
         saved_step: updates in its newest checkpoint.
     """
 
-    def __init__(self, run: Run, prepared: Prepared, at: ResumePoint) -> None:
+    def __init__(self, run: Run, prepared: Prepared, point: ResumePoint) -> None:
         self.run = run
         self.experiment = experiment = prepared.experiment
         self.make_scheduler = prepared.make_scheduler
@@ -45,36 +45,34 @@ class Member:
         self.total_steps = total
         self.best = BestWeights(experiment.mode, experiment.training.patience)
         self.scores: Mapping[str, float] = {}
-        self.costs = {"seconds": 0.0, "cpu_seconds": 0.0}
-        self.spent = self.costs
-        self.saved_step = 0
-        self.saved = None if at.file is None else checkpoint.read(Path(at.file))
-        if self.saved is not None:
-            self.best.load(self.saved["best"])
-            self.costs = self.saved["costs"]
-            self.spent = self.costs
-            self.saved_step = at.step
-        self._csv = CSVLog(run.file("metrics.csv"), at.rows)
-        self.events = Events(run.path, at.step, experiment.task.higher_is_better, at.records)
+        self.time_before = {"seconds": 0.0, "cpu_seconds": 0.0}
+        self.saved_step = point.step
+        self.resumed_from = None if point.file is None else checkpoint.read(Path(point.file))
+        if self.resumed_from is not None:
+            self.best.load(self.resumed_from["best"])
+            self.time_before = self.resumed_from["costs"]
+        self.time_spent = self.time_before
+        self._csv = CSVLog(run.file("metrics.csv"), point.rows)
+        self.events = Events(run.path, point.step, experiment.task.higher_is_better, point.records)
 
     def log(self, row: Mapping[str, float], step: int) -> None:
-        """Keep a row of scalars; `write` brings it to the files."""
+        """Buffer a row of scalars until `write`."""
         self._csv.log_metrics(row, step)
         self.events.log_metrics(row, step)
 
-    def written(self, step: int) -> dict[str, Any]:
-        """Tell what its files hold up to an update."""
+    def log_state(self, step: int) -> dict[str, Any]:
+        """Return what was logged up to a step, as its checkpoint stores it."""
         return log_state(self._csv, self.events, step)
 
     def save(self, content: dict[str, Any]) -> None:
-        """Write a checkpoint, and the curve first, which must reach at least as far."""
+        """Write a checkpoint, after the curve, which must reach at least as far."""
         self.write()
         directory = self.run.path / "checkpoints"
         checkpoint.write(directory / checkpoint.LAST, content, keep=directory / checkpoint.PREVIOUS)
-        self.saved_step, self.spent = content["global_step"], content["costs"]
+        self.saved_step, self.time_spent = content["global_step"], content["costs"]
 
     def write(self) -> None:
-        """Bring curve, events and best weights up to date."""
+        """Write the curve, the events and the best weights."""
         self._csv.save()
         self.events.save()
         if self.best.content is not None:

@@ -1,7 +1,7 @@
-"""Optimizers over a stack: each member has its own settings, and all are updated in one go.
+"""Optimizers of N members with settings of their own, computed together.
 
-The states have the names that torch's own optimizers give them, so that a member's part can be
-written as such an optimizer's `state_dict`, and read from it.
+Their states have the names of those of torch's optimizers, so that a member's checkpoint can hold
+the `state_dict` of such an optimizer.
 """
 
 from abc import ABC, abstractmethod
@@ -14,120 +14,116 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, optim
 
-Settings = Mapping[str, Any]
-Numbers = float | NDArray[np.float64]
-"""One for all members, or `(N, 1)`."""
+ParamGroup = Mapping[str, Any]
+PerMember = float | NDArray[np.float64]
+"""One value for all members, or a column `(N, 1)`."""
 
 
 class StackedOptimizer(ABC):
     """Updates `(N, P)` parameters by `(N, P)` gradients.
 
     Args:
-        settings: each member's own, as in `param_groups` of torch's optimizer.
+        param_groups: each member's settings, as in `param_groups` of torch's optimizer.
 
     Attributes:
         states: name -> `(N, P)`; empty before the first update.
         step: updates done.
-        names: of the states.
-        counts_updates: whether torch keeps their number in the state of each parameter.
+        names: the names of the states.
+        counts_updates: whether torch's optimizer has a state `step` for each parameter.
     """
 
     names: ClassVar[tuple[str, ...]]
     counts_updates: ClassVar[bool] = True
 
-    def __init__(self, settings: Sequence[Settings]) -> None:
-        self.settings = list(settings)
+    def __init__(self, param_groups: Sequence[ParamGroup]) -> None:
+        self.param_groups = list(param_groups)
         self.states: dict[str, Tensor] = {}
         self.step = 0
-        self._known: dict[tuple[str, int | None], Numbers] = {}
+        self._cache: dict[tuple[str, int | None], PerMember] = {}
 
     @torch.no_grad()
-    def update(self, flat: Tensor, grad: Tensor, rates: Sequence[float]) -> None:
-        """Change `flat` in place.
-
-        Args:
-            flat: `(N, P)`.
-            grad: `(N, P)`.
-            rates: each member's learning rate.
-        """
+    def update(self, flat: Tensor, grad: Tensor, learning_rates: Sequence[float]) -> None:
+        """Update the parameters `flat` `(N, P)` in place by the gradient `(N, P)`."""
         if not self.states:
             self.states = {name: torch.zeros_like(flat) for name in self.names}
         self.step += 1
-        self._update(flat, grad, _numbers(rates))
+        self._update(flat, grad, _per_member(learning_rates))
 
     @abstractmethod
-    def _update(self, flat: Tensor, grad: Tensor, rates: Numbers) -> None: ...
+    def _update(self, flat: Tensor, grad: Tensor, rates: PerMember) -> None: ...
 
     def copy(self) -> Self:
-        """Give another that stays as this one is now."""
+        """Return a copy with its own states."""
         other = copy(self)
         other.states = {name: value.clone() for name, value in self.states.items()}
         return other
 
     def keep(self, members: Sequence[int]) -> None:
-        """Go on with some of the members alone."""
-        self.settings = [self.settings[n] for n in members]
-        self._known = {}
+        """Drop all members but these."""
+        self.param_groups = [self.param_groups[n] for n in members]
+        self._cache = {}
         self.states = {name: value[list(members)] for name, value in self.states.items()}
 
-    def state_of(self, n: int) -> dict[str, Tensor]:
-        """Give a member's states by name, each `(P,)`, those that torch would have."""
-        return {name: value[n] for name, value in self.states.items() if self._has(name, n)}
+    def member_state(self, n: int) -> dict[str, Tensor]:
+        """Return a member's states by name, each `(P,)`, without those that torch wouldn't have."""
+        return {name: value[n] for name, value in self.states.items() if self._has_state(name, n)}
 
-    def _has(self, name: str, n: int) -> bool:  # noqa: ARG002
+    def _has_state(self, name: str, n: int) -> bool:  # noqa: ARG002
+        """Whether torch's optimizer has a state with the settings of a member."""
         return True
 
     def load(self, states: Sequence[Mapping[str, Tensor]], step: int) -> None:
-        """Go on from what `state_of` gave of each member after `step` updates."""
+        """Restore the states of all members after `step` updates; missing ones are 0."""
         self.step = step
-        some = next((value for state in states for value in state.values()), None)
-        if some is None:
+        example = next((value for state in states for value in state.values()), None)
+        if example is None:
             return
-        nothing = torch.zeros_like(some)
+        zero = torch.zeros_like(example)
         self.states = {
-            name: torch.stack([state.get(name, nothing) for state in states]) for name in self.names
+            name: torch.stack([state.get(name, zero) for state in states]) for name in self.names
         }
 
-    def _each(self, name: str, place: int | None = None) -> Numbers:
-        """Give a setting, or what stands at a place of it, of all members."""
-        if (name, place) not in self._known:
-            values = [member[name] for member in self.settings]
-            self._known[name, place] = _numbers(
-                values if place is None else [value[place] for value in values]
+    def _setting(self, name: str, index: int | None = None) -> PerMember:
+        """Return a setting of all members, or the element `index` of it."""
+        if (name, index) not in self._cache:
+            values = [group[name] for group in self.param_groups]
+            self._cache[name, index] = _per_member(
+                values if index is None else [value[index] for value in values]
             )
-        return self._known[name, place]
+        return self._cache[name, index]
 
-    def _fit(self, numbers: Numbers) -> float | Tensor:
-        """Give numbers as the states can be multiplied by."""
-        if isinstance(numbers, float):
-            return numbers
-        return torch.as_tensor(numbers, dtype=self.states[self.names[0]].dtype)
+    def _to_torch(self, values: PerMember) -> float | Tensor:
+        """Convert a column computed in float64 to a tensor with the dtype of the states."""
+        if isinstance(values, float):
+            return values
+        return torch.as_tensor(values, dtype=self.states[self.names[0]].dtype)
 
-    def _decayed(self, flat: Tensor, grad: Tensor) -> Tensor:
-        """Add the gradient of weight decay."""
-        decay = self._each("weight_decay")
-        return grad if isinstance(decay, float) and decay == 0 else grad + self._fit(decay) * flat
+    def _add_weight_decay(self, flat: Tensor, grad: Tensor) -> Tensor:
+        decay = self._setting("weight_decay")
+        return (
+            grad if isinstance(decay, float) and decay == 0 else grad + self._to_torch(decay) * flat
+        )
 
 
 class Adam(StackedOptimizer):
-    """Kingma and Ba (2015), algorithm 1; with `decoupled_weight_decay` it is AdamW."""
+    """Adam (Kingma and Ba, 2015, algorithm 1); with `decoupled_weight_decay` AdamW."""
 
     names = ("exp_avg", "exp_avg_sq")
 
-    def _update(self, flat: Tensor, grad: Tensor, rates: Numbers) -> None:
+    def _update(self, flat: Tensor, grad: Tensor, rates: PerMember) -> None:
         mean, square = self.states["exp_avg"], self.states["exp_avg_sq"]
-        first, second = self._each("betas", 0), self._each("betas", 1)
-        if self.settings[0]["decoupled_weight_decay"]:
-            flat *= self._fit(1 - rates * self._each("weight_decay"))
+        first, second = self._setting("betas", 0), self._setting("betas", 1)
+        if self.param_groups[0]["decoupled_weight_decay"]:
+            flat *= self._to_torch(1 - rates * self._setting("weight_decay"))
         else:
-            grad = self._decayed(flat, grad)
-        mean.lerp_(grad, self._fit(1 - first))
-        square.lerp_(grad.square(), self._fit(1 - second))
-        # Both corrections of bias are in the step's size, so that each costs no pass of its own.
+            grad = self._add_weight_decay(flat, grad)
+        mean.lerp_(grad, self._to_torch(1 - first))
+        square.lerp_(grad.square(), self._to_torch(1 - second))
+        # Both bias corrections are applied to the step size, which costs no pass over the states.
         root = (1 - second**self.step) ** 0.5
-        step = square.sqrt().add_(self._fit(self._each("eps") * root))
+        step = square.sqrt().add_(self._to_torch(self._setting("eps") * root))
         flat -= torch.div(mean, step, out=step).mul_(
-            self._fit(rates * root / (1 - first**self.step))
+            self._to_torch(rates * root / (1 - first**self.step))
         )
 
 
@@ -137,42 +133,42 @@ class SGD(StackedOptimizer):
     names = ("momentum_buffer",)
     counts_updates = False
 
-    def _update(self, flat: Tensor, grad: Tensor, rates: Numbers) -> None:
-        grad = self._decayed(flat, grad)
-        momentum, buffer = self._fit(self._each("momentum")), self.states["momentum_buffer"]
+    def _update(self, flat: Tensor, grad: Tensor, rates: PerMember) -> None:
+        grad = self._add_weight_decay(flat, grad)
+        momentum, buffer = self._to_torch(self._setting("momentum")), self.states["momentum_buffer"]
         buffer.mul_(momentum).add_(grad)
-        ahead = grad + momentum * buffer if self.settings[0]["nesterov"] else buffer
-        flat -= self._fit(rates) * ahead
+        ahead = grad + momentum * buffer if self.param_groups[0]["nesterov"] else buffer
+        flat -= self._to_torch(rates) * ahead
 
-    def _has(self, name: str, n: int) -> bool:  # noqa: ARG002
-        return bool(self.settings[n]["momentum"])
+    def _has_state(self, name: str, n: int) -> bool:  # noqa: ARG002
+        return bool(self.param_groups[n]["momentum"])
 
 
 class RMSprop(StackedOptimizer):
-    """Tieleman and Hinton (2012), lecture 6.5."""
+    """RMSprop (Tieleman and Hinton, 2012, lecture 6.5)."""
 
     names = ("square_avg", "momentum_buffer")
 
-    def _update(self, flat: Tensor, grad: Tensor, rates: Numbers) -> None:
-        grad = self._decayed(flat, grad)
+    def _update(self, flat: Tensor, grad: Tensor, rates: PerMember) -> None:
+        grad = self._add_weight_decay(flat, grad)
         square, buffer = self.states["square_avg"], self.states["momentum_buffer"]
-        square.lerp_(grad.square(), self._fit(1 - self._each("alpha")))
-        step = square.sqrt().add_(self._fit(self._each("eps")))
-        buffer.mul_(self._fit(self._each("momentum"))).add_(torch.div(grad, step, out=step))
-        flat -= self._fit(rates) * buffer
+        square.lerp_(grad.square(), self._to_torch(1 - self._setting("alpha")))
+        step = square.sqrt().add_(self._to_torch(self._setting("eps")))
+        buffer.mul_(self._to_torch(self._setting("momentum"))).add_(torch.div(grad, step, out=step))
+        flat -= self._to_torch(rates) * buffer
 
-    def _has(self, name: str, n: int) -> bool:
-        return name != "momentum_buffer" or bool(self.settings[n]["momentum"])
+    def _has_state(self, name: str, n: int) -> bool:
+        return name != "momentum_buffer" or bool(self.param_groups[n]["momentum"])
 
 
-def _numbers(values: Sequence[float]) -> Numbers:
-    """Give the one value that all members have, or each its own."""
+def _per_member(values: Sequence[float]) -> PerMember:
+    """Return the one value that all members have, or a column of theirs."""
     if values.count(values[0]) == len(values):
         return float(values[0])
     return np.array(values, dtype=np.float64)[:, None]
 
 
-STACKED: dict[type[optim.Optimizer], type[StackedOptimizer]] = {
+STACKED_OPTIMIZERS: dict[type[optim.Optimizer], type[StackedOptimizer]] = {
     optim.Adam: Adam,
     optim.AdamW: Adam,
     optim.SGD: SGD,

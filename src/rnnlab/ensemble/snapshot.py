@@ -1,4 +1,4 @@
-"""Where a group is between two updates, and each member's part of it as a lone run's checkpoint."""
+"""Copies of the training state of all members, and their checkpoints."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,68 +11,60 @@ from torch import Tensor
 
 from rnnlab.ensemble.member import Member
 from rnnlab.ensemble.optimizers import StackedOptimizer
-from rnnlab.ensemble.rates import Rates
-from rnnlab.ensemble.stacking import Stacked
+from rnnlab.ensemble.scheduler import StackedScheduler
+from rnnlab.ensemble.stacked_model import StackedModel
 from rnnlab.process.global_state import random_states
 from rnnlab.random_streams import seed_globals
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All of a group that its members' checkpoints are made of.
+    """A copy of the training state of N members between two updates.
 
     Attributes:
         step: updates done.
-        flat: `(N, P)` weights.
+        flat: `(N, P)` parameters.
         optimizer: with its states.
-        rates: of each member, the state of its schedule and its rate.
-        loss: `(N,)` the sum of losses since the last row, or `None` where there is none.
-        batches: how many losses these are.
-        costs: each member's share of the time spent in this session.
+        schedulers: each member's scheduler state and learning rate.
+        loss: `(N,)` sum of losses since the last logged row, or `None` if there are none.
+        num_losses: how many losses are in the sum.
+        time_spent: each member's share of the time of this session.
     """
 
     step: int
     flat: Tensor
     optimizer: StackedOptimizer
-    rates: list[tuple[dict[str, Any], float]]
+    schedulers: list[tuple[dict[str, Any], float]]
     loss: Tensor | None
-    batches: int
-    costs: dict[str, float]
-
-    @classmethod
-    def take(
-        cls,
-        step: int,
-        flat: Tensor,
-        optimizer: StackedOptimizer,
-        rates: Rates,
-        loss: Tensor | None,
-        batches: int,
-        costs: dict[str, float],
-    ) -> "Snapshot":
-        """Copy what goes on changing."""
-        states = [(rates.state_of(n), rate) for n, rate in enumerate(rates.now)]
-        copy = None if loss is None else loss.clone()
-        return cls(step, flat.clone(), optimizer.copy(), states, copy, batches, costs)
+    num_losses: int
+    time_spent: dict[str, float]
 
     def keep(self, members: Sequence[int]) -> "Snapshot":
-        """Give that of some of the members alone."""
-        chosen = list(members)
+        """Return the snapshot of these members only."""
+        rows = list(members)
         optimizer = self.optimizer.copy()
-        optimizer.keep(chosen)
+        optimizer.keep(rows)
         return replace(
             self,
-            flat=self.flat[chosen],
+            flat=self.flat[rows],
             optimizer=optimizer,
-            rates=[self.rates[n] for n in chosen],
-            loss=None if self.loss is None else self.loss[chosen],
+            schedulers=[self.schedulers[n] for n in rows],
+            loss=None if self.loss is None else self.loss[rows],
         )
 
-    def checkpoint(self, n: int, member: Member, stacked: Stacked) -> dict[str, Any]:
-        """Lay out all that a run alone needs to go on, as Lightning and our callbacks do."""
+    def checkpoint(self, n: int, member: Member, stacked: StackedModel) -> dict[str, Any]:
+        """Return a member's checkpoint, as Lightning and our callbacks write it for a single run.
+
+        Args:
+            n: position of the member in the stack.
+            member: the member.
+            stacked: gives the names and shapes of the parameters.
+        """
         weights = stacked.split(self.flat[n])
-        states = {name: stacked.split(value) for name, value in self.optimizer.state_of(n).items()}
-        # A tensor for each parameter: torch counts in it, and one for all would count them all.
+        states = {
+            name: stacked.split(value) for name, value in self.optimizer.member_state(n).items()
+        }
+        # One tensor per parameter, since torch's optimizers count in place.
         counts = ["step"] if self.optimizer.counts_updates else []
         by_parameter = {
             i: {
@@ -82,10 +74,10 @@ class Snapshot:
             for i, name in enumerate(weights)
             if counts or states
         }
-        schedule, rate = self.rates[n]
-        group = {**member.param_group, "lr": rate}
+        scheduler, learning_rate = self.schedulers[n]
+        group = {**member.param_group, "lr": learning_rate}
         cfg = member.experiment.cfg
-        seed_globals(cfg.seed, "training")  # a member draws nothing from there
+        seed_globals(cfg.seed, "training")  # members draw nothing from the global generators
         return {
             "global_step": self.step,
             "pytorch-lightning_version": version("lightning"),
@@ -93,31 +85,33 @@ class Snapshot:
             "callbacks": {
                 "Telemetry": {
                     "loss": [None if self.loss is None else self.loss[n].clone()],
-                    "batches": self.batches,
+                    "batches": self.num_losses,
                 }
             },
             "optimizer_states": [{"state": by_parameter, "param_groups": [group]}],
-            "lr_schedulers": [schedule],
+            "lr_schedulers": [scheduler],
             "best": member.best.state(),
-            "costs": {name: value + self.costs[name] for name, value in member.costs.items()},
+            "costs": {
+                name: value + self.time_spent[name] for name, value in member.time_before.items()
+            },
             "config": OmegaConf.to_container(cfg, resolve=True),
-            "written": member.written(self.step),
+            "written": member.log_state(self.step),
             "processes": [{"carried": None, "random": random_states()}],
         }
 
 
-def load(
-    members: Sequence[Member], stacked: Stacked, optimizer: StackedOptimizer, rates: Rates
+def load_checkpoints(
+    members: Sequence[Member],
+    stacked: StackedModel,
+    optimizer: StackedOptimizer,
+    scheduler: StackedScheduler,
 ) -> tuple[Tensor | None, int]:
-    """Go on from the members' checkpoints; gives the losses since the last row, and their number.
+    """Restore the training state from checkpoints of all members at the same update.
 
-    Args:
-        members: all with a checkpoint of the same update.
-        stacked: takes their weights.
-        optimizer: takes its states.
-        rates: takes the states of the schedules.
+    Returns:
+        The sum of losses since the last logged row, and how many losses are in it.
     """
-    contents = [member.saved for member in members if member.saved is not None]
+    contents = [member.resumed_from for member in members if member.resumed_from is not None]
     rows, states = [], []
     for content in contents:
         rows.append(torch.cat([value.flatten() for value in content["state_dict"].values()]))
@@ -129,7 +123,7 @@ def load(
     stacked.flat = torch.stack(rows)
     optimizer.load(states, contents[0]["global_step"])
     groups = [content["optimizer_states"][0]["param_groups"][0] for content in contents]
-    rates.load([c["lr_schedulers"][0] for c in contents], [group["lr"] for group in groups])
+    scheduler.load([c["lr_schedulers"][0] for c in contents], [group["lr"] for group in groups])
     telemetry = [content["callbacks"]["Telemetry"] for content in contents]
     losses = [state["loss"][0] for state in telemetry]
     loss = None if losses[0] is None else torch.stack(losses)

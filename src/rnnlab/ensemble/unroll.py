@@ -1,7 +1,7 @@
-"""How a cell unrolls N members at once: by the kernels, else by its readable loop under `vmap`.
+"""How cells unroll for N members under `vmap`: by kernels, or else by `unroll_loop`.
 
-Measured for N = 32 without kernels, the loop takes about as long as a loop over all members with
-gradients written by hand (0.75 to 1.3 of its time), so none is kept beside it.
+Without kernels and for N = 32, `unroll_loop` took 0.75 to 1.3 times as long as a loop with
+gradients written by hand, which is therefore not kept.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from rnnlab.cells import LSTM, Cell, LSTMState, Stack, Taps, TapsMLP, readable, unroll_loop
 from rnnlab.cells.base import last_real
-from rnnlab.ensemble.fused import SCAN, FusedScan, Way, has_kernels
-from rnnlab.ensemble.nets import net_of, way_of
+from rnnlab.ensemble.cell_kernels import cell_tensors, kernel_of
+from rnnlab.ensemble.fused import SCAN, FusedScan, Kernel, kernels_take
 from rnnlab.models.base import Model
 from rnnlab.models.stream import Embed, Stream
 from rnnlab.state import State, leaves
@@ -23,33 +23,33 @@ from rnnlab.state import State, leaves
 
 @contextmanager
 def unrolling_members(model: Model, steps: Sequence[int] | None) -> Iterator[None]:
-    """Make every cell inside `model` unroll in the way that suits N members under `vmap`.
+    """Make the cells and linear layers of a model compute for N members under `vmap`.
 
     Args:
-        model: any.
-        steps: the steps whose outputs are wanted, of a model for which `answers_steps` is true.
+        model: the model.
+        steps: the steps whose outputs are needed, or `None` for all; only if `can_select_steps`.
     """
     cells = [c for c in model.modules() if isinstance(c, Cell) and not isinstance(c, Stack)]
     top = model.cell.layers[-1] if isinstance(model, Stream) else None
-    # An instance's own attribute stands before its class's method.
-    own: list[tuple[nn.Module, str, Any]] = [
+    # An attribute of the instance hides the method of its class.
+    replaced: list[tuple[nn.Module, str, Any]] = [
         *((c, "unroll", partial(_unroll, c, steps if c is top else None)) for c in cells),
-        *((m, "forward", partial(_forward, m)) for m in model.modules() if type(m) is nn.Linear),
+        *((m, "forward", partial(_linear, m)) for m in model.modules() if type(m) is nn.Linear),
     ]
-    if answers_steps(model) and model.embed.one_hot:
-        own.append((model.embed, "forward", partial(_ids_over_time, model.embed)))
+    if can_select_steps(model) and model.embed.one_hot:
+        replaced.append((model.embed, "forward", partial(_embed, model.embed)))
     with readable(model):
-        for module, name, function in own:
+        for module, name, function in replaced:
             setattr(module, name, function)
         try:
             yield
         finally:
-            for module, name, _ in own:
+            for module, name, _ in replaced:
                 delattr(module, name)
 
 
-def answers_steps(model: Model) -> TypeGuard[Stream]:
-    """Tell whether outputs at some steps alone can be had: the readout is then spared the rest."""
+def can_select_steps(model: Model) -> TypeGuard[Stream]:
+    """Whether the readout can be computed at some of the steps only."""
     return isinstance(model, Stream) and model.horizon is None and not model.taught
 
 
@@ -60,11 +60,11 @@ def _unroll(
     state: State,
     mask: Tensor | None = None,
 ) -> tuple[Tensor, State]:
-    """Unroll as `Cell.unroll` does; with `steps`, the outputs of these alone and no true state."""
+    """Unroll as `Cell.unroll` does; with `steps`, outputs of these only and an undefined state."""
     like = leaves(state)[0]
-    way = way_of(cell)
-    if way is not None and way.kernel == SCAN and has_kernels([inputs, like]):
-        return _scan(cell, way, steps, inputs, state, mask)
+    kernel = kernel_of(cell)
+    if kernel is not None and kernel.name == SCAN and kernels_take([inputs, like]):
+        return _scan(cell, kernel, steps, inputs, state, mask)
     if not inputs.is_floating_point():
         inputs = (inputs[..., None] == torch.arange(cell.input_size)).to(like.dtype)
     if isinstance(cell, Taps) and type(cell) in (Taps, TapsMLP):
@@ -73,35 +73,35 @@ def _unroll(
     return (outputs if steps is None else outputs[:, list(steps)]), state
 
 
-def _ids_over_time(embed: Embed, inputs: Tensor) -> Tensor:
-    """Leave tokens as they are, where one-hot vectors would be read; single steps are turned."""
+def _embed(embed: Embed, inputs: Tensor) -> Tensor:
+    """Leave token ids `(B, T)` as indices of one-hot vectors; a single step becomes vectors."""
     return inputs if inputs.dim() == 2 else Embed.forward(embed, inputs)
 
 
 def _scan(
     cell: Cell,
-    way: Way,
+    kernel: Kernel,
     steps: Sequence[int] | None,
     inputs: Tensor,
     state: State,
     mask: Tensor | None,
 ) -> tuple[Tensor, State]:
-    net = net_of(cell, inputs, state, mask)
+    tensors = cell_tensors(cell, inputs, state, mask)
     wanted = range(inputs.shape[1]) if steps is None else steps
-    outputs, memory = FusedScan.apply(way, wanted, *net)
-    hidden = last_real(outputs, mask, net.hidden)
+    outputs, memory = FusedScan.apply(kernel, wanted, *tensors)
+    hidden = last_real(outputs, mask, tensors.hidden)
     return outputs, LSTMState(hidden, memory) if isinstance(cell, LSTM) else hidden
 
 
 def _taps(
     cell: Taps, steps: Sequence[int] | None, inputs: Tensor, state: Tensor, mask: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """Transform the wanted windows in one product, as `Taps.unroll_fast` does those of all."""
+    """Transform the windows of all wanted steps in one product, as `Taps.unroll_fast` does."""
     length, taps = inputs.shape[1], cell.taps
     padded = torch.cat([state.flip(1), inputs], dim=1)
     wanted = torch.arange(length) if steps is None else torch.tensor(steps)
     index = wanted[:, None] + torch.arange(taps - 1, -1, -1)  # (S, K), newest first
-    windows = padded[:, index]  # by `unfold`, `vmap` would copy tap by tap
+    windows = padded[:, index]  # under `vmap`, `unfold` would copy tap by tap
     outputs = cell.transform(windows.flatten(2))
     if steps is not None:
         return outputs, state
@@ -111,11 +111,8 @@ def _taps(
     return outputs, held.view_as(state)
 
 
-def _forward(layer: nn.Linear, features: Tensor) -> Tensor:
-    output = _linear(features, layer.weight)
+def _linear(layer: nn.Linear, features: Tensor) -> Tensor:
+    """Apply a linear layer by one product per member; `vmap` of `F.linear` makes one per row."""
+    product = features.flatten(0, -2) @ layer.weight.t()
+    output = product.unflatten(0, features.shape[:-1])
     return output if layer.bias is None else output + layer.bias
-
-
-def _linear(features: Tensor, weight: Tensor) -> Tensor:
-    """As `F.linear`, in one product a member where `vmap` would make one for each of its rows."""
-    return (features.flatten(0, -2) @ weight.t()).unflatten(0, features.shape[:-1])

@@ -1,4 +1,4 @@
-"""What a config describes: a task, a model, data, and how they are trained."""
+"""The objects that a config describes: task, model, data, training settings, schedulers."""
 
 from rnnlab.experiment.data import Curriculum, Data
 from rnnlab.experiment.experiment import Experiment

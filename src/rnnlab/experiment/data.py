@@ -1,53 +1,54 @@
-"""From a task's batches to what a trainer reads: loaders, finite training sets, curricula."""
+"""Batches of each split: finite training sets, curricula, and the loaders that Lightning reads."""
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 import torch
 
 from rnnlab.errors import ConfigError
-from rnnlab.grouping import groups
 from rnnlab.random_streams import generator
 from rnnlab.ranges import PositiveInt, Sequences
 from rnnlab.spec import SPLITS, Batch, Split, map_batch
+from rnnlab.stackable import stackable
 from rnnlab.tasks.base import Task
 
 
-@groups()
+@stackable()
 class Curriculum:
-    """Sequence length as training goes on: from `start` to `end` in equal steps, then `end`.
+    """Sequence length over training: from `start` linearly to `end`, then constant.
 
     Args:
-        start: length at the first update, in what the task's `length` counts.
+        start: length at the first update, in the unit of the task's `length`.
         end: length from update `steps` on.
-        steps: updates.
+        steps: updates until then.
     """
 
     def __init__(self, *, start: PositiveInt, end: PositiveInt, steps: PositiveInt) -> None:
         self.start, self.end, self.steps = start, end, steps
 
     def length(self, update: int) -> int:
-        """Give the length of the batches of an update, counted from 0."""
+        """Return the length of the batches of an update, counted from 0."""
         share = min(update / self.steps, 1.0)
         return round(self.start + share * (self.end - self.start))
 
 
-@groups()
+@stackable()
 class Data:
     """The batches of each split.
 
     Args:
-        task: makes them.
-        accumulate: batches an update.
-        batch_size: B, sequences a batch, over all devices.
-        eval_batch_size: sequences scored at once. Of a text that is read in streams it says
-            nothing: the task fixes their number, so that a score depends on the text alone.
-        train_size: sequences to train on, shuffled anew each time through, in whole batches where
-            a task draws a length for each; `null` makes fresh ones without end, or for a text
-            reads it in order, all windows that have their whole length.
-        val_size: sequences to validate on; `null` for all where the task's data end. Of a text
-            they are windows, rounded up to whole batches and taken from all over the split.
-        test_size: sequences to test on; as `val_size`.
-        curriculum: how long sequences are as training goes on, or `null`.
+        task: makes the batches.
+        accumulate: batches per update.
+        batch_size: B, sequences per training batch, over all devices.
+        eval_batch_size: sequences per held-out batch. For a text in streams the task fixes their
+            number instead, so that a score depends on the text only.
+        train_size: sequences of a finite training set, shuffled each epoch; tasks that draw a
+            length per batch shuffle whole batches. `null` makes new sequences without end; a text
+            is read in order, in all windows of full length.
+        val_size: sequences to validate on; `null` for all if the task's data are finite. For a text
+            it counts windows from all over the split, rounded up to whole batches.
+        test_size: sequences to test on, as `val_size`.
+        curriculum: the sequence length over training, or `null`.
     """
 
     def __init__(
@@ -74,22 +75,22 @@ class Data:
 
     @property
     def train_rows(self) -> int:
-        """Sequences of a training batch: fewer than `batch_size` where there are no more."""
+        """Sequences per training batch: `batch_size`, or `train_size` if that is smaller."""
         return self.batch_size if self.train_size is None else min(self.batch_size, self.train_size)
 
     def train(self, index: int) -> Batch:
         """Make training batch `index`, a pure function of seed and index."""
         if self.train_size is not None:
-            return self._from_pool(index)
+            return self._from_training_set(index)
         update = index // self.accumulate
         length = None if self.curriculum is None else self.curriculum.length(update)
         return self.task.sample("train", index, self.batch_size, length=length)
 
     def held_out(self, split: Split) -> list[tuple[int, int]]:
-        """Give (index, batch_size) of each batch of the validation or test split."""
+        """Return (index, batch_size) of each batch of the validation or test split."""
         size, rows = self._sizes[split], self._rows(split)
         most = self._num_batches(split)
-        if most is not None:  # data that end: every batch is asked for all rows
+        if most is not None:  # finite data: the last batch may have fewer rows than requested
             wanted = most if size is None else min(most, -(-size // rows))
             return [(index, rows) for index in range(wanted)]
         assert size is not None  # checked in the constructor
@@ -98,7 +99,7 @@ class Data:
         return [*plan, (full, rest)] if rest else plan
 
     def _check(self) -> None:
-        """Refuse sizes that the task's data don't have."""
+        """Refuse sizes that don't go with the task's data, which are finite or not."""
         endless = {split: self._num_batches(split) is None for split in SPLITS}
         for split in self._sizes:
             if self._sizes[split] is None and endless[split]:
@@ -122,46 +123,47 @@ class Data:
         return self.task.num_batches(split, self._rows(split))
 
     def _rows(self, split: Split) -> int:
-        """Give the sequences of a batch."""
+        """Return the sequences per batch of a split."""
         if split == "train":
             return self.train_rows
         return self.task.num_streams(split) or self.eval_batch_size
 
-    def _from_pool(self, index: int) -> Batch:
-        """Pick rows of the finite training set, in an order shuffled anew each epoch."""
+    def _from_training_set(self, index: int) -> Batch:
+        """Select rows of the finite training set, which is shuffled each epoch."""
         assert self.train_size is not None
         size = self.train_rows
         batches = self.train_size // size
-        epoch, place = divmod(index, batches)
+        epoch, position = divmod(index, batches)
         rng = generator(self.task.seed, "shuffle", epoch)
         lengths = self.task.lengths
         if self.task.one_length and lengths is not None and lengths.least < lengths.most:
-            # Of one batch all rows would have the one length that it drew.
-            return self.task.sample("train", int(rng.permutation(batches)[place]), size)
-        rows = torch.from_numpy(rng.permutation(self.train_size)[place * size : (place + 1) * size])
-        return map_batch(lambda part: part[rows], self._pool())
+            # In one large batch all rows would have the same length.
+            return self.task.sample("train", int(rng.permutation(batches)[position]), size)
+        order = torch.from_numpy(rng.permutation(self.train_size))
+        rows = order[position * size : (position + 1) * size]
+        return map_batch(lambda part: part[rows], self._training_set)
 
-    def _pool(self) -> Batch:
-        if not hasattr(self, "_made_pool"):
-            assert self.train_size is not None
-            self._made_pool = self.task.sample("train", 0, self.train_size)
-        return self._made_pool
+    @cached_property
+    def _training_set(self) -> Batch:
+        """All sequences of the finite training set."""
+        assert self.train_size is not None
+        return self.task.sample("train", 0, self.train_size)
 
 
 class TrainLoader:
-    """Training batches from a position on; one pass ends where it is time to validate.
+    """Training batches; each pass over the loader ends when a validation is due.
 
     It has a length, without which Lightning skips a batch.
 
     Args:
         data: makes the batches.
-        start: the batch to begin with, so that a resumed run goes on with the one that was next.
+        start: index of the first batch, where a resumed run continues.
         every: batches between validations.
-        total: batches of the whole run; the last pass is shorter where it ends.
-        accumulate: batches an update; the three above are multiples of it.
-        rank: which share of the rows is this process's.
+        total: batches of the whole run.
+        accumulate: batches per update, of which the three above are multiples.
+        rank: this process's rank.
         world_size: processes that share each batch.
-        repeat: give batch 0 always, to see whether a model can learn it by heart.
+        repeat: repeat batch 0, to see whether the model can overfit it.
     """
 
     def __init__(
@@ -186,14 +188,13 @@ class TrainLoader:
         self.position = start
 
     def __len__(self) -> int:
-        into = self.position % self.every
-        return min(self.every - into, max(self.total - self.position, 0))
+        return min(self.every - self.position % self.every, max(self.total - self.position, 0))
 
     def __iter__(self) -> Iterator[Batch]:
         for _ in range(len(self) // self.accumulate):
             update = range(self.position, self.position + self.accumulate)
             batches = [self.data.train(0 if self.repeat else index) for index in update]
-            for batch in shares(self.data.task, batches, self.rank, self.world_size):
+            for batch in weighted_shares(self.data.task, batches, self.rank, self.world_size):
                 self.position += 1
                 yield batch
 
@@ -203,9 +204,9 @@ class HeldOutLoader:
 
     Args:
         data: makes the batches.
-        split: which.
-        rank: which share of the batches is this process's.
-        world_size: processes that share them.
+        split: the split.
+        rank: this process's rank.
+        world_size: processes that share each batch.
     """
 
     def __init__(self, data: Data, split: Split, *, rank: int = 0, world_size: int = 1) -> None:
@@ -225,13 +226,7 @@ class HeldOutLoader:
 
 
 class OneBatch:
-    """Training batch 0 in place of held-out data, to see whether a model has it by heart.
-
-    Args:
-        data: makes the batch.
-        rank: which share of the rows is this process's.
-        world_size: processes that share it.
-    """
+    """Training batch 0 in place of held-out data, to see whether the model overfits it."""
 
     def __init__(self, data: Data, *, rank: int = 0, world_size: int = 1) -> None:
         self.data = data
@@ -245,11 +240,13 @@ class OneBatch:
         yield share(self.data.train(0), self.rank, self.world_size)
 
 
-def shares(task: Task, update: Sequence[Batch], rank: int, world_size: int) -> Iterator[Batch]:
-    """Give a process its share of an update's batches, weighed by what is answered in each.
+def weighted_shares(
+    task: Task, update: Sequence[Batch], rank: int, world_size: int
+) -> Iterator[Batch]:
+    """Yield a process's rows of an update's batches, weighted by their answered steps.
 
-    The gradients of an update are averaged over its batches and over processes. Weighed so, their
-    average is the gradient of the mean over everything that is answered in the update.
+    Gradients are averaged over the batches of an update and over processes. With these weights
+    their average is the gradient of the mean loss over all answered steps of the update.
     """
     if len(update) == world_size == 1:
         yield update[0]
@@ -259,20 +256,20 @@ def shares(task: Task, update: Sequence[Batch], rank: int, world_size: int) -> I
         own = share(batch, rank, world_size)
         counted = float(task.counted(own)) if len(own.mask) else 0.0
         if not counted and batch.first is None:
-            own = _answered_row(update)  # its loss is finite, and counts nothing
+            own = _answered_row(update)  # has a finite loss, of weight 0
         weight = counted * len(update) * world_size / max(whole, 1)
         yield own._replace(weight=torch.full((len(own.mask),), weight, dtype=torch.float64))
 
 
 def _answered_row(update: Sequence[Batch]) -> Batch:
-    """Give a row of an update in which something is answered."""
+    """Return a row of an update with an answered step."""
     batch = next((batch for batch in update if batch.mask.any()), update[0])
     row = int(batch.mask.any(dim=1).int().argmax())
     return map_batch(lambda part: part[row : row + 1], batch)
 
 
 def share(batch: Batch, rank: int, world_size: int) -> Batch:
-    """Give every `world_size`-th row, beginning with row `rank`."""
+    """Return every `world_size`-th row, starting with row `rank`."""
     if world_size == 1:
         return batch
     return map_batch(lambda part: part[rank::world_size], batch)

@@ -18,7 +18,7 @@ from rnnlab.random_streams import seed_globals
 from rnnlab.spec import Batch, Split
 from rnnlab.spelling import first_line
 from rnnlab.tasks.base import Task
-from rnnlab.tasks.file_task import FileTask, Known
+from rnnlab.tasks.file_task import FileTask, StoredSymbols
 
 
 @dataclass(frozen=True)
@@ -32,21 +32,20 @@ class Experiment:
     training: Training
 
     @classmethod
-    def assemble(cls, cfg: DictConfig, known: Known | None = None) -> "Experiment":
-        """Check a config whole, then build what it describes.
+    def assemble(cls, cfg: DictConfig, stored: StoredSymbols | None = None) -> "Experiment":
+        """Check the whole config, then build its objects.
 
         Args:
             cfg: the whole config.
-            known: what a run keeps of a task whose symbols come from files.
+            stored: the symbols that a run stored, for a task whose symbols come from files.
 
         Raises:
-            ConfigError: with every problem that can be seen before building, or the first that
-                a constructor finds.
+            ConfigError: all problems that show before building, or the first in a constructor.
         """
         check(cfg)
         training: Training = build("trainer", cfg.trainer)
-        given = [known] if known and issubclass(target(cfg.task), FileTask) else []
-        task: Task = build("task", cfg.task, target(cfg.model).layout, cfg.seed, *given)
+        symbols = [stored] if stored and issubclass(target(cfg.task), FileTask) else []
+        task: Task = build("task", cfg.task, target(cfg.model).layout, cfg.seed, *symbols)
         data: Data = build("data", cfg.data, task, training.accumulate)
         with global_state_restored(), threads(cfg.threads):
             seed_globals(cfg.seed, "weights")
@@ -55,22 +54,22 @@ class Experiment:
 
     @property
     def mode(self) -> Mode:
-        """Whether the monitored metric is best at its `min` or its `max`."""
+        """Whether a lower or a higher monitored metric is better."""
         return self.task.mode(self.cfg.monitor)
 
     @property
     def num_parameters(self) -> int:
-        """Count what is trained."""
+        """Number of trained parameters."""
         return sum(p.numel() for p in self.model.parameters() if p.requires_grad)
 
     def batches(self, split: Split, *, rank: int = 0, world_size: int = 1) -> Iterable[Batch]:
-        """Give the held-out batches of a split; under `overfit` the one that is learnt."""
+        """Iterate over the held-out batches of a split; under `overfit` it is training batch 0."""
         if self.training.overfit:
             return OneBatch(self.data, rank=rank, world_size=world_size)
         return HeldOutLoader(self.data, split, rank=rank, world_size=world_size)
 
     def load_weights(self, path: Path) -> None:
-        """Take the weights of a checkpoint, in float32 whatever they were trained in.
+        """Load the weights of a checkpoint, as float32 whatever the precision of training.
 
         Raises:
             ConfigError: it is missing, can't be read, or doesn't fit the model.

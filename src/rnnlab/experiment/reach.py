@@ -1,4 +1,4 @@
-"""How far back delay taps reach, against how far back there is something to read."""
+"""Checks that delay taps are not longer than the sequences of a task."""
 
 from rnnlab.cells.taps import Taps
 from rnnlab.errors import ConfigError
@@ -9,17 +9,17 @@ from rnnlab.tasks.base import Task
 
 
 def check_taps(model: Model, task: Task, length: int | None) -> None:
-    """Refuse taps beyond the longest training sequence, which would read nothing but zeros.
+    """Refuse taps beyond the longest training sequence, which would read zeros only.
 
-    Of an encoder-decoder model the encoder is meant: the bridge fills the decoder's taps.
+    In an encoder-decoder model the encoder is checked: the bridge fills the decoder's taps.
 
     Args:
-        model: any.
-        task: that it is to be trained on.
-        length: the longest of a curriculum; `None` is the task's own.
+        model: the model.
+        task: the task.
+        length: the longest length of a curriculum, or `None` for the task's own.
 
     Raises:
-        ConfigError: there are such taps.
+        ConfigError: a cell has too many taps.
     """
     path, stream = (
         ("model.encoder", model.encoder) if isinstance(model, Seq2Seq) else ("model", model)

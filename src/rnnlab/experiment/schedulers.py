@@ -1,7 +1,7 @@
-"""Learning rate over the updates of a run; each gives a factor of the configured rate.
+"""Learning rate schedulers, which multiply the configured learning rate by a factor.
 
-Positional arguments are given by the program (the optimizer, the updates of the whole run, and
-whether the monitored metric is better at its `min` or `max`), keyword-only ones are config keys.
+The program passes the positional arguments: the optimizer, the updates of the whole run, and
+whether a lower or a higher monitored metric is better. Keyword-only arguments are config keys.
 """
 
 import math
@@ -10,24 +10,24 @@ from collections.abc import Callable
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 
-from rnnlab.grouping import groups
 from rnnlab.metric import Mode
 from rnnlab.ranges import Count, Probability, Share
+from rnnlab.stackable import stackable
 
 MakeScheduler = Callable[[Optimizer, int, Mode], LRScheduler | ReduceLROnPlateau]
 
 
-@groups()
+@stackable()
 def constant(
     optimizer: Optimizer,
     total_steps: int,  # noqa: ARG001
     mode: Mode,  # noqa: ARG001
 ) -> LRScheduler:
-    """Leave the rate as it is."""
+    """Keep the configured learning rate."""
     return LambdaLR(optimizer, lambda _: 1.0)
 
 
-@groups()
+@stackable()
 def warmup(
     optimizer: Optimizer,
     total_steps: int,  # noqa: ARG001
@@ -35,11 +35,11 @@ def warmup(
     *,
     warmup_steps: Count,
 ) -> LRScheduler:
-    """Rise in equal steps over the first `warmup_steps` updates, then stay."""
+    """Increase linearly over the first `warmup_steps` updates, then stay constant."""
     return LambdaLR(optimizer, lambda step: _rise(step, warmup_steps))
 
 
-@groups()
+@stackable()
 def cosine(
     optimizer: Optimizer,
     total_steps: int,
@@ -48,20 +48,21 @@ def cosine(
     warmup_steps: Count,
     final_factor: Probability,
 ) -> LRScheduler:
-    """Rise over `warmup_steps`, then fall to `final_factor` at the last update.
+    """Increase linearly over `warmup_steps` updates, then decay by half a period of a cosine.
 
-    Half a period of a cosine (Loshchilov and Hutter, 2017, eq. 5, without restarts).
+    The factor is `final_factor` at the last update. Loshchilov and Hutter (2017), eq. 5, without
+    restarts.
     """
 
     def factor(step: int) -> float:
         share = min(max(step - warmup_steps, 0) / max(total_steps - warmup_steps, 1), 1.0)
-        fall = final_factor + (1 - final_factor) * (1 + math.cos(math.pi * share)) / 2
-        return _rise(step, warmup_steps) * fall
+        decay = final_factor + (1 - final_factor) * (1 + math.cos(math.pi * share)) / 2
+        return _rise(step, warmup_steps) * decay
 
     return LambdaLR(optimizer, factor)
 
 
-@groups()
+@stackable()
 def plateau(
     optimizer: Optimizer,
     total_steps: int,  # noqa: ARG001

@@ -1,4 +1,4 @@
-"""What trains: budgets, precision, devices."""
+"""Training settings: budgets, precision, devices."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,38 +8,38 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from rnnlab.errors import ConfigError
-from rnnlab.grouping import groups
 from rnnlab.process.global_state import global_state_restored
 from rnnlab.ranges import Minutes, Positive, PositiveInt
+from rnnlab.stackable import stackable
 
 if TYPE_CHECKING:
     import lightning.pytorch as L
     from lightning.pytorch.loggers.logger import Logger
 
 
-@groups()
+@stackable()
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """How to train. It ends with the first budget that is spent.
+    """Training settings; training ends when the first of its budgets is used up.
 
     Attributes:
-        accelerator: where to run; of `auto` it is what `resolved` gives.
-        devices: how many of them; each takes its share of every batch.
+        accelerator: `cpu` or `gpu`; `auto` is replaced by one of them.
+        devices: number of devices, which divide every batch.
         strategy: how several devices work together.
-        precision: of the arithmetic.
-        deterministic: whether only algorithms that repeat bit for bit are allowed.
+        precision: floating-point precision, by Lightning's name.
+        deterministic: use only algorithms that are reproducible bit for bit.
         max_steps: budget in updates.
         max_sequences: budget in sequences, or `null`.
         max_minutes: budget in minutes of training, or `null`.
         val_every: updates between validations.
         log_every: updates between rows of training scalars.
         clip_norm: largest norm of the gradient, or `null`.
-        accumulate: batches an update, whose gradient is that of the mean over all their answers.
-        save_every: updates between checkpoints, beside those after validations, or `null`.
+        accumulate: batches per update; its loss is the mean over all their answered steps.
+        save_every: updates between checkpoints, besides those after validations, or `null`.
         save_minutes: the longest time without a checkpoint, or `null`.
         patience: validations without a new best before training stops, or `null`.
-        overfit: train and validate on training batch 0 alone.
-        profile: print where the time went.
+        overfit: train and validate on training batch 0 only.
+        profile: print the slowest actions after training.
     """
 
     accelerator: Literal["cpu", "gpu", "auto"]
@@ -61,27 +61,28 @@ class Training:
     profile: bool
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "accelerator", resolved(self.accelerator))
+        object.__setattr__(self, "accelerator", resolve_accelerator(self.accelerator))
 
     def total_steps(self, batch_size: int) -> int:
-        """Give the budget in updates of `batch_size` sequences a batch."""
+        """Return the updates of the whole run, with `batch_size` sequences per batch."""
         if self.max_sequences is None:
             return self.max_steps
         return min(self.max_steps, max(1, self.max_sequences // (batch_size * self.accumulate)))
 
     @property
     def determinism(self) -> str:
-        """Say how far a run repeats: the same numbers bit for bit, or nearly."""
+        """How exactly a run with the same config has the same numbers, for `run.json`."""
         same = "bit for bit with the same versions"
         if self.accelerator == "cpu":
             return f"{same}, kind of processor and threads"
         return f"{same} and device" if self.deterministic else "nearly: deterministic is false"
 
     def check(self, batch_size: int) -> None:
-        """Refuse what can't run here.
+        """Refuse settings that don't work on this machine.
 
         Raises:
-            ConfigError: a device isn't there, a precision isn't its, or a batch can't be shared.
+            ConfigError: a device is missing, doesn't support the precision, or can't have an equal
+                share of a batch.
         """
         if self.accelerator == "cpu" and self.precision == "16-mixed":
             raise ConfigError("trainer.precision=16-mixed needs trainer=gpu: take bf16-mixed")
@@ -99,7 +100,7 @@ class Training:
             self._check_cluster()
 
     def _check_cluster(self) -> None:
-        """Refuse a cluster's job that isn't laid out for these devices."""
+        """Refuse a job of a cluster that has other resources than these devices."""
         import lightning.pytorch as L
         from lightning.fabric.utilities.exceptions import MisconfigurationException
 
@@ -126,18 +127,24 @@ class Training:
         callbacks: "list[L.Callback]",
         loggers: "list[Logger]",
     ) -> "L.Trainer":
-        """Make Lightning's trainer, that keeps what it keeps in a directory.
+        """Make Lightning's trainer.
 
-        With one device it is alone, in whatever cluster's job it runs; with several Lightning looks
-        for a cluster (Slurm, torchrun, LSF, MPI) that has started the others.
+        With one device it ignores any cluster; with several, Lightning looks for a cluster (Slurm,
+        torchrun, LSF, MPI) that has started the other processes.
+
+        Args:
+            directory: Lightning's root directory.
+            batch_size: sequences per batch.
+            callbacks: in the order in which they are called.
+            loggers: all loggers.
         """
-        import lightning.pytorch as L  # takes a second, and evaluation does without
+        import lightning.pytorch as L  # takes a second; evaluation doesn't need it
         from lightning.fabric.plugins.environments.lightning import LightningEnvironment
         from lightning.pytorch.utilities import rank_zero_only
 
         from rnnlab.files.checked_io import CheckedIO
 
-        if self.devices == 1:  # or the rank of the job's step would silence what tells services
+        if self.devices == 1:  # else Lightning's loggers are silent in other ranks of a job
             rank_zero_only.rank = 0  # type: ignore[attr-defined]
         return L.Trainer(
             accelerator=self.accelerator,
@@ -149,7 +156,7 @@ class Training:
             max_epochs=-1,
             max_steps=self.total_steps(batch_size),
             max_time=None if self.max_minutes is None else timedelta(minutes=self.max_minutes),
-            reload_dataloaders_every_n_epochs=1,  # asks anew how long the last, shorter epoch is
+            reload_dataloaders_every_n_epochs=1,  # asks for the length of the last, shorter epoch
             gradient_clip_val=self.clip_norm,
             accumulate_grad_batches=self.accumulate,
             log_every_n_steps=1,  # without effect: `Telemetry` logs; a larger one would warn
@@ -165,8 +172,8 @@ class Training:
         )
 
 
-def resolved(accelerator: str) -> str:
-    """Return the accelerator that `trainer.accelerator` means here; `auto` is a GPU if any."""
+def resolve_accelerator(accelerator: str) -> str:
+    """Replace `auto` by `gpu` if CUDA is available, else by `cpu`."""
     if accelerator != "auto":
         return accelerator
     return "gpu" if torch.cuda.is_available() else "cpu"

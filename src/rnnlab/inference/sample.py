@@ -101,9 +101,10 @@ def generate_sample(
     steps = _answer_steps(model, task, batch, decoding, temperature)
     if not tokens:
         answers = torch.stack(list(steps), dim=1)  # (B, T, O)
-        return Sample(task.tell(batch, answers), task.table(batch, answers))
+        return Sample(task.show_answers(batch, answers), task.table(batch, answers))
     pieces = []
-    for piece in task.spell(batch, steps) if answers_only else task.telling(batch, steps):
+    generate = task.write_while_generating if answers_only else task.show_while_generating
+    for piece in generate(batch, steps):
         if isinstance(piece, Image.Image):
             return Sample(piece, [])
         write(piece)

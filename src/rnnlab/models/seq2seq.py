@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from rnnlab.cells.base import last_real
 from rnnlab.errors import ConfigError
-from rnnlab.grouping import groups
 from rnnlab.models.attention import AdditiveAttention, Attention, DotAttention
 from rnnlab.models.base import Model
 from rnnlab.models.bridge import Bridge
@@ -17,6 +16,7 @@ from rnnlab.models.stream import Stream
 from rnnlab.models.teacher_forcing import Constant, TeacherSchedule
 from rnnlab.ranges import PositiveInt
 from rnnlab.spec import Batch, Layout, TaskSpec
+from rnnlab.stackable import stackable
 from rnnlab.state import State, where
 
 
@@ -38,7 +38,7 @@ class Seq2SeqState(NamedTuple):
     context: Tensor
 
 
-@groups()
+@stackable()
 class Seq2Seq(Model):
     """Encoder-decoder: the encoder reads the source, the decoder computes the target from it.
 

@@ -11,10 +11,10 @@ from torch.nn import functional as F
 from rnnlab.cells import Cell, Jordan, Stack, unroll_within
 from rnnlab.cells.taps import layer_sizes
 from rnnlab.errors import ConfigError
-from rnnlab.grouping import groups
 from rnnlab.models.base import Model
 from rnnlab.ranges import BelowOne, Layers, PositiveInt
 from rnnlab.spec import Batch, Layout, Reals, TaskSpec, Tokens
+from rnnlab.stackable import stackable
 from rnnlab.state import State, leaves, like
 
 
@@ -23,7 +23,7 @@ def _draws(settings: Mapping[str, Any]) -> str | None:
     return f"draws random numbers with dropout={dropout}" if dropout else None
 
 
-@groups(alone=_draws)
+@stackable(alone=_draws)
 class Stream(Model):
     """Layers of one kind of cell between an embedding and a linear readout.
 

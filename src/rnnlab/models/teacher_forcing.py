@@ -3,8 +3,8 @@
 import math
 from abc import ABC, abstractmethod
 
-from rnnlab.grouping import groups
 from rnnlab.ranges import PositiveInt, Probability
+from rnnlab.stackable import stackable
 
 
 class TeacherSchedule(ABC):
@@ -18,7 +18,7 @@ class TeacherSchedule(ABC):
         """Return the probability after `step` updates."""
 
 
-@groups(alone=lambda settings: None if settings["value"] == 1 else "draws random numbers")
+@stackable(alone=lambda settings: None if settings["value"] == 1 else "draws random numbers")
 class Constant(TeacherSchedule):
     """The same at every step; 1 is teacher forcing, 0 free running.
 
@@ -34,7 +34,7 @@ class Constant(TeacherSchedule):
         return self.value
 
 
-@groups(alone=lambda _: "draws random numbers")
+@stackable(alone=lambda _: "draws random numbers")
 class Linear(TeacherSchedule):
     """From 1 down to `end` in equal steps: max(end, 1 - (1 - end) step / steps).
 
@@ -52,7 +52,7 @@ class Linear(TeacherSchedule):
         return max(self.end, 1 - (1 - self.end) * step / self.steps)
 
 
-@groups(alone=lambda _: "draws random numbers")
+@stackable(alone=lambda _: "draws random numbers")
 class Exponential(TeacherSchedule):
     """`end + (1 - end) rate^step`.
 
@@ -70,7 +70,7 @@ class Exponential(TeacherSchedule):
         return self.end + (1 - self.end) * self.rate**step
 
 
-@groups(alone=lambda _: "draws random numbers")
+@stackable(alone=lambda _: "draws random numbers")
 class InverseSigmoid(TeacherSchedule):
     """`end + (1 - end) k / (k + exp(step / k))`: stays near 1 for about k ln k updates.
 

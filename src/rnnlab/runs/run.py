@@ -223,7 +223,7 @@ class Run:
         from rnnlab.config.compose import apply_overrides
         from rnnlab.experiment.experiment import Experiment
         from rnnlab.runs.named_files import changed_files, with_file_hashes
-        from rnnlab.tasks.file_task import Known
+        from rnnlab.tasks.file_task import StoredSymbols
 
         cfg = with_file_hashes(apply_overrides(self.config, overrides))
         named = {override.partition("=")[0] for override in overrides}
@@ -232,10 +232,10 @@ class Run:
             lost.append(
                 "a file that is named is read all the same, in the symbols that were learnt"
             )
-        known = Known(self.symbols, "\n".join(lost) or None) if self.symbols else None
-        if lost and not known:
+        stored = StoredSymbols(self.symbols, "\n".join(lost) or None) if self.symbols else None
+        if lost and not stored:
             raise ConfigError("\n".join(lost))
-        experiment = Experiment.assemble(cfg, known)
+        experiment = Experiment.assemble(cfg, stored)
         self.check_fingerprint(experiment.task)
         experiment.load_weights(self.file(f"checkpoints/{checkpoint}.ckpt"))
         return experiment

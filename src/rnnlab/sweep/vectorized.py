@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from rnnlab.config.build import check
-from rnnlab.ensemble import joinable, train_group
-from rnnlab.ensemble.kernels import why_none
+from rnnlab.ensemble import find_groups, train_group
+from rnnlab.ensemble.kernels import why_no_kernels
 from rnnlab.errors import Busy, ConfigError
 from rnnlab.process.output import note
 from rnnlab.runs.run import Run
@@ -30,7 +30,7 @@ def train_groups(jobs: Mapping[int, Job], members: str | int) -> list[int]:
     first = {job.name: position for position, job in reversed([*jobs.items()])}
     open_jobs = {n: job for n, job in jobs.items() if first[job.name] == n and _can_train(job)}
     positions = list(open_jobs)
-    groups = joinable([open_jobs[position].cfg for position in positions])
+    groups = find_groups([open_jobs[position].cfg for position in positions])
     done: list[int] = []
     for group in groups:
         chosen = [positions[index] for index in group.indices]
@@ -40,7 +40,7 @@ def train_groups(jobs: Mapping[int, Job], members: str | int) -> list[int]:
         if not _can_be_built(open_jobs[chosen[0]]):
             continue  # none of the group can: each is refused when it is run alone
         note(f"{len(chosen)} jobs as one model: {_format_numbers(chosen)}")
-        if not done and (why := why_none()):
+        if not done and (why := why_no_kernels()):
             note(f"without compiled kernels groups are 3 to 10 times slower: {why}")
         if _train([open_jobs[position] for position in chosen], members):
             done += chosen

@@ -1,11 +1,11 @@
-"""Tasks: a spec, batches, scores, and a thing to look at."""
+"""Tasks: what models learn, with batches, metrics and pictures."""
 
 from rnnlab.tasks.addition import Addition, AdditionBinary, AdditionMarked
 from rnnlab.tasks.attractor_memory import AttractorMemory
 from rnnlab.tasks.base import Mean, Scorer, Task
 from rnnlab.tasks.copy import Copy, CopyRepeat, CopyReverse
 from rnnlab.tasks.corpus import TextFiles
-from rnnlab.tasks.file_task import FileTask, Known
+from rnnlab.tasks.file_task import FileTask, StoredSymbols
 from rnnlab.tasks.next_char import NextChar
 from rnnlab.tasks.oscillation import Oscillation
 from rnnlab.tasks.oscillation_clamped import OscillationClamped
@@ -22,13 +22,13 @@ __all__ = [
     "CopyRepeat",
     "CopyReverse",
     "FileTask",
-    "Known",
     "Mean",
     "NextChar",
     "Oscillation",
     "OscillationClamped",
     "RowTask",
     "Scorer",
+    "StoredSymbols",
     "Task",
     "TextFiles",
     "Transduction",

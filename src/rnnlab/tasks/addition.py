@@ -1,4 +1,4 @@
-"""Addition: spelled in digits, bit by bit, and of two marked numbers in a stream."""
+"""Addition tasks: of decimal numbers, of binary numbers, and of two marked numbers of a stream."""
 
 from collections.abc import Sequence
 from typing import ClassVar, Literal
@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from rnnlab.errors import ConfigError
-from rnnlab.grouping import groups
 from rnnlab.ranges import PositiveInt
 from rnnlab.spec import SPLITS, Batch, Layout, Reals, Split, TaskSpec, Tokens
+from rnnlab.stackable import stackable
 from rnnlab.tasks import digits
 from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.lengths import Lengths
@@ -18,22 +18,20 @@ from rnnlab.tasks.splits import split_of
 from rnnlab.tasks.transduction import Pairs, Transduction
 
 
-@groups()
+@stackable()
 class Addition(Transduction):
     """Decimal addition: `12+34` -> `46`.
 
-    Each number draws its count of digits, then its digits; none begins with 0 but 0 itself. Which
-    split a problem belongs to is a fixed hash of its two numbers, 80 : 10 : 10, whatever the seed
-    is and in whichever order they stand: a sum of train is never one of val or test.
+    Each number draws its count of digits, then its digits, without leading zeros. A fixed hash of
+    the two numbers chooses the split of a problem, 80 : 10 : 10, independent of the seed and of
+    their order: a sum of train is never one of val or test.
 
-    `answer_order` is the choice that matters here, for carries run from the least significant
-    digit; a decoded answer is written as usual in either order. Zaremba and Sutskever (2014),
-    Learning to execute, add numbers in the same way.
+    `answer_order` matters, since carries run from the least significant digit; a decoded answer is
+    written as usual in either order. Zaremba and Sutskever (2014), Learning to execute, add numbers
+    in the same way.
 
     Args:
-        layout: given by the model.
-        seed: of the data.
-        length: most digits of a number. Where `sample` is given a length, all numbers have it.
+        length: most digits of a number; with a `length` in `sample` all numbers have as many.
         min_length: fewest digits; `null` is 1.
         answer_order: which digit of the answer comes first.
     """
@@ -54,17 +52,17 @@ class Addition(Transduction):
         super().__init__(layout, seed, "0123456789+")
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Spell an answer, most significant digit first."""
-        said = self.words(ids)
-        return self.join(said[::-1] if self.reversed else said)
+        """Return an answer as text, most significant digit first."""
+        symbols = self.words(ids)
+        return self.join(symbols[::-1] if self.reversed else symbols)
 
     def most_symbols(self, length: int | None) -> tuple[int, int]:
-        """Give the symbols of two of the longest numbers and their plus, and of their sum."""
+        """Count the symbols of two of the longest numbers with the plus, and of their sum."""
         digits = self.lengths.most if length is None else length
         return 2 * digits + 1, digits + 1
 
     def pairs(self, split: Split, index: int, batch_size: int, length: int | None) -> Pairs:
-        """Draw problems until the split has enough of its own."""
+        """Draw problems until enough of them belong to the split."""
         rng = self.rng(split, index)
         low, high = (self.lengths.least, self.lengths.most) if length is None else (length, length)
         draws = batch_size * (2 if split == "train" else 16)
@@ -81,7 +79,7 @@ class Addition(Transduction):
         return Pairs(source, source_length, total + self.num_specials, counts)
 
     def alignment(self, batch: Batch) -> Tensor | None:
-        """An answered digit is made of those at its place; nobody can say of a first carry."""
+        """A digit depends on those at its place; a leading carry has no place in the source."""
         if batch.source is None or batch.source_mask is None:
             return None
         step = torch.arange(batch.source.shape[1], device=batch.source.device)
@@ -106,13 +104,12 @@ class Addition(Transduction):
         return source + self.num_specials, (first + 1 + second)[:, 0]
 
 
-@groups()
+@stackable()
 class AdditionBinary(Task):
-    """The sequential adder: two bits come in a step, one bit of their sum goes out.
+    """The sequential adder: each step reads two bits and answers one bit of their sum.
 
-    Least significant first, so a machine of two states, carry and no carry, is all that it takes
-    (Minsky, 1967); a state must hold the carry, for the column alone does not show it.
-    3 + 6 in 3 bits, and a last column of zeros for the last carry:
+    The least significant bits come first, so that a machine with two states, carry and no carry,
+    solves it (Minsky, 1967). 3 + 6 in 3 bits, and a column of zeros for the last carry:
 
         input    1 1 0 0
                  0 1 1 0
@@ -120,15 +117,13 @@ class AdditionBinary(Task):
         mask     x x x x
 
     In the encoder-decoder layout the source is all columns, and the decoder reads its last bit:
-    input `2 1 0 0`, 2 being the start symbol. All rows of a batch have one length. Splits are
-    random streams of their own; sums of few bits stand in all of them, so generalisation shows
-    at lengths beyond those of training. The floor is the best answer from the column alone.
+    input `2 1 0 0`, where 2 is the start symbol. All rows of a batch have the same length. Splits
+    have their own random generators; sums of few bits occur in all of them, so generalisation shows
+    at lengths beyond those of training. The floor is the best answer from one column only.
 
     Args:
-        layout: given by the model.
-        seed: of the data.
         length: most bits of a number.
-        min_length: fewest bits; each batch draws its own number. `null` is always `length`.
+        min_length: fewest bits, of which each batch draws a number; `null` is `length`.
     """
 
     lengths: Lengths
@@ -140,7 +135,7 @@ class AdditionBinary(Task):
         super().__init__(layout, seed)
         self.lengths = Lengths.between(min_length, length)
         decodes = layout == "encoder_decoder"
-        self.causal = not decodes  # where a decoder reads the last sum bit, it is 0 after the end
+        self.causal = not decodes  # a decoder reads the last sum bit, which is not 0 after the end
         self.spec = TaskSpec(
             input=Tokens(3) if decodes else Reals(2),
             target=Tokens(2),
@@ -168,14 +163,14 @@ class AdditionBinary(Task):
         return Batch(inputs, target, mask, columns, torch.ones_like(mask))
 
     def alignment(self, batch: Batch) -> Tensor | None:
-        """Each bit of the sum belongs to one column."""
+        """Each bit of the sum is aligned with its column."""
         if batch.source is None:
             return None
         same = torch.eye(batch.target.shape[1], dtype=torch.bool, device=batch.source.device)
         return same.expand(len(batch.source), -1, -1)
 
     def labels(self, ids: Tensor) -> list[str]:
-        """Write columns as their two bits."""
+        """Return columns as their two bits."""
         if ids.dim() == 1:
             return super().labels(ids)
         return [_digits(column.int()) for column in ids]
@@ -194,28 +189,26 @@ class AdditionBinary(Task):
         return "\n\n".join(blocks)
 
 
-@groups()
+@stackable()
 class AdditionMarked(Task):
     """The adding problem: the sum of the two marked numbers of a long stream.
 
     Hochreiter and Schmidhuber (1997), experiment 4, as in Arjovsky, Shah and Bengio (2016),
-    section 4.2: values are uniform in [0, 1), one marker stands in each half, the answer is due
-    at the last step.
+    section 4.2: values are uniform in [0, 1), each half has one marker, and the last step is
+    answered.
 
         input    .3 .7 .2 .9 .1 .5
                   0  1  0  0  1  0
         target    _  _  _  _  _ .8
         mask      .  .  .  .  .  x
 
-    In the encoder-decoder layout the source is the whole stream and the decoder takes one step,
-    with 0 to read. The floor of `loss`, 1/6, is the squared error of always saying 1; `correct`
-    is the share of answers within 0.04 of the sum.
+    In the encoder-decoder layout the source is the whole stream and the decoder takes one step with
+    input 0. The floor of `loss`, 1/6, is the squared error of always answering 1; `correct` is the
+    share of answers within 0.04 of the sum.
 
     Args:
-        layout: given by the model.
-        seed: of the data.
         length: steps, 2 or more.
-        min_length: fewest steps; each batch draws its own number. `null` is always `length`.
+        min_length: fewest steps, of which each batch draws a number; `null` is `length`.
     """
 
     lengths: Lengths
@@ -267,24 +260,24 @@ class AdditionMarked(Task):
         return Batch(shown, target, mask)
 
     def metrics(self, output: Tensor, batch: Batch) -> dict[str, Mean]:
-        """Add to the loss the share of answers within 0.04 of the sum."""
+        """Add `correct`, the share of answers within 0.04 of the sum."""
         scores = super().metrics(output, batch)
         error = (output - batch.target)[batch.mask].abs()
         scores["correct"] = Mean((error < self.tolerance).float().mean(), scores["loss"].weight)
         return scores
 
     def alignment(self, batch: Batch) -> Tensor | None:
-        """The answer is made of the marked steps."""
+        """The answer depends on the marked steps."""
         return None if batch.source is None else batch.source[:, None, :, 1] > 0
 
     def labels(self, ids: Tensor) -> list[str]:
-        """Mark the marked steps."""
+        """Return `x` for marked steps."""
         if ids.shape[1] == 1:
             return super().labels(ids)
         return ["x" if marked else "·" for marked in (ids[:, 1] > 0).tolist()]
 
     def show(self, batch: Batch, output: Tensor) -> str:
-        """Give a line a sequence: the marked numbers, their steps, the sum and the answer."""
+        """Write a line per sequence: the marked numbers, their steps, the sum and the answer."""
         shown = batch.input if batch.source is None else batch.source
         lines = []
         for row in range(min(8, len(shown))):
@@ -297,7 +290,7 @@ class AdditionMarked(Task):
 
 
 def _column_floor(low: int, high: int) -> dict[str, float]:
-    """Score the best answer from the column alone, over all lengths with equal weight of batches.
+    """Compute the scores of the best answer from one column, averaged over all lengths.
 
     The carry into place i is 1 with probability (1 - 2^-i) / 2, so no carry is the better guess
     everywhere. A column 00 tells a little more than others: the last one is always 00.
@@ -317,7 +310,7 @@ def _column_floor(low: int, high: int) -> dict[str, float]:
 
 
 def _entropy(p: float) -> float:
-    """Entropy of a coin in nats."""
+    """Return the entropy of a binary variable in nats."""
     return float(-sum(q * np.log(q) for q in (p, 1 - p) if q > 0))
 
 

@@ -1,4 +1,4 @@
-"""Memory that needs no reminder: patterns as places where the state comes to rest."""
+"""Associative memory: patterns as attractors of the state."""
 
 from typing import Literal
 
@@ -8,51 +8,49 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rnnlab.errors import ConfigError
-from rnnlab.grouping import groups
 from rnnlab.random_streams import generator
 from rnnlab.ranges import PositiveInt, Probability
 from rnnlab.spec import Batch, Layout, Reals, Split, TaskSpec
+from rnnlab.stackable import stackable
 from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.lengths import Lengths
 
 Numbers = NDArray[np.float64]
 
 
-@groups()
+@stackable()
 class AttractorMemory(Task):
-    """Associative memory: from a corrupted pattern, settle into the pattern.
+    """Associative memory: complete a corrupted pattern and keep it.
 
-    After Hopfield (1982), but learnt through time: no rule says how the weights store a pattern.
-    Bits `+` and `-`, 5 of them, a flipped one, length 4, `answer_last` 2:
+    After Hopfield (1982), but the weights are learnt by backpropagation through time. 5 bits `+`
+    and `-`, one of them flipped, length 4, `answer_last` 2:
 
         initial  + + + - +
         input    0 0 0 0
         target   _ _ p p     p is + - + - +
         mask     . . x x
 
-    The clue is what the first units of the state are clamped to, and nothing comes in after it:
-    the input has a line a bit, all silent. With `clamped_bits` the clue is only the beginning of
-    the pattern. An encoder-decoder model has no state to clamp: its encoder reads the clue, in
-    one step. A net that has made a pattern its point attractor holds it at any greater length;
-    one that answers few steps may learn to pass the pattern by at the right moment.
+    The first units of the state are clamped to the clue, the corrupted pattern; the input is zero.
+    With `clamped_bits` the clue is only the beginning of the pattern. An encoder-decoder model has
+    no state to clamp: its encoder reads the clue in one step. A net whose point attractors are the
+    patterns keeps them at any greater length; if few steps are answered, a net may learn to pass
+    through the pattern at the right moment.
 
-    The patterns are distinct, random, and belong to the seed: the same in all splits, whose clues
-    are random streams of their own. Fewer patterns are the first of more. `accuracy` is the share
-    of bits of the right sign, `exact_match` that of clues with all bits right at all answered
-    steps. The floor is the best answer to each bit from its own clue and how often it is `+`:
-    no association. Recall falls with the load, num_patterns / pattern_size.
+    The patterns are distinct, random, determined by the seed, and the same in all splits; clues
+    are drawn for each split. Fewer patterns are the first of more. `accuracy` is the share of bits
+    with the right sign, `exact_match` that of clues with all bits right at all answered steps. The
+    floor is the best answer to each bit from its own clue and its frequency of `+`, without
+    association. Recall decreases with the load, num_patterns / pattern_size.
 
     Args:
-        layout: given by the model.
-        seed: of the data.
-        num_patterns: P, how many are to be stored.
-        pattern_size: N, bits of each, +1 or -1.
-        clamped_bits: bits of the clue, the first of the pattern; `null` is all.
-        corruption: what happens to a bit: its sign flips, or it is blank, 0.
-        corrupted_share: chance that it happens, bit by bit.
-        length: steps in which to settle.
-        answer_last: the last steps, which are answered; `null` is all.
-        taught_bits: bits that are taught and scored, the first of the pattern; `null` is all.
+        num_patterns: number of patterns to store.
+        pattern_size: bits of a pattern, +1 or -1.
+        clamped_bits: bits of the clue, the first of the pattern; `null` for all.
+        corruption: whether a corrupted bit has the opposite sign or is 0.
+        corrupted_share: probability that a bit is corrupted.
+        length: steps of a sequence.
+        answer_last: number of last steps that are answered; `null` for all.
+        taught_bits: bits that count in loss and metrics, the first of the pattern; `null` for all.
     """
 
     def __init__(
@@ -81,6 +79,7 @@ class AttractorMemory(Task):
         self.length = length
         self.answer_last = answer_last
         self.patterns = _draw_patterns(generator(seed, "task", 0), num_patterns, pattern_size)
+        self.symbols = [_signs(pattern) for pattern in self.patterns]
         clue, decodes = Reals(self.clamped_bits), layout == "encoder_decoder"
         self.spec = TaskSpec(
             input=Reals(pattern_size),
@@ -95,19 +94,15 @@ class AttractorMemory(Task):
         """The steps of a training sequence."""
         return Lengths(self.length, self.length)
 
-    def meanings(self) -> list[str]:
-        """Spell the patterns."""
-        return [spell(pattern) for pattern in self.patterns]
-
     def sample(
         self, split: Split, index: int, batch_size: int, *, length: int | None = None
     ) -> Batch:
-        """Make one batch of clues; at another length as many last steps are answered."""
+        """Make one batch of clues; `answer_last` steps are answered at any length."""
         rng = self.rng(split, index)
         steps = self.length if length is None else length
         right = self.patterns[rng.integers(len(self.patterns), size=batch_size)]
-        struck = rng.random(size=(batch_size, self.clamped_bits)) < self.corrupted_share
-        clue = right[:, : self.clamped_bits] * np.where(struck, -1 if self.flips else 0, 1)
+        corrupted = rng.random(size=(batch_size, self.clamped_bits)) < self.corrupted_share
+        clue = right[:, : self.clamped_bits] * np.where(corrupted, -1 if self.flips else 0, 1)
         target = torch.from_numpy(right).float()[:, None].repeat(1, steps, 1)
         batch = Batch(
             input=torch.zeros_like(target),
@@ -115,15 +110,15 @@ class AttractorMemory(Task):
             mask=(torch.arange(steps) >= steps - (self.answer_last or steps)).repeat(batch_size, 1),
             target_mask=(torch.arange(target.shape[2]) < self.taught_bits).expand_as(target),
         )
-        given = torch.from_numpy(clue).float()
+        clues = torch.from_numpy(clue).float()
         if self.layout == "stream":
-            return batch._replace(initial=given)
+            return batch._replace(initial=clues)
         return batch._replace(
-            source=given[:, None], source_mask=torch.ones(batch_size, 1, dtype=torch.bool)
+            source=clues[:, None], source_mask=torch.ones(batch_size, 1, dtype=torch.bool)
         )
 
     def metrics(self, output: Tensor, batch: Batch) -> dict[str, Mean]:
-        """Add to the loss the share of right bits, and that of clues with all bits right."""
+        """Add the share of right bits, and that of clues with all bits right."""
         scores = super().metrics(output, batch)
         assert batch.target_mask is not None
         asked = batch.mask[..., None] & batch.target_mask
@@ -135,26 +130,26 @@ class AttractorMemory(Task):
 
     def show(self, batch: Batch, output: Tensor) -> str:
         """Align clue, answer at the last step, and pattern."""
-        given = batch.initial if batch.source is None else batch.source[:, 0]
-        assert given is not None
+        clues = batch.initial if batch.source is None else batch.source[:, 0]
+        assert clues is not None
         blocks = []
         for row in range(min(4, len(output))):
             answer = output[row, -1].sign()
             right = batch.target[row, -1]
             wrong = int((answer != right)[: self.taught_bits].sum())
             blocks.append(
-                f"clue     {spell(given[row])}\n"
-                f"answer   {spell(answer)}"
+                f"clue     {_signs(clues[row])}\n"
+                f"answer   {_signs(answer)}"
                 + (f"   {wrong} wrong\n" if wrong else "\n")
-                + f"pattern  {spell(right)}"
+                + f"pattern  {_signs(right)}"
             )
         return "\n\n".join(blocks)
 
     def _floor(self) -> dict[str, float]:
-        """Score the best answer to each bit from its own clue alone.
+        """Compute the scores of the best answer to each bit from its own clue.
 
-        A bit is + with probability p, and its clue tells; of two signs with the chances a and b
-        the best number costs 4 a b / (a + b), the best sign is right with the chance max(a, b).
+        For a clue that occurs together with + and - with probabilities a and b, the best number has
+        a squared error of 4 a b / (a + b), and the best sign is right with probability max(a, b).
         """
         plus = (self.patterns[:, : self.taught_bits] > 0).mean(axis=0)
         minus = 1 - plus
@@ -162,21 +157,21 @@ class AttractorMemory(Task):
         lost = np.where(clamped, self.corrupted_share, 0.5 if self.flips else 1.0)
         kept = 1 - lost
         if self.flips:
-            told = [(plus * kept, minus * lost), (plus * lost, minus * kept)]
+            joint = [(plus * kept, minus * lost), (plus * lost, minus * kept)]
         else:
-            told = [(plus * kept, 0 * kept), (0 * kept, minus * kept), (plus * lost, minus * lost)]
-        costs = [4 * a * b / np.maximum(a + b, 1e-300) for a, b in told]
-        rights = [np.maximum(a, b) for a, b in told]
+            joint = [(plus * kept, 0 * kept), (0 * kept, minus * kept), (plus * lost, minus * lost)]
+        costs = [4 * a * b / np.maximum(a + b, 1e-300) for a, b in joint]
+        rights = [np.maximum(a, b) for a, b in joint]
         return {name: float(sum(x).mean()) for name, x in (("loss", costs), ("accuracy", rights))}
 
 
-def spell(bits: Tensor | Numbers) -> str:
-    """Write signs as `+` and `-`, and 0 as `.`."""
+def _signs(bits: Tensor | Numbers) -> str:
+    """Return signs as `+` and `-`, and 0 as `.`."""
     return "".join("+" if bit > 0 else "-" if bit < 0 else "." for bit in bits.tolist())
 
 
 def _draw_patterns(rng: np.random.Generator, count: int, size: int) -> Numbers:
-    """Draw distinct rows of +1 and -1; the first of them are the same however many."""
+    """Draw distinct rows of +1 and -1; the first rows don't depend on `count`."""
     drawn = np.zeros((0, size), dtype=bool)
     while len(drawn) < count:
         drawn = np.concatenate([drawn, rng.random((count, size)) < 0.5])

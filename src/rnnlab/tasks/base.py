@@ -1,4 +1,4 @@
-"""The task contract: a spec, batches from a given random stream, scores, and a thing to look at."""
+"""The base class of tasks: a spec, batches, metrics, and a text or picture of the answers."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -19,39 +19,39 @@ from rnnlab.tasks.lengths import Lengths
 
 
 class Mean(NamedTuple):
-    """A mean and what it was taken over, so that means of batches add up to a true mean."""
+    """A mean and its weight, so that the means of batches can be averaged exactly."""
 
     value: Tensor
     weight: Tensor
 
 
 class Task(ABC):
-    """A kind of problem.
+    """What a model learns: batches of inputs and targets, a loss, and metrics.
 
-    The constructor's positional arguments are given by the program, its keyword-only ones are the
-    config keys. A task keeps nothing between calls: any batch can be made again.
+    The program passes the constructor's positional arguments; its keyword-only arguments are the
+    config keys. A task stores nothing between calls: any batch can be made again.
 
     Args:
-        layout: how sequences are laid out, which the model says.
-        seed: of all data.
+        layout: the layout of the batches, which the model needs.
+        seed: the seed of all random data.
 
     Attributes:
-        spec: what a model must know.
-        floor: for each metric, what the best answer scores without memory or without learning.
+        spec: types of input and output.
+        floor: for each metric, the score of the best answers without memory or without learning.
         higher_is_better: for each metric, whether higher values are better; a class with metrics of
             its own adds them: `{**Task.higher_is_better, "bits_per_char": False}`.
-        scores_free_run: whether running free of the targets is scored too (it is where answers
-            are fed back and have one right continuation).
-        end: the token after which an answer is over, or `None`.
-        lengths: what `length` and `min_length` say, where a task draws its own lengths.
-        prompt_by_line: whether each line of a file of prompts is one, or all of it together.
-        one_length: whether all rows of a batch have one length, drawn for each batch.
-        causal: whether a batch draws its length and then numbers for each step, `(B, T, ...)`, of
-            which no step reads later ones: it is the beginning of the longer one that has the same
-            numbers, and 0 after them.
-        problem: why it has no data, of a task whose files can't be read; `None` where it has.
-        stepwise: whether its scores look at nothing but the answered steps, and not at where they
-            stand, so that these can be given alone.
+        scores_free_run: whether free running is scored as well as teacher forcing, if answers are
+            fed back.
+        end: the end-of-sequence token, or `None`.
+        lengths: the range of `length`, if the task draws lengths.
+        prompt_by_line: whether each line of a file is a prompt, or the whole file is one.
+        one_length: whether all rows of a batch have the same length.
+        causal: whether `sample` draws the length first and then all numbers as `(B, T, ...)`, with
+            no step depending on later ones: a longer batch with the same numbers begins with it.
+        stepwise: whether loss and metrics depend on the answered steps only, not on their position,
+            so that outputs of the other steps need not be computed.
+        problem: why the data can't be read, of a task with files, or `None`.
+        symbols: what each token id means, if that comes from data; a run stores it.
     """
 
     spec: TaskSpec
@@ -69,6 +69,7 @@ class Task(ABC):
     causal: bool = False
     stepwise: bool = False
     problem: str | None = None
+    symbols: Sequence[str] = ()
 
     def __init__(self, layout: Layout, seed: int) -> None:
         self.layout = layout
@@ -80,25 +81,25 @@ class Task(ABC):
     ) -> Batch:
         """Make batch `index` of a split, a pure function of (seed, split, index, batch_size).
 
-        `length` replaces the configured length: a longer test, a step of a curriculum. What it
-        counts (symbols, digits, bits, steps) is the task's `length` key.
+        `length` replaces the configured length, for longer tests and curricula; its unit (symbols,
+        digits, bits, steps) is that of the task's `length` key.
         """
 
     @property
     def trained_lengths(self) -> Lengths | None:
-        """The `length` of training sequences, from and to; `None` where it can't be chosen."""
+        """The range of `length` in training; `None` if it can't be chosen."""
         return self.lengths
 
     @property
     def trained_length(self) -> int | None:
-        """The longest of them."""
+        """The largest `length` in training; `None` if it can't be chosen."""
         return None if self.trained_lengths is None else self.trained_lengths.most
 
     def longest(self, length: int | None = None) -> int | None:
-        """Count the steps that reach back from the end of the longest training sequence.
+        """Return the most steps of a training sequence, or of its source if it has one.
 
-        Of the encoder-decoder layout it is the source; what the state is clamped to counts too.
-        `None` where sequences go on from batch to batch. `length` is as for `sample`.
+        Values that the state is clamped to count as steps. `None` if sequences continue from batch
+        to batch. `length` is as for `sample`.
         """
         if length is None and self.lengths is not None:
             length = self.lengths.most
@@ -110,26 +111,26 @@ class Task(ABC):
         return read.shape[1] + clamped
 
     def num_batches(self, split: Split, batch_size: int) -> int | None:  # noqa: ARG002
-        """How many batches a split holds before it repeats; `None` means no end."""
+        """Return the number of batches of a finite split; `None` if it is infinite."""
         return None
 
     def num_streams(self, split: Split) -> int | None:  # noqa: ARG002
-        """Say how many rows a held-out split is scored in, where they go on from batch to batch.
+        """Return the batch size of a held-out split whose sequences continue from batch to batch.
 
-        It is the task's to say, for a score would depend on the number. `None` means any.
+        The task fixes it, since scores depend on it; `None` allows any batch size.
         """
         return None
 
     def warnings(self) -> Iterator[str]:
-        """Say what a person should know of the data before anything is trained on them."""
+        """Yield warnings about the data, printed before training."""
         yield from ()
 
     def rng(self, split: Split, index: int) -> np.random.Generator:
-        """Give the random stream of batch `index` of a split; no two batches share one."""
+        """Return the random generator of batch `index` of a split; each batch has its own."""
         return generator(self.seed, split, index)
 
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
-        """Mean over the answered steps: cross-entropy in nats, or squared error per number."""
+        """Return the mean cross-entropy in nats or squared error over the answered steps."""
         if isinstance(self.spec.target, Tokens):
             target = batch.target.masked_fill(~batch.mask, -100)
             return F.cross_entropy(output.flatten(0, 1), target.flatten(), ignore_index=-100)
@@ -138,10 +139,9 @@ class Task(ABC):
         return error.square().sum() / taught.sum()
 
     def counted(self, batch: Batch) -> Tensor:
-        """Count what `loss` is the mean over: answered steps, or numbers that are taught there.
+        """Return the weight of `loss`: the number of answered steps, or of target numbers there.
 
-        By it the losses of several batches are weighed where they make one update; a task whose
-        loss is another mean counts what that is taken over.
+        It weights the losses of the batches of one update; a task with another loss overrides it.
         """
         tokens = isinstance(self.spec.target, Tokens)
         return batch.mask.sum() if tokens else _taught(batch).sum()
@@ -162,10 +162,10 @@ class Task(ABC):
         return scores
 
     def mode(self, metric: str) -> Mode:
-        """Tell whether a metric is best at its `min` or `max`, of any split and free running too.
+        """Return whether a lower (`min`) or a higher (`max`) metric is better, such as `val/loss`.
 
         Raises:
-            ConfigError: the class doesn't say.
+            ConfigError: `higher_is_better` lacks it.
         """
         name = base_name(metric)
         if name not in self.higher_is_better:
@@ -176,36 +176,32 @@ class Task(ABC):
         return "max" if self.higher_is_better[name] else "min"
 
     def fingerprint(self) -> str:
-        """Tell what a model learns of the task from others: its sizes, and what its ids mean.
+        """Return a hash of the spec and the symbols.
 
-        A run keeps it, so that a model never answers in the vocabulary of another file.
+        A run stores it, so that a model is never used with the vocabulary of another file.
         """
-        return hashlib.sha256(repr((self.spec, *self.meanings())).encode()).hexdigest()[:16]
-
-    def meanings(self) -> Sequence[str]:
-        """Give what each id stands for, where that comes from data; the rest is in the code."""
-        return ()
+        return hashlib.sha256(repr((self.spec, *self.symbols)).encode()).hexdigest()[:16]
 
     def scorer(self) -> "Scorer":
-        """Give what adds up scores over batches; a task with other than means has its own."""
+        """Return a scorer for a split; a task with metrics that are not means has its own class."""
         return Scorer(self)
 
     @abstractmethod
     def show(self, batch: Batch, output: Tensor) -> str | Image.Image:
-        """Lay a few sequences of `batch` beside the model's `output`, for a person to look at."""
+        """Show a few sequences of a batch beside the model's outputs, as a text or a picture."""
 
     def picture(self, batch: Batch, output: Tensor) -> Image.Image | None:  # noqa: ARG002
-        """Draw how well `output` answers, for a task whose `show` is a text; `None` for nothing."""
+        """Draw the outputs of a task whose `show` returns a text; `None` if there is no picture."""
         return None
 
     def prompt(self, text: str | None, num_samples: int, length: int | None) -> Batch:
-        """Lay out what a model is to go on from, for `rnnlab-sample`; targets may be unknown.
+        """Make a batch for `rnnlab-sample`, whose answers the model generates.
 
-        A task whose sequences a person can type takes a text, and `length` answered steps; this
-        one takes sequences of its test split.
+        Tasks whose sequences can be typed read a text, and generate `length` answered steps. By
+        default the prompts are sequences of the test split.
 
         Raises:
-            ConfigError: a text was given to a task that takes none, or has a symbol too many.
+            ConfigError: the task takes no text, or the text has an unknown symbol.
         """
         if text is not None:
             raise ConfigError(
@@ -214,31 +210,37 @@ class Task(ABC):
             )
         return self.sample("test", 0, num_samples, length=length)
 
-    def tell(self, batch: Batch, answers: Tensor) -> str | Image.Image:
-        """Show what a model answered to `prompt`: `(B, T)` ids or `(B, T, O)` numbers."""
+    def show_answers(self, batch: Batch, answers: Tensor) -> str | Image.Image:
+        """Show generated answers, `(B, T)` ids or `(B, T, O)` numbers, beside their prompts."""
         if isinstance(self.spec.target, Tokens):
             answers = F.one_hot(answers, self.spec.target.vocab_size)
         return self.show(batch, answers)
 
-    def telling(self, batch: Batch, answers: Iterable[Tensor]) -> Iterator[str | Image.Image]:
-        """Tell of answers `(B,)` to `prompt` as one step after another comes, in pieces of a text.
+    def show_while_generating(
+        self, batch: Batch, answers: Iterable[Tensor]
+    ) -> Iterator[str | Image.Image]:
+        """Yield what `show_answers` returns, in pieces, while the answers `(B,)` of steps arrive.
 
-        Together the pieces are `tell`. This waits for all; a task whose texts go on long doesn't.
+        By default it is one piece at the end.
         """
-        yield self.tell(batch, torch.stack(list(answers), dim=1))
+        yield self.show_answers(batch, torch.stack(list(answers), dim=1))
 
-    def spell(self, batch: Batch, answers: Iterable[Tensor]) -> Iterator[str]:  # noqa: ARG002
-        """Spell answers to `prompt` alone, without what was asked, in pieces as they come.
+    def write_while_generating(
+        self,
+        batch: Batch,  # noqa: ARG002
+        answers: Iterable[Tensor],  # noqa: ARG002
+    ) -> Iterator[str]:
+        """Yield the text of the answers without the prompts, in pieces, while they arrive.
 
         Raises:
-            ConfigError: they are no text.
+            ConfigError: the answers are not a text.
         """
         raise ConfigError(
             f"answer_file must be null: {type(self).__name__} has no answers in words of their own"
         )
 
     def table(self, batch: Batch, output: Tensor) -> list[list[str | float]]:
-        """Give truth and answers in numbers as rows under a heading: sequence, step, numbers."""
+        """Return targets and outputs as a table with a heading and a row for each answered step."""
         sides = ("truth", "answer")
         names = [f"{side}_{i}" for side in sides for i in range(output.shape[2])]
         pairs = torch.cat([batch.target, output.to(batch.target)], dim=2)
@@ -248,25 +250,25 @@ class Task(ABC):
         return [["sequence", "step", *names], *rows]
 
     def labels(self, ids: Tensor) -> list[str]:
-        """Name the symbols or steps of a sequence `(T,)` or `(T, I)`, for a picture's axis."""
+        """Return a label for each step of a sequence `(T,)` or `(T, I)`, for a picture's axis."""
         return (
             [str(i) for i in ids.tolist()] if ids.dim() == 1 else [str(t) for t in range(len(ids))]
         )
 
     def alignment(self, batch: Batch) -> Tensor | None:  # noqa: ARG002
-        """Tell which source steps each answer is made of, `(B, T, S)` bool, for attention.
+        """Return which source steps each answer depends on, `(B, T, S)` bool, to compare attention.
 
-        A row without True is an answer of which nobody can say; `None` is a task of such.
+        A row without True is unknown; `None` if all are.
         """
         return None
 
     def phases(self, batch: Batch) -> Tensor | None:  # noqa: ARG002
-        """Tell where in its period each target is, `(B, T)` turns in [0, 1); `None` without one."""
+        """Return the phase of each target in turns, `(B, T)` in [0, 1); `None` without a period."""
         return None
 
 
 def _taught(batch: Batch) -> Tensor:
-    """Tell which numbers of the target `(B, T, O)` are taught."""
+    """Return which numbers of the target `(B, T, O)` count in the loss."""
     taught = batch.mask[..., None].expand_as(batch.target)
     return taught if batch.target_mask is None else taught & batch.target_mask
 
@@ -286,22 +288,22 @@ class Scorer:
         self.add(self.task.metrics(output, batch))
 
     def add(self, means: Mapping[str, Mean]) -> None:
-        """Add the means of one batch."""
+        """Add the metrics of one batch."""
         for name, (value, weight) in means.items():
-            # A mean over nothing is NaN; it weighs nothing here.
+            # A mean of no values is NaN, with weight 0.
             self._add(name, torch.where(weight > 0, value * weight, 0), weight)
 
     def compute(self) -> dict[str, float]:
-        """Give the mean of each metric over everything that was counted."""
+        """Return the mean of each metric over all batches."""
         return {
             name: float(total / weight) for name, (total, weight) in self._totals.items() if weight
         }
 
     def parts(self) -> Any:
-        """Give all that was added up, on the CPU, for `merge` in another process.
+        """Return all sums, on the CPU, for `merge` in another process.
 
         Raises:
-            ConfigError: the scorer keeps more, and has no `parts` of its own to hand it over.
+            ConfigError: a subclass has more attributes, but no `parts` of its own.
         """
         more = vars(self).keys() - {"task", "_totals"}
         if more and type(self).parts is Scorer.parts:
@@ -312,7 +314,7 @@ class Scorer:
         return {name: [part.cpu() for part in total] for name, total in self._totals.items()}
 
     def merge(self, parts: Any) -> None:
-        """Add what the `parts` of another scorer tell; a scorer that keeps more extends both."""
+        """Add the `parts` of another scorer."""
         for name, (total, weight) in parts.items():
             self._add(name, total, weight)
 
@@ -323,8 +325,5 @@ class Scorer:
         )
 
     def breakdown(self) -> dict[str, dict[str, float]]:
-        """Give scores by something else, such as by length: name -> group -> value.
-
-        They go to results.json alone, and need not be in `compute`.
-        """
+        """Return scores of groups of the data, for results.json: name -> group -> value."""
         return {}

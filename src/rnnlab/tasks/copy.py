@@ -1,4 +1,4 @@
-"""Memory: symbols are shown, a delay passes, then they are recalled."""
+"""Copy tasks: symbols are read, and recalled after a delay."""
 
 import math
 from typing import Annotated, Literal
@@ -9,19 +9,19 @@ from annotated_types import Ge
 from PIL import Image
 from torch import Tensor
 
-from rnnlab.grouping import groups
 from rnnlab.plots.draw import heat_map
 from rnnlab.ranges import Count, PositiveInt
 from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
+from rnnlab.stackable import stackable
 from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.lengths import Lengths
 
-NumSymbols = Annotated[PositiveInt, Ge(2)]  # of one there is nothing to remember
+NumSymbols = Annotated[PositiveInt, Ge(2)]  # one symbol needs no memory
 
 
-@groups()
+@stackable()
 class Copy(Task):
-    """Copy: recall the symbols in the order in which they were shown.
+    """Copy: recall the symbols in the order in which they were read.
 
     Arjovsky, Shah and Bengio (2016), section 4.1, after Hochreiter and Schmidhuber (1997).
     Length 3, delay 2, symbols a-c, blank `_`, cue `:`
@@ -30,20 +30,18 @@ class Copy(Task):
         target   _ _ _ _ _ a c b
         mask     . . . . . x x x
 
-    In the encoder-decoder layout the source is everything before the cue, the delay included, and
-    the decoder speaks from the cue on, reading its last answer: source `a c b _ _`, input
-    `: a c`, target `a c b`.
+    In the encoder-decoder layout the source is everything before the cue, including the delay, and
+    the decoder starts with the cue and reads its last answer: source `a c b _ _`, input `: a c`,
+    target `a c b`.
 
-    With `answer=everywhere` the blanks are taught too, as in the paper, whose floor
-    `10 ln 8 / (T + 20)` is then this task's: without memory the blanks cost nothing and each
-    recalled symbol ln(num_symbols) nats. Accuracy counts the recall alone in either case.
+    With `answer=everywhere` the blanks are targets too, as in the paper, and the floor of the loss
+    is the paper's, `10 ln 8 / (T + 20)`: without memory a blank costs nothing and a recalled symbol
+    ln(num_symbols) nats. Accuracy counts recalled symbols only in either case.
 
     Args:
-        layout: given by the model.
-        seed: of the data.
-        num_symbols: how many symbols there are.
+        num_symbols: number of different symbols.
         length: symbols to remember.
-        min_length: fewest symbols; each batch draws its own number. `null` is always `length`.
+        min_length: fewest symbols, of which each batch draws a number; `null` is `length`.
         delay: blank steps between the last symbol and the cue.
         answer: which steps of the stream layout are answered.
     """
@@ -85,7 +83,7 @@ class Copy(Task):
         }
 
     def recall(self, symbols: np.ndarray) -> np.ndarray:
-        """Give what is to be said after the symbols `(B, length)` were shown."""
+        """Return the target after the cue, for symbols `(B, length)`."""
         return symbols
 
     def sample(
@@ -127,7 +125,7 @@ class Copy(Task):
         return scores
 
     def show(self, batch: Batch, output: Tensor) -> str:
-        """Align what was shown, what was right and what was answered."""
+        """Align input, target and answer."""
         answers = output.argmax(dim=2)
         blocks = []
         for row in range(min(4, batch.input.shape[0])):
@@ -143,7 +141,7 @@ class Copy(Task):
         return "\n\n".join(blocks)
 
     def picture(self, batch: Batch, output: Tensor) -> Image.Image:
-        """Draw the probability of the right symbol at each recalled step, a row a sequence."""
+        """Draw the probability of the right symbol at each recalled step, one row per sequence."""
         recalled = (batch.target[0] != self.blank) & batch.mask[0]
         right = output.softmax(dim=2).gather(2, batch.target[..., None]).squeeze(2)
         return heat_map(
@@ -155,12 +153,12 @@ class Copy(Task):
         )
 
     def labels(self, ids: Tensor) -> list[str]:
-        """Spell symbols as letters, then numbers beyond z; blank `_`, cue `:`."""
+        """Return symbols as letters, numbers after z; `_` is the blank, `:` the cue."""
         names = {self.blank: "_", self.cue: ":"}
         return [names.get(i, chr(ord("a") + i) if i < 26 else str(i)) for i in ids.tolist()]
 
     def alignment(self, batch: Batch) -> Tensor | None:
-        """Each answer is one symbol that was shown."""
+        """Each answer depends on one symbol of the source."""
         if batch.source is None:
             return None
         shown = np.arange(batch.source.shape[1] - self.delay)
@@ -172,26 +170,26 @@ class Copy(Task):
         return " ".join(self.labels(symbols))
 
 
-@groups()
+@stackable()
 class CopyReverse(Copy):
-    """Copy, last symbol first.
+    """Copy in reverse: recall the last symbol first.
 
     input    a c b _ _ : _ _
     target   _ _ _ _ _ b c a
     mask     . . . . . x x x
 
-    Graves, Wayne and Danihelka (2014) and Zaremba and Sutskever (2015) use it to tell a stack
-    from a queue. Arguments as `Copy`.
+    Graves, Wayne and Danihelka (2014) and Zaremba and Sutskever (2015) use it to distinguish a
+    stack from a queue. Arguments as `Copy`.
     """
 
     def recall(self, symbols: np.ndarray) -> np.ndarray:
-        """Give the symbols last first."""
+        """Return the symbols in reverse order."""
         return symbols[:, ::-1].copy()
 
 
-@groups()
+@stackable()
 class CopyRepeat(Copy):
-    """Copy, several times over.
+    """Repeat copy: recall the symbols several times.
 
     input    a c b _ _ : _ _ _ _ _
     target   _ _ _ _ _ a c b a c b
@@ -200,14 +198,7 @@ class CopyRepeat(Copy):
     Graves, Wayne and Danihelka (2014), section 4.2, with a fixed number of repeats.
 
     Args:
-        layout: given by the model.
-        seed: of the data.
-        repeats: how often the symbols are said.
-        num_symbols: as in `Copy`, and so the rest.
-        length: symbols to remember.
-        min_length: fewest symbols, or `null`.
-        delay: blank steps.
-        answer: which steps are answered.
+        repeats: how often the symbols are recalled; all others as in `Copy`.
     """
 
     def __init__(
@@ -234,5 +225,5 @@ class CopyRepeat(Copy):
         )
 
     def recall(self, symbols: np.ndarray) -> np.ndarray:
-        """Give the symbols `repeats` times."""
+        """Return the symbols `repeats` times."""
         return np.tile(symbols, (1, self.repeats))

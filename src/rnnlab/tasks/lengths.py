@@ -1,4 +1,4 @@
-"""How long the sequences of a batch are."""
+"""The range of sequence lengths of a task."""
 
 from dataclasses import dataclass
 
@@ -9,9 +9,9 @@ from rnnlab.errors import ConfigError
 
 @dataclass(frozen=True)
 class Lengths:
-    """Lengths from `least` to `most`, all alike likely.
+    """A uniform distribution of lengths from `least` to `most`, both included.
 
-    What they count (symbols, digits, bits, steps) is the task's `length` key.
+    Their unit (symbols, digits, bits, steps) is that of the task's `length` key.
     """
 
     least: int
@@ -21,10 +21,10 @@ class Lengths:
     def between(
         cls, min_length: int | None, length: int, *, default: int | None = None
     ) -> "Lengths":
-        """Take the keys of a task; `min_length=None` means `default`, or always `length`.
+        """Make lengths from the keys of a task; without `min_length` from `default` or `length` on.
 
         Raises:
-            ConfigError: the least is more than the most.
+            ConfigError: `min_length` is more than `length`.
         """
         if min_length is not None and min_length > length:
             raise ConfigError(f"min_length must be at most length={length}, got {min_length}")

@@ -1,4 +1,4 @@
-"""Text, read a character at a time."""
+"""Character-level language modelling."""
 
 import hashlib
 import math
@@ -12,73 +12,70 @@ import torch
 from torch import Tensor
 
 from rnnlab.errors import ConfigError
-from rnnlab.grouping import groups
 from rnnlab.ranges import DataFile, PositiveInt, Share
 from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
+from rnnlab.stackable import stackable
 from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.corpus import TextFiles, read_plays
-from rnnlab.tasks.file_task import FileTask, Known, NoData
+from rnnlab.tasks.file_task import FileTask, NoData, StoredSymbols
 from rnnlab.tasks.vocabulary import UNKNOWN, choose_symbols, unseen_symbols
 
 _VISIBLE = {"\n": "↵", "\t": "→"}
 
-_SHARE = 0.05  # of a text to validate on, and to test on, where nobody says
-_STREAMS, _STREAM_LENGTH = 64, 1000  # of held-out text: most, and least characters of one
+_SHARE = 0.05  # default share of a text for validation, and for test
+_STREAMS, _STREAM_LENGTH = 64, 1000  # of held-out text: most streams, fewest characters of each
 
-_SPOKEN = 400  # characters that a sample goes on where nobody says
+_SAMPLE_LENGTH = 400  # default characters of a sample
 
 
-@groups(alone=lambda _: "carries its state from batch to batch")
+@stackable(alone=lambda _: "carries its state from batch to batch")
 class NextChar(FileTask):
-    """Next character: predict what follows in a text.
+    """Next character: predict each character of a text from those before it.
 
-    Elman (1990) for letters in a row; Graves (2013) for long texts. Each split is one piece of
-    the text, train first. Length 7:
+    Elman (1990) for a sequence of letters; Graves (2013) for long texts. Each split is one
+    contiguous part of the text, train first. Length 7:
 
         input    R O M E O : ↵
         target   O M E O : ↵ O
         mask     x x x x x x x
 
-    Stream layout: a split is cut into `batch_size` streams, and batch i is the i-th window of
-    each, so that the state goes on from batch to batch; `first` is True in a stream's first
-    window. Encoder-decoder layout: the first `cut` characters of each window are the source, the
-    decoder's first input is the last of them, and it goes on from there; windows overlap by
-    `cut`, so each character is answered once, and none needs the state of another.
+    Stream layout: a split is divided into `batch_size` streams, and batch i is the i-th window of
+    each, so that the state is carried from batch to batch; `first` is True in the first window of
+    a stream. Encoder-decoder layout: the first `cut` characters of each window are the source, and
+    the decoder's first input is the last of them; windows overlap by `cut`, so that each character
+    is answered once and windows are independent.
 
-    Of train only windows of the whole length are read. Held-out text is answered once and whole,
-    but for the first character of the split (`cut` characters in the encoder-decoder layout),
-    which nothing stands before: the last windows are shorter, and the mask is False where a row
-    has none left. In the stream layout it is scored in as many streams as it has 1,000
-    characters, 64 at most, of which each begins without memory. So a score depends on no size of
-    batch, nor there on `length`.
+    In train only windows of full length are read. Every character of held-out text is answered
+    once, except the first of the split (`cut` characters in the encoder-decoder layout): the last
+    windows are shorter, and the mask is False after the end of a row. In the stream layout it is
+    scored in one stream per 1,000 characters, 64 at most, each from the initial state. So scores
+    don't depend on the batch size, nor in this layout on `length`.
 
-    A character is a Unicode code point; the vocabulary is that of the whole text, or with
-    `min_count` of the characters that are common in train: all others are `<unk>` then, a
-    character like any other, to be predicted too. The data are the text: the seed changes nothing.
+    A character is a Unicode code point; the vocabulary has all characters of the text, or with
+    `min_count` the frequent ones of train. All others are `<unk>` then, which is predicted like
+    any character. The seed has no effect.
 
-    The floors are the two models that remember nothing, counted on train and scored on val: the
-    unigram model, which looks at nothing (`loss`, `bits_per_char`, `accuracy`), and the bigram
-    model, which looks at the present character (`loss_bigram` in nats, `accuracy_bigram`).
+    The floors are the scores of two models without memory, counted on train and scored on val: the
+    unigram model (`loss`, `bits_per_char`, `accuracy`), and the bigram model, which reads the
+    present character (`loss_bigram` in nats, `accuracy_bigram`).
 
     Args:
-        layout: given by the model.
-        seed: without effect.
-        known: given for a task that a model has learnt.
-        path: the text file; `null` is the plays of Shakespeare.
-        val_path: a file to validate on; `null` takes a share of `path`.
-        test_path: a file to test on; `null` takes a share of `path`.
-        encoding: of the files, by Python's name; `null` for UTF-8.
-        min_count: how often a character must stand in train to have a symbol of its own; `null`
-            gives one to every character of the whole text.
+        stored: the symbols of a trained model.
+        path: the text file; `null` for the plays of Shakespeare.
+        val_path: a file to validate on; `null` for a share of `path`.
+        test_path: a file to test on; `null` for a share of `path`.
+        encoding: Python's name of the files' encoding; `null` for UTF-8.
+        min_count: minimum number of occurrences in train of a character with a symbol of its own;
+            `null` for all characters of the text.
         length: characters of a window.
         cut: characters of a window that the encoder reads, `null` for half; encoder-decoder
             layout only.
-        val_fraction: share of the text, before the test split; `null` for 0.05, or none with
+        val_fraction: share of the text before the test split; `null` for 0.05, or none with
             `val_path`.
-        test_fraction: share of the text, at its end; `null` for 0.05, or none with `test_path`.
+        test_fraction: share at the end of the text; `null` for 0.05, or none with `test_path`.
 
     Attributes:
-        vocabulary: all characters of the text, sorted; with `min_count` the common ones behind
+        symbols: all characters of the text, sorted; with `min_count` the common ones after
             `<unk>`.
     """
 
@@ -90,7 +87,7 @@ class NextChar(FileTask):
         self,
         layout: Layout,
         seed: int,
-        known: Known | None = None,
+        stored: StoredSymbols | None = None,
         *,
         path: DataFile | None,
         val_path: DataFile | None,
@@ -111,18 +108,18 @@ class NextChar(FileTask):
         self.length = length
         self.cut = cut
         self._files = TextFiles(path, val_path, test_path, encoding)
-        self.know(known)
+        self.set_stored(stored)
         self._plays = ""
         if self.problem is not None:
-            self.vocabulary = tuple(self.known_symbols or ())
+            self.symbols = tuple(self.stored_symbols or ())
             self._splits: dict[Split, Tensor] = NoData(self.problem)
         else:
             codes = self._read_splits(val_fraction, test_fraction)
-            self.vocabulary = self._choose_symbols(codes, min_count)
+            self.symbols = self._choose_symbols(codes, min_count)
             self._splits = {split: self._ids(part) for split, part in codes.items()}
             for split in self._splits:
                 self.num_batches(split, 1)
-        symbols = Tokens(len(self.vocabulary))
+        symbols = Tokens(len(self.symbols))
         self.spec = TaskSpec(
             input=symbols,
             target=symbols,
@@ -132,17 +129,17 @@ class NextChar(FileTask):
 
     @property
     def _unknown(self) -> int | None:
-        """The id of characters without a symbol of their own, if there are such."""
-        return self.vocabulary.index(UNKNOWN) if UNKNOWN in self.vocabulary else None
+        """The id of `UNKNOWN`, or `None` if the vocabulary has none."""
+        return self.symbols.index(UNKNOWN) if UNKNOWN in self.symbols else None
 
     @cached_property
-    def floor(self) -> Mapping[str, float]:  # type: ignore[override]  # a value, made late
-        """What remembering nothing scores; counted when asked for, in a fifth of a second."""
+    def floor(self) -> Mapping[str, float]:  # type: ignore[override]  # computed on first use
+        """Scores of the unigram and the bigram model; computed on first use, in 0.2 seconds."""
         train, val = self._splits["train"].numpy(), self._splits["val"].numpy()
-        return ngram_floors(train, val, len(self.vocabulary))
+        return ngram_floors(train, val, len(self.symbols))
 
     def warnings(self) -> Iterator[str]:
-        """Warn of held-out text in other characters than those that are learnt."""
+        """Warn about held-out text whose characters don't occur in training."""
         splits: dict[Split, np.ndarray] = {
             split: ids.numpy() for split, ids in self._splits.items()
         }
@@ -151,45 +148,41 @@ class NextChar(FileTask):
         return unseen_symbols(train, splits, "characters", advice, self._unknown)
 
     def encode(self, text: str) -> list[int]:
-        """Spell a text as ids.
+        """Convert a text to ids.
 
         Raises:
-            ConfigError: a character is not in the vocabulary, and nothing stands for such.
+            ConfigError: a character is neither in the vocabulary nor replaced by `UNKNOWN`.
         """
-        ids = {character: index for index, character in enumerate(self.vocabulary)}
+        ids = {character: index for index, character in enumerate(self.symbols)}
         if self._unknown is not None:
             return [ids.get(character, self._unknown) for character in text]
         for position, character in enumerate(text):
             if character not in ids:
-                known = "".join(self.vocabulary[:100])
-                known += "..." if len(self.vocabulary) > 100 else ""
+                accepted = "".join(self.symbols[:100])
+                accepted += "..." if len(self.symbols) > 100 else ""
                 raise ConfigError(
-                    f"prompt must be of the {len(self.vocabulary)} characters that the text has, "
-                    f"got {character!r} at position {position}; it takes {known!r}"
+                    f"prompt must be of the {len(self.symbols)} characters that the text has, "
+                    f"got {character!r} at position {position}; it takes {accepted!r}"
                 )
         return [ids[character] for character in text]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Read ids as a text, the inverse of `encode`."""
-        return "".join(self.vocabulary[index] for index in ids)
+        """Convert ids to a text, the inverse of `encode`."""
+        return "".join(self.symbols[index] for index in ids)
 
     def fingerprint(self) -> str:
-        """Tell the plays of one version of their package from another's: no setting names them."""
-        known = super().fingerprint()
-        return hashlib.sha256(f"{known} {self._plays}".encode()).hexdigest()[:16]
-
-    def meanings(self) -> Sequence[str]:
-        """Give the vocabulary."""
-        return self.vocabulary
+        """Add a hash of the plays, whose package may change without any setting."""
+        fingerprint = super().fingerprint()
+        return hashlib.sha256(f"{fingerprint} {self._plays}".encode()).hexdigest()[:16]
 
     def num_batches(self, split: Split, batch_size: int) -> int:
-        """Count the windows of a stream: how many batches answer the split once."""
+        """Return the number of batches in which every character is answered once."""
         if split == "train":
             return self._grid(batch_size, self.length)[1]
         return self._held_out_batches(split, batch_size, self.length)
 
     def num_streams(self, split: Split) -> int | None:
-        """Give a stream to each 1,000 characters, 64 at most."""
+        """Return one stream per 1,000 characters, 64 at most."""
         if self.layout == "encoder_decoder":
             return None
         return min(_STREAMS, max(1, self._answerable(split, self.length) // _STREAM_LENGTH))
@@ -197,7 +190,7 @@ class NextChar(FileTask):
     def sample(
         self, split: Split, index: int, batch_size: int, *, length: int | None = None
     ) -> Batch:
-        """Make one batch: window `index`, modulo their number, of every stream."""
+        """Make one batch: window `index` of every stream, modulo the number of windows."""
         length = self.length if length is None else length
         read, answered = self._read(length), self._answered(length)
         if split == "train":
@@ -209,9 +202,9 @@ class NextChar(FileTask):
             window = index % self._held_out_batches(split, batch_size, length)
             starts, ends = self._held_out_windows(split, window, batch_size, length)
         steps = torch.arange(int((ends - starts).max()))
-        places = starts[:, None] + torch.arange(read + len(steps))
+        positions = starts[:, None] + torch.arange(read + len(steps))
         ids = self._splits[split]
-        text = ids[places.clamp(max=len(ids) - 1)]
+        text = ids[positions.clamp(max=len(ids) - 1)]
         batch = Batch(
             input=text[:, read - 1 : -1],
             target=text[:, read:],
@@ -223,21 +216,21 @@ class NextChar(FileTask):
         return batch._replace(source=source, source_mask=torch.ones(source.shape, dtype=torch.bool))
 
     def prompt_batch(self, ids: Sequence[int], num_samples: int, length: int) -> Batch:
-        """Make a batch whose masked steps, run free, continue a prompt by `length` characters.
+        """Make a batch whose answered steps, in free running, continue a prompt.
 
-        All rows are alike. The prompt is read whole in the stream layout; its last characters,
-        as many as `cut`, are the source in the other. An empty prompt stands for the beginning of
-        a line. Inputs behind the prompt and all targets are placeholders.
+        All rows are the same. In the stream layout the input begins with the whole prompt; in the
+        other one its last `cut` characters are the source. An empty prompt is a newline. Inputs
+        after the prompt and all targets are placeholders.
         """
         if not ids:
-            ids = [self.vocabulary.index("\n") if "\n" in self.vocabulary else 0]
+            ids = [self.symbols.index("\n") if "\n" in self.symbols else 0]
         prompt = torch.tensor(ids).expand(num_samples, -1)
         read = self._read(self.length)
-        told = prompt[:, -1:] if self.layout == "encoder_decoder" else prompt
+        start = prompt[:, -1:] if self.layout == "encoder_decoder" else prompt
         blanks = torch.zeros(num_samples, length - 1, dtype=torch.int64)
-        inputs = torch.cat([told, blanks], dim=1)
+        inputs = torch.cat([start, blanks], dim=1)
         mask = torch.ones(inputs.shape, dtype=torch.bool)
-        mask[:, : told.shape[1] - 1] = False
+        mask[:, : start.shape[1] - 1] = False
         batch = Batch(input=inputs, target=torch.zeros_like(inputs), mask=mask)
         if self.layout == "stream":
             return batch
@@ -245,32 +238,32 @@ class NextChar(FileTask):
         return batch._replace(source=source, source_mask=torch.ones(source.shape, dtype=torch.bool))
 
     def prompt(self, text: str | None, num_samples: int, length: int | None) -> Batch:
-        """Go on from a text, by 400 characters where no length is said."""
-        return self.prompt_batch(self.encode(text or ""), num_samples, length or _SPOKEN)
+        """Make a batch that continues a text by `length` characters, 400 by default."""
+        return self.prompt_batch(self.encode(text or ""), num_samples, length or _SAMPLE_LENGTH)
 
-    def tell(self, batch: Batch, answers: Tensor) -> str:
-        """Give each prompt with what the model wrote."""
-        return "".join(self.telling(batch, answers.unbind(1)))
+    def show_answers(self, batch: Batch, answers: Tensor) -> str:
+        """Return each prompt with its continuation."""
+        return "".join(self.show_while_generating(batch, answers.unbind(1)))
 
-    def telling(self, batch: Batch, answers: Iterable[Tensor]) -> Iterator[str]:
-        """Give the first prompt and what the model writes as it comes, then the other samples."""
-        told = batch.input[:, : int(batch.mask[0].int().argmax()) + 1]
-        return self._written(batch, answers, told if batch.source is None else batch.source)
+    def show_while_generating(self, batch: Batch, answers: Iterable[Tensor]) -> Iterator[str]:
+        """Yield the first sample while it is generated, then the others."""
+        read = batch.input[:, : int(batch.mask[0].int().argmax()) + 1]
+        return self._pieces(batch, answers, read if batch.source is None else batch.source)
 
-    def spell(self, batch: Batch, answers: Iterable[Tensor]) -> Iterator[str]:
-        """Give what the model writes."""
-        return self._written(batch, answers, batch.input[:, :0])
+    def write_while_generating(self, batch: Batch, answers: Iterable[Tensor]) -> Iterator[str]:
+        """Yield the continuations without the prompt."""
+        return self._pieces(batch, answers, batch.input[:, :0])
 
-    def _written(self, batch: Batch, answers: Iterable[Tensor], told: Tensor) -> Iterator[str]:
-        """Spell samples without the newlines around them; newlines inside wait for what follows."""
+    def _pieces(self, batch: Batch, answers: Iterable[Tensor], prompt: Tensor) -> Iterator[str]:
+        """Yield samples without newlines at their start and end."""
         others: list[list[int]] = []
         waiting, begun = "", False
         asked = batch.mask[0].tolist()
         steps = (ids for ids, here in zip(answers, asked, strict=False) if here)
-        for ids in chain(told.unbind(1), steps):
+        for ids in chain(prompt.unbind(1), steps):
             first, *rest = ids.tolist()
             others.append(rest)
-            character = self.vocabulary[first]
+            character = self.symbols[first]
             if character == "\n":
                 waiting += character
             else:
@@ -280,14 +273,14 @@ class NextChar(FileTask):
             yield "\n\n---\n\n" + self.decode(row).strip("\n")
 
     def metrics(self, output: Tensor, batch: Batch) -> dict[str, Mean]:
-        """Score the loss in nats and in bits per character, and the accuracy."""
+        """Compute the loss in nats and in bits per character, and the accuracy."""
         scores = super().metrics(output, batch)
         del scores["exact_match"]  # of a whole window: never
         loss, steps = scores["loss"]
         return scores | {"bits_per_char": Mean(loss / math.log(2), steps)}
 
     def show(self, batch: Batch, output: Tensor) -> str:
-        """Align the text with what the model guessed, each character after the true ones."""
+        """Align the text with the predictions, each after the true characters before it."""
         width = 80
         guesses = output.argmax(dim=2)
         blocks = []
@@ -303,10 +296,10 @@ class NextChar(FileTask):
         return "\n\n".join(blocks)
 
     def labels(self, ids: Tensor) -> list[str]:
-        """Spell each id in one sign that can be seen."""
+        """Return a visible character for each id."""
         return [
             _VISIBLE.get(c, c if len(c) == 1 and c.isprintable() else "\N{REPLACEMENT CHARACTER}")
-            for c in (self.vocabulary[index] for index in ids.tolist())
+            for c in (self.symbols[index] for index in ids.tolist())
         ]
 
     def _choose_symbols(
@@ -315,7 +308,7 @@ class NextChar(FileTask):
         counts = {split: np.bincount(part) for split, part in codes.items()}
         train = {chr(code): int(counts["train"][code]) for code in np.flatnonzero(counts["train"])}
         held_out = (chr(code) for part in counts.values() for code in np.flatnonzero(part))
-        symbols = choose_symbols(train, held_out, min_count, self.known_symbols)
+        symbols = choose_symbols(train, held_out, min_count, self.stored_symbols)
         if len(symbols) < 2:
             raise ConfigError(
                 "task.path must be a text of 2 or more different characters, got "
@@ -324,9 +317,9 @@ class NextChar(FileTask):
         return tuple(symbols)
 
     def _ids(self, codes: np.ndarray) -> Tensor:
-        """Give the ids of code points."""
+        """Convert code points to ids."""
         unknown = self._unknown
-        own = [(ord(c), index) for index, c in enumerate(self.vocabulary) if index != unknown]
+        own = [(ord(c), index) for index, c in enumerate(self.symbols) if index != unknown]
         largest = max(int(codes.max(initial=0)), *(code for code, _ in own))
         table = torch.full((largest + 1,), unknown or 0)
         for code, index in own:
@@ -336,7 +329,7 @@ class NextChar(FileTask):
     def _read_splits(
         self, val_fraction: float | None, test_fraction: float | None
     ) -> dict[Split, np.ndarray]:
-        """Read each split as code points: from a file of its own, or as a share of the text."""
+        """Read each split as code points, from a file of its own or as a share of the text."""
         shares: dict[Split, float] = {"val": 0.0, "test": 0.0}
         own: dict[Split, np.ndarray] = {}
         for split, fraction in zip(shares, (val_fraction, test_fraction), strict=True):
@@ -358,13 +351,13 @@ class NextChar(FileTask):
         return "".join(self.labels(ids))
 
     def _read(self, length: int) -> int:
-        """Count the characters of a window that are read before the first is answered."""
+        """Return the characters of a window that are read before the first answer."""
         if self.layout == "stream":
             return 1
         return max(1, length // 2) if self.cut is None else self.cut
 
     def _answered(self, length: int) -> int:
-        """Count the characters of a window that are answered."""
+        """Return the characters of a window that are answered."""
         read = self._read(length)
         answered = length - read if self.layout == "encoder_decoder" else length
         if answered < 1:
@@ -372,7 +365,7 @@ class NextChar(FileTask):
         return answered
 
     def _grid(self, batch_size: int, length: int) -> tuple[int, int]:
-        """Give the characters of train from one stream to the next, and the windows of each."""
+        """Return the characters and the windows of each training stream."""
         read, answered = self._read(length), self._answered(length)
         size = len(self._splits["train"])
         stream = (size - read) // batch_size
@@ -385,7 +378,7 @@ class NextChar(FileTask):
         return stream, stream // answered
 
     def _answerable(self, split: Split, length: int) -> int:
-        """Count the characters of a held-out split that have something before them to read."""
+        """Return the characters of a held-out split that are answered."""
         read, size = self._read(length), len(self._splits[split])
         if size <= read:
             raise ConfigError(
@@ -395,7 +388,7 @@ class NextChar(FileTask):
         return size - read
 
     def _held_out_batches(self, split: Split, batch_size: int, length: int) -> int:
-        """Count the batches of `batch_size` rows that answer a held-out split once."""
+        """Return the number of batches of a held-out split."""
         total, answered = self._answerable(split, length), self._answered(length)
         if self.layout == "encoder_decoder":
             return _rounded_up(_rounded_up(total, answered), batch_size)
@@ -409,9 +402,9 @@ class NextChar(FileTask):
     def _held_out_windows(
         self, split: Split, index: int, batch_size: int, length: int
     ) -> tuple[Tensor, Tensor]:
-        """Give where the windows of a batch begin, and where what they answer ends, from there."""
+        """Return where each window of a batch starts, and where its answered characters end."""
         total, answered = self._answerable(split, length), self._answered(length)
-        if self.layout == "encoder_decoder":  # every count-th window, so that some are of all parts
+        if self.layout == "encoder_decoder":  # every count-th window, from all over the split
             count = self._held_out_batches(split, batch_size, length)
             starts = torch.arange(index, _rounded_up(total, answered), count) * answered
             return starts, (starts + answered).clamp(max=total)
@@ -421,17 +414,17 @@ class NextChar(FileTask):
 
 
 def _rounded_up(total: int, size: int) -> int:
-    """Count the pieces of a size that hold a total, the last one perhaps not full."""
+    """Divide and round up."""
     return -(-total // size)
 
 
 def _codes(text: str) -> np.ndarray:
-    """Give the code points of a text."""
+    """Return the code points of a text."""
     return np.frombuffer(text.encode("utf-32-le"), dtype="<u4")
 
 
 def _split(text: np.ndarray, val_fraction: float, test_fraction: float) -> dict[Split, np.ndarray]:
-    """Cut the text into its splits; they share no character."""
+    """Divide the text into disjoint splits."""
     if val_fraction + test_fraction >= 1:
         raise ConfigError(
             "task.val_fraction and task.test_fraction must leave some text for training, got "
@@ -443,7 +436,7 @@ def _split(text: np.ndarray, val_fraction: float, test_fraction: float) -> dict[
 
 
 def ngram_floors(train: np.ndarray, held_out: np.ndarray, vocab_size: int) -> dict[str, float]:
-    """Score the unigram and the bigram model, counted on `train`, on `held_out`.
+    """Compute the scores on `held_out` of a unigram and a bigram model counted on `train`.
 
         P(b)     = (n(b) + 1) / (n + V)
         P(b | a) = (n(ab) + P(b)) / (n(a) + 1)
@@ -461,8 +454,8 @@ def ngram_floors(train: np.ndarray, held_out: np.ndarray, vocab_size: int) -> di
     starts = np.bincount(train[:-1], minlength=vocab_size)
     bigram = (seen + unigram[after]) / (starts[before] + 1)
 
-    guess = np.full(vocab_size, counts.argmax())  # after a character that is new
-    order = np.argsort(pair_counts, kind="stable")  # the commonest pair of each is written last
+    guess = np.full(vocab_size, counts.argmax())  # after a character that is not in train
+    order = np.argsort(pair_counts, kind="stable")  # the most frequent pair of each is written last
     guess[pairs[order] // vocab_size] = pairs[order] % vocab_size
     loss = float(-np.log(unigram[after]).mean())
     return {

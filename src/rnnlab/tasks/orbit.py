@@ -1,4 +1,4 @@
-"""How near an orbit is to a closed curve, and how long it takes to come round."""
+"""Distance of an orbit from a closed curve, and its phase and period."""
 
 import math
 
@@ -7,10 +7,10 @@ from torch import Tensor
 
 
 def distance(points: Tensor, outline: Tensor, *, discrete: bool) -> Tensor:
-    """Distance of points `(B, T, D)` to the nearest place of an outline `(B, M, D)`, `(B, T)`.
+    """Return the distance `(B, T)` of points `(B, T, D)` from an outline `(B, M, D)`.
 
-    The outline is a closed polygon, or M places by themselves where it is `discrete`. Along a
-    polygon only the two sides at the nearest corner are tried.
+    The outline is a closed polygon, or M separate points if it is `discrete`. Of a polygon only the
+    two sides at the nearest corner are tried.
     """
     apart = torch.cdist(points, outline)
     if discrete:
@@ -23,20 +23,20 @@ def distance(points: Tensor, outline: Tensor, *, discrete: bool) -> Tensor:
 
 
 def _pick(outline: Tensor, index: Tensor) -> Tensor:
-    """Corners `(B, T, D)` of `(B, M, D)` by number `(B, T)`."""
+    """Return the corners `(B, T, D)` of an outline `(B, M, D)` with indices `(B, T)`."""
     return outline.gather(1, index[..., None].expand(-1, -1, outline.shape[2]))
 
 
 def _to_side(offset: Tensor, side: Tensor) -> Tensor:
-    """Distance of `offset` to the stretch from the origin to `side`, both `(..., D)`."""
+    """Return the distance of `offset` from the segment from 0 to `side`, both `(..., D)`."""
     along = (offset * side).sum(-1, keepdim=True) / side.square().sum(-1, keepdim=True)
     return (offset - along.clamp(0, 1) * side).norm(dim=-1)
 
 
 def embed(values: Tensor, lags: Tensor, longest: int) -> Tensor:
-    """Delay embedding `(x_t, x_{t+lag})` of `(B, T)`, as `(B, T - longest, 2)`.
+    """Return the delay embedding `(x_t, x_{t+lag})` of `(B, T)`, as `(B, T - longest, 2)`.
 
-    Takens (1981). `lags` `(B,)` are steps, at most `longest`: each row has its own.
+    Takens (1981). Each row has its lag in steps, `lags` `(B,)`, at most `longest`.
     """
     kept = max(values.shape[1] - longest, 0)
     later = torch.arange(kept, device=values.device) + lags[:, None]
@@ -44,7 +44,7 @@ def embed(values: Tensor, lags: Tensor, longest: int) -> Tensor:
 
 
 def embed_outline(outline: Tensor, turns: Tensor) -> Tensor:
-    """Delay embedding of an outline `(B, M)` at equal phases, lags in turns `(B,)`."""
+    """Return the delay embedding of an outline `(B, M)`, with lags in turns `(B,)`."""
     num_points = outline.shape[1]
     ahead = turns[:, None] * num_points + torch.arange(num_points, device=outline.device)
     below = ahead.floor()
@@ -56,33 +56,34 @@ def embed_outline(outline: Tensor, turns: Tensor) -> Tensor:
 
 
 def phases(points: Tensor, outline: Tensor, periods: Tensor) -> Tensor:
-    """Phase of each point `(B, T)` in turns, going round an outline `(B, M, D)` at equal speed.
+    """Return the phase `(B, T)` in turns of points `(B, T, D)` on an outline `(B, M, D)`.
 
-    Of M starts it is the one from which the whole row `(B, T, D)` comes nearest; a place where the
-    curve crosses itself is two phases, and this tells them apart. `periods` `(B,)` are steps.
+    Phases increase at constant speed from the best of M initial ones, with which the whole row is
+    nearest to the outline: so a point where the curve crosses itself has the right one of its two
+    phases. `periods` `(B,)` are in steps.
     """
     num_points = outline.shape[1]
-    gone = torch.arange(points.shape[1], device=points.device) / periods[:, None]
-    steps = (gone * num_points).round().long()
+    turns = torch.arange(points.shape[1], device=points.device) / periods[:, None]
+    steps = (turns * num_points).round().long()
     apart = torch.stack(
         [
             (_pick(outline, (start + steps) % num_points) - points).square().sum((1, 2))
             for start in range(num_points)
         ]
     )
-    return (apart.argmin(dim=0)[:, None] / num_points + gone) % 1
+    return (apart.argmin(dim=0)[:, None] / num_points + turns) % 1
 
 
 def period(points: Tensor, shortest: float, longest: float) -> Tensor:
-    """Estimate the period of each row of `(B, T, D)` in steps, `(B,)`; nan where there is none.
+    """Estimate the period `(B,)` of each row of `(B, T, D)` in steps; NaN if there is none.
 
-    The lag at which the orbit comes nearest to itself: the first clear minimum of
+    It is the lag at which the orbit is nearest to itself: the first clear minimum of
 
         d(lag) = mean_t |x_{t+lag} - x_t|^2
 
     (the difference function of YIN: de Cheveigné and Kawahara, 2002, eq. 6) between 0.9 times
-    the shortest and 1.9 times the longest period that may be expected, to a fraction of a step by
-    the parabola through the minimum and its neighbours. A row must hold two of the longest.
+    the shortest and 1.9 times the longest expected period, interpolated by a parabola through the
+    minimum and its neighbours. A row must have at least two of the longest periods.
     """
     length = points.shape[1]
     first = max(1, math.floor(0.9 * shortest) - 1)
@@ -100,7 +101,7 @@ def period(points: Tensor, shortest: float, longest: float) -> Tensor:
     least = here.amin(dim=1, keepdim=True)
     clear = here <= least + 0.2 * (apart.mean(dim=1, keepdim=True) - least)
     minimum = (here < before) & (here <= after) & clear
-    found = minimum.int().argmax(dim=1, keepdim=True)  # the first
-    left, low, right = (values.gather(1, found).squeeze(1) for values in (before, here, after))
+    index = minimum.int().argmax(dim=1, keepdim=True)  # of the first minimum
+    left, low, right = (values.gather(1, index).squeeze(1) for values in (before, here, after))
     shift = (left - right) / (2 * (left - 2 * low + right))
-    return torch.where(minimum.any(dim=1), first + 1 + found.squeeze(1) + shift, math.nan)
+    return torch.where(minimum.any(dim=1), first + 1 + index.squeeze(1) + shift, math.nan)

@@ -1,4 +1,4 @@
-"""Keeping a rhythm: going round a closed curve without end, begun by a cue."""
+"""Oscillation: continue a closed curve, after a cue of its first points."""
 
 import math
 from typing import Annotated, ClassVar
@@ -10,25 +10,25 @@ from PIL import Image
 from torch import Tensor
 
 from rnnlab.errors import ConfigError
-from rnnlab.grouping import groups
 from rnnlab.plots.draw import join, line_plot, path_plot
 from rnnlab.ranges import Count, NonNegative, PositiveInt
 from rnnlab.spec import Batch, Layout, Reals, Split, TaskSpec
+from rnnlab.stackable import stackable
 from rnnlab.tasks import orbit
 from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.curves import CURVES, CurveName, Numbers
 from rnnlab.tasks.lengths import Lengths
 
-PeriodSteps = Annotated[float, Gt(2), Le(1e6)]  # two points a period tell nothing
-Noise = Annotated[NonNegative, Le(1000)]  # the curves are of size 1
+PeriodSteps = Annotated[float, Gt(2), Le(1e6)]  # with two points per period a curve is undefined
+Noise = Annotated[NonNegative, Le(1000)]  # curves have a size of 1
 
 _OUTLINE_POINTS = 512
-_FAR = 1e3  # diverged runs score as if they were no farther out than this
+_FAR = 1e3  # outputs are clamped to this size in metrics
 
 
-@groups()
+@stackable()
 class Oscillation(Task):
-    """Oscillation: go on with a closed curve from a few of its points.
+    """Oscillation: continue a closed curve after a few of its points.
 
     After the figure eight of Pearlmutter (1989) and the cycles of Jordan (1986). Curve
     `four_corners` of a square a-d, cue 2 steps, length 4:
@@ -37,33 +37,31 @@ class Oscillation(Task):
         target   b c d a b
         mask     . x x x x
 
-    The answer is the next input where the net runs free, so an orbit that attracts is to be
-    learned, not only the next point. `input_noise` teaches that: near the orbit, too, the right
-    answer lies on it. In the encoder-decoder layout the encoder reads the cue, `a b`, and the
-    decoder goes on: input `b c d a`, target `c d a b`.
+    In free running the answer is the next input, so the net must learn an attracting orbit, not
+    only the next point. `input_noise` trains that: targets of noisy inputs lie on the curve. In the
+    encoder-decoder layout the encoder reads the cue, `a b`, and the decoder continues: input
+    `b c d a`, target `c d a b`.
 
-    With `taught_outputs` the other outputs have no right value, so nothing can be fed back: the
-    net hears the cue, then zeros, and must swing by itself.
+    With `taught_outputs` the other outputs have no target, so nothing is fed back: the net reads
+    the cue, then zeros, and must oscillate by itself.
 
-    Scores, teacher-forced or free-running: `distance` of the answers to the curve as a set and
-    its maximum over each run (for one number, of its delay embedding at a quarter of the period);
-    `amplitude_error`, of the deviation from the mean; `period_error`, at most 1, which is also
-    what answers without a period get. All relative errors are shares. A discrete curve has no
-    `period_error` but `on_cycle`, the share of steps whose nearest point is the right one.
+    Metrics, teacher-forced or free-running: `distance` of the answers from the curve and its
+    maximum over each sequence (with one coordinate, of its delay embedding at a quarter of the
+    period); `amplitude_error`, the relative error of the standard deviation; `period_error`, the
+    relative error of the period, 1 at most and without a period. A discrete curve has `on_cycle`
+    instead, the share of steps whose nearest point is the right one.
 
     Args:
-        layout: given by the model.
-        seed: of the data.
-        curve: which one; see `curves.py`.
-        period_steps: steps in one period; `null` is the curve's own.
+        curve: name of the curve, see `curves.py`.
+        period_steps: steps in one period; `null` for the default of the curve.
         max_period_steps: each sequence has its own frequency, uniform between those of
-            `period_steps` and this. `null` is one period for all.
-        random_phase: whether each sequence begins somewhere else on the curve.
-        cue_steps: points given before the first answer.
-        length: steps answered in training.
-        eval_periods: periods answered in validation and test, of the longest.
-        input_noise: standard deviation of the noise on the points read in training.
-        taught_outputs: numbers of the outputs that are taught and scored; `null` is all.
+            `period_steps` and this; `null` for one period.
+        random_phase: whether each sequence starts at a random point of the curve.
+        cue_steps: points read before the first answer.
+        length: answered steps in training.
+        eval_periods: answered periods in validation and test, of the longest period.
+        input_noise: standard deviation of the noise on the inputs in training.
+        taught_outputs: indices of the outputs that count in loss and metrics; `null` for all.
     """
 
     higher_is_better: ClassVar = {
@@ -105,14 +103,14 @@ class Oscillation(Task):
         self.input_noise = input_noise
 
         size, plan_size = len(self.curve.names), self.curve.plan_size
-        self.silent = taught_outputs is not None
+        self.zero_input = taught_outputs is not None
         self.taught = _check_taught(taught_outputs, size)
         seen = Reals(size + plan_size)
         self.spec = TaskSpec(
             input=seen,
             target=Reals(size),
             source=seen if layout == "encoder_decoder" else None,
-            feedback=not self.silent,
+            feedback=not self.zero_input,
         )
         num_points = self.curve.period_steps if self.curve.discrete else _OUTLINE_POINTS
         outline = self.curve.outline(num_points)
@@ -141,7 +139,7 @@ class Oscillation(Task):
 
     @property
     def unanswered(self) -> int:
-        """Steps at the beginning of the target that are not answered."""
+        """Number of first steps of the target that are not answered."""
         return self.cue_steps - 1 if self.layout == "stream" else 0
 
     def sample(
@@ -162,9 +160,9 @@ class Oscillation(Task):
                 seen[:, self.cue_steps - 1 : -1],
                 points[:, self.cue_steps :],
             )
-        if self.silent:
-            given = self.cue_steps if source is None else 0
-            read[:, given:, : points.shape[2]] = 0
+        if self.zero_input:
+            first = self.cue_steps if source is None else 0
+            read[:, first:, : points.shape[2]] = 0
         return self._batch(read, target, source)
 
     def _answered(self, split: Split, length: int | None) -> int:
@@ -179,7 +177,7 @@ class Oscillation(Task):
     def _draw(
         self, rng: np.random.Generator, batch_size: int, num_points: int
     ) -> tuple[Numbers, Numbers]:
-        """Draw orbits `(B, num_points, D)` and the constant plans beside them."""
+        """Draw orbits `(B, num_points, D)` and their constant plans."""
         phases = np.zeros((batch_size, 1))
         if self.random_phase:
             phases = rng.random((batch_size, 1))
@@ -202,12 +200,12 @@ class Oscillation(Task):
             mask=mask,
             source=None if source is None else to_tensor(source),
             source_mask=None if source is None else torch.ones(source.shape[:2], dtype=torch.bool),
-            target_mask=taught if self.silent else None,
+            target_mask=taught if self.zero_input else None,
         )
 
     @torch.no_grad()
     def metrics(self, output: Tensor, batch: Batch) -> dict[str, Mean]:
-        """Add to the loss what tells of the orbit, wherever on it the answers are."""
+        """Add the metrics of the orbit, which don't depend on the phase."""
         scores = super().metrics(output, batch)
         answer = output[:, self.unanswered :, self.taught].float()
         answer = answer.nan_to_num(_FAR, _FAR, -_FAR).clamp(-_FAR, _FAR)
@@ -223,13 +221,15 @@ class Oscillation(Task):
             scores["on_cycle"] = _mean((nearest[0] == nearest[1]).float())
         else:
             shortest = self.period_steps / 2
-            found, due = (orbit.period(x, shortest, self.max_period_steps) for x in (answer, right))
-            error = (found / due - 1).abs().nan_to_num(1.0).clamp(max=1)
+            periods, due = (
+                orbit.period(x, shortest, self.max_period_steps) for x in (answer, right)
+            )
+            error = (periods / due - 1).abs().nan_to_num(1.0).clamp(max=1)
             scores["period_error"] = _mean(error.where(~due.isnan(), math.nan))
         return scores
 
     def phases(self, batch: Batch) -> Tensor | None:
-        """Fit each row's start on its curve; the rest follows at its speed."""
+        """Fit the initial phase of each row; phases increase at constant speed."""
         target = batch.target
         periods = target.new_full(target.shape[:1], self.period_steps)
         if self.max_period_steps > self.period_steps:
@@ -239,14 +239,14 @@ class Oscillation(Task):
         return orbit.phases(target[..., self.taught], self._outline(batch), periods)
 
     def _outline(self, batch: Batch) -> Tensor:
-        """Give the curve of each row, `(B, M, D)`."""
+        """Return the outline of each row's curve, `(B, M, D)`."""
         outline = self.outline.to(batch.target.device)
         if not self.curve.plan_size:
             return outline.expand(batch.target.shape[0], -1, -1)
         return outline[batch.input[:, 0, -self.curve.plan_size :].argmax(dim=1)]
 
     def _distance(self, answer: Tensor, target: Tensor, batch: Batch) -> Tensor:
-        """Distance of each answer to its row's curve, `(B, T)`; T is less for an embedding."""
+        """Return the distance of each answer from its curve, `(B, T)`; less steps if embedded."""
         outline = self._outline(batch)
         if answer.shape[2] == 1:
             steps = torch.full_like(answer[:, 0, 0], self.period_steps)
@@ -263,19 +263,13 @@ class Oscillation(Task):
         return orbit.distance(answer, outline, discrete=self.curve.discrete)
 
     def table(self, batch: Batch, output: Tensor) -> list[list[str | float]]:
-        """Give truth and answers as rows under a heading, for a file: sequence, step, numbers."""
-        heading = [f"{kind}_{name}" for kind in ("truth", "answer") for name in self.curve.names]
-        pairs = torch.cat([batch.target, output.to(batch.target)], dim=2).tolist()
-        rows: list[list[str | float]] = [
-            [row, step, *numbers]
-            for row, steps in enumerate(pairs)
-            for step, numbers in enumerate(steps)
-            if step >= self.unanswered
-        ]
-        return [["sequence", "step", *heading], *rows]
+        """Return the table of `Task.table` with the names of the coordinates in the heading."""
+        heading, *rows = super().table(batch, output)
+        names = [f"{side}_{name}" for side in ("truth", "answer") for name in self.curve.names]
+        return [[*heading[:2], *names], *rows]
 
     def show(self, batch: Batch, output: Tensor) -> Image.Image:
-        """Draw truth against answers over time, and in the plane where there are two numbers."""
+        """Draw targets and outputs over time, and in the plane if there are two coordinates."""
         pictures = []
         for row in range(min(2, batch.target.shape[0])):
             answer = output[row].float().cpu().numpy().copy()
@@ -306,7 +300,7 @@ class Oscillation(Task):
 
 
 def _check_taught(taught_outputs: list[int] | None, size: int) -> list[int]:
-    """Give the numbers of the taught outputs in order."""
+    """Return the sorted indices of the taught outputs."""
     if taught_outputs is None:
         return list(range(size))
     taught = sorted(set(taught_outputs))
@@ -318,17 +312,17 @@ def _check_taught(taught_outputs: list[int] | None, size: int) -> list[int]:
 
 
 def to_tensor(numbers: Numbers) -> Tensor:
-    """Numbers as float32."""
+    """Convert an array to a float32 tensor."""
     return torch.from_numpy(np.ascontiguousarray(numbers, dtype=np.float32))
 
 
 def _amplitude(points: Tensor) -> Tensor:
-    """Root mean square deviation from the mean over time, `(B, T, D)` -> `(B,)`."""
+    """Return the root mean square deviation from the mean over time, `(B, T, D)` -> `(B,)`."""
     spread = points - points.mean(dim=1, keepdim=True)
     return spread.square().sum(2).mean(1).sqrt()
 
 
 def _mean(values: Tensor) -> Mean:
-    """Mean over the values that are numbers."""
+    """Return the mean over the values that are not NaN."""
     known = ~values.isnan()
     return Mean(values.nan_to_num(0.0).sum() / known.sum(), known.sum())

@@ -1,18 +1,18 @@
-"""Keeping a rhythm that nothing but the initial state has begun."""
+"""Oscillation from a clamped initial state, without a cue in the input."""
 
 import numpy as np
 
 from rnnlab.errors import ConfigError
-from rnnlab.grouping import groups
 from rnnlab.ranges import Count, PositiveInt
 from rnnlab.spec import Batch, Layout, Reals, Split, TaskSpec
+from rnnlab.stackable import stackable
 from rnnlab.tasks.curves import CurveName
 from rnnlab.tasks.oscillation import Oscillation, PeriodSteps, to_tensor
 
 
-@groups()
+@stackable()
 class OscillationClamped(Oscillation):
-    """Oscillation from a clamped initial state: no input, only a beginning.
+    """Oscillation from a clamped initial state, without input.
 
     Curve `four_corners` of a square a-d, length 4, `clamped_points` 1:
 
@@ -21,22 +21,13 @@ class OscillationClamped(Oscillation):
         target   b c d a
         mask     x x x x
 
-    The first units of the state hold the last points before step 0, newest first; the input is
-    the plan where the curve has one, else zero. Nothing is fed back but what the net itself
-    feeds back. An encoder-decoder model has no state to clamp: its encoder reads the points.
+    The first units of the state are clamped to the last points before step 0, newest first; the
+    input is the plan if the curve has one, else zero. Answers are not fed back to the input. An
+    encoder-decoder model has no state to clamp: its encoder reads the points.
 
     Args:
-        layout: given by the model.
-        seed: of the data.
-        curve: as in `Oscillation`, and so the rest.
-        period_steps: steps in one period, or `null`.
-        max_period_steps: the longest, or `null`.
-        random_phase: whether each sequence begins somewhere else on the curve.
-        clamped_points: points that the state begins with. One number needs two to say which way
-            it goes, and three to say how fast.
-        length: steps answered in training.
-        eval_periods: periods answered in validation and test.
-        taught_outputs: numbers of the outputs that are taught, or `null`.
+        clamped_points: points in the initial state; with one coordinate, two points determine the
+            direction and three the speed. All others as in `Oscillation`.
     """
 
     def __init__(
@@ -82,7 +73,7 @@ class OscillationClamped(Oscillation):
 
     @property
     def unanswered(self) -> int:
-        """Always 0: every step is answered."""
+        """Always 0, since every step is answered."""
         return 0
 
     def sample(
@@ -91,11 +82,11 @@ class OscillationClamped(Oscillation):
         """Make one batch; `length` counts the answered steps."""
         rng = self.rng(split, index)
         points, plan = self._draw(rng, batch_size, self.cue_steps + self._answered(split, length))
-        given, target = points[:, : self.cue_steps], points[:, self.cue_steps :]
-        quiet = plan if self.curve.plan_size else np.zeros((*points.shape[:2], 1))
-        read = quiet[:, self.cue_steps :]
+        clue, target = points[:, : self.cue_steps], points[:, self.cue_steps :]
+        inputs = plan if self.curve.plan_size else np.zeros((*points.shape[:2], 1))
+        read = inputs[:, self.cue_steps :]
         if self.layout == "stream":
-            initial = to_tensor(given[:, ::-1].reshape(batch_size, -1))
+            initial = to_tensor(clue[:, ::-1].reshape(batch_size, -1))
             return self._batch(read, target, None)._replace(initial=initial)
-        source = np.concatenate([given, plan[:, : self.cue_steps]], axis=2)
+        source = np.concatenate([clue, plan[:, : self.cue_steps]], axis=2)
         return self._batch(read, target, source)

@@ -1,4 +1,4 @@
-"""Pairs of texts: from a file, and as joined ids that a batch is gathered from."""
+"""Pairs of texts: read from a file, and as token ids from which batches are joined."""
 
 import unicodedata
 
@@ -10,16 +10,16 @@ from rnnlab.errors import ConfigError
 def read_pairs(text: str, key: str, path: str) -> list[tuple[str, str]]:
     """Read the `source<TAB>target` lines of a file, in composed form (Unicode NFC).
 
-    Spaces around a source or a target are no part of it, nor are further columns (Tatoeba's third
-    one says who wrote a line) and blank lines at the end.
+    Spaces around sources and targets are removed; further columns (Tatoeba's third one names the
+    author of a line) and blank lines at the end are ignored.
 
     Args:
-        text: of the file.
-        key: what gave the file, for errors.
-        path: of the file, for errors.
+        text: content of the file.
+        key: its config key, for errors.
+        path: its path, for errors.
 
     Raises:
-        ConfigError: a line is no pair.
+        ConfigError: a line is not a pair.
     """
     pairs = []
     text = unicodedata.normalize("NFC", text)
@@ -35,11 +35,7 @@ def read_pairs(text: str, key: str, path: str) -> list[tuple[str, str]]:
 
 
 class Pool:
-    """Rows of unequal length in one array, to be joined to sequences without a loop.
-
-    Args:
-        rows: of ids.
-    """
+    """Rows of token ids of different lengths in one array, joined to sequences without a loop."""
 
     def __init__(self, rows: list[list[int]]) -> None:
         self.lengths = np.array([len(row) for row in rows])
@@ -47,10 +43,10 @@ class Pool:
         self.ids = np.array([i for row in rows for i in row], dtype=np.int64)
 
     def symbols(self, rows: np.ndarray) -> np.ndarray:
-        """Give the ids of some rows, one after another."""
-        there = np.zeros(len(self.lengths), dtype=bool)
-        there[rows] = True
-        return self.ids[np.repeat(there, self.lengths)]
+        """Return the ids of all selected rows, concatenated."""
+        selected = np.zeros(len(self.lengths), dtype=bool)
+        selected[rows] = True
+        return self.ids[np.repeat(selected, self.lengths)]
 
     def join(self, parts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Join rows `parts` `(B, K)` -> ids `(B, S)` right-padded with 0, lengths `(B,)`."""

@@ -10,7 +10,7 @@ import numpy as np
 from rnnlab.errors import ConfigError
 from rnnlab.spec import SPLITS, Batch, Layout, Split
 from rnnlab.tasks.corpus import TextFiles
-from rnnlab.tasks.file_task import FileTask, Known, NoData
+from rnnlab.tasks.file_task import FileTask, NoData, StoredSymbols
 
 _LEAST = 10
 
@@ -154,16 +154,18 @@ class RowTask(FileTask, Generic[Row]):
     Args:
         layout: given by the model.
         seed: of the order of training.
-        known: given for a task that a model has learnt.
+        stored: the symbols of a trained model.
         files: the files.
 
     Attributes:
         rows: of the files.
     """
 
-    def __init__(self, layout: Layout, seed: int, known: Known | None, files: TextFiles) -> None:
+    def __init__(
+        self, layout: Layout, seed: int, stored: StoredSymbols | None, files: TextFiles
+    ) -> None:
         super().__init__(layout, seed)
-        self.know(known)
+        self.set_stored(stored)
         self.rows: Rows[Row] = Rows(files, self.parse, self.identity, self.problem)
 
     @abstractmethod

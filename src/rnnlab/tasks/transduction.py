@@ -1,4 +1,4 @@
-"""Transductions: a sequence of symbols is read, another one is answered."""
+"""Transductions: a sequence of symbols is read, and another one is answered."""
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,11 +16,11 @@ from rnnlab.tasks.base import Scorer, Task
 from rnnlab.tasks.vocabulary import UNKNOWN
 
 _FLOOR_PAIRS = 1024
-_ROOM = 10  # symbols that an answer may have beyond twice its source's, where nobody says
+_ROOM = 10  # by default an answer may have 2 * source + 10 symbols
 
 
 class Pairs(NamedTuple):
-    """B sources and what is right to answer, without separator and end.
+    """B sources and their targets, without separator and end symbol.
 
     Attributes:
         source: `(B, S)` int64 ids, right-padded.
@@ -38,22 +38,19 @@ class Pairs(NamedTuple):
 class Transduction(Task):
     """Source symbols in, target symbols out, until the end-of-sequence symbol `$`.
 
-    `12+34` and its answer as a stream; `|` separates, `_` pads:
+    `12+34` and its answer as a stream; `|` is the separator, `_` the padding:
 
         input    1 2 + 3 4 | 4 6 _
         target   _ _ _ _ _ 4 6 $ _
         mask     . . . . . x x x .
 
     and as encoder and decoder: source `1 2 + 3 4`, input `| 4 6`, target `4 6 $`. The separator
-    is the decoder's start symbol. Source and target share one vocabulary, the specials included.
+    is the decoder's start symbol. Source and target share one vocabulary with special symbols.
 
-    The floor is what knowing only how often each symbol stands at each place of an answer scores.
+    The floor is the score of knowing only the symbols' frequencies at each position of an answer.
 
     Args:
-        layout: given by the model.
-        seed: of the data.
-        symbols: the vocabulary without the specials. A subclass must be able to make `pairs` by
-            the time that it hands them over.
+        symbols: the vocabulary without the special symbols.
     """
 
     pad: int = 0
@@ -77,23 +74,19 @@ class Transduction(Task):
     def pairs(self, split: Split, index: int, batch_size: int, length: int | None) -> Pairs:
         """Make the pairs of batch `index`; `length` replaces the configured length."""
 
-    def meanings(self) -> Sequence[str]:
-        """Give the vocabulary."""
-        return self.symbols
-
     def cut(self, text: str) -> list[str]:
-        """Cut a text into symbols: here, characters."""
+        """Split a text into symbols, by default characters."""
         return list(text)
 
     def join(self, symbols: list[str]) -> str:
-        """Spell symbols as a text, the inverse of `cut` but for spaces."""
+        """Join symbols to a text, the inverse of `cut` except for spaces."""
         return "".join(symbols)
 
     def encode(self, text: str) -> list[int]:
-        """Turn a typed source into ids.
+        """Convert a source text to ids.
 
         Raises:
-            ConfigError: a symbol is unknown and nothing stands for such, or there is none.
+            ConfigError: the text is empty, or a symbol is neither known nor replaced by `UNKNOWN`.
         """
         symbols = self.cut(text)
         if not symbols:
@@ -110,33 +103,33 @@ class Transduction(Task):
         return [self._ids.get(symbol, unknown) for symbol in symbols]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Spell an answer up to its end, or all of it where it has none."""
+        """Convert the ids of an answer up to its end symbol, if any, to a text."""
         return self.join(self.words(ids))
 
     def words(self, ids: Sequence[int]) -> list[str]:
-        """Give the symbols of an answer up to its end."""
+        """Return the symbols of an answer up to its end symbol, if any."""
         ids = list(ids)
         return [self.symbols[i] for i in ids[: ids.index(self.end) if self.end in ids else None]]
 
     def sample(
         self, split: Split, index: int, batch_size: int, *, length: int | None = None
     ) -> Batch:
-        """Make one batch; rows have lengths of their own and are padded on the right."""
+        """Make one batch; rows of different lengths are padded on the right."""
         pairs = self.pairs(split, index, batch_size, length)
         return self._stream(pairs) if self.layout == "stream" else self._encoder_decoder(pairs)
 
     def longest(self, length: int | None = None) -> int:
-        """Count the symbols of the longest source, and in a stream those of its answer with it."""
+        """Count the symbols of the longest source, in a stream with separator and answer."""
         source, target = self.most_symbols(length)
         return source if self.layout == "encoder_decoder" else source + 1 + target
 
     def most_symbols(self, length: int | None) -> tuple[int, int]:
-        """Give the most symbols of a source and of a target in train; here, of very many."""
+        """Return the most symbols of a source and of a target in train, here of 1024 pairs."""
         pairs = self.pairs("train", 0, _FLOOR_PAIRS, length)
         return int(pairs.source_length.max()), int(pairs.target_length.max())
 
     def source_batch(self, sources: list[list[int]], max_answer: int) -> Batch:
-        """Lay out sources whose answers are asked for: `max_answer` symbols each, none given."""
+        """Make a batch of sources whose answers of up to `max_answer` symbols are unknown."""
         lengths = np.array([len(source) for source in sources])
         source = np.full((len(sources), lengths.max()), self.pad)
         source[np.arange(lengths.max()) < lengths[:, None]] = np.concatenate(sources)
@@ -147,22 +140,22 @@ class Transduction(Task):
         return batch._replace(target=torch.zeros_like(batch.target))
 
     def prompt(self, text: str | None, num_samples: int, length: int | None) -> Batch:
-        """Ask for the answer to a typed source, `length` symbols at most; or to test sources."""
+        """Make a batch of a source text or test sources; answers have up to `length` symbols."""
         if text is None:
             return super().prompt(text, num_samples, None)
         source = self.encode(text)
         return self.source_batch([source] * num_samples, length or 2 * len(source) + _ROOM)
 
-    def tell(self, batch: Batch, answers: Tensor) -> str:
-        """Give a line a sequence: source and answer."""
-        said = enumerate(self._said(batch, answers))
-        return "\n".join(f"{self.source_text(batch, row)} = {text}" for row, text in said)
+    def show_answers(self, batch: Batch, answers: Tensor) -> str:
+        """Write a line per sequence: source and answer."""
+        texts = enumerate(self._decode_rows(batch, answers))
+        return "\n".join(f"{self.source_text(batch, row)} = {text}" for row, text in texts)
 
-    def spell(self, batch: Batch, answers: Iterable[Tensor]) -> Iterator[str]:
-        """Give the answer to each source in a line of its own."""
-        yield "\n".join(self._said(batch, torch.stack(list(answers), dim=1)))
+    def write_while_generating(self, batch: Batch, answers: Iterable[Tensor]) -> Iterator[str]:
+        """Yield all answers at once, one per line."""
+        yield "\n".join(self._decode_rows(batch, torch.stack(list(answers), dim=1)))
 
-    def _said(self, batch: Batch, answers: Tensor) -> list[str]:
+    def _decode_rows(self, batch: Batch, answers: Tensor) -> list[str]:
         rows = zip(answers, batch.mask, strict=True)
         return [self.decode(ids[mask].tolist()) for ids, mask in rows]
 
@@ -170,10 +163,10 @@ class Transduction(Task):
         """Count the source symbols of each row, `(B,)`."""
         if batch.source_mask is not None:
             return batch.source_mask.sum(1)
-        return batch.mask.int().argmax(dim=1)  # the separator is where the first answer is
+        return batch.mask.int().argmax(dim=1)  # the first answer is at the separator
 
     def source_text(self, batch: Batch, row: int) -> str:
-        """Spell the source of a row."""
+        """Return the text of a row's source."""
         if batch.source is None or batch.source_mask is None:
             source = batch.input[row, : int(batch.mask[row].int().argmax())]
         else:
@@ -181,15 +174,15 @@ class Transduction(Task):
         return self.join(self.words(source.tolist()))
 
     def labels(self, ids: Tensor) -> list[str]:
-        """Name the symbols of a sequence."""
+        """Return the symbols of a sequence."""
         return [self.symbols[i] for i in ids.tolist()]
 
     def scorer(self) -> Scorer:
-        """Give a scorer that keeps scores by source length as well."""
+        """Return a scorer that also scores by source length."""
         return TransductionScorer(self)
 
     def show(self, batch: Batch, output: Tensor) -> str:
-        """Give a line a sequence: source, right answer, and the model's where it differs."""
+        """Write a line per sequence: source, right answer, and the model's answer if it differs."""
         answers = output.argmax(dim=2)
         lines = []
         for row in range(min(8, batch.input.shape[0])):
@@ -201,7 +194,7 @@ class Transduction(Task):
         return "\n".join(lines)
 
     def _stream(self, pairs: Pairs) -> Batch:
-        """Write `source | target $` in one line: inputs are all but the last, targets the next."""
+        """Make a batch of sequences `source | target $`: each input's target is the next symbol."""
         source, source_length, target, target_length = pairs
         rows = np.arange(len(source))
         width = (source_length + target_length).max() + 1
@@ -221,7 +214,7 @@ class Transduction(Task):
         )
 
     def _encoder_decoder(self, pairs: Pairs) -> Batch:
-        """Give the source to the encoder, `| target` to the decoder, which answers `target $`."""
+        """Make a batch of sources, decoder inputs `| target` and targets `target $`."""
         source, source_length, target, target_length = pairs
         width = target_length.max()
         target, real = target[:, :width], _real(target, target_length)[:, :width]
@@ -240,8 +233,8 @@ class Transduction(Task):
         )
 
     @cached_property
-    def floor(self) -> Mapping[str, float]:  # type: ignore[override]  # a value, made late
-        """What knowing how often each symbol stands at each place of an answer scores."""
+    def floor(self) -> Mapping[str, float]:  # type: ignore[override]  # computed on first use
+        """Scores of knowing the frequencies of symbols at each position of an answer only."""
         pairs = self.pairs("train", 0, _FLOOR_PAIRS, None)
         batch = self._encoder_decoder(pairs)
         target, mask = batch.target.numpy(), batch.mask.numpy()
@@ -258,7 +251,7 @@ class Transduction(Task):
 
 
 class TransductionScorer(Scorer):
-    """Adds up scores over batches, and by source length."""
+    """Adds up metrics over batches, and by source length."""
 
     task: Transduction
 
@@ -267,27 +260,27 @@ class TransductionScorer(Scorer):
         self._rows: list[Tensor] = []
 
     def update(self, output: Tensor, batch: Batch) -> None:
-        """Score one batch; what each row scored stays on its device until `breakdown`."""
+        """Score one batch; scores of rows stay on their device until `breakdown`."""
         super().update(output, batch)
         right = (output.argmax(dim=2) == batch.target) & batch.mask
         counts = (self.task.source_lengths(batch), right.sum(1), batch.mask.sum(1))
         self._rows.append(torch.stack(counts))
 
     def parts(self) -> Any:
-        """Add what each row scored."""
+        """Return all sums and the scores of all rows."""
         return {"means": super().parts(), "rows": [rows.cpu() for rows in self._rows]}
 
     def merge(self, parts: Any) -> None:
-        """Add rows too."""
+        """Add the sums and rows of another scorer."""
         super().merge(parts["means"])
         self._rows += parts["rows"]
 
     def lengths(self) -> np.ndarray:
-        """Give the source length of every row that was scored, in order."""
+        """Return the source length of every scored row, in order."""
         return torch.cat([rows[0] for rows in self._rows]).cpu().numpy()
 
     def breakdown(self) -> dict[str, dict[str, float]]:
-        """Give exact match, accuracy and the number of sequences by source length in symbols."""
+        """Return exact match, accuracy and the number of sequences by source length in symbols."""
         if not self._rows:
             return {}
         lengths, right, asked = torch.cat(self._rows, dim=1).cpu().numpy()
@@ -306,5 +299,5 @@ class TransductionScorer(Scorer):
 
 
 def _real(ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Mark the real symbols of right-padded rows."""
+    """Return a mask of the real symbols of right-padded rows."""
     return np.arange(ids.shape[1]) < lengths[:, None]

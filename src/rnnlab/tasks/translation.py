@@ -1,4 +1,4 @@
-"""Translation: English to French by a toy grammar, or any pairs from a file."""
+"""Translation: English to French by a toy grammar, or pairs from a file."""
 
 import unicodedata
 from collections import Counter
@@ -9,11 +9,11 @@ import numpy as np
 from torch import Tensor
 
 from rnnlab.errors import ConfigError
-from rnnlab.grouping import groups
 from rnnlab.ranges import DataFile, PositiveInt
 from rnnlab.spec import Batch, Layout, Split
+from rnnlab.stackable import stackable
 from rnnlab.tasks.corpus import TextFiles
-from rnnlab.tasks.file_task import FileTask, Known
+from rnnlab.tasks.file_task import FileTask, StoredSymbols
 from rnnlab.tasks.lengths import Lengths
 from rnnlab.tasks.pairs import Pool, read_pairs
 from rnnlab.tasks.rows import Rows
@@ -25,39 +25,37 @@ from rnnlab.tasks.words import cut_words, join_words
 _APOSTROPHES = ("'", "\u2019")  # typewriter's, typographer's
 
 
-@groups()
+@stackable()
 class Translation(Transduction, FileTask):
-    """Translate: `the tired owl did not leave` -> `le hibou fatigué n'est pas parti`.
+    """Translation: `the tired owl did not leave` -> `le hibou fatigué n'est pas parti`.
 
-    Clauses of a toy grammar are joined by `and`, `but`, `because`. To be right in French the
-    model must make words agree in gender and number (`partie`, `partis`), move adjectives
-    (`la petite épée noire`), put `ne ... pas` around the verb and elide (`l'arbre`, `d'oranges`,
-    `parce qu'elle`). What is said of what belongs to one split alone, in all its forms, so test
-    sentences are unseen combinations of seen words; joined clauses are of one split.
+    Clauses of a toy grammar are joined by `and`, `but`, `because`. The model must learn French
+    agreement in gender and number (`partie`, `partis`), the position of adjectives (`la petite
+    épée noire`), `ne ... pas` around the verb, and elision (`l'arbre`, `d'oranges`, `parce
+    qu'elle`). The content of a clause, in all its forms, belongs to one split, so that test
+    sentences are unseen combinations of seen words; joined clauses are of the same split.
 
-    With `path` the pairs come from a file of `source<TAB>target` lines instead; a fixed hash of
-    the source names the split, about 80 : 10 : 10, and `sample` takes no length. A split with a
-    file of its own takes nothing from it.
+    With `path` the pairs are `source<TAB>target` lines of a file; a fixed hash of the source
+    chooses the split, about 80 : 10 : 10, and `sample` takes no length. A split with a file of its
+    own has no pairs of it.
 
-    Cut into words, punctuation is a word of its own and `l'` goes before its noun; marks, joiners
-    and joined emoji stay whole, and Chinese, Japanese, Thai and other scripts without spaces go by
-    grapheme (`words.py`). A decoded text can differ from the file in spaces. A word of any split
-    is in the vocabulary, or with `min_count` those that are common in train: all others are
-    `<unk>` then, a word like any other, which is right where it stands in the right answer.
+    At the level of words, punctuation is a word and so is `l'`; combining marks, joiners and joined
+    emoji are not split, and in Chinese, Japanese, Thai and other scripts without spaces each
+    grapheme is a word (`words.py`). A decoded text may differ from the file in spaces. The
+    vocabulary has the words of all splits, or with `min_count` the frequent ones of train. All
+    others are `<unk>` then, which is predicted like any word.
 
     Args:
-        layout: given by the model.
-        seed: of the data.
-        known: given for a task that a model has learnt.
-        level: what one symbol is.
-        max_clauses: each sentence draws its number of clauses, 1 to this. Where `sample` is given
-            a length, all sentences have that many. `null` with `path`.
+        stored: the symbols of a trained model.
+        level: whether symbols are words or characters.
+        max_clauses: most clauses of a sentence, which draws their number; with a `length` in
+            `sample` all sentences have as many. `null` with `path`.
         path: a file of pairs, or `null` for the grammar.
-        val_path: a file of pairs to validate on; `null` takes a tenth of `path`.
-        test_path: a file of pairs to test on; `null` takes a tenth of `path`.
-        encoding: of the files, by Python's name; `null` for UTF-8.
-        min_count: how often a symbol must stand in train, sources and targets together, to be one
-            of its own; `null` takes every symbol of the files.
+        val_path: a file of pairs to validate on; `null` for a tenth of `path`.
+        test_path: a file of pairs to test on; `null` for a tenth of `path`.
+        encoding: Python's name of the files' encoding; `null` for UTF-8.
+        min_count: minimum number of occurrences, in sources and targets of train, of a symbol in
+            the vocabulary; `null` for all symbols of the files.
     """
 
     higher_is_better: ClassVar = {**Transduction.higher_is_better, "bleu": True}
@@ -66,7 +64,7 @@ class Translation(Transduction, FileTask):
         self,
         layout: Layout,
         seed: int,
-        known: Known | None = None,
+        stored: StoredSymbols | None = None,
         *,
         level: Literal["word", "character"],
         max_clauses: PositiveInt | None,
@@ -92,15 +90,17 @@ class Translation(Transduction, FileTask):
         self._files = TextFiles(path, val_path, test_path, encoding)
         self.by_word = level == "word"
         self.max_clauses = max_clauses
-        self.know(known if path is not None else None)
-        learnt = self.known_symbols and self.known_symbols[self.num_specials :]
+        self.set_stored(stored if path is not None else None)
+        learnt = self.stored_symbols and self.stored_symbols[self.num_specials :]
         self.rows = None if path is None else Rows(self._files, read_pairs, _source, self.problem)
         if self.problem is not None:
             super().__init__(layout, seed, learnt or ())
             return
         texts = clauses().phrases if self.rows is None else self.rows.all
         pieces = [[self._pieces(text) for text in pair] for pair in texts]
-        trained = len(pieces if self.rows is None else self.rows["train"])  # they come first
+        trained = len(
+            pieces if self.rows is None else self.rows["train"]
+        )  # training pairs come first
         symbols = choose_symbols(
             _count(pieces[:trained]), _count(pieces[trained:]), min_count, learnt
         )
@@ -113,11 +113,11 @@ class Translation(Transduction, FileTask):
         super().__init__(layout, seed, symbols)
 
     def num_batches(self, split: Split, batch_size: int) -> int | None:
-        """Count the batches of a file's split; the last one may be smaller."""
+        """Return the number of batches of a file's split; the last one may be smaller."""
         return None if self.rows is None else self.rows.num_batches(split, batch_size)
 
     def most_symbols(self, length: int | None) -> tuple[int, int]:
-        """Give the most symbols of a source and of a target in train, or somewhat more."""
+        """Return an upper bound of the symbols of a source and of a target in train."""
         spare = 0 if self.by_word else 1
         pools = (self.sources.lengths, self.targets.lengths)
         if self.rows is not None:
@@ -132,11 +132,11 @@ class Translation(Transduction, FileTask):
 
     @property
     def trained_lengths(self) -> Lengths | None:
-        """The clauses of a sentence that is made up; a file's pairs are as they are."""
+        """The range of the number of clauses; `None` with a file."""
         return None if self.max_clauses is None else Lengths(1, self.max_clauses)
 
     def pairs(self, split: Split, index: int, batch_size: int, length: int | None) -> Pairs:
-        """Draw sentences, or take the next ones of the file; train is shuffled anew each epoch."""
+        """Draw sentences, or take the next pairs of the file; train is shuffled each epoch."""
         if self.rows is not None:
             if length is not None:
                 raise ConfigError(
@@ -153,12 +153,12 @@ class Translation(Transduction, FileTask):
             parts = clauses().draw(rng, split, counts)
         source, source_length = self.sources.join(parts)
         target, target_length = self.targets.join(parts)
-        # By character every phrase ends in the space that the next word needs.
+        # At the level of characters every phrase ends in a space, the last one too.
         spare = 0 if self.by_word else 1
         return Pairs(source, source_length - spare, target, target_length - spare)
 
     def warnings(self) -> Iterator[str]:
-        """Warn where most symbols that a file's held-out pairs are made of can't be learnt."""
+        """Warn if most symbols of a file's held-out pairs don't occur in training."""
         if self.rows is None:
             return
         unit, advice = "characters", "are they texts of another kind?"
@@ -172,20 +172,20 @@ class Translation(Transduction, FileTask):
         yield from self.rows.warnings("sources")
 
     def cut(self, text: str) -> list[str]:
-        """Cut a text into words or characters."""
+        """Split a text into words or characters."""
         text = unicodedata.normalize("NFC", text)
         return cut_words(text) if self.by_word else list(text)
 
     def join(self, symbols: list[str]) -> str:
-        """Put spaces between words, but not after an apostrophe nor before a full stop."""
+        """Join words with spaces, except after an apostrophe or before a full stop."""
         return join_words(symbols) if self.by_word else "".join(symbols)
 
     def scorer(self) -> "TranslationScorer":
-        """Give a scorer that adds BLEU."""
+        """Return a scorer that adds BLEU."""
         return TranslationScorer(self)
 
     def show(self, batch: Batch, output: Tensor) -> str:
-        """Align source, right answer and the model's."""
+        """Align source, right answer and the model's answer."""
         blocks = []
         answers = output.argmax(dim=2)
         for row in range(min(6, len(answers))):
@@ -199,7 +199,7 @@ class Translation(Transduction, FileTask):
         return "\n\n".join(blocks)
 
     def _pieces(self, text: str) -> list[str]:
-        """Cut a phrase so that pieces put side by side make a text."""
+        """Split a phrase into symbols, with a space at its end if symbols are characters."""
         if not self.by_word and text and not text.endswith(_APOSTROPHES):
             text += " "
         return self.cut(text)
@@ -210,14 +210,14 @@ def _source(pair: tuple[str, str]) -> str:
 
 
 def _count(pairs: list[list[list[str]]]) -> Counter[str]:
-    """Count the symbols of pairs."""
+    """Count the symbols of all pairs."""
     return Counter(symbol for pair in pairs for text in pair for symbol in text)
 
 
 class TranslationScorer(TransductionScorer):
     """Adds corpus BLEU (Papineni et al., 2002; 4-grams of words, no smoothing, 0 to 1).
 
-    An answer is read up to its end symbol, and no longer than the right one and its end.
+    An answer is read up to its end symbol, or to the length of the right answer with its end.
     """
 
     task: Translation
@@ -227,28 +227,28 @@ class TranslationScorer(TransductionScorer):
         self._answers: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def update(self, output: Tensor, batch: Batch) -> None:
-        """Score one batch, and keep what was answered for BLEU."""
+        """Score one batch, and keep its answers for BLEU."""
         super().update(output, batch)
         self._answers.append((output.argmax(dim=2), batch.target, batch.mask))
 
     def parts(self) -> Any:
-        """Add what was answered."""
+        """Return the sums and all answers."""
         answers = [tuple(part.cpu() for part in answer) for answer in self._answers]
         return {"scores": super().parts(), "answers": answers}
 
     def merge(self, parts: Any) -> None:
-        """Add answers too."""
+        """Add the sums and answers of another scorer."""
         super().merge(parts["scores"])
         self._answers += parts["answers"]
 
     def compute(self) -> dict[str, float]:
-        """Add BLEU to the means, where some right answer has the 4 words that it takes."""
+        """Return the means, and BLEU if a right answer has 4 words or more."""
         scores = super().compute()
         claims, rights = self._texts()
         return scores | {"bleu": _bleu(claims, rights)} if _have_bleu(rights) else scores
 
     def breakdown(self) -> dict[str, dict[str, float]]:
-        """Add BLEU by source length, where some right answer has the 4 words that it takes."""
+        """Return scores by source length, with BLEU if a right answer has 4 words or more."""
         scores = super().breakdown()
         claims, rights = self._texts()
         lengths = self.lengths()
@@ -262,14 +262,14 @@ class TranslationScorer(TransductionScorer):
         return scores
 
     def _texts(self) -> tuple[list[str], list[str]]:
-        """Give answers and right answers as words with spaces between."""
+        """Return all answers and right answers as words separated by spaces."""
         claims: list[str] = []
         rights: list[str] = []
         for answers, target, mask in self._answers:
             rows = zip(answers.tolist(), target.tolist(), mask.tolist(), strict=True)
-            for said, right, asked in rows:
+            for answer, right, asked in rows:
                 claims.append(
-                    self._spaced([i for i, here in zip(said, asked, strict=True) if here])
+                    self._spaced([i for i, here in zip(answer, asked, strict=True) if here])
                 )
                 rights.append(
                     self._spaced([i for i, here in zip(right, asked, strict=True) if here])
@@ -284,12 +284,12 @@ class TranslationScorer(TransductionScorer):
 
 
 def _have_bleu(rights: list[str]) -> bool:
-    """Tell whether an answer can score above 0: 4-grams take 4 words."""
+    """Whether BLEU can be above 0: 4-grams need 4 words."""
     return any(len(right.split()) >= 4 for right in rights)
 
 
 def _bleu(claims: list[str], rights: list[str]) -> float:
     bleu_score: Any
-    from torchmetrics.functional.text import bleu_score  # slow to import, needed here alone
+    from torchmetrics.functional.text import bleu_score  # slow to import
 
     return float(bleu_score(claims, [[right] for right in rights]))

@@ -1,4 +1,4 @@
-"""Vocabularies of data from files, and what of held-out data is in them."""
+"""Vocabularies of data from files, and warnings about held-out symbols outside of them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -10,35 +10,35 @@ from rnnlab.spelling import printable
 
 _SHOWN = 10  # symbols in an error
 UNKNOWN = "<unk>"
-"""What stands for every symbol that is not in a vocabulary, where it has a least count."""
+"""The symbol that replaces all others that are not in a vocabulary with a minimum count."""
 
 
 def choose_symbols(
     train: Mapping[str, int],
     held_out: Iterable[str],
     min_count: int | None,
-    known: Sequence[str] | None = None,
+    stored: Sequence[str] | None = None,
 ) -> list[str]:
-    """Choose a vocabulary: all symbols in order, or `UNKNOWN` and those that are common enough.
+    """Choose a vocabulary: all symbols in order, or `UNKNOWN` and those with a minimum count.
 
     Args:
-        train: how often each symbol stands in what is trained on.
-        held_out: the symbols of all else.
-        min_count: how often it must stand there, or `None` to take all.
-        known: the vocabulary that a model has learnt, which stays.
+        train: number of occurrences of each symbol in the training data.
+        held_out: the symbols of the other splits.
+        min_count: minimum number of occurrences in the training data, or `None` for all symbols.
+        stored: the vocabulary of a trained model, which is kept.
 
     Raises:
-        ConfigError: none does, or one is not known and nothing stands for such.
+        ConfigError: no symbol has the minimum count, or a symbol and `UNKNOWN` are not in `stored`.
     """
-    if known is not None:
-        others = sorted({*train, *held_out} - {*known})
-        if others and UNKNOWN not in known:
+    if stored is not None:
+        others = sorted({*train, *held_out} - {*stored})
+        if others and UNKNOWN not in stored:
             shown = ", ".join(map(repr, others[:_SHOWN])) + (", ..." if others[_SHOWN:] else "")
             raise ConfigError(
-                f"the files must be of the {len(known)} symbols that the model learnt, got "
+                f"the files must be of the {len(stored)} symbols that the model learnt, got "
                 f"{len(others)} others: {printable(shown)}"
             )
-        return list(known)
+        return list(stored)
     if min_count is None:
         return sorted({*train, *held_out})
     common = sorted(symbol for symbol, count in train.items() if count >= min_count)
@@ -60,11 +60,11 @@ def unseen_symbols(
     """Warn where most symbols of a held-out split never occur in training.
 
     Args:
-        train: all ids to train on.
+        train: all ids of the training split.
         held_out: all ids of each other split.
-        what: they are of, for the warning.
-        advice: what may help.
-        unknown: the id of `UNKNOWN`, or `None` where all symbols have their own.
+        what: the name of the symbols in the warning.
+        advice: the end of the warning.
+        unknown: the id of `UNKNOWN`, or `None` if the vocabulary has none.
     """
     seen = np.bincount(train) > 0
     how = "never occur in training"

@@ -1,9 +1,8 @@
-r"""Words of any script: cut out of a text, and written as one again.
+r"""Splitting of texts of any script into words, and joining of words to a text.
 
-A mark or joiner belongs to what stands before it, so that no word falls apart within what a reader
-takes for one character (the extended grapheme clusters of Unicode Standard Annex #29). Python's
-`re` and `unicodedata` suffice for that: what is needed of the annex are the categories of marks
-and a handful of characters beside them.
+Combining marks and joiners belong to the character before them, so that no extended grapheme
+cluster (Unicode Standard Annex #29) is split. Of the annex this needs the categories of marks and a
+few more characters, for which Python's `re` and `unicodedata` suffice.
 """
 
 import re
@@ -15,7 +14,7 @@ from unicodedata import category
 _APOSTROPHES = "'\u2019"  # typewriter's, typographer's
 _CLOSING = frozenset(".,)]}…\u0964\u0965\u060c\u061b\u061f\u06d4")  # of Hindi and Arabic too
 
-# Scripts whose words have no spaces between them: there a grapheme is a word of its own.
+# Scripts without spaces between words, in which each grapheme counts as a word.
 _UNSPACED_BLOCKS = (
     (0x0E00, 0x0EFF),  # Thai, Lao
     (0x1000, 0x109F),  # Myanmar
@@ -32,39 +31,39 @@ _UNSPACED_BLOCKS = (
     (0x1AFF0, 0x1B16F),  # kana
     (0x20000, 0x3FFFF),  # Han
 )
-# Characters that go on with what stands before them and are no marks by category: the joiners,
-# am of Thai and Lao, geresh, sound marks of half the width, colours of skin, tags of flags.
-_CLINGING = "\u200c\u200d\u0e33\u0eb3\u05f3\uff9e\uff9f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f"
-_MARKED_BLOCKS = ((0x0300, 0x1FFFF), (0xE0100, 0xE01EF))  # all marks by category are in these
-_LINKERS = "\u1039\u17d2\u1a60"  # stack the next letter under this one: Myanmar, Khmer, Tai Tham
+# Characters that extend the one before them but are not marks by category: joiners, Thai and Lao
+# am, geresh, half-width sound marks, skin colours, flag tags.
+_EXTENDING = "\u200c\u200d\u0e33\u0eb3\u05f3\uff9e\uff9f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f"
+_MARKED_BLOCKS = ((0x0300, 0x1FFFF), (0xE0100, 0xE01EF))  # all marks are in these
+_LINKERS = "\u1039\u17d2\u1a60"  # the next letter is stacked below: Myanmar, Khmer, Tai Tham
 _HEBREW_MARK = "\u05f4"  # gershayim, before the last letter of an abbreviation
-_FLAGS = "\U0001f1e6-\U0001f1ff"  # two letters make a flag
-_BEFORE = "\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"  # a number, to mark it
+_FLAGS = "\U0001f1e6-\U0001f1ff"  # two of these letters are a flag
+_BEFORE = "\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"  # signs before a number
 _SIGN = re.compile(
     "[\u3001-\u303f\u30fb\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65]"
 )  # of CJK
 
 
 def cut_words(text: str) -> list[str]:
-    """Cut a text in composed form (NFC) into words and signs; spaces are left out.
+    """Split a text in composed form (NFC) into words and punctuation, without spaces.
 
-    A word is letters, digits and hyphens between them; it ends behind an apostrophe, so that `l'`
-    goes before its noun. Where a script puts no spaces between words (Chinese, Japanese, Thai,
-    Lao, Khmer, Burmese) each grapheme is a word. Any other sign is one of its own; emoji that are
-    joined are one, and so are the two letters of a flag.
+    A word is a sequence of letters and digits, with hyphens between them; it ends after an
+    apostrophe, so that `l'` is a word. In scripts without spaces (Chinese, Japanese, Thai, Lao,
+    Khmer, Burmese) each grapheme is a word. Any other character is a word of its own, as are joined
+    emoji and the two letters of a flag.
     """
     return _pattern().findall(text)
 
 
 def join_words(words: list[str]) -> str:
-    """Put spaces between words, but not where the script has none, nor before a full stop."""
+    """Join words with spaces, except in scripts without spaces and before a full stop."""
     return "".join(
         word if _no_space(before, word) else f" {word}" for before, word in pairwise(["", *words])
     )
 
 
 def _no_space(before: str, word: str) -> bool:
-    """Tell whether no space stands between two words."""
+    """Whether there is no space between two words."""
     if not before or before.endswith(tuple(_APOSTROPHES)) or word in _CLOSING:
         return True
     if _SIGN.match(before) or _SIGN.match(word):
@@ -75,13 +74,13 @@ def _no_space(before: str, word: str) -> bool:
 
 @cache
 def _grapheme() -> re.Pattern[str]:
-    """Match a word of a script without spaces."""
+    """Return the pattern of a letter of a script without spaces."""
     return re.compile(f"[{_unspaced()}]")
 
 
 @cache
 def _pattern() -> re.Pattern[str]:
-    unspaced, marks = _unspaced(), f"[{_marks()}{_CLINGING}]*+"
+    unspaced, marks = _unspaced(), f"[{_marks()}{_EXTENDING}]*+"
     letter = rf"[^\W{unspaced}]{marks}"
     word = rf"{letter}(?:{_HEBREW_MARK}?{letter})*+"
     return re.compile(
@@ -94,24 +93,24 @@ def _pattern() -> re.Pattern[str]:
 
 @cache
 def _unspaced() -> str:
-    """Give the letters and numerals of scripts without spaces, for a class of characters."""
+    """Return the letters and numerals of scripts without spaces, for a character class."""
     codes = (code for first, last in _UNSPACED_BLOCKS for code in range(first, last + 1))
     return _ranges(c for c in codes if chr(c).isalnum() and not chr(c).isdecimal())
 
 
 @cache
 def _marks() -> str:
-    """Give all marks (categories Mn, Mc, Me), for a class of characters."""
+    """Return all marks (categories Mn, Mc, Me), for a character class."""
     codes = (code for first, last in _MARKED_BLOCKS for code in range(first, last + 1))
     return _ranges(c for c in codes if category(chr(c))[0] == "M")
 
 
 def _ranges(codes: Iterator[int]) -> str:
-    """Write ascending code points as ranges."""
-    found: list[list[int]] = []
+    """Format ascending code points as ranges of a character class."""
+    ranges: list[list[int]] = []
     for code in codes:
-        if found and found[-1][1] == code - 1:
-            found[-1][1] = code
+        if ranges and ranges[-1][1] == code - 1:
+            ranges[-1][1] = code
         else:
-            found.append([code, code])
-    return "".join(f"{chr(first)}-{chr(last)}" for first, last in found)
+            ranges.append([code, code])
+    return "".join(f"{chr(first)}-{chr(last)}" for first, last in ranges)

@@ -211,7 +211,7 @@ def it_is_scored_and_shown(pair: Experiment) -> None:
         assert isinstance(value, float), name
         assert pair.task.mode(name) in ("min", "max"), name
     answers = free_answers(pair.model, batch := pair.task.prompt(None, 2, None))
-    assert isinstance(pair.task.tell(batch, answers), (str, Image.Image))
+    assert isinstance(pair.task.show_answers(batch, answers), (str, Image.Image))
     with torch.no_grad():
         output, _ = pair.model(batches[0])
     assert isinstance(pair.task.show(batches[0], output), (str, Image.Image))

@@ -147,7 +147,7 @@ def _train(run: Run, prepared: Prepared, point: ResumePoint, pruner: Pruner | No
         )
         if trainer.is_global_zero:
             device = str(trainer.strategy.root_device)
-            run.begin(point.step, facts(experiment, device), experiment.task.meanings())
+            run.begin(point.step, facts(experiment, device), experiment.task.symbols)
             if external_logger:
                 external_logger.log_hyperparams(flat_settings(cfg))
         on_device = experiment.training.accelerator != "cpu"

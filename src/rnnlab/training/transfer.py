@@ -47,7 +47,7 @@ def load_initial_weights(experiment: Experiment, path: str) -> None:
     except ConfigError as error:
         raise ConfigError(f"init_from: {error}") from error
     fresh = experiment.model.state_dict()
-    old, new = run.symbols, tuple(experiment.task.meanings())
+    old, new = run.symbols, tuple(experiment.task.symbols)
     if old and new and old != new:
         weights = _moved(weights, fresh, old, new, symbol_axes(experiment))
         _print_transfer(path, old, new)

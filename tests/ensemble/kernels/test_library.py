@@ -1,4 +1,4 @@
-"""The kernels are compiled once where they can be, and where they can't it is said why."""
+"""The kernels are compiled once, and without a compiler the reason is available."""
 
 import os
 import subprocess
@@ -8,23 +8,23 @@ from pathlib import Path
 import pytest
 import torch
 
-from rnnlab.ensemble.fused import FusedScan, Net, Way
-from rnnlab.ensemble.kernels import compiling, library
+from rnnlab.ensemble.fused import CellTensors, FusedScan, Kernel
+from rnnlab.ensemble.kernels import compiling, load_kernels
 
 ACTIVATIONS = {"tanh": torch.tanh, "sigmoid": torch.sigmoid, "relu": torch.relu}
 ASK = (
-    "from rnnlab.ensemble.kernels import library, why_none; "
-    "print(library() is not None, why_none())"
+    "from rnnlab.ensemble.kernels import load_kernels, why_no_kernels; "
+    "print(load_kernels() is not None, why_no_kernels())"
 )
 
-compiled = pytest.mark.skipif(library() is None, reason="no C++ compiler here")
+compiled = pytest.mark.skipif(load_kernels() is None, reason="no C++ compiler here")
 
 
 def ask(**environment: str) -> tuple[str, str]:
-    """Ask a new process, as few paths as can be in what it inherits."""
-    told = {"PYTHONPATH": os.pathsep.join(sys.path), **environment}
+    """Load the kernels in a new process, and return its output streams."""
+    added = {"PYTHONPATH": os.pathsep.join(sys.path), **environment}
     done = subprocess.run(
-        [sys.executable, "-c", ASK], env=os.environ | told, capture_output=True, text=True
+        [sys.executable, "-c", ASK], env=os.environ | added, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip(), done.stderr
@@ -34,13 +34,13 @@ def ask(**environment: str) -> tuple[str, str]:
 @compiled
 def test_they_are_compiled_once(tmp_path) -> None:
     cache = {"XDG_CACHE_HOME": str(tmp_path)}
-    told, said = ask(**cache)
-    assert told == "True None"
-    assert "compiling" in said
+    stdout, stderr = ask(**cache)
+    assert stdout == "True None"
+    assert "compiling" in stderr
     (file,) = (tmp_path / "rnnlab" / "kernels").glob("*.so")
     before = file.stat().st_mtime_ns
-    told, said = ask(**cache)
-    assert (told, said) == ("True None", "")
+    stdout, stderr = ask(**cache)
+    assert (stdout, stderr) == ("True None", "")
     assert file.stat().st_mtime_ns == before
     names = [file.name, file.with_suffix(".sha256").name, "lock"]
     assert sorted(p.name for p in file.parent.iterdir()) == sorted(names)
@@ -48,7 +48,7 @@ def test_they_are_compiled_once(tmp_path) -> None:
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch) -> Path:
-    """A cache of its own, with a compiler that only writes a text."""
+    """An empty cache, and a compiler that writes a text file."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
     def compile(command: list[str], _: list[Path], file: Path) -> Path:
@@ -75,14 +75,14 @@ DAMAGE = {
 @pytest.mark.usefixtures("cache")
 @pytest.mark.parametrize("kind", DAMAGE)
 def test_a_damaged_library_is_compiled_anew(kind) -> None:
-    file = compiling.compiled(["c++"])
-    assert compiling.compiled(["c++"]) == file
+    file = compiling.compiled_library(["c++"])
+    assert compiling.compiled_library(["c++"]) == file
     assert len(compiling.compile_calls) == 1
     DAMAGE[kind](file)
-    assert compiling.compiled(["c++"]).read_bytes() == b"a library"
+    assert compiling.compiled_library(["c++"]).read_bytes() == b"a library"
     assert not file.is_symlink()
     assert len(compiling.compile_calls) == 2
-    assert compiling.compiled(["c++"]) == file
+    assert compiling.compiled_library(["c++"]) == file
     assert len(compiling.compile_calls) == 2
 
 
@@ -90,23 +90,23 @@ def test_what_a_killed_compiler_left_is_cleared(cache) -> None:
     (cache / "compiling-abc").mkdir(parents=True)
     (cache / "compiling-abc" / "scan.o").touch()
     (cache / "x.sha256.01234567.part").touch()
-    file = compiling.compiled(["c++"])
+    file = compiling.compiled_library(["c++"])
     names = [file.name, file.with_suffix(".sha256").name, "lock"]
     assert sorted(p.name for p in cache.iterdir()) == sorted(names)
 
 
 @pytest.mark.usefixtures("cache")
 def test_nothing_of_another_user_is_loaded(monkeypatch) -> None:
-    compiling.compiled(["c++"])
+    compiling.compiled_library(["c++"])
     monkeypatch.setattr(os, "getuid", lambda: 12345)
     with pytest.raises(PermissionError, match="belongs to another user"):
-        compiling.compiled(["c++"])
+        compiling.compiled_library(["c++"])
 
 
 def test_a_cache_that_others_may_write_is_closed_to_them(cache) -> None:
     cache.mkdir(parents=True)
     cache.chmod(0o777)
-    compiling.compiled(["c++"])
+    compiling.compiled_library(["c++"])
     assert cache.stat().st_mode & 0o777 == 0o700
 
 
@@ -115,9 +115,9 @@ def test_a_compiler_may_have_words_of_its_own(monkeypatch, tmp_path) -> None:
     (tmp_path / "ccache").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("CXX", "ccache 'my g++' -v")
-    assert compiling.compiler() == [str(tmp_path / "ccache"), "my g++", "-v"]
+    assert compiling.find_compiler() == [str(tmp_path / "ccache"), "my g++", "-v"]
     monkeypatch.setenv("CXX", "nosuch g++")
-    assert compiling.compiler() == "CXX=nosuch g++ is no command here"
+    assert compiling.find_compiler() == "CXX=nosuch g++ is no command here"
 
 
 def test_they_can_be_turned_off() -> None:
@@ -125,17 +125,17 @@ def test_they_can_be_turned_off() -> None:
 
 
 def test_a_machine_without_a_compiler_has_none(tmp_path) -> None:
-    told, said = ask(PATH=str(tmp_path), CXX="")
-    assert told == "False there is no C++ compiler"
-    assert said == ""
+    stdout, stderr = ask(PATH=str(tmp_path), CXX="")
+    assert stdout == "False there is no C++ compiler"
+    assert stderr == ""
 
 
 def test_a_compiler_that_fails_is_named(tmp_path) -> None:
     compiler = tmp_path / "broken"
     compiler.write_text("#!/bin/sh\necho 'no such flag' >&2\nexit 1\n")
     compiler.chmod(0o755)
-    told, _ = ask(CXX=str(compiler), XDG_CACHE_HOME=str(tmp_path / "cache"))
-    assert told == f"False {compiler} failed: no such flag"
+    stdout, _ = ask(CXX=str(compiler), XDG_CACHE_HOME=str(tmp_path / "cache"))
+    assert stdout == f"False {compiler} failed: no such flag"
     assert not list(tmp_path.glob("cache/**/*.so"))
 
 
@@ -143,19 +143,19 @@ def test_a_compiler_that_fails_is_named(tmp_path) -> None:
 @compiled
 def test_a_cache_that_nobody_may_write_is_no_disaster(tmp_path) -> None:
     (tmp_path / "file").touch()
-    told, _ = ask(XDG_CACHE_HOME=str(tmp_path / "file"))
-    assert told.startswith("False")
-    assert "file" in told
+    stdout, _ = ask(XDG_CACHE_HOME=str(tmp_path / "file"))
+    assert stdout.startswith("False")
+    assert "file" in stdout
 
 
-def squashed(name: str, numbers: torch.Tensor) -> torch.Tensor:
-    """Run the numbers through an Elman unit of weight 1 for one step."""
+def run_activation(name: str, numbers: torch.Tensor) -> torch.Tensor:
+    """Run an Elman unit of weight 1 for one step on the numbers."""
     weight = torch.tensor([[[[0.0, 1.0]]]])
     rows = numbers.view(1, -1, 1, 1)
     nothing = torch.zeros(1, len(numbers), 1)
-    net = Net(weight, torch.zeros(1, 1, 1), nothing, nothing[:, :, :0].clone(), rows)
-    way = Way("rnnlab_scan", list(ACTIVATIONS).index(name))
-    return FusedScan.forward(way, [0], *net)[0].flatten()
+    tensors = CellTensors(weight, torch.zeros(1, 1, 1), nothing, nothing[:, :, :0].clone(), rows)
+    kernel = Kernel("rnnlab_scan", list(ACTIVATIONS).index(name))
+    return FusedScan.forward(kernel, [0], *tensors)[0].flatten()
 
 
 @compiled
@@ -164,7 +164,7 @@ def test_activations_are_exact_to_the_last_digits(name: str) -> None:
     sizes = torch.logspace(-8, 2, 20_001)
     numbers = torch.cat([-sizes, sizes, torch.tensor([0.0, 88.5, -88.5, 1e30, -1e30])])
     exact = ACTIVATIONS[name](numbers.double())
-    error = (squashed(name, numbers) - exact).abs()
+    error = (run_activation(name, numbers) - exact).abs()
     assert (error <= 4e-7 * exact.abs() + 1e-37).all()
 
 
@@ -172,16 +172,16 @@ def test_activations_are_exact_to_the_last_digits(name: str) -> None:
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_what_is_no_number_stays_none(name: str) -> None:
     numbers = torch.tensor([torch.nan, 1.0, torch.inf, -torch.inf])
-    found = squashed(name, numbers)
-    torch.testing.assert_close(found, ACTIVATIONS[name](numbers), equal_nan=True)
+    outputs = run_activation(name, numbers)
+    torch.testing.assert_close(outputs, ACTIVATIONS[name](numbers), equal_nan=True)
 
 
 @compiled
 def test_what_no_memory_holds_is_an_error_and_no_crash() -> None:
-    before = squashed("tanh", torch.ones(3))
+    before = run_activation("tanh", torch.ones(3))
     weight, state = torch.zeros(1, 1, 1, 2), torch.zeros(1, 1, 1)
     endless = torch.zeros(1, 1, 1, dtype=torch.int64).expand(1, 1, 2**40)
-    net = Net(weight, torch.zeros(1, 1, 1), state, state[:, :, :0].clone(), endless)
+    tensors = CellTensors(weight, torch.zeros(1, 1, 1), state, state[:, :, :0].clone(), endless)
     with pytest.raises(MemoryError, match="too large"):
-        FusedScan.forward(Way("rnnlab_scan", 0), [0], *net)
-    assert torch.equal(squashed("tanh", torch.ones(3)), before)
+        FusedScan.forward(Kernel("rnnlab_scan", 0), [0], *tensors)
+    assert torch.equal(run_activation("tanh", torch.ones(3)), before)

@@ -1,5 +1,11 @@
-"""Fused arithmetic in C++, compiled where it runs: the states of many small nets over time."""
+"""Kernels in C++, compiled at first use, that unroll the cells of N members."""
 
-from rnnlab.ensemble.kernels.library import Arguments, call, fields, library, why_none
+from rnnlab.ensemble.kernels.library import (
+    Struct,
+    load_kernels,
+    run_kernel,
+    struct_fields,
+    why_no_kernels,
+)
 
-__all__ = ["Arguments", "call", "fields", "library", "why_none"]
+__all__ = ["Struct", "load_kernels", "run_kernel", "struct_fields", "why_no_kernels"]

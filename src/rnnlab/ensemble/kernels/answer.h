@@ -1,12 +1,13 @@
-// A linear readout of tokens and its cross-entropy, of which the gradient is known at once.
+// A linear readout of token logits and its cross-entropy loss, with the gradient of the logits.
 //
-//     y = V h + d;  p = softmax(y);  loss = mean of -log p[target] over what the mask names
+//     y = V h + d;  p = softmax(y);  loss = mean of -log p[target] where the mask is true
 
 #pragma once
 
 #include "panels.h"
 
-// As the fields of the same names in Python; members first, then what is said here.
+// The readout's arguments: `_Answer` in ensemble/fused.py, with the same fields in the same order.
+// `of_x` is the gradient of x. Each tensor has the members as its first dimension, then these:
 struct Answer {
     Size classes;
     const float* weight;    // (classes, features)
@@ -17,7 +18,7 @@ struct Answer {
     float *of_weight, *of_bias;
 };
 
-// The answers of one strip of one member's batch.
+// The readout and loss of one strip of one member's batch.
 template <int V> class Answering {
     static constexpr Size lanes = Strip<V>::lanes;
 
@@ -39,15 +40,17 @@ template <int V> class Answering {
         product<V>(weight, features, hidden, features, bias, y, classes);
     }
 
-    // Turn y of the s-th wanted step into its gradient, and add the loss; `p` may be null.
+    // Replace the logits y of the s-th wanted step by their gradient, add their loss, and write
+    // their softmax to p unless p is null.
     void judge(Size s, float* y, float* p) {
         for (int v = 0; v < V; ++v) {
             const Bits id = right(s, v);
             const Bits counts = id >= 0;
             const Vec weight = (Vec)(counts & (Bits)all(share));
-            Vec told{};
-            const Vec total = probabilities(y + v * WIDTH, p ? p + v * WIDTH : nullptr, id, told);
-            const Vec loss = (logarithm(total) - told) * weight;
+            Vec of_target{};
+            const Vec total =
+                probabilities(y + v * WIDTH, p ? p + v * WIDTH : nullptr, id, of_target);
+            const Vec loss = (logarithm(total) - of_target) * weight;
             losses += counts ? loss : Vec{};
             const Vec scale = weight / total;
             for (Size i = 0; i < classes; ++i) {
@@ -58,7 +61,7 @@ template <int V> class Answering {
         }
     }
 
-    // Put a 1 at what was right at a step, and 0 elsewhere, where the mask names it.
+    // Teacher forcing: replace p by the one-hot target of a step where the mask is true.
     void teach(Size s, float* p) const {
         for (int v = 0; v < V; ++v) {
             const Bits id = right(s, v);
@@ -69,7 +72,7 @@ template <int V> class Answering {
             }
         }
     }
-    // What that does to a gradient.
+    // The backward pass of `teach`: no gradient flows to a replaced p.
     void forget(Size s, float* grad) const {
         for (int v = 0; v < V; ++v) {
             const Bits id = right(s, v);
@@ -78,21 +81,21 @@ template <int V> class Answering {
         }
     }
 
-    // The probabilities alone.
+    // Write the softmax of the logits y to p; y is overwritten.
     void squash(float* y, float* p) const {
-        Vec told;
-        for (int v = 0; v < V; ++v) probabilities(y + v * WIDTH, p + v * WIDTH, Bits{} - 1, told);
+        Vec unused;
+        for (int v = 0; v < V; ++v) probabilities(y + v * WIDTH, p + v * WIDTH, Bits{} - 1, unused);
     }
 
-    // Add the gradients of V and d, whose sums' gradients and features are given step by step.
+    // Add the gradients of V and d from the logits' gradients and the features of some steps.
     void learn(Panels grads, Panels hidden, Size steps) const {
         outer<V>(grads, hidden, steps, answer.of_weight + member * classes * features, features,
                  classes, features);
         total<V>(grads, steps, answer.of_bias + member * classes, classes);
     }
 
-    // Without any answer there is no loss.
-    void give() const { answer.loss[member] += counted ? sum(losses) : __builtin_nanf(""); }
+    // Add the loss to the member's; it is NaN if no step is answered.
+    void add_loss() const { answer.loss[member] += counted ? sum(losses) : __builtin_nanf(""); }
 
   private:
     const Answer& answer;
@@ -102,10 +105,10 @@ template <int V> class Answering {
     const int64_t* target;
     const bool* mask;
     Size counted = 0;
-    float share;  // of one answer in the mean
+    float share;  // 1 / number of answered steps
     Vec losses{};
 
-    // What is right at a wanted step, -1 where the mask doesn't name it.
+    // The target ids of a wanted step, -1 where the mask is false.
     Bits right(Size s, int v) const {
         Bits id{};
         for (int lane = 0; lane < WIDTH; ++lane) {
@@ -115,18 +118,18 @@ template <int V> class Answering {
         return id;
     }
 
-    // Turn a vector of y into exp(y - max), and give their total, what y - max is at the ids, and
-    // in `p` the shares of the total.
-    Vec probabilities(float* y, float* p, Bits id, Vec& told) const {
+    // Replace the logits y by exp(y - max) and return their sum; write y - max at the ids to
+    // `of_target`, and the softmax to p unless p is null.
+    Vec probabilities(float* y, float* p, Bits id, Vec& of_target) const {
         Vec most = load(y), total{};
         for (Size i = 1; i < classes; ++i) {
             const Vec other = load(y + i * lanes);
             most = other > most ? other : most;
         }
-        told = Vec{};
+        of_target = Vec{};
         for (Size i = 0; i < classes; ++i) {
             const Vec less = load(y + i * lanes) - most, e = exponential(less);
-            told = id == static_cast<int32_t>(i) ? less : told;
+            of_target = id == static_cast<int32_t>(i) ? less : of_target;
             total += e;
             store(y + i * lanes, e);
         }

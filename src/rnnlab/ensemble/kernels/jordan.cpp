@@ -1,9 +1,9 @@
-// Jordan networks that answer with tokens, over time, forward and back from the loss.
+// The loss of a Jordan network with token targets and its gradients, over all time steps.
 //
 //     c_t = decay c_{t-1} + p_t;  h_t = f(A (c_t, x_t) + b);  y_t = V h_t + d
 //
-// where p_t = softmax(y_{t-1}), or under teacher forcing what was right at t-1, where it counts.
-// The first state is p_0 (`hidden`) and the context before (`cell`).
+// where p_t = softmax(y_{t-1}), or under teacher forcing the one-hot target of step t-1 where the
+// mask is true. The initial state is p_0 (`hidden`) and the context c_{-1} (`cell`).
 
 #include "answer.h"
 #include "unrolling.h"
@@ -46,7 +46,7 @@ void learn_jordan(Activation f, const Unrolling& net, const Answer& answer, Size
             std::memset(y, 0, O * lanes * sizeof(float));
         }
     }
-    answering.give();
+    answering.add_loss();
 
     transpose(answering.weight, H, O, H, speak_back);
     transpose(weight, K, H, K, read_back);

@@ -1,7 +1,6 @@
-"""Load the compiled kernels, and call them.
+"""Loads the compiled kernels and calls them.
 
-Where there is no compiler, or `RNNLAB_KERNELS=off`, there are no kernels, and all goes on without
-them.
+Without a C++ compiler, or with `RNNLAB_KERNELS=off`, there are none: cells unroll by their loops.
 """
 
 import ctypes
@@ -16,52 +15,57 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rnnlab.ensemble.kernels.compiling import compiled, compiler
+from rnnlab.ensemble.kernels.compiling import compiled_library, find_compiler
 
 
-def library() -> ctypes.CDLL | None:
-    """Give the compiled kernels, or `None` where there are none."""
-    loaded = _loaded()
+def load_kernels() -> ctypes.CDLL | None:
+    """Return the compiled kernels, or `None` if they are not available."""
+    loaded = _load()
     return loaded if isinstance(loaded, ctypes.CDLL) else None
 
 
-def why_none() -> str | None:
-    """Say why there are no kernels; `None` where there are."""
-    loaded = _loaded()
+def why_no_kernels() -> str | None:
+    """Return why the kernels are not available, or `None` if they are."""
+    loaded = _load()
     return loaded if isinstance(loaded, str) else None
 
 
 @cache
-def _loaded() -> ctypes.CDLL | str:
-    """Give the compiled kernels, or why there are none."""
+def _load() -> ctypes.CDLL | str:
+    """Return the compiled kernels, or why they are not available."""
     if os.environ.get("RNNLAB_KERNELS") == "off":
         return "RNNLAB_KERNELS=off"
-    command = compiler()
+    command = find_compiler()
     if isinstance(command, str):
         return command
     try:
         try:
-            return ctypes.CDLL(str(compiled(command)))
-        except OSError:  # whole, and yet not of this system: the cache may be shared
-            return ctypes.CDLL(str(compiled(command, anew=True)))
+            return ctypes.CDLL(str(compiled_library(command)))
+        except OSError:  # intact, but of another system: machines may share the cache
+            return ctypes.CDLL(str(compiled_library(command, anew=True)))
     except subprocess.CalledProcessError as error:
         return f"{join(command)} failed: {(error.stderr.strip() or 'no word').splitlines()[0]}"
-    except (OSError, RuntimeError, subprocess.SubprocessError) as error:  # no room, no home
+    except (OSError, RuntimeError, subprocess.SubprocessError) as error:  # disk full, no home
         return str(error)
 
 
-class Arguments(ctypes.Structure):
-    """What a kernel is given: the fields of the C++ structure of the same name, by name.
+class Struct(ctypes.Structure):
+    """A C++ struct that a kernel reads, made from values by field name.
 
-    A tensor is given as its address, `None` as no address; whoever calls keeps them alive.
+    A tensor is passed as its address and `None` as a null pointer; the caller keeps tensors alive.
     """
 
     def __init__(self, **values: Any) -> None:
-        super().__init__(**{name: _plain(value) for name, value in values.items()})
+        super().__init__(
+            **{
+                name: value.data_ptr() if isinstance(value, Tensor) else value
+                for name, value in values.items()
+            }
+        )
 
 
-def fields(sizes: str, reals: str, tensors: str) -> list[tuple[str, Any]]:
-    """Declare the fields of a structure that has sizes first, then doubles, then tensors."""
+def struct_fields(sizes: str, reals: str, tensors: str) -> list[tuple[str, Any]]:
+    """Declare the fields of a struct: first sizes, then doubles, then tensors."""
     return [
         *((name, ctypes.c_int64) for name in sizes.split()),
         *((name, ctypes.c_double) for name in reals.split()),
@@ -69,34 +73,32 @@ def fields(sizes: str, reals: str, tensors: str) -> list[tuple[str, Any]]:
     ]
 
 
-def _plain(value: Any) -> Any:
-    return value.data_ptr() if isinstance(value, Tensor) else value
-
-
-def call(name: str, codes: Sequence[int], given: Sequence[Arguments | None], members: int) -> None:
-    """Run a kernel for all members, shared out among the threads that torch may use.
+def run_kernel(
+    name: str, codes: Sequence[int], structs: Sequence[Struct | None], members: int
+) -> None:
+    """Run a kernel for all members, divided among as many threads as torch may use.
 
     Args:
-        name: the kernel's.
-        codes: which of its ways to take.
-        given: its arguments.
+        name: the C++ function.
+        codes: its first arguments, the kind of cell and the operation.
+        structs: the arguments after them.
         members: N.
 
     Raises:
-        MemoryError: there is too little.
+        MemoryError: the kernel can't allocate its buffers.
     """
-    kernel = getattr(library(), name)
+    kernel = getattr(load_kernels(), name)
     kernel.restype = ctypes.c_bool
     threads = min(torch.get_num_threads(), members)
     fixed: list[Any] = [ctypes.c_int(code) for code in codes]
-    fixed += [None if arguments is None else ctypes.byref(arguments) for arguments in given]
+    fixed += [None if struct is None else ctypes.byref(struct) for struct in structs]
 
-    def share(n: int) -> bool:
+    def run_share(n: int) -> bool:
         first, last = n * members // threads, (n + 1) * members // threads
         return bool(kernel(*fixed, ctypes.c_int64(first), ctypes.c_int64(last)))
 
     shares = range(threads)
-    if not all(map(share, shares) if threads == 1 else _pool(threads).map(share, shares)):
+    if not all(map(run_share, shares) if threads == 1 else _pool(threads).map(run_share, shares)):
         raise MemoryError("nets too large, or sequences too long, for the memory of this machine")
 
 

@@ -1,8 +1,8 @@
-// Arithmetic on panels: matrices whose rows hold one number of every sequence of a batch.
+// Arithmetic on panels: matrices with a row for each unit and a column for each sequence.
 //
-// A batch is cut into strips of one, two or four vectors, and a strip's width is a constant of the
-// code, so that a tile of a product lives in registers. Rows are what a net's units are, whose
-// number may be any; what is left of a vector beyond the last sequence weighs nothing.
+// A batch is cut into strips of one, two or four SIMD vectors, and the width of a strip is a
+// compile-time constant, so that a tile of a matrix product stays in registers. The number of rows
+// is arbitrary; the lanes after the last sequence are padding.
 
 #pragma once
 
@@ -15,32 +15,32 @@
 
 constexpr int MOST_VECTORS = 4;  // in a strip
 
-// Numbers below 1e-38 are 0 while this lives: gradients that vanish through time would else take a
-// hundred times as long as others.
+// Denormal numbers (below 1e-38) count as 0 while this object lives: vanishing gradients would
+// otherwise take a hundred times as long as others.
 class NoDenormals {
 #if defined(__SSE__)
     const unsigned before = __builtin_ia32_stmxcsr();
 
   public:
-    NoDenormals() { __builtin_ia32_ldmxcsr(before | 0x8040); }  // what is made, and what is read
+    NoDenormals() { __builtin_ia32_ldmxcsr(before | 0x8040); }  // results and operands
     ~NoDenormals() { __builtin_ia32_ldmxcsr(before); }
 #endif
 };
 
-// Memory of a thread, which it keeps from call to call.
+// A buffer that each thread keeps from call to call.
 class Room {
   public:
     explicit Room(Size floats) {
         if (floats > held) {
             memory.reset();
-            held = 0;  // should there be no room
+            held = 0;  // in case the allocation fails
             memory.reset(static_cast<float*>(::operator new[](floats * sizeof(float), LINE)));
             held = floats;
         }
         next = memory.get();
         end = next + floats;
     }
-    // Every part is to be a whole number of vectors.
+    // Take the next part, a whole number of vectors.
     float* take(Size floats) {
         float* part = next;
         next += floats;
@@ -65,7 +65,7 @@ template <int V> struct Strip {
     static constexpr Size lanes = V * WIDTH;
     Size first, count;
 
-    // to[i] = what rows of (batch, size) hold at i; `step` lies between two sequences.
+    // Transpose (batch, size) to the panel `to` (size, lanes); `step` is between two sequences.
     void read(const float* rows, Size step, Size size, float* to) const {
         for (Size b = 0; b < count; ++b) {
             const float* row = rows + (first + b) * step;
@@ -76,7 +76,7 @@ template <int V> struct Strip {
                 for (Size b = count; b < lanes; ++b) to[i * lanes + b] = 0;
     }
 
-    // The same of ids in place of rows that are 0 but for a 1 there.
+    // The same for one-hot rows, given by their indices.
     void read(const int64_t* ids, Size step, Size size, float* to) const {
         for (int v = 0; v < V; ++v) {
             Bits id;
@@ -99,7 +99,7 @@ template <int V> struct Strip {
     }
 };
 
-// out = start + weight panel, R rows of it; `bias` is the start, or out itself where it is null.
+// R rows of out = bias + weight panel, or of out += weight panel if bias is null.
 template <int V, int R>
 inline void product_rows(const float* weight, Size step, const float* panel, Size size,
                          const float* bias, float* out) {
@@ -133,7 +133,8 @@ inline void product_tail(const float* weight, Size step, const float* panel, Siz
         if (rows) product_tail<V, R / 2>(weight, step, panel, size, bias, out, rows);
 }
 
-// out (rows) = bias, or out, + weight (rows, size) panel (size); `step` is between rows of weight.
+// out (rows) = bias + weight (rows, size) panel (size), or += if bias is null; `step` is between
+// rows of weight.
 template <int V>
 void product(const float* weight, Size step, const float* panel, Size size, const float* bias,
              float* out, Size rows) {
@@ -141,7 +142,7 @@ void product(const float* weight, Size step, const float* panel, Size size, cons
     product_tail<V, most>(weight, step, panel, size, bias, out, rows);
 }
 
-// A panel at every one of some steps, `step` numbers apart.
+// Panels of successive time steps, `step` numbers apart.
 struct Panels {
     const float* at;
     Size step;
@@ -194,11 +195,11 @@ void outer(Panels left, Panels right, Size steps, float* grad, Size grad_step, S
 // grad (rows) += the sum of a panel over all steps and sequences.
 template <int V> void total(Panels panels, Size steps, float* grad, Size rows) {
     for (Size r = 0; r < rows; ++r) {
-        Vec found{};
+        Vec result{};
         const float* at = panels.at + r * V * WIDTH;
         for (Size t = 0; t < steps; ++t, at += panels.step)
-            for (int v = 0; v < V; ++v) found += load(at + v * WIDTH);
-        grad[r] += sum(found);
+            for (int v = 0; v < V; ++v) result += load(at + v * WIDTH);
+        grad[r] += sum(result);
     }
 }
 
@@ -218,7 +219,7 @@ template <class Work> void in_strips(Size batch, Work work) {
     }
 }
 
-// Do a kernel's work for each of some members; false where memory doesn't suffice.
+// Call `work` with members first to last - 1; return false if memory runs out.
 template <class Work> bool for_members(Size first, Size last, Work work) {
     const NoDenormals quick;
     try {

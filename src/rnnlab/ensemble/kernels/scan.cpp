@@ -1,19 +1,19 @@
-// Elman networks, GRUs and LSTMs over time, forward and back.
+// Elman networks, GRUs and LSTMs over all time steps, forward and backward.
 //
 //     a_t = A (h_{t-1}, x_t) + b;  h_t, c_t = kind(a_t, h_{t-1}, c_{t-1})
 //
-// One member at a time, in memory that stays in the cache. With a readout and a loss all is done
-// at once; else the way back begins with the way there once more, which costs less than to keep
-// for all members what it found.
+// One member after another, in buffers that stay in the cache. With a readout and a loss both
+// passes are one call; else the backward pass computes the states again, which costs less than to
+// store those of all members.
 
 #include "answer.h"
 #include "unrolling.h"
 
 namespace {
 
-// What a kind does with the sums of a step, in place: `sums` rows of G sums, then what `back`
-// needs, then their gradients. On the way back `of_hidden` holds the gradient of the new state, and
-// then what of it reaches the old one beside the sums.
+// A kind of cell works in place on `sums`, the G weighted sums of a step: `step` replaces them by
+// the activations that `back` needs, `back` by the sums' gradients. `back` also replaces the
+// gradient of the new state in `of_hidden` by the part that reaches the old state directly.
 
 struct Plain {
     static constexpr int sums = 1, recurring = 1;
@@ -30,7 +30,7 @@ struct Plain {
     }
 };
 
-// The sums are a_r, a_z, U_n h + c_n, W_n x + b_n.
+// GRU; the sums are a_r, a_z, U_n h + c_n, W_n x + b_n.
 struct Gated {
     static constexpr int sums = 4, recurring = 3;
     static constexpr bool remembers = false;
@@ -65,7 +65,7 @@ struct Gated {
     }
 };
 
-// The sums are those of the write, keep and read gates around the candidate: i, f, g, o.
+// LSTM; the sums are those of input gate, forget gate, candidate and output gate: i, f, g, o.
 struct LongShort {
     static constexpr int sums = 4, recurring = 4;
     static constexpr bool remembers = true;
@@ -105,7 +105,7 @@ struct LongShort {
     }
 };
 
-// One strip of one member's batch.
+// Both passes over one strip of one member's batch.
 template <class Kind, int V> class Pass {
     static constexpr Size lanes = Strip<V>::lanes;
     static constexpr int sums = Kind::sums;
@@ -120,7 +120,7 @@ template <class Kind, int V> class Pass {
           read(room.take((T + 1) * K * lanes)), cells(room.take((T + 1) * H * lanes)),
           acts(room.take(T * sums * H * lanes)) {}
 
-    void there() {
+    void forward() {
         const Size from = member * scan.batch;
         strip.read(scan.hidden + from * H, H, H, read);
         if (Kind::remembers) strip.read(scan.cell + from * H, H, H, cells);
@@ -137,15 +137,15 @@ template <class Kind, int V> class Pass {
         }
     }
 
-    void give() const {
+    void write_states() const {
         for (Size s = 0; s < scan.wanted; ++s)
             strip.write(after(scan.steps[s]), H, scan.states + place(s), scan.wanted * H);
         if (Kind::remembers)
             strip.write(cells + T * H * lanes, H, scan.memory + member * scan.batch * H, H);
     }
 
-    // Back from the gradients of the states that were given.
-    void back() {
+    // The backward pass from the gradients of the states that were returned.
+    void backward() {
         float* reached = room.take(H * lanes);
         back_from([&](Size s, float* of_hidden) {
             if (!scan.of_states) return;
@@ -155,7 +155,7 @@ template <class Kind, int V> class Pass {
         });
     }
 
-    // Answer at the wanted steps, and go back from the loss.
+    // Readout and loss at the wanted steps, and the backward pass from the loss.
     void learn(const Answer& answer) {
         const Size O = answer.classes;
         Answering<V> answering(answer, member, strip, scan.batch, scan.wanted, H);
@@ -166,7 +166,7 @@ template <class Kind, int V> class Pass {
             answering.read(after(scan.steps[s]), y);
             answering.judge(s, y, nullptr);
         }
-        answering.give();
+        answering.add_loss();
         scan.in_runs([&](Size s, Size count) {
             answering.learn({answers + s * O * lanes, O * lanes}, {after(scan.steps[s]), K * lanes},
                             count);
@@ -187,15 +187,14 @@ template <class Kind, int V> class Pass {
     Room room;
     float *read, *cells, *acts;  // panels of (h_{t-1}, x_t), c_t, and the sums
 
-    // Which of the numbers read reach a sum: the GRU's third knows the state alone, and what
-    // doesn't recur the inputs alone.
+    // The columns of (h, x) that sum g reads: the GRU's third sum only h, its fourth only x.
     Size begin(int g) const { return g < Kind::recurring ? 0 : H; }
     Size end(int g) const { return Kind::recurring < sums && g == Kind::recurring - 1 ? H : K; }
 
     float* after(Size t) const { return read + (t + 1) * K * lanes; }
     Size place(Size s) const { return (member * scan.batch * scan.wanted + s) * H; }
 
-    // `reach(s, of_hidden)` adds the gradient of the s-th wanted state.
+    // The backward pass; `reach(s, of_hidden)` adds the gradient of the s-th wanted state.
     template <class Reach> void back_from(Reach reach) {
         float *of_hidden = room.take(H * lanes), *of_cell = room.take(H * lanes),
               *turned = room.take(whole_vectors(K * sums * H)), *of_input = room.take(I * lanes);
@@ -230,23 +229,25 @@ template <class Kind, int V> class Pass {
 };
 
 template <class Kind>
-void run(Activation f, Task task, const Unrolling& scan, const Answer* answer, Size member) {
+void run(Activation f, Operation operation, const Unrolling& scan, const Answer* answer,
+         Size member) {
     in_strips(scan.batch, [&](auto strip) {
         Pass<Kind, strip.lanes / WIDTH> pass(f, scan, member, strip, answer ? answer->classes : 0);
-        pass.there();
-        if (task == FORWARD) pass.give();
-        if (task == BACKWARD) pass.back();
-        if (task == LEARN) pass.learn(*answer);
+        pass.forward();
+        if (operation == FORWARD) pass.write_states();
+        if (operation == BACKWARD) pass.backward();
+        if (operation == LEARN) pass.learn(*answer);
     });
 }
 
 }  // namespace
 
-// The kinds are the activations of an Elman network, the GRU and the LSTM.
-extern "C" bool rnnlab_scan(int kind, int task, const Unrolling* scan, const Answer* answer,
+// `kind` is the activation of an Elman network, then the GRU, then the LSTM.
+extern "C" bool rnnlab_scan(int kind, int operation, const Unrolling* scan, const Answer* answer,
                             Size first, Size last) {
-    const auto way = kind <= RELU ? run<Plain> : kind == RELU + 1 ? run<Gated> : run<LongShort>;
+    const auto pass = kind <= RELU ? run<Plain> : kind == RELU + 1 ? run<Gated> : run<LongShort>;
     return for_members(first, last, [&](Size member) {
-        way(static_cast<Activation>(kind), static_cast<Task>(task), *scan, answer, member);
+        pass(static_cast<Activation>(kind), static_cast<Operation>(operation), *scan, answer,
+             member);
     });
 }

@@ -1,9 +1,10 @@
-// A hidden layer over delay taps, forward and back from the loss.
+// The loss of one hidden layer over delay taps and its gradients, over all time steps.
 //
 //     h_t = f(A (x_{t-K+1}, ..., x_t) + b);  y_t = V h_t + d
 //
-// The inputs stand in memory one step after the other, so that a window is a panel as it is. The
-// first state (`hidden`) is the K-1 inputs before, oldest first, as are the weights.
+// Successive inputs are adjacent in memory, so that a window of K steps is one panel without a
+// copy. The initial state (`hidden`) is the K-1 inputs before; these and the weights are oldest
+// first.
 
 #include "answer.h"
 #include "unrolling.h"
@@ -38,7 +39,7 @@ void learn_taps(Activation f, const Unrolling& net, const Answer& answer, Size m
         product<V>(speak_back, O, y, O, nullptr, a, H);
         through(f, a, h, a, H * lanes);
     }
-    answering.give();
+    answering.add_loss();
 
     answering.learn({of_answers, O * lanes}, {hidden, H * lanes}, S);
     total<V>({of_sums, H * lanes}, S, net.of_bias + member * H, H);

@@ -1,5 +1,5 @@
-// Vectors as wide as the processor's, in the notation that GCC and Clang share, and the functions
-// of a net on them. They are exact to a few units in the last place, and NaN stays NaN.
+// SIMD vectors as wide as the processor's, by the vector extension that GCC and Clang share, and
+// activation functions on them, exact to a few units in the last place. NaN stays NaN.
 
 #pragma once
 
@@ -27,7 +27,7 @@ inline float sum(Vec value) {
     return total;
 }
 
-// Nearest integer n of x / ln 2, 2^n, and what is left: x = n ln 2 + rest. NaN stays in the rest.
+// x = n ln 2 + rest with the nearest integer n; `scale` is 2^n. The rest of NaN is NaN.
 struct Power {
     Vec scale, rest;
     explicit Power(Vec x) {
@@ -38,7 +38,7 @@ struct Power {
         const Bits exponent = (Bits)shifted - (Bits)magic + 127;
         scale = (Vec)(exponent << 23);
     }
-    // e^rest - 1 by its series; the first term left out is 1e-9 of it.
+    // e^rest - 1 by its Taylor series, with a relative error of 1e-9.
     Vec minus_one() const {
         Vec p = rest * (1.0f / 5040) + 1.0f / 720;
         p = p * rest + 1.0f / 120;
@@ -56,7 +56,7 @@ inline Vec exponential(Vec x) {
     return (power.minus_one() + 1.0f) * power.scale;
 }
 
-// Of a positive number: its power of two, and the series of atanh for what is left of it.
+// The logarithm of a positive number x = 2^n m: n ln 2 + 2 atanh((m - 1) / (m + 1)).
 inline Vec logarithm(Vec x) {
     const Bits half = 0x3f3504f3 - Bits{};  // sqrt(1/2): the rest lies between it and its double
     const Bits power = ((Bits)x - half) >> 23;
@@ -72,7 +72,7 @@ inline Vec logarithm(Vec x) {
 
 inline Vec sigmoid(Vec x) { return 1.0f / (1.0f + exponential(-x)); }
 
-// Through e^(-2|x|) - 1, which keeps small values exact to the last digits.
+// tanh by e^(-2|x|) - 1, which keeps small values exact to the last digits.
 inline Vec hyperbolic(Vec x) {
     const Bits sign = (Bits)x & INT32_MIN;
     Vec twice = (Vec)((Bits)x ^ sign) * -2.0f;
@@ -84,7 +84,7 @@ inline Vec hyperbolic(Vec x) {
 
 enum Activation : int { TANH, SIGMOID, RELU };
 
-// to = f(from), over whole vectors.
+// to = f(from), for a whole number of vectors.
 inline void activate(Activation f, const float* from, float* to, int64_t numbers) {
     for (int64_t j = 0; j < numbers; j += WIDTH) {
         const Vec x = load(from + j);
@@ -92,14 +92,14 @@ inline void activate(Activation f, const float* from, float* to, int64_t numbers
     }
 }
 
-// The derivative of a function where its value is y.
+// The derivative of f where f(x) = y.
 inline Vec slope(Activation f, Vec y) {
     if (f == TANH) return 1.0f - y * y;
     if (f == SIGMOID) return y * (1.0f - y);
     return y > 0.0f ? all(1.0f) : Vec{};
 }
 
-// to = grad f', where the value was y.
+// to = grad f'(x), where f(x) = y.
 inline void through(Activation f, const float* grad, const float* y, float* to, int64_t numbers) {
     for (int64_t j = 0; j < numbers; j += WIDTH)
         store(to + j, load(grad + j) * slope(f, load(y + j)));

@@ -1,1 +1,1 @@
-"""A small grammar of English and French sentences."""
+"""A small grammar of English sentences and their French translations."""

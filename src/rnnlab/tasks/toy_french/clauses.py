@@ -1,4 +1,4 @@
-"""Which clauses there are: phrases, the contents they can have, and sentences drawn of them."""
+"""All clauses of the grammar, their splits, and random sentences of them."""
 
 import functools
 import zlib
@@ -25,17 +25,17 @@ _CONNECTIVES = (
     (("but", "mais"), ("but", "mais")),
     (("because", "parce que"), ("because", "parce qu'")),
 )
-_FEW = 12  # contents; a kind with fewer in a split is drawn there in proportion more rarely
+_FEW = 12  # a kind with fewer contents in a split is drawn less often there, in proportion
 
 
 class Contents(NamedTuple):
-    """What can be said in one split, kind by kind.
+    """The contents of the clauses of one split, ordered by kind of clause.
 
     Attributes:
         rows: `(n, 3)` subject, verb, object.
-        starts: the first row of each kind.
-        sizes: how many rows each kind has.
-        shares: the probabilities of the kinds, summed up to each.
+        starts: index of the first row of each kind.
+        sizes: number of rows of each kind.
+        shares: cumulative probabilities of the kinds.
     """
 
     rows: np.ndarray
@@ -45,18 +45,19 @@ class Contents(NamedTuple):
 
 
 class Clauses:
-    """Sentences as rows of phrases, each phrase a pair of English and French.
+    """All clauses, as indices of phrases in English and French.
 
-    The content of a clause is what is said of what: a subject (noun and perhaps an adjective, or
-    a pronoun), a verb or `be` and an adjective, an object. A fixed hash of it names its split, so
-    a content of test stands in train in no number, tense, determiner or negation. Only `I` and
-    `we` with a verb and no object are all of train, for their verb forms are found nowhere else.
+    The content of a clause is its subject (a noun with or without an adjective, or a pronoun), its
+    verb or `be` with an adjective, and its object. A fixed hash of the content chooses the split,
+    so that a content of test doesn't occur in train in any number, tense, determiner or negation.
+    Only clauses of `I` or `we` with a verb and no object are all in train, since their verb forms
+    occur nowhere else.
 
     Attributes:
         phrases: pairs of texts; phrase 0 is empty.
         parts: the phrases that can be connective, subject, verb and object of a clause.
-        contents: of each split.
-        agreement: `(subjects, 2)` of each subject, singular and plural.
+        contents: the contents of each split.
+        agreement: `(subjects, 2)`, the agreement of each subject, singular and plural.
     """
 
     def __init__(self) -> None:
@@ -66,18 +67,18 @@ class Clauses:
             for noun, adjective in product(NOUNS, ADJECTIVES)
             if noun.kind in adjective.kinds.split()
         ]
-        # Contents: first all noun phrases, then the pronouns; of objects, the last one is none.
+        # Subjects are all noun phrases, then the pronouns; the last object is no object.
         nominal = self._nominal_phrases()
         pronouns = [self._add((english, french)) for english, french, _ in PRONOUNS]
         shape = (len(PRONOUNS), *nominal.shape[1:3])
-        spoken = np.broadcast_to(np.array(pronouns)[:, None, None], shape)
-        self._subject = np.concatenate([nominal[..., 0], spoken])
+        pronominal = np.broadcast_to(np.array(pronouns)[:, None, None], shape)
+        self._subject = np.concatenate([nominal[..., 0], pronominal])
         self._object = np.concatenate([nominal, np.zeros_like(nominal[:1])])
         self.agreement = np.array(
             [[1 + noun.gender, 4 + noun.gender] for noun, _ in self._nominals]
             + [[agreement] * 2 for _, _, agreement in PRONOUNS]
         )
-        self._speaks = np.isin(self.agreement[:, 0], (0, 3))  # I, we
+        self._first_person = np.isin(self.agreement[:, 0], (0, 3))  # I, we
         self._verb = self._verb_phrases()
         self._connective = np.array([[self._add(pair) for pair in pairs] for pairs in _CONNECTIVES])
         self.parts = (self._connective, self._subject, self._verb, self._object)
@@ -108,7 +109,7 @@ class Clauses:
         return len(self.phrases) - 1
 
     def _nominal_phrases(self) -> np.ndarray:
-        """Give phrases by (content, determiner, plural, object of a negated verb)."""
+        """Add noun phrases; index them by (noun, determiner, plural, object of a negated verb)."""
         forms = list(product(range(len(DETERMINERS)), (False, True), (False, True)))
         phrases = [
             self._add(noun_phrase(noun, adjective, *form))
@@ -118,31 +119,33 @@ class Clauses:
         return np.array(phrases).reshape(len(self._nominals), len(DETERMINERS), 2, 2)
 
     def _verb_phrases(self) -> np.ndarray:
-        """Give phrases by (verb or adjective said, past, negated, agreement)."""
+        """Add verb phrases; index them by (verb or adjective, past, negated, agreement)."""
         forms = list(product((False, True), (False, True), range(NUM_AGREEMENTS)))
         phrases = [self._add(verb_phrase(verb, *form)) for verb in VERBS for form in forms]
-        phrases += [self._add(predicate(said, *form)) for said in ADJECTIVES for form in forms]
+        phrases += [self._add(predicate(a, *form)) for a in ADJECTIVES for form in forms]
         return np.array(phrases).reshape(-1, 2, 2, NUM_AGREEMENTS)
 
     def _split_contents(self) -> dict[Split, Contents]:
-        """Hash all contents to their splits; the kinds with nouns as subject come first."""
-        names = [f"{noun.english} {said.english if said else ''}" for noun, said in self._nominals]
+        """Divide all contents by their hash; the kinds with nouns as subject come first."""
+        names = [f"{noun.english} {a.english if a else ''}" for noun, a in self._nominals]
         subjects = _keys([*names, *(english for english, _, _ in PRONOUNS)])
         verbs = _keys([v.english[0] for v in VERBS] + [f"be {a.english}" for a in ADJECTIVES])
         objects = _keys([*names, ""])
         kinds = [*self._contents_with(pronoun=False), *self._contents_with(pronoun=True)]
-        places = []
+        splits = []
         for contents in kinds:
             subject, verb, thing = contents.T
-            # Unlike factors keep `a sees b` apart from `b sees a`.
+            # Different factors distinguish `a sees b` from `b sees a`.
             three, five = np.uint64(3), np.uint64(5)
-            place = split_of(subjects[subject] + three * verbs[verb] + five * objects[thing])
-            # `we leave` is the one content that says `partons`: no test may ask for unseen words.
-            alone = self._speaks[subject] & (verb < len(VERBS)) & (thing == len(self._nominals))
-            places.append(np.where(alone, 0, place))
+            split_index = split_of(subjects[subject] + three * verbs[verb] + five * objects[thing])
+            # `we leave` is the only content with `partons`: tests must not have unseen words.
+            alone = (
+                self._first_person[subject] & (verb < len(VERBS)) & (thing == len(self._nominals))
+            )
+            splits.append(np.where(alone, 0, split_index))
         result: dict[Split, Contents] = {}
         for i, split in enumerate(SPLITS):
-            own = [kind[place == i] for kind, place in zip(kinds, places, strict=True)]
+            own = [kind[index == i] for kind, index in zip(kinds, splits, strict=True)]
             sizes = np.array([len(kind) for kind in own])
             shares = np.repeat([1 - _PRONOUN_SHARE, _PRONOUN_SHARE], 3) * np.minimum(sizes, _FEW)
             result[split] = Contents(
@@ -154,13 +157,13 @@ class Clauses:
         return result
 
     def _contents_with(self, *, pronoun: bool) -> list[np.ndarray]:
-        """Give all contents `(n, 3)` of the kinds `be` and adjective, verb, verb and object."""
+        """Return all contents `(n, 3)` of three kinds: adjective, verb, verb with object."""
         nouns = len(self._nominals)
         pronouns = list(range(nouns, nouns + len(PRONOUNS)))
         actors = pronouns if pronoun else self._nominals_of("person animal")
-        states, deeds, deeds_to = [], [], []
+        of_adjectives, of_verbs, with_objects = [], [], []
         for i, adjective in enumerate(ADJECTIVES):
-            if not pronoun:  # `the red cat is red` is left out
+            if not pronoun:  # without `the red cat is red`
                 able = [
                     j
                     for j in self._nominals_of(adjective.kinds)
@@ -168,13 +171,13 @@ class Clauses:
                 ]
             else:
                 able = pronouns if "person" in adjective.kinds.split() else []
-            states.append(_cross(able, len(VERBS) + i, [nouns]))
+            of_adjectives.append(_cross(able, len(VERBS) + i, [nouns]))
         for i, verb in enumerate(VERBS):
             if verb.kinds:
-                deeds_to.append(_cross(actors, i, self._nominals_of(verb.kinds)))
+                with_objects.append(_cross(actors, i, self._nominals_of(verb.kinds)))
             else:
-                deeds.append(_cross(actors, i, [nouns]))
-        return [np.concatenate(kind) for kind in (states, deeds, deeds_to)]
+                of_verbs.append(_cross(actors, i, [nouns]))
+        return [np.concatenate(kind) for kind in (of_adjectives, of_verbs, with_objects)]
 
     def _nominals_of(self, kinds: str) -> list[int]:
         return [i for i, (noun, _) in enumerate(self._nominals) if noun.kind in kinds.split()]
@@ -182,16 +185,16 @@ class Clauses:
 
 @functools.cache
 def clauses() -> Clauses:
-    """Give the one grammar; it never changes."""
+    """Return the clauses of the grammar, computed once."""
     return Clauses()
 
 
 def _cross(subjects: list[int], verb: int, objects: list[int]) -> np.ndarray:
-    """Give all (subject, verb, object), `(n, 3)`."""
+    """Return all combinations (subject, verb, object), `(n, 3)`."""
     grid = np.meshgrid(subjects, [verb], objects, indexing="ij")
     return np.stack(grid, axis=-1).reshape(-1, 3).astype(np.int64)
 
 
 def _keys(names: list[str]) -> np.ndarray:
-    """Give a stable key for each name, the same whatever other names there are."""
+    """Return a uint64 key for each name, independent of the other names."""
     return mix(np.array([zlib.crc32(name.encode()) for name in names], dtype=np.uint64))

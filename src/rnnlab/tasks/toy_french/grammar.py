@@ -1,7 +1,7 @@
-"""How phrases of the toy English are said in French: agreement, order, elision, negation.
+"""English phrases and their French translations: agreement, word order, elision, negation.
 
-Agreement, an index from 0 to 5 everywhere: I; masculine, feminine singular; we; masculine,
-feminine plural. `I` and `we` are masculine, as is `they`.
+Agreement is an index from 0 to 5: I; masculine, feminine singular; we; masculine, feminine plural.
+`I`, `we` and `they` are masculine.
 """
 
 from rnnlab.tasks.toy_french.lexicon import (
@@ -25,16 +25,16 @@ _FORM = (0, 0, 1, 2, 2, 3)  # the form of an adjective
 
 
 def elides(text: str) -> bool:
-    """Whether a French phrase begins with a vowel. Nouns in h never come first here."""
+    """Whether a French phrase begins with a vowel; nouns in h never come first here."""
     return bool(text) and text[0] in VOWELS
 
 
 def noun_phrase(
     noun: Noun, adjective: Adjective | None, determiner: int, plural: bool, negated: bool
 ) -> tuple[str, str]:
-    """Give the English and the French of `this old tree`, `ce vieil arbre`.
+    """Return a noun phrase in English and French: `this old tree`, `ce vieil arbre`.
 
-    `negated` is the object of a negated verb: a, some -> de.
+    `negated`: as the object of a negated verb, in which a and some become `de`.
     """
     english = [noun.english_plural if plural else noun.english]
     if adjective:
@@ -68,9 +68,9 @@ def _determiner(determiner: int, gender: int, plural: bool, vowel: bool) -> str:
 
 
 def verb_phrase(verb: Verb, past: bool, negated: bool, agreement: int) -> tuple[str, str]:
-    """Give the English and the French of `did not arrive`, `n'est pas arrivée`.
+    """Return a verb phrase in English and French: `did not arrive`, `n'est pas arrivée`.
 
-    The French of `I` holds its pronoun: `je n'ai pas vu`.
+    For `I` the French contains the pronoun: `je n'ai pas vu`.
     """
     base, third, simple_past = verb.english
     singular = agreement in (1, 2)
@@ -88,7 +88,7 @@ def verb_phrase(verb: Verb, past: bool, negated: bool, agreement: int) -> tuple[
 
 
 def predicate(adjective: Adjective, past: bool, negated: bool, agreement: int) -> tuple[str, str]:
-    """Give the English and the French of `were not red`, `n'étaient pas rouges`."""
+    """Return `be` with an adjective in both: `were not red`, `n'étaient pas rouges`."""
     present = "am" if agreement == 0 else "is" if agreement in (1, 2) else "are"
     be = ("was" if agreement in (0, 1, 2) else "were") if past else present
     english = [be, *(["not"] if negated else []), adjective.english]
@@ -98,7 +98,7 @@ def predicate(adjective: Adjective, past: bool, negated: bool, agreement: int) -
 
 
 def _clause(finite: str, rest: list[str], negated: bool, agreement: int) -> str:
-    """Put `je`, `ne ... pas` around the finite verb."""
+    """Add `je` and `ne ... pas` to the finite verb."""
     words = [finite]
     if negated:
         words = ["n'" if elides(finite) else "ne", finite, "pas"]
@@ -108,10 +108,10 @@ def _clause(finite: str, rest: list[str], negated: bool, agreement: int) -> str:
 
 
 def english_text(words: list[str]) -> str:
-    """Put spaces between words."""
+    """Join words with spaces."""
     return " ".join(words)
 
 
 def french_text(words: list[str]) -> str:
-    """Put spaces between words, none after an apostrophe."""
+    """Join words with spaces, except after an apostrophe."""
     return " ".join(words).replace("' ", "'")

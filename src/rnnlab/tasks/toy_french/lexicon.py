@@ -1,4 +1,4 @@
-"""The words of the English-to-French toy grammar, with the forms that agreement asks for."""
+"""The words of the toy grammar, with the forms that agreement needs."""
 
 from typing import NamedTuple
 
@@ -11,8 +11,8 @@ class Noun(NamedTuple):
 
     Attributes:
         gender: 0 masculine, 1 feminine.
-        kind: person, animal, thing, text or food; what it can do and be.
-        vowel: whether a word before it elides. A French h is mute or not, noun by noun.
+        kind: person, animal, thing, text or food, which restricts verbs and adjectives.
+        vowel: whether a word before it is elided; nouns in h differ in this.
     """
 
     english: str
@@ -30,8 +30,8 @@ class Adjective(NamedTuple):
     Attributes:
         french: masculine, feminine, masculine plural, feminine plural.
         before_vowel: the masculine before a noun that begins with a vowel.
-        before: whether it stands before its noun.
-        kinds: of the nouns that it goes with.
+        before: whether it precedes its noun.
+        kinds: kinds of nouns that it can describe.
     """
 
     english: str
@@ -48,8 +48,8 @@ class Verb(NamedTuple):
         english: base, third person singular, past.
         french: first person singular, third singular, first plural, third plural; present.
         participle: masculine singular.
-        with_être: whether the perfect is made with être, and the participle agrees.
-        kinds: of the nouns that it takes as object; empty for none.
+        with_être: whether the perfect is formed with être, and the participle agrees.
+        kinds: kinds of nouns that can be its object; empty for none.
     """
 
     english: tuple[str, str, str]
@@ -60,7 +60,7 @@ class Verb(NamedTuple):
 
 
 def _noun(english: str, french: str, gender: str, kind: str, plurals: str = "") -> Noun:
-    """Regular plurals end in s; others are given as `english french`. An h* elides nothing."""
+    """Make a noun; irregular `plurals` are `english french`, and h* is an aspirated h."""
     aspirated = french.startswith("h*")
     french = french.replace("*", "")
     vowel = french[0] in VOWELS or (french[0] == "h" and not aspirated)
@@ -68,8 +68,8 @@ def _noun(english: str, french: str, gender: str, kind: str, plurals: str = "") 
     return Noun(english, many, french, plusieurs, "mf".index(gender), kind, vowel)
 
 
-def _adjective(english: str, french: str, place: str, kinds: str) -> Adjective:
-    """French forms are `masculine feminine [plural plural [before-vowel]]`, or one ending in e."""
+def _adjective(english: str, french: str, position: str, kinds: str) -> Adjective:
+    """Make an adjective from `masculine feminine [plural plural [before-vowel]]`, or one in e."""
     forms = french.split()
     if len(forms) == 1:
         forms *= 2
@@ -80,7 +80,7 @@ def _adjective(english: str, french: str, place: str, kinds: str) -> Adjective:
         english,
         (masculine, feminine, masculines, feminines),
         special[0] if special else masculine,
-        place == "before",
+        position == "before",
         kinds,
     )
 
@@ -88,7 +88,7 @@ def _adjective(english: str, french: str, place: str, kinds: str) -> Adjective:
 def _verb(
     english: str, french: str, participle: str, kinds: str = "", with_être: bool = False
 ) -> Verb:
-    """English forms stand between slashes; a regular French one is its stem and a dash."""
+    """Make a verb; English forms are separated by slashes, a regular French verb is `stem-`."""
     base, third, past = english.split("/")
     if french.endswith("-"):
         stem = french[:-1]

@@ -1,6 +1,5 @@
 """Saves checkpoints, keeps the best weights, and stops early."""
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ from omegaconf import OmegaConf
 
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.files import checkpoint
+from rnnlab.process.clocks import clocks
 from rnnlab.training.best_weights import BestWeights
 from rnnlab.training.callbacks.divergence import DivergenceCheck
 from rnnlab.training.file_logger import trainer_log_state
@@ -62,12 +62,12 @@ class Checkpoints(L.Callback):
         """Wall and CPU time of the training, over all sessions that resumed each other."""
         return {
             name: self._time_before[name] + now - self._began[name]
-            for name, now in _clocks().items()
+            for name, now in clocks().items()
         }
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:  # noqa: ARG002
         """Start the clocks."""
-        self._began = _clocks()
+        self._began = clocks()
         self.schedule.restart()
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -153,7 +153,3 @@ class Checkpoints(L.Callback):
     def _write_best(self, trainer: L.Trainer) -> None:
         if trainer.is_global_zero and self.best.content is not None:
             checkpoint.write(self.directory / checkpoint.BEST, self.best.content)
-
-
-def _clocks() -> dict[str, float]:
-    return {"seconds": time.perf_counter(), "cpu_seconds": time.process_time()}

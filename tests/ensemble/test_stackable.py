@@ -1,4 +1,4 @@
-"""What classes declare of groups holds: a group gives what its members give alone."""
+"""Members that differ in what their classes declare stackable train as they would alone."""
 
 from collections.abc import Iterator
 from inspect import unwrap
@@ -14,11 +14,11 @@ from rnnlab.cells import GRU
 from rnnlab.cells.init import InputInit, RecurrentInit
 from rnnlab.config.build import _find, target
 from rnnlab.config.compose import compose
-from rnnlab.ensemble import Group, joinable
-from rnnlab.grouping import grouping, groups
+from rnnlab.ensemble import Group, find_groups
 from rnnlab.models.stream import Stream
 from rnnlab.ranges import Positive, PositiveInt, Real
 from rnnlab.runs.run import Run
+from rnnlab.stackable import declared_stackable, stackable
 from rnnlab.tasks.next_char import NextChar
 from rnnlab.training.train import train
 from tests.ensemble.groups import alone, assert_alike, open_group, out, together
@@ -40,16 +40,16 @@ SIZES = {
 }
 
 
-def declared() -> Iterator[tuple[str, str]]:
-    """Every setting that some model's cell declares to say only how its weights begin."""
+def declared_initial() -> Iterator[tuple[str, str]]:
+    """Yield every setting that the cell of a model declares to affect initial weights only."""
     for model in ("elman", "gru", "lstm", "jordan", "ar", "ar_ffn"):
         kind = target(compose([f"model={model}", "task=copy"]).model.cell)
-        found = grouping(kind)
-        assert found is not None, kind
-        yield from ((model, name) for name in sorted(found.initial))
+        declared = declared_stackable(kind)
+        assert declared is not None, kind
+        yield from ((model, name) for name in sorted(declared.initial))
 
 
-@pytest.mark.parametrize(("model", "name"), [*declared()])
+@pytest.mark.parametrize(("model", "name"), [*declared_initial()])
 def test_members_may_begin_otherwise(model: str, name: str, tmp_path: Path) -> None:
     words = [
         [
@@ -64,7 +64,7 @@ def test_members_may_begin_otherwise(model: str, name: str, tmp_path: Path) -> N
     ]
     apart = alone([[*each, out(tmp_path, "alone")] for each in words])
     runs = open_group([[*each, out(tmp_path, "group")] for each in words])
-    assert joinable([run.config for run in runs]) == [Group([0, 1], None)]
+    assert find_groups([run.config for run in runs]) == [Group([0, 1], None)]
     together(runs)
     assert apart[0].results["test"] != apart[1].results["test"]
     for one, member in zip(apart, runs, strict=True):
@@ -80,7 +80,9 @@ def test_every_class_that_a_config_names_declares() -> None:
         if line.strip().startswith("_target_: rnnlab.") and "analysis" not in file.parts
     }
     assert len(named) > 20
-    assert [name for name in sorted(named) if grouping(target({"_target_": name})) is None] == []
+    assert [
+        name for name in sorted(named) if declared_stackable(target({"_target_": name})) is None
+    ] == []
 
 
 def at_home(kind: type, module: Any, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -146,17 +148,17 @@ def test_a_class_made_from_one_of_ours_declares_for_itself(
     for cfg, bias in zip(cfgs, (-3.0, 3.0), strict=True):
         cfg.model.cell.update_bias = bias
     reason = "model.cell: Leaning doesn't declare how it trains in a group"
-    assert joinable(cfgs) == [Group([0], reason), Group([1], reason)]
+    assert find_groups(cfgs) == [Group([0], reason), Group([1], reason)]
 
 
 def test_what_a_class_of_ones_own_declares_is_what_joins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kind = groups(initial=["recurrent_scale"])(type("Declared", (Leaning,), {}))
+    kind = stackable(initial=["recurrent_scale"])(type("Declared", (Leaning,), {}))
     name = at_home(kind, cells.gru, monkeypatch)
     cfgs = with_kind([*GRU_WORDS, out(tmp_path)], model__cell=name)
     cfgs[1].model.cell.recurrent_scale = 0.5
-    assert joinable(cfgs) == [Group([0, 1], None)]
+    assert find_groups(cfgs) == [Group([0, 1], None)]
     apart = [train(cfg) for cfg in cfgs]
     runs = [Run.create(cfg) for cfg in cfgs]
     together(runs)
@@ -164,7 +166,7 @@ def test_what_a_class_of_ones_own_declares_is_what_joins(
         assert_alike(one, member)
     cfgs[1].model.cell.update_bias = 3.0
     reason = "no other run has the same model.cell.update_bias"
-    assert joinable(cfgs) == [Group([0], reason), Group([1], reason)]
+    assert find_groups(cfgs) == [Group([0], reason), Group([1], reason)]
 
 
 class OwnText(NextChar):
@@ -180,11 +182,11 @@ def test_a_task_or_model_of_ones_own_goes_alone(
 ) -> None:
     text = at_home(OwnText, tasks.next_char, monkeypatch)
     cfgs = with_kind(tiny_text(tmp_path), task=text)
-    assert [g.reason for g in joinable(cfgs)] == [
+    assert [g.reason for g in find_groups(cfgs)] == [
         "task: OwnText doesn't declare how it trains in a group"
     ] * 2
     model = at_home(Forgetful, models.stream, monkeypatch)
     cfgs = with_kind([*GRU_WORDS, *SMALL, out(tmp_path)], model=model)
-    assert [g.reason for g in joinable(cfgs)] == [
+    assert [g.reason for g in find_groups(cfgs)] == [
         "model: Forgetful doesn't declare how it trains in a group"
     ] * 2

@@ -1,4 +1,4 @@
-"""Which runs can train as one batched model, and why others can't."""
+"""Which runs can train as one batched model, and why others must train alone."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,26 +9,26 @@ from omegaconf import DictConfig, OmegaConf
 from rnnlab.cells import GRU, LSTM, Elman
 from rnnlab.config.build import target
 from rnnlab.config.compose import flat
-from rnnlab.ensemble.kernels import library
-from rnnlab.ensemble.optimizers import STACKED
-from rnnlab.experiment.settings import resolved
-from rnnlab.grouping import grouping
+from rnnlab.ensemble.kernels import load_kernels
+from rnnlab.ensemble.optimizers import STACKED_OPTIMIZERS
+from rnnlab.experiment.settings import resolve_accelerator
+from rnnlab.stackable import declared_stackable
 
-_STACKED = {
+_STACKED_SETTINGS = {
     "seed",
     "trainer.clip_norm",
     "trainer.patience",
     *(f"optimizer.{name}" for name in ("lr", "weight_decay", "betas", "eps", "momentum", "alpha")),
 }
-"""Settings that members may have each its own of, beside what their classes declare."""
+"""Settings in which members may differ, besides those that their classes declare."""
 
 _IGNORED = {"output_dir"}
 _FOREIGN = {"optimizer", "logger"}
-"""Nodes of other people's classes, of which the rest is asked below."""
+"""Config nodes of other libraries' classes, which declare nothing; `_refusals` checks them."""
 
-# An update of 64 runs one by one, against one of their group (64 sequences of `copy`, 40 steps, one
-# thread; Lightning's own milliseconds a run are not counted), with the kernels and without (there
-# with groups of 32):
+# How many times faster one update of a group of 64 is than 64 updates of single runs (64 sequences
+# of `copy`, 40 steps, one thread, without Lightning's overhead): with the kernels, and without them
+# (groups of 32):
 #   hidden size         8         16         32         64        128       256
 #   Elman        29.5  3.6            10.6  3.1   4.8  1.5   2.3  1.1  1.2
 #   GRU          39.0  6.5            10.0  3.1   4.5  1.5   2.2  1.2  1.3
@@ -36,30 +36,30 @@ _FOREIGN = {"optimizer", "logger"}
 #   Jordan       51.9  4.2            25.4  3.4              9.2  2.2
 #   AR-FFN       21.4  4.9                                   6.5  3.5
 _LARGEST: Mapping[Any, int] = {Elman: 256, GRU: 256, LSTM: 128}
-"""Cell -> the largest hidden size at which a group is faster; others are at all that were tried."""
+"""Cell -> the largest hidden size at which a group is faster; other cells always are."""
 _LARGEST_WITHOUT_KERNELS: Mapping[Any, int] = {Elman: 128, GRU: 128, LSTM: 32}
 
 
 @dataclass(frozen=True)
 class Group:
-    """Runs that belong together.
+    """Runs that train as one batched model, or one run that trains alone.
 
     Attributes:
-        indices: their places in the list that was asked about.
-        reason: why a run is alone, or `None` for a group.
+        indices: positions of the runs in the list of configs.
+        reason: why a run trains alone, or `None` for a group.
     """
 
     indices: list[int]
     reason: str | None
 
 
-class _Member(NamedTuple):
-    """What is asked of a run.
+class _Candidate(NamedTuple):
+    """A run that may be a member of a group.
 
     Attributes:
-        settings: all of them, by their dotted keys.
-        own: those of them that others of its group may have otherwise.
-        refusal: why it can train in no group, or `None`.
+        settings: dotted key -> value.
+        own: keys in which members of its group may differ.
+        refusal: why it can't be a member of any group, or `None`.
     """
 
     settings: Mapping[str, Any]
@@ -68,18 +68,18 @@ class _Member(NamedTuple):
 
     @property
     def shared(self) -> dict[str, Any]:
-        """What all members of a group have alike."""
+        """The settings that all members of its group share."""
         return {name: value for name, value in self.settings.items() if name not in self.own}
 
 
-def joinable(cfgs: Sequence[DictConfig]) -> list[Group]:
-    """Sort runs into groups that can train as one, and runs that go alone, in the given order."""
-    runs = [_member(cfg) for cfg in cfgs]
-    found: dict[str, list[int]] = {}
+def find_groups(cfgs: Sequence[DictConfig]) -> list[Group]:
+    """Divide runs into groups and runs that train alone, in the order of their first run."""
+    runs = [_candidate(cfg) for cfg in cfgs]
+    by_settings: dict[str, list[int]] = {}
     for n, run in enumerate(runs):
         if run.refusal is None:
-            found.setdefault(repr(run.shared), []).append(n)
-    groups = [Group(alike, None) for alike in found.values() if len(alike) > 1]
+            by_settings.setdefault(repr(run.shared), []).append(n)
+    groups = [Group(indices, None) for indices in by_settings.values() if len(indices) > 1]
     for n, run in enumerate(runs):
         if all(n not in group.indices for group in groups):
             others = [other for m, other in enumerate(runs) if m != n]
@@ -87,7 +87,7 @@ def joinable(cfgs: Sequence[DictConfig]) -> list[Group]:
     return sorted(groups, key=lambda group: group.indices)
 
 
-def _member(cfg: DictConfig) -> _Member:
+def _candidate(cfg: DictConfig) -> _Candidate:
     tree = OmegaConf.to_container(cfg, resolve=True)
     settings = {
         name: value
@@ -98,15 +98,15 @@ def _member(cfg: DictConfig) -> _Member:
     initial = {
         f"{path}.{name}"
         for path, node in nodes.items()
-        if (declared := grouping(target(node)))
+        if (declared := declared_stackable(target(node)))
         for name in declared.initial
     }
     refusal = next(_refusals(cfg, nodes), None)
-    return _Member(settings, frozenset(_STACKED | initial), refusal)
+    return _Candidate(settings, frozenset(_STACKED_SETTINGS | initial), refusal)
 
 
 def _nodes(path: str, tree: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Give what makes an object, by its dotted key, outer ones first; not torch's and services."""
+    """Yield each config node with a `_target_` and its dotted key, outer ones first."""
     if not isinstance(tree, Mapping) or path in _FOREIGN:
         return
     if "_target_" in tree:
@@ -116,8 +116,13 @@ def _nodes(path: str, tree: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _refusals(cfg: DictConfig, nodes: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield every reason why a run can't be a member of any group."""
     trainer = cfg.trainer
-    if resolved(trainer.accelerator) != "cpu" or trainer.devices > 1 or trainer.strategy != "auto":
+    if (
+        resolve_accelerator(trainer.accelerator) != "cpu"
+        or trainer.devices > 1
+        or trainer.strategy != "auto"
+    ):
         yield "it trains on devices of its own, groups on one CPU"
     if trainer.precision != "32-true":
         yield f"trainer.precision={trainer.precision}, groups take 32-true"
@@ -133,14 +138,14 @@ def _refusals(cfg: DictConfig, nodes: Mapping[str, Mapping[str, Any]]) -> Iterat
         yield "logger: services are told of runs one by one"
     if cfg.get("callbacks"):
         yield "callbacks look at runs one by one"
-    if target(cfg.optimizer) not in STACKED:
+    if target(cfg.optimizer) not in STACKED_OPTIMIZERS:
         yield f"{target(cfg.optimizer).__name__} has no stacked form"
     for name in ("amsgrad", "centered", "maximize", "dampening"):
         if cfg.optimizer.get(name):
             yield f"optimizer.{name}={cfg.optimizer[name]} has no stacked form"
     for path, node in nodes.items():
         kind = target(node)
-        declared = grouping(kind)
+        declared = declared_stackable(kind)
         if declared is None:
             yield f"{path}: {kind.__name__} doesn't declare how it trains in a group"
         elif reason := declared.alone(node):
@@ -151,11 +156,11 @@ def _refusals(cfg: DictConfig, nodes: Mapping[str, Mapping[str, Any]]) -> Iterat
 
 
 def _largest(kind: Any) -> int | None:
-    return (_LARGEST if library() is not None else _LARGEST_WITHOUT_KERNELS).get(kind)
+    return (_LARGEST if load_kernels() is not None else _LARGEST_WITHOUT_KERNELS).get(kind)
 
 
-def _difference(run: _Member, others: Sequence[_Member]) -> str:
-    """Name the settings in which a run differs from the one most like it."""
+def _difference(run: _Candidate, others: Sequence[_Candidate]) -> str:
+    """Say in which settings a run differs from the most similar one."""
     if not others:
         return "it is the only one"
     own = run.shared
@@ -166,5 +171,5 @@ def _difference(run: _Member, others: Sequence[_Member]) -> str:
 
 
 def _differing(own: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """Name what two mappings don't have alike."""
+    """Return the keys in which two mappings differ."""
     return [name for name in dict.fromkeys([*own, *other]) if own.get(name) != other.get(name)]

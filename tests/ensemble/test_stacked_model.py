@@ -1,17 +1,19 @@
-"""Members' parameters stand in for a model's own, for the time of a call."""
+"""A stacked model replaces its parameters by members' during a call."""
 
 import pytest
 import torch
 from torch import nn
 
-from rnnlab.ensemble.stacking import Stacked
+from rnnlab.ensemble.stacked_model import StackedModel
 from rnnlab.models import Model
 from rnnlab.spec import Batch
 from tests.models.zoo import SPECS, draw_batch, make_stream
 
 
 def test_a_call_gives_the_model_its_parameters_back_even_where_it_fails() -> None:
-    stacked = Stacked([make_stream(SPECS["tokens"], initial_state="learned") for _ in range(2)])
+    stacked = StackedModel(
+        [make_stream(SPECS["tokens"], initial_state="learned") for _ in range(2)]
+    )
     before = list(stacked.model.parameters())
 
     def fail(model: Model, batch: Batch) -> torch.Tensor:  # noqa: ARG001

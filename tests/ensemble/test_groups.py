@@ -1,45 +1,45 @@
-"""What is put together, and what is said of the rest."""
+"""Which runs are grouped, and the reasons for which others are not."""
 
 from pathlib import Path
 
 import pytest
 
 from rnnlab.config.compose import compose
-from rnnlab.ensemble import Group, joinable
+from rnnlab.ensemble import Group, find_groups
 from tests.small_runs import tiny, tiny_text
 
 
 def groups(tmp_path: Path, *more: list[str]) -> list[Group]:
-    return joinable([compose(tiny(tmp_path, *words)) for words in more])
+    return find_groups([compose(tiny(tmp_path, *words)) for words in more])
 
 
 def test_runs_that_differ_in_what_stacks_are_one_group(tmp_path: Path) -> None:
-    found = groups(
+    result = groups(
         tmp_path,
         ["seed=0"],
         ["seed=1", "optimizer.lr=0.1", "optimizer.weight_decay=0.1", "optimizer.betas=[0.5,0.9]"],
         ["trainer.clip_norm=null", "trainer.patience=3"],
         ["model.cell.recurrent_scale=0.5", "model.cell.recurrent_init=spectral"],
     )
-    assert found == [Group([0, 1, 2, 3], None)]
+    assert result == [Group([0, 1, 2, 3], None)]
 
 
 def test_forget_bias_is_how_weights_begin(tmp_path: Path) -> None:
     lstm = ["model=lstm", "model.cell.hidden_size=4"]
     words = [[*lstm, f"model.cell.forget_bias={bias}"] for bias in (0.0, 1.0)]
     cfgs = [compose([*tiny(tmp_path)[2:], *each]) for each in words]
-    assert joinable(cfgs) == [Group([0, 1], None)]
+    assert find_groups(cfgs) == [Group([0, 1], None)]
 
 
 def test_each_shape_has_a_group_of_its_own_in_the_order_given(tmp_path: Path) -> None:
     wide = "model.cell.hidden_size=9"
-    found = groups(tmp_path, ["seed=0"], [wide, "seed=1"], ["seed=2"], [wide, "seed=3"])
-    assert found == [Group([0, 2], None), Group([1, 3], None)]
+    result = groups(tmp_path, ["seed=0"], [wide, "seed=1"], ["seed=2"], [wide, "seed=3"])
+    assert result == [Group([0, 2], None), Group([1, 3], None)]
 
 
 def test_a_run_like_no_other_is_told_in_what_it_differs(tmp_path: Path) -> None:
-    found = groups(tmp_path, ["seed=0"], ["task.delay=2", "trainer.max_steps=5"], ["seed=1"])
-    assert found == [
+    result = groups(tmp_path, ["seed=0"], ["task.delay=2", "trainer.max_steps=5"], ["seed=1"])
+    assert result == [
         Group([0, 2], None),
         Group([1], "no other run has the same task.delay, trainer.max_steps"),
     ]
@@ -63,8 +63,8 @@ def test_a_run_like_no_other_is_told_in_what_it_differs(tmp_path: Path) -> None:
 )
 def test_what_can_not_be_stacked_is_named(word: str, reason: str, tmp_path: Path) -> None:
     words = word.split()
-    found = groups(tmp_path, [*words, "seed=0"], [*words, "seed=1"])
-    assert found == [Group([0], reason), Group([1], reason)]
+    result = groups(tmp_path, [*words, "seed=0"], [*words, "seed=1"])
+    assert result == [Group([0], reason), Group([1], reason)]
 
 
 def test_scheduled_sampling_is_for_lone_runs(tmp_path: Path) -> None:
@@ -72,24 +72,26 @@ def test_scheduled_sampling_is_for_lone_runs(tmp_path: Path) -> None:
     words = ["model=seq2seq", "task=addition", *sizes, f"output_dir={tmp_path}"]
     sampled = [*words, "model/teacher_forcing=linear"]
     reason = "model.teacher_forcing draws random numbers"
-    assert joinable([compose(sampled)]) == [Group([0], reason)]
-    assert joinable([compose([*words, f"seed={s}"]) for s in (0, 1)]) == [Group([0, 1], None)]
+    assert find_groups([compose(sampled)]) == [Group([0], reason)]
+    assert find_groups([compose([*words, f"seed={s}"]) for s in (0, 1)]) == [Group([0, 1], None)]
 
 
 def test_carried_streams_are_for_lone_runs(tmp_path: Path) -> None:
     cfgs = [compose(tiny_text(tmp_path, f"seed={s}")) for s in (0, 1)]
     reason = "task carries its state from batch to batch"
-    assert joinable(cfgs) == [Group([0], reason), Group([1], reason)]
+    assert find_groups(cfgs) == [Group([0], reason), Group([1], reason)]
 
 
 @pytest.mark.parametrize("kernels", [True, False])
 def test_what_is_faster_alone_stays_alone(
     kernels: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rnnlab.ensemble.joining.library", lambda: object() if kernels else None)
+    monkeypatch.setattr(
+        "rnnlab.ensemble.groups.load_kernels", lambda: object() if kernels else None
+    )
     largest = 128 if kernels else 32
     lstm = ["model=lstm", "task=copy", f"output_dir={tmp_path}"]
     one, two = (compose([*lstm, f"model.cell.hidden_size={largest + n}"]) for n in (0, 1))
     reason = f"LSTM of hidden_size={largest + 1} is faster alone, above {largest}"
-    assert joinable([two]) == [Group([0], reason)]
-    assert joinable([one, one])[0].reason is None
+    assert find_groups([two]) == [Group([0], reason)]
+    assert find_groups([one, one])[0].reason is None

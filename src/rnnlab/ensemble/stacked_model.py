@@ -1,4 +1,4 @@
-"""N models of one shape as one: their parameters stacked along N, one call for all of them."""
+"""N models with the same parameter shapes, stacked: one call computes all of them by `vmap`."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,35 +9,35 @@ import torch
 from torch import Tensor, nn
 from torch.func import vmap
 
-from rnnlab.ensemble.batches import batched
+from rnnlab.ensemble.batches import batch_in_dims
 from rnnlab.ensemble.unroll import unrolling_members
 from rnnlab.models.base import Model
 from rnnlab.spec import Batch
 
 
-class Stacked:
-    """The parameters of N models as one matrix, a row a member, and calls of all of them at once.
+class StackedModel:
+    """N models whose parameters are the rows of one matrix.
 
-    One matrix, because an optimizer's step, a norm and a copy are then one operation each, however
-    many parameters a model has.
+    In one matrix an optimizer's step, a norm and a copy are one operation each, however many
+    parameters a model has.
 
     Args:
-        models: alike but for the values of their parameters.
+        models: equal but for the values of their parameters.
 
     Attributes:
-        flat: `(N, P)`, all parameters of each member side by side.
-        model: a model of their shape; its own values mean nothing.
+        flat: `(N, P)`, the flattened parameters of each member.
+        model: computes with one member's parameters at a time; its own values are not used.
     """
 
     def __init__(self, models: Sequence[Model]) -> None:
         self.model = deepcopy(models[0])
         self._shapes = {name: p.shape for name, p in models[0].named_parameters()}
-        self._places: list[tuple[dict[str, Any], str]] = [
+        self._holders: list[tuple[dict[str, Any], str]] = [
             (self.model.get_submodule(module)._parameters, parameter)
             for module, _, parameter in (name.rpartition(".") for name in self._shapes)
         ]
         self._sizes = [shape.numel() for shape in self._shapes.values()]
-        self.flat = torch.stack([row(model) for model in models])
+        self.flat = torch.stack([flat_parameters(model) for model in models])
 
     def __call__(
         self,
@@ -51,24 +51,24 @@ class Stacked:
         """Call `function(model, batch)` for each member; results have N first.
 
         Args:
-            function: what is done with one model and its batch; it gives tensors or trees of them.
-            flat: `(N, P)`.
-            batch: `(N, B, ...)`, or `(B, ...)` where it is one and the same for all.
-            shared: whether it is.
-            steps: the only steps whose outputs are wanted; `None` for all.
+            function: returns tensors or a tree of them.
+            flat: `(N, P)`, parameters.
+            batch: `(N, B, ...)`, or `(B, ...)` if `shared`.
+            shared: whether all members have the same batch.
+            steps: the steps whose outputs are needed, or `None` for all.
         """
 
         def one(batch: Batch, *parameters: Tensor) -> Any:
-            with self._lent(parameters):
+            with self._with_parameters(parameters):
                 return function(self.model, batch)
 
         parameters = self.split(flat).values()
-        in_dims = (batched(batch, shared=shared), *(0 for _ in parameters))
+        in_dims = (batch_in_dims(batch, shared=shared), *(0 for _ in parameters))
         with unrolling_members(self.model, steps):
             return vmap(one, in_dims=in_dims)(batch, *parameters)
 
     def split(self, flat: Tensor) -> dict[str, Tensor]:
-        """Cut `(..., P)` into the parameters by name, each `(..., *shape)`."""
+        """Split `(..., P)` into parameters by name, each `(..., *shape)`."""
         parts = flat.split(self._sizes, dim=-1)
         return {
             name: part.view(*flat.shape[:-1], *shape)
@@ -76,18 +76,18 @@ class Stacked:
         }
 
     @contextmanager
-    def _lent(self, parameters: Sequence[Tensor]) -> Iterator[None]:
-        """Put tensors in the place of the model's parameters, as `functional_call` slowly does."""
-        own = [holder[name] for holder, name in self._places]
+    def _with_parameters(self, parameters: Sequence[Tensor]) -> Iterator[None]:
+        """Replace the model's parameters by tensors; `functional_call` does it more slowly."""
+        own = [holder[name] for holder, name in self._holders]
         try:
-            for (holder, name), value in zip(self._places, parameters, strict=True):
+            for (holder, name), value in zip(self._holders, parameters, strict=True):
                 holder[name] = value
             yield
         finally:
-            for (holder, name), value in zip(self._places, own, strict=True):
+            for (holder, name), value in zip(self._holders, own, strict=True):
                 holder[name] = value
 
 
-def row(model: nn.Module) -> Tensor:
-    """Give all parameters of a model side by side, `(P,)`."""
+def flat_parameters(model: nn.Module) -> Tensor:
+    """Return all parameters of a model, flattened and concatenated to `(P,)`."""
     return torch.cat([p.detach().flatten() for p in model.parameters()])

@@ -1,18 +1,18 @@
-"""Declares that objects of a class can be trained together, as one batched model."""
+"""Declares that objects of a class can be trained as members of one batched model."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-Alone = Callable[[Mapping[str, Any]], str | None]
+ReasonAlone = Callable[[Mapping[str, Any]], str | None]
 """Settings of an object -> why it must be trained alone, or `None` if it need not."""
 
 T = TypeVar("T", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
-class Grouping:
-    """The declaration of a class whose objects can be trained in a group.
+class Stackable:
+    """What a class declares by `@stackable`.
 
     Attributes:
         initial: settings of the initial weights alone, in which members may differ.
@@ -20,13 +20,15 @@ class Grouping:
     """
 
     initial: frozenset[str]
-    alone: Alone
+    alone: ReasonAlone
 
 
-def groups(*, initial: Iterable[str] = (), alone: Alone = lambda _: None) -> Callable[[T], T]:
-    """Declare that objects of a class, or of a function that makes them, can be trained in a group.
+def stackable(
+    *, initial: Iterable[str] = (), alone: ReasonAlone = lambda _: None
+) -> Callable[[T], T]:
+    """Declare that objects of a class, or of a function that makes them, can be stacked.
 
-    In a group the members' weights are stacked, and the code of one member runs for all of them
+    The weights of N members are then stacked, and the code of one member runs for all of them
     under `torch.func.vmap`. So it may only do arithmetic on tensors: no random numbers, no control
     flow that depends on values. A subclass must declare it for itself; objects of a class without
     a declaration are trained alone.
@@ -38,12 +40,12 @@ def groups(*, initial: Iterable[str] = (), alone: Alone = lambda _: None) -> Cal
     """
 
     def declare(kind: T) -> T:
-        kind._grouping = Grouping(frozenset(initial), alone)  # type: ignore[attr-defined]
+        kind._stackable = Stackable(frozenset(initial), alone)  # type: ignore[attr-defined]
         return kind
 
     return declare
 
 
-def grouping(kind: Callable[..., Any]) -> Grouping | None:
+def declared_stackable(kind: Callable[..., Any]) -> Stackable | None:
     """Return a class's own declaration, not an inherited one; `None` if it has none."""
-    return vars(kind).get("_grouping")
+    return vars(kind).get("_stackable")

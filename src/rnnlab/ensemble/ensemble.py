@@ -1,0 +1,248 @@
+"""The members that train as one batched model, and their updates and validations."""
+
+import time
+from collections.abc import Sequence
+from functools import partial
+from math import isfinite
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from rnnlab.ensemble.batches import Batches, answered_steps, member_batch, select_steps
+from rnnlab.ensemble.losses import fused_losses
+from rnnlab.ensemble.member import Member
+from rnnlab.ensemble.optimizers import STACKED_OPTIMIZERS
+from rnnlab.ensemble.scheduler import StackedScheduler
+from rnnlab.ensemble.scoring import loss, score, stacked_metrics
+from rnnlab.ensemble.snapshot import Snapshot, load_checkpoints
+from rnnlab.ensemble.stacked_model import StackedModel
+from rnnlab.ensemble.unroll import can_select_steps
+from rnnlab.models.base import Model
+from rnnlab.process.clocks import clocks
+from rnnlab.spec import Batch
+from rnnlab.training.stopping import divergence_message
+
+
+class Divergence(NamedTuple):
+    """A member whose loss or gradient is not finite: its position, and the error message."""
+
+    n: int
+    message: str
+
+
+class Ensemble:
+    """N members whose updates are computed together.
+
+    Args:
+        members: all at the same update.
+
+    Attributes:
+        members: those that still train, in the order of the stacked tensors.
+        step: updates done.
+        total: updates of the whole run.
+    """
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        first = members[0]
+        self.members = list(members)
+        self.training = first.experiment.training
+        self.task = first.experiment.task
+        self.total = first.total_steps
+        self.step = first.saved_step
+        self.stacked = StackedModel([m.experiment.model for m in members])
+        self.optimizer = STACKED_OPTIMIZERS[first.optimizer_class]([m.param_group for m in members])
+        self.scheduler = StackedScheduler(
+            first.make_scheduler,
+            [m.experiment.cfg.optimizer.lr for m in members],
+            self.total,
+            first.experiment.mode,
+        )
+        self._loss: Tensor | None = None
+        self._num_losses = 0
+        self._last_loss = torch.full((len(members),), torch.nan)
+        self._clock = _Clock()
+        self._steps_since, self._symbols_since = 0, 0
+        if first.resumed_from is not None:
+            self._loss, self._num_losses = load_checkpoints(
+                members, self.stacked, self.optimizer, self.scheduler
+            )
+        self._set_up()
+
+    def update(self) -> list[Divergence]:
+        """Update all members once; return those whose loss or gradient is not finite."""
+        batch = self._batches.train(self.step)
+        logged = (self.step + 1) % self.training.log_every == 0 or self.step + 1 == self.total
+        # Metrics of some tasks need the outputs of every step.
+        select = self._can_select and (self.task.stepwise or not logged)
+        steps = answered_steps(batch) if select else None
+        selected = select_steps(batch, steps)
+        flat = self.stacked.flat.requires_grad_()
+        losses, output = self._losses_and_output(flat, selected, steps, need_output=logged)
+        (grad,) = torch.autograd.grad(losses.sum(), flat)
+        losses = losses.detach()
+        flat.requires_grad_(False)
+        norms = grad.norm(dim=1)
+        grad.mul_((self._limits / (norms + 1e-6)).clamp_(max=1.0)[:, None])
+        self.optimizer.update(flat, grad, self.scheduler.learning_rates)
+        self.scheduler.after_update()
+        self.step += 1
+        self._steps_since += 1
+        self._symbols_since += batch.mask.shape[-2] * batch.mask.shape[-1]
+        diverged = self._diverged({"the training loss": losses, "the gradient's norm": norms})
+        self._loss = losses if self._loss is None else self._loss + losses
+        self._num_losses += 1
+        self._last_loss = losses
+        if logged:
+            assert output is not None
+            self._log(output.detach(), selected, norms)
+        return diverged
+
+    def validate(self) -> list[Divergence]:
+        """Score all members and keep their best weights; return those that have diverged."""
+        scores = score(self.stacked, self.stacked.flat, [m.experiment for m in self.members], "val")
+        rows = [{f"val/{name}": v for name, v in one.metrics.items()} for one in scores]
+        losses = torch.tensor([row["val/loss"] for row in rows])
+        diverged = self._diverged({"the validation loss": losses})
+        monitored = [
+            row[m.experiment.cfg.monitor] for m, row in zip(self.members, rows, strict=True)
+        ]
+        for n, m in enumerate(self.members):
+            if all(n != divergence.n for divergence in diverged):
+                m.log(rows[n], self.step)
+                m.scores = rows[n]
+                m.best.add(monitored[n], self.step, partial(self._weights, n))
+        self.scheduler.after_validation(monitored)
+        self._restart_clock()
+        return diverged
+
+    def _weights(self, n: int) -> dict[str, Tensor]:
+        split = self.stacked.split(self.stacked.flat[n])
+        return {f"model.{name}": value for name, value in split.items()}
+
+    def snapshot(self) -> Snapshot:
+        """Copy the training state of all members."""
+        rates = self.scheduler.learning_rates
+        return Snapshot(
+            self.step,
+            self.stacked.flat.clone(),
+            self.optimizer.copy(),
+            [(self.scheduler.member_state(n), rate) for n, rate in enumerate(rates)],
+            None if self._loss is None else self._loss.clone(),
+            self._num_losses,
+            self._clock.time_share(len(self.members)),
+        )
+
+    def keep(self, members: Sequence[int]) -> None:
+        """Drop all members but these, so that the others cost no time."""
+        self._clock.time_share(len(self.members))
+        rows = list(members)
+        self.members = [self.members[n] for n in rows]
+        self.stacked.flat = self.stacked.flat[rows]
+        self.optimizer.keep(rows)
+        self.scheduler.keep(rows)
+        self._loss = None if self._loss is None else self._loss[rows]
+        self._last_loss = self._last_loss[rows]
+        if rows:
+            self._set_up()
+
+    def _set_up(self) -> None:
+        """Make what depends on the present members."""
+        self._batches = Batches([m.experiment for m in self.members])
+        limits = [m.experiment.training.clip_norm for m in self.members]
+        self._limits = torch.tensor([torch.inf if c is None else c for c in limits])
+        self._can_select = can_select_steps(self.stacked.model)
+
+    def _losses_and_output(
+        self, flat: Tensor, batch: Batch, steps: Sequence[int] | None, *, need_output: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        options: dict[str, Any] = {"shared": self._batches.shared, "steps": steps}
+        losses = fused_losses(self.stacked, flat, self.task, batch, **options)
+        if losses is None:
+            return self.stacked(self._loss_and_output, flat, batch, **options)
+        with torch.no_grad():
+            output = self.stacked(self._output, flat, batch, **options) if need_output else None
+        return losses, output
+
+    def _output(self, model: Model, batch: Batch) -> Tensor:
+        return model.forward_training(batch, None, self.step)[0]
+
+    def _loss_and_output(self, model: Model, batch: Batch) -> tuple[Tensor, Tensor]:
+        output = self._output(model, batch)
+        return loss(self.task, output, batch), output
+
+    def _diverged(self, quantities: dict[str, Tensor]) -> list[Divergence]:
+        """Return the members with a quantity `(N,)` that is not finite, as `DivergenceCheck`."""
+        if isfinite(sum(float(values.sum()) for values in quantities.values())):
+            return []
+        messages: dict[int, str] = {}
+        for name, values in quantities.items():
+            for n in (~torch.isfinite(values)).nonzero().flatten().tolist():
+                if n not in messages:
+                    messages[n] = divergence_message(
+                        name,
+                        float(values[n]),
+                        self.step,
+                        float(self._last_loss[n]),
+                        learning_rate=self.scheduler.learning_rates[n],
+                        clip_norm=self.members[n].experiment.training.clip_norm,
+                        precision="32-true",
+                    )
+        return [Divergence(n, message) for n, message in messages.items()]
+
+    @torch.no_grad()
+    def _log(self, output: Tensor, batch: Batch, norms: Tensor) -> None:
+        """Log each member's row, as `Telemetry` does for a single run."""
+        assert self._loss is not None
+        rows = self._metrics(output, batch)
+        means = (self._loss / self._num_losses).tolist()
+        rates = self.scheduler.learning_rates
+        seconds = self._clock.since_restart()
+        speed = {
+            "time/steps_per_second": self._steps_since / seconds,
+            "time/symbols_per_second": self._symbols_since / seconds,
+        }
+        for n, (m, row) in enumerate(zip(self.members, rows, strict=True)):
+            row["loss"] = means[n]
+            row |= {"grad_norm": float(norms[n]), "learning_rate": rates[n]}
+            m.log({f"train/{name}": value for name, value in row.items()} | speed, self.step)
+        self._loss, self._num_losses = None, 0
+        self._restart_clock()
+
+    def _metrics(self, output: Tensor, batch: Batch) -> list[dict[str, float]]:
+        """Score the outputs of each member, all at once if the task's metrics allow `vmap`."""
+        shared, members = self._batches.shared, range(len(self.members))
+        means = stacked_metrics(self.task, output, batch, shared=shared)
+        if means is not None:
+            columns = {name: mean.value.tolist() for name, mean in means.items()}
+            return [{name: values[n] for name, values in columns.items()} for n in members]
+        each = (
+            self.task.metrics(output[n], member_batch(batch, n, shared=shared)) for n in members
+        )
+        return [{name: float(mean.value) for name, mean in own.items()} for own in each]
+
+    def _restart_clock(self) -> None:
+        self._clock.restart()
+        self._steps_since, self._symbols_since = 0, 0
+
+
+class _Clock:
+    """Measures the time since the last row, and each member's equal share of all time."""
+
+    def __init__(self) -> None:
+        self._read = clocks()
+        self._shares = dict.fromkeys(self._read, 0.0)
+        self.restart()
+
+    def restart(self) -> None:
+        self._restarted = time.perf_counter()
+
+    def since_restart(self) -> float:
+        return max(time.perf_counter() - self._restarted, 1e-9)
+
+    def time_share(self, members: int) -> dict[str, float]:
+        """Return each member's share so far; `members` shared the time since the last call."""
+        before, self._read = self._read, clocks()
+        for name, now in self._read.items():
+            self._shares[name] += (now - before[name]) / max(members, 1)
+        return dict(self._shares)
