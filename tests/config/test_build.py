@@ -185,7 +185,7 @@ def test_a_problem_is_one_line_that_names_key_value_and_range(word, said):
         ("model.cell", "rnnlab.models.Stream", "Cell in rnnlab"),
         ("model.cell", "rnnlab.models.stream.Stack.forward", "Cell in rnnlab"),
         ("data", "rnnlab.experiment.Curriculum", "Data in rnnlab"),
-        ("trainer", "lightning.pytorch.Trainer", "Training in rnnlab"),
+        ("trainer", "lightning.pytorch.Trainer", "TrainerSettings in rnnlab"),
         ("optimizer", "torch.optim.lr_scheduler.StepLR", "Optimizer in torch.optim"),
         ("optimizer", "torch.load", "Optimizer in torch.optim"),
         (

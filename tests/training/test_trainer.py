@@ -10,14 +10,14 @@ import rnnlab
 from rnnlab.config.build import build
 from rnnlab.config.compose import compose
 from rnnlab.errors import ConfigError
-from rnnlab.experiment.settings import Training
+from rnnlab.experiment.settings import TrainerSettings
 from rnnlab.runs.run import Run
 from tests.small_runs import assemble, tiny
 
 SGD = ["optimizer=sgd", "optimizer.momentum=0", "optimizer.lr=0.5", "trainer.clip_norm=null"]
 
 
-def training(*words: str) -> Training:
+def training(*words: str) -> TrainerSettings:
     return build("trainer", compose(list(words)).trainer)
 
 

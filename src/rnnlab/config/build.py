@@ -38,7 +38,7 @@ _GROUPS = {
     "data": _Kind("rnnlab.experiment.data:Data", "rnnlab"),
     "optimizer": _Kind("torch.optim:Optimizer", "torch.optim"),
     "scheduler": _Kind("torch.optim.lr_scheduler:LRScheduler", "rnnlab.experiment.schedulers"),
-    "trainer": _Kind("rnnlab.experiment.settings:Training", "rnnlab"),
+    "trainer": _Kind("rnnlab.experiment.settings:TrainerSettings", "rnnlab"),
     "logger": _Kind("lightning.pytorch.loggers:Logger", "lightning.pytorch.loggers"),
 }
 _CALLBACK = _Kind("lightning.pytorch.callbacks:Callback", "rnnlab")

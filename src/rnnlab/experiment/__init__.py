@@ -2,6 +2,6 @@
 
 from rnnlab.experiment.data import Curriculum, Data
 from rnnlab.experiment.experiment import Experiment
-from rnnlab.experiment.settings import Training
+from rnnlab.experiment.settings import TrainerSettings
 
-__all__ = ["Curriculum", "Data", "Experiment", "Training"]
+__all__ = ["Curriculum", "Data", "Experiment", "TrainerSettings"]

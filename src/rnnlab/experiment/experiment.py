@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 from rnnlab.config.build import build, check, target
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.data import Data, HeldOutLoader, OneBatch
-from rnnlab.experiment.settings import Training
+from rnnlab.experiment.settings import TrainerSettings
 from rnnlab.files import checkpoint
 from rnnlab.metric import Mode
 from rnnlab.models.base import Model
@@ -29,7 +29,7 @@ class Experiment:
     task: Task
     model: Model
     data: Data
-    training: Training
+    training: TrainerSettings
 
     @classmethod
     def assemble(cls, cfg: DictConfig, stored: StoredSymbols | None = None) -> "Experiment":
@@ -43,7 +43,7 @@ class Experiment:
             ConfigError: all problems that show before building, or the first in a constructor.
         """
         check(cfg)
-        training: Training = build("trainer", cfg.trainer)
+        training: TrainerSettings = build("trainer", cfg.trainer)
         symbols = [stored] if stored and issubclass(target(cfg.task), FileTask) else []
         task: Task = build("task", cfg.task, target(cfg.model).layout, cfg.seed, *symbols)
         data: Data = build("data", cfg.data, task, training.accumulate)

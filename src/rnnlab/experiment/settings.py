@@ -1,4 +1,4 @@
-"""Training settings: budgets, precision, devices."""
+"""Settings of training: budgets, precision, devices."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 @stackable()
 @dataclass(frozen=True, kw_only=True)
-class Training:
-    """Training settings; training ends when the first of its budgets is used up.
+class TrainerSettings:
+    """Settings of training, which ends when the first of its budgets is used up.
 
     Attributes:
         accelerator: `cpu` or `gpu`; `auto` is replaced by one of them.

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 _Kind = TypeVar("_Kind")
 
-FORMAT = 1
+FORMAT = 2
 """Version of the format of run directories; increases with each incompatible change."""
 
 

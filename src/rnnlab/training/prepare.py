@@ -14,7 +14,7 @@ from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.experiment.reach import check_taps
 from rnnlab.experiment.schedulers import MakeScheduler
-from rnnlab.experiment.settings import Training
+from rnnlab.experiment.settings import TrainerSettings
 from rnnlab.files import checkpoint
 from rnnlab.inference.evaluate import evaluate
 from rnnlab.process.global_state import threads
@@ -95,7 +95,7 @@ def _callbacks(cfg: DictConfig) -> "list[Callback]":
     return list(callbacks.values())
 
 
-def _check_optimizer(optimizer: Optimizer, training: Training) -> None:
+def _check_optimizer(optimizer: Optimizer, training: TrainerSettings) -> None:
     """Refuse settings that an optimizer with a closure, such as L-BFGS, can't be used with."""
     if signature(type(optimizer).step).parameters["closure"].default is not Parameter.empty:
         return

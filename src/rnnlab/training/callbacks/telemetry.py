@@ -7,7 +7,7 @@ import lightning.pytorch as L
 import torch
 from torch import Tensor
 
-from rnnlab.experiment.settings import Training
+from rnnlab.experiment.settings import TrainerSettings
 from rnnlab.process.ddp import all_gather, is_single_process
 from rnnlab.spec import Batch
 from rnnlab.tasks.base import Scorer, Task
@@ -26,7 +26,7 @@ class Telemetry(L.Callback):
         training: gives `log_every`, and the number of batches accumulated per update.
     """
 
-    def __init__(self, training: Training) -> None:
+    def __init__(self, training: TrainerSettings) -> None:
         self.every = training.log_every
         self.accumulate = training.accumulate
         self._loss: Tensor | None = None
