@@ -179,4 +179,4 @@ def test_an_analysis_of_a_package_is_known_by_its_name(place: Path):
     wrong = run(place, *ours("analyze"), f"run={made}", "packages=[mypkg]", "analysis=activty")
     assert (wrong.returncode, "did you mean activity?" in wrong.stderr) == (2, True)
     strange = run(place, *ours("analyze"), f"run={made}", "analysis=activity")
-    assert (strange.returncode, "is not to be had" in strange.stderr) == (2, True)
+    assert (strange.returncode, "doesn't exist" in strange.stderr) == (2, True)

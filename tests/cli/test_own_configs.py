@@ -69,10 +69,10 @@ def test_a_typo_beside_an_own_choice_is_reported(call):
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("experiment=mien", "experiment=mien is not to be had: did you mean mine?; experiment is"),
+        ("experiment=mien", "experiment=mien doesn't exist: did you mean mine?; experiment is"),
         ("sweep=mien", "did you mean mine?; sweep is one of memory, mine, older, recall"),
-        ("model=own_elmann", "model=own_elmann is not to be had: did you mean own_elman?"),
-        ("hydra/launcher=tow", "hydra/launcher=tow is not to be had: did you mean two?"),
+        ("model=own_elmann", "model=own_elmann doesn't exist: did you mean own_elman?"),
+        ("hydra/launcher=tow", "hydra/launcher=tow doesn't exist: did you mean two?"),
     ],
 )
 def test_a_mistyped_choice_is_answered_with_the_own_one(call, tmp_path, word, said):

@@ -379,5 +379,5 @@ def test_a_named_sweep_that_says_no_name_has_that_of_its_file(tmp_path):
         assert progress.name_override(["sweep=mine"]) == ["sweep_name=mine"]
         assert progress.name_override(["sweep=yours"]) == []
         assert progress.name_override(["sweep=mine", "sweep_name=other"]) == []
-        with pytest.raises(ConfigError, match="sweep=nothing is not to be had"):
+        with pytest.raises(ConfigError, match="sweep=nothing doesn't exist"):
             progress.name_override(["sweep=nothing"])

@@ -167,7 +167,7 @@ def test_a_table_of_pairs_that_cannot_be_learnt_from_is_named(call, place, tmp_p
         (["resum=outputs"], "did you mean resume?"),
         (["seed=x", "task.delay=-1"], "seed must be a whole number, got 'x'"),
         (["model=lstmm"], "did you mean lstm?"),
-        (["experiment=nothing"], "experiment=nothing is not to be had"),
+        (["experiment=nothing"], "experiment=nothing doesn't exist"),
         (["monitor=val/nothing"], "monitor must be one of val/loss"),
         (["model=jordan", "model.dropout=0.5"], "model.dropout must be 0 with one layer"),
         (["hydra.run.dir=foo"], "hydra.run.dir can't be set: output_dir says where"),

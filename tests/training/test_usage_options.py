@@ -63,7 +63,7 @@ def test_two_processes_train_as_one_and_write_one_run(tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["-m", "model=gru,lsmt"], "model=lsmt is not to be had: did you mean lstm?"),
+        (["-m", "model=gru,lsmt"], "model=lsmt doesn't exist: did you mean lstm?"),
         (["-m", "model=gru,ar", "sead=1"], "sead is not a setting: did you mean seed?"),
         (["seed=0,1"], "seed=0,1 names several values: add -m"),
         (["sead=1", "--cfg", "job"], "sead is not a setting"),

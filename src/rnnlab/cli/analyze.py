@@ -55,7 +55,7 @@ def _main() -> None:
     for name in names:
         if name not in known:
             takes = f"; it is one of {', '.join(known)} or all"
-            raise ConfigError(f"analysis={name} is not to be had{did_you_mean(name, known)}{takes}")
+            raise ConfigError(f"analysis={name} doesn't exist{did_you_mean(name, known)}{takes}")
     settings = [word for word in rest if word.startswith("analysis.")]
     if settings and len(names) > 1:
         raise ConfigError(f"{settings[0]!r} must be about one analysis, got {', '.join(names)}")

@@ -164,7 +164,7 @@ def with_choices(cfg: DictConfig, choices: Mapping[str, Any]) -> DictConfig:
             raise ConfigError(f"{key} can't be given: the program fills them in")
     for group, choice in choices.items():
         if ".." in str(choice):
-            raise ConfigError(f"{group}={choice} is not to be had: it leads out of the configs")
+            raise ConfigError(f"{group}={choice} doesn't exist: it leads out of the configs")
     if OmegaConf.is_list(cfg.packages):  # else `build.check` reports it
         allow_packages(map(str, cfg.packages))
     with open_dict(cfg):

@@ -190,7 +190,7 @@ def _wrong_choice(group: str, value: str, paths: Sequence[str]) -> str | None:
     if group == "logger" and value in _ALWAYS:
         return f"logger={value} can be left out: {_ALWAYS[value]} always written; logger adds one"
     return (
-        f"{group}={value} is not to be had"
+        f"{group}={value} doesn't exist"
         f"{did_you_mean(value, options)}; {group} is one of {', '.join(options)}"
     )
 

@@ -135,7 +135,7 @@ def _refusals(cfg: DictConfig, nodes: Mapping[str, Mapping[str, Any]]) -> Iterat
     if cfg.watch == "full":
         yield "watch=full looks inside runs one by one"
     if cfg.get("logger"):
-        yield "logger: services are told of runs one by one"
+        yield "logger: its service takes runs one by one"
     if cfg.get("callbacks"):
         yield "callbacks look at runs one by one"
     if target(cfg.optimizer) not in STACKED_OPTIMIZERS:
