@@ -120,12 +120,11 @@ def last_real(outputs: Tensor, mask: Tensor | None, initial: Tensor) -> Tensor:
 @contextmanager
 def readable(module: nn.Module) -> Iterator[None]:
     """Make every cell inside `module` unroll by `unroll_loop`, as vmap and the tests need."""
-    cells = [cell for cell in module.modules() if isinstance(cell, Cell)]
-    before = [cell.fast for cell in cells]
+    cells = [cell for cell in module.modules() if isinstance(cell, Cell) and cell.fast]
     for cell in cells:
         cell.fast = False
     try:
         yield
     finally:
-        for cell, fast in zip(cells, before, strict=True):
-            cell.fast = fast
+        for cell in cells:
+            del cell.fast

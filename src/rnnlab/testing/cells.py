@@ -270,3 +270,20 @@ def sizes_are_as_declared(make: Make) -> None:
     assert output.shape == (BATCH, cell.output_size)
     assert [s.shape for s in leaves(state)] == [s.shape for s in leaves(cell.initial_state(BATCH))]
     assert not any(leaf.any() for leaf in leaves(cell.initial_state(BATCH)))
+
+
+@CELL_CONTRACTS.add
+def readable_unrolls_call_each_step(make: Make) -> None:
+    """Under `readable`, unrolling calls `forward` once a step, so that analyses can observe it."""
+    cell = scattered(make)
+    layers = [part for part in cell.modules() if isinstance(part, Cell) and not _has_cells(part)]
+    calls = dict.fromkeys(layers, 0)
+    for layer in layers:
+        layer.register_forward_hook(lambda layer, *_: calls.update({layer: calls[layer] + 1}))
+    with readable(cell):
+        cell.unroll(draw(cell), draw_state(cell))
+    assert [*calls.values()] == [STEPS] * len(layers), "override `unroll_fast`, and not `unroll`"
+
+
+def _has_cells(cell: Cell) -> bool:
+    return any(isinstance(part, Cell) for part in cell.modules() if part is not cell)
