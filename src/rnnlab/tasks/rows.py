@@ -34,7 +34,7 @@ class Rows(Generic[Row]):
 
     Attributes:
         all: the rows of train, then of val, then of test.
-        places: split -> where its rows stand in `all`.
+        indices: split -> where its rows stand in `all`.
 
     Raises:
         ConfigError: a file can't be read, or `task.path` holds too few rows to be split.
@@ -48,7 +48,7 @@ class Rows(Generic[Row]):
         problem: str | None = None,
     ) -> None:
         self.all: list[Row] = []
-        self.places: dict[Split, np.ndarray] = {} if problem is None else NoData(problem)
+        self.indices: dict[Split, np.ndarray] = {} if problem is None else NoData(problem)
         self._files = files
         self._repeated: dict[Split, tuple[int, int]] = {}
         if problem is None:
@@ -56,11 +56,11 @@ class Rows(Generic[Row]):
 
     def __getitem__(self, split: Split) -> list[Row]:
         """Return the rows of a split."""
-        return [self.all[place] for place in self.places[split]]
+        return [self.all[index] for index in self.indices[split]]
 
     def num_batches(self, split: Split, batch_size: int) -> int:
         """Return the number of batches of one epoch; the last one may be smaller."""
-        return -(-len(self.places[split]) // batch_size)
+        return -(-len(self.indices[split]) // batch_size)
 
     def batch(
         self,
@@ -77,11 +77,11 @@ class Rows(Generic[Row]):
             batch_size: rows of a batch.
             rng: (split, epoch) -> the random numbers that shuffle it.
         """
-        places = self.places[split]
+        indices = self.indices[split]
         epoch, batch = divmod(index, self.num_batches(split, batch_size))
         if split == "train":
-            places = rng(split, epoch).permutation(places)
-        return places[batch * batch_size : (batch + 1) * batch_size]
+            indices = rng(split, epoch).permutation(indices)
+        return indices[batch * batch_size : (batch + 1) * batch_size]
 
     def warnings(self, name: str = "rows") -> Iterator[str]:
         """Warn where rows of a held-out file stand in train; `name` is what rows are called."""
@@ -112,7 +112,7 @@ class Rows(Generic[Row]):
         for split in SPLITS:
             first = len(self.all)
             self.all += rows[split]
-            self.places[split] = np.arange(first, len(self.all))
+            self.indices[split] = np.arange(first, len(self.all))
 
 
 def split_by_hash(
@@ -199,8 +199,8 @@ class RowTask(FileTask, Generic[Row]):
         """
         if length is not None:
             raise ConfigError(f"length can't be chosen where a file gives the rows, got {length}")
-        places = self.rows.batch(split, index, batch_size, self.rng)
-        return self.lay_out([self.rows.all[place] for place in places])
+        indices = self.rows.batch(split, index, batch_size, self.rng)
+        return self.lay_out([self.rows.all[index] for index in indices])
 
     def num_batches(self, split: Split, batch_size: int) -> int | None:
         """Return the number of batches of one epoch."""

@@ -121,7 +121,7 @@ class Translation(Transduction, FileTask):
         spare = 0 if self.by_word else 1
         pools = (self.sources.lengths, self.targets.lengths)
         if self.rows is not None:
-            trained = self.rows.places["train"]
+            trained = self.rows.indices["train"]
             source, target = (int(lengths[trained].max()) for lengths in pools)
         else:
             assert self.max_clauses is not None
@@ -165,7 +165,7 @@ class Translation(Transduction, FileTask):
         if self.by_word:
             unit, advice = "words", "take task.level=character, or more pairs"
         for pool, what in ((self.sources, "sources"), (self.targets, "targets")):
-            ids = {split: pool.symbols(rows) for split, rows in self.rows.places.items()}
+            ids = {split: pool.symbols(rows) for split, rows in self.rows.indices.items()}
             train = ids.pop("train")
             unknown = self._ids.get(UNKNOWN)
             yield from unseen_symbols(train, ids, f"{unit} of {what}", advice, unknown)
