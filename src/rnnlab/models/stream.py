@@ -40,7 +40,7 @@ class Stream(Model):
         dropout: dropout probability between layers, and before the readout unless the cell
             contains it.
         embedding_size: size of the learned embedding of a token; `null` is one-hot, and `auto` is
-            one-hot up to 32 symbols, beyond which it is 64.
+            one-hot up to 12 symbols, beyond which it is 64.
         initial_state: zero, or a learned parameter.
         horizon: largest number of steps that gradients flow back, `null` for all; see
             `unroll_within`.
@@ -160,12 +160,13 @@ class Stream(Model):
         return F.pad(teacher, (0, 0, 1, 0))[:, :-1]  # one step later
 
 
-# One-hot input has a small scale under any usual initialisation, so that large vocabularies learn
-# slowly: after 300 updates of the defaults, nats per character of Shakespeare (80 symbols) are
-# 2.24, 2.15 (Elman, GRU) one-hot and 1.97, 1.90 embedded; words right of a clause (410 symbols)
-# .45, .36 (GRU, LSTM) and .58, .66. Memory for few symbols suffers from the larger scale: the LSTM
-# recalls .93 of copied symbols one-hot after 2,000 updates and .74 embedded.
-_ONE_HOT_SYMBOLS, _EMBEDDING_SIZE = 32, 64
+# One-hot input has a small scale under any usual initialisation, so that it is slow to learn from:
+# after 300 updates of the defaults, nats per character of Shakespeare (80 symbols) are 2.24 (Elman)
+# and 2.15 (GRU) one-hot, 1.97 and 1.90 embedded; words right of a clause (410 symbols) .45 (GRU)
+# and .36 (LSTM), .58 and .66; digits right of a sum (14 symbols) .53 and .49, .73 and .71. Memory
+# for few symbols suffers from the larger scale: of symbols to be copied (10 with blank and cue)
+# Elman networks recall all one-hot, and none but by chance embedded.
+_ONE_HOT_SYMBOLS, _EMBEDDING_SIZE = 12, 64
 
 
 class Embed(nn.Module):
