@@ -15,24 +15,34 @@ from tests.small_runs import SMALL, tiny
 
 OLD = "the dog sleeps on the mat. " * 40
 NEW = "as the cat naps, the zoo hums: Pst! " * 40  # has more letters, and not all of the old
-SEQ2SEQ = ["model=seq2seq", "model.encoder.cell.hidden_size=5", "model.decoder.cell.hidden_size=5"]
+ONE_HOT = "model.embedding_size=null"
+SEQ2SEQ = [
+    *("model=seq2seq", "model.encoder.cell.hidden_size=5", "model.decoder.cell.hidden_size=5"),
+    *("model.encoder.embedding_size=null", "model.decoder.embedding_size=null"),
+]
 ATTENDING = [*SEQ2SEQ, "model.attention=dot", "model.input_feeding=true"]
 MODELS = {
-    "elman": ["model=elman", "model.cell.hidden_size=5", "model.initial_state=learned"],
+    "elman": ["model=elman", ONE_HOT, "model.cell.hidden_size=5", "model.initial_state=learned"],
     "embedding": ["model=gru", "model.cell.hidden_size=5", "model.embedding_size=4"],
-    "lstm": ["model=lstm", "model.cell.hidden_size=5", "model.num_layers=2"],
-    "ar": ["model=ar", "model.cell.taps=3"],
-    "ar_ffn": ["model=ar_ffn", "model.cell.taps=3", "model.cell.hidden_size=5"],
+    "lstm": ["model=lstm", ONE_HOT, "model.cell.hidden_size=5", "model.num_layers=2"],
+    "ar": ["model=ar", ONE_HOT, "model.cell.taps=3"],
+    "ar_ffn": ["model=ar_ffn", ONE_HOT, "model.cell.taps=3", "model.cell.hidden_size=5"],
     "seq2seq": [*SEQ2SEQ, "model.bidirectional=true", "model.context_every_step=true"],
     "attention": ATTENDING,
     "attending_embedding": [*ATTENDING, "model.decoder.embedding_size=4"],
 }
 REFEEDING = {
-    "jordan": ["model=jordan", "model.cell.hidden_size=5"],
-    "taught": ["model=jordan", "model.cell.hidden_size=5", "model.cell.teacher_forcing=true"],
+    "jordan": ["model=jordan", ONE_HOT, "model.cell.hidden_size=5"],
+    "taught": [
+        "model=jordan",
+        ONE_HOT,
+        "model.cell.hidden_size=5",
+        "model.cell.teacher_forcing=true",
+    ],
     "taps": [
-        *ATTENDING[:2],
+        *("model=seq2seq", "model.encoder.cell.hidden_size=5"),
         "model@model.decoder=ar_ffn",
+        "model.decoder.embedding_size=null",
         "model.decoder.cell.hidden_size=5",
         "model.decoder.cell.taps=3",
         "model.context_every_step=true",
