@@ -20,7 +20,8 @@ from tests.small_runs import SMALL, tiny
 pytestmark = pytest.mark.thorough
 
 COPY = ["task=copy", "task.length=4", "task.delay=2", "task.min_length=2", *SMALL]
-ADDITION = ["task=addition", "task.length=2", *SMALL]
+# With the usual epsilon Adam makes whole steps of gradients that are nothing but rounding.
+ADDITION = ["task=addition", "task.length=2", "optimizer.eps=1e-4", *SMALL]
 SEQ2SEQ = [
     "model=seq2seq",
     "model@model.encoder=gru",
