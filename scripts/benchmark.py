@@ -187,7 +187,7 @@ def look_and_draw(experiment: Experiment, full: bool) -> list[float]:
     few = map_batch(lambda part: part[:8], experiment.data.train(0))
     seen = diagnose(model, task, few, full=full)
     watching = Watch(1, full=full)
-    watching._looks = [(step, seen.decay) for step in range(8)]
+    watching._lines = [(step, seen.decay) for step in range(8)]
     with tempfile.TemporaryDirectory() as directory:
         events = Events(Path(directory), 0)
         return medians(
