@@ -51,6 +51,23 @@ class Odd(Callback):
 
     def state_dict(self):
         return {"path": Counter(start=0)}
+
+
+class Telemetry(Counter):
+    pass
+
+
+class Later(Counter):
+    def state_dict(self):
+        return {"odd": Odd()} if self.count else {"count": 0}
+
+
+class Adding(Callback):
+    def __init__(self) -> None:
+        pass
+
+    def on_save_checkpoint(self, trainer, pl_module, checkpoint):
+        checkpoint["mine"] = Odd()
 '''
 COUNTER = "+callbacks.counter={_target_:counting.Counter,start:0}"
 
@@ -82,6 +99,25 @@ def test_two_that_keep_their_state_under_one_name_are_refused(tmp_path: Path):
     with pytest.raises(ConfigError, match="another callback keeps its state as"):
         rnnlab.train(words(tmp_path, COUNTER, again))
     assert not list(tmp_path.glob("*/*/run.json"))
+
+
+def test_the_names_of_our_own_states_are_taken(tmp_path: Path):
+    with pytest.raises(ConfigError, match="another callback keeps its state as 'Telemetry'"):
+        rnnlab.train(words(tmp_path, COUNTER.replace("Counter", "Telemetry")))
+    assert not list(tmp_path.glob("*/*/run.json"))
+
+
+@pytest.mark.parametrize(
+    ("override", "name"),
+    [
+        (COUNTER.replace("Counter", "Later"), r"callbacks\.Later"),
+        ("+callbacks.a={_target_:counting.Adding}", "mine"),
+    ],
+)
+def test_nothing_is_saved_that_could_not_be_read(tmp_path: Path, override: str, name: str):
+    with pytest.raises(ConfigError, match=rf"^{name} in a checkpoint must be tensors"):
+        rnnlab.train(words(tmp_path, override, "trainer.save_every=1"))
+    assert not list(tmp_path.rglob("last.ckpt"))
 
 
 def test_a_state_that_no_checkpoint_holds_is_refused(tmp_path: Path):

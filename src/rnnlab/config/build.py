@@ -83,6 +83,7 @@ _ROOT: dict[str, Any] = {
     "output_dir": Annotated[str, StringConstraints(pattern=r"^[^\x00]+$")],
     "init_from": str | None,
     "packages": list[str],
+    "callbacks": dict[str, Any],
     "files": dict[str, str],
     "choices": dict[str, str | None],
 }
@@ -99,9 +100,9 @@ def check(cfg: DictConfig) -> None:
     except MissingMandatoryValue as error:
         raise ConfigError(f"{error.full_key} is missing") from error
     assert isinstance(tree, dict)
-    callbacks = tree.pop("callbacks", None) or {}
+    tree["callbacks"] = callbacks = tree.get("callbacks") or {}
     root = {str(key): value for key, value in tree.items() if key not in _GROUPS}
-    problems = _check_fields("", root, _ROOT, others=[*_GROUPS, "callbacks"])
+    problems = _check_fields("", root, _ROOT, others=[*_GROUPS])
     allowed = allowed_packages()
     unknown = [] if problems else [name for name in root["packages"] if name not in allowed]
     if unknown:
@@ -114,9 +115,6 @@ def check(cfg: DictConfig) -> None:
             problems += _check_node(group, tree[group], resolve_name(base), home)
         elif group != "logger":
             problems.append(f"{group} is missing")
-    problems += _check_fields(
-        "", {"callbacks": callbacks}, {"callbacks": dict[str, Any]}, others=[]
-    )
     for name, node in callbacks.items() if isinstance(callbacks, dict) else ():
         base = resolve_name(_CALLBACK.base)
         problems += _check_node(f"callbacks.{printable(name)}", node, base, _CALLBACK.home)

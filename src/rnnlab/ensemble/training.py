@@ -240,7 +240,7 @@ class _Session:
             try:
                 write_results(m.run, m.experiment, scores, m.saved_step, m.events)
                 self._end(m, "finished")
-            except OSError as error:
+            except (OSError, ConfigError) as error:
                 self._lose(m, error)
 
     def _end(self, m: Member, status: str, error: Exception | None = None) -> None:

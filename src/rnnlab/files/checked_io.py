@@ -5,7 +5,10 @@ from typing import Any
 
 from lightning.fabric.plugins import CheckpointIO
 
+from rnnlab.errors import ConfigError
 from rnnlab.files import checkpoint as files
+
+_TENSORS = ("state_dict", "optimizer_states", "best")  # large, and never of a callback
 
 
 class CheckedIO(CheckpointIO):
@@ -17,7 +20,17 @@ class CheckedIO(CheckpointIO):
         path: Any,
         storage_options: Any = None,  # noqa: ARG002
     ) -> None:
-        """Write a checkpoint, and keep the one before as `previous.ckpt`."""
+        """Write a checkpoint, and keep the one before as `previous.ckpt`.
+
+        Raises:
+            ConfigError: a callback added what no reader would accept; nothing is written.
+        """
+        added = {key: value for key, value in checkpoint.items() if key not in _TENSORS}
+        if not files.can_hold(added):
+            parts = {**added, **{f"callbacks.{key}": v for key, v in added["callbacks"].items()}}
+            parts.pop("callbacks")
+            names = [key for key, value in parts.items() if not files.can_hold(value)]
+            raise ConfigError(f"{', '.join(names)} in a checkpoint must be {files.HOLDS}")
         files.write(Path(path), checkpoint, keep=Path(path).with_name(files.PREVIOUS))
 
     def load_checkpoint(

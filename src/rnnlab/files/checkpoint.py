@@ -21,6 +21,8 @@ from rnnlab.spelling import first_line
 LAST, BEST, PREVIOUS = "last.ckpt", "best.ckpt", "previous.ckpt"
 _MARK = b"sha256:"
 _LARGEST = 2**36  # bytes
+HOLDS = "tensors, numbers, texts, lists and dictionaries, as no checkpoint holds what runs code"
+"""What `write` takes, for errors."""
 _COMMENT = len(_MARK) + hashlib.sha256().digest_size * 2
 
 

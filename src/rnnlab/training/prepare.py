@@ -77,22 +77,26 @@ def prepare(cfg: DictConfig, point: ResumePoint = START) -> Prepared:
 
 def _callbacks(cfg: DictConfig) -> "list[Callback]":
     """Build the callbacks of the config, whose states checkpoints must be able to hold."""
-    callbacks: dict[str, Callback] = {}
-    for name, node in (cfg.get("callbacks") or {}).items():
+    nodes = cfg.get("callbacks") or {}
+    if not nodes:
+        return []
+    from rnnlab.training.callbacks import Telemetry, Watch  # with Lightning, which takes a second
+
+    callbacks: list[Callback] = []
+    state_keys = {Telemetry.__qualname__, Watch.__qualname__}
+    for name, node in nodes.items():
         callback: Callback = build(f"callbacks.{name}", node)
-        if state := callback.state_dict():
-            if callback.state_key in callbacks:
-                raise ConfigError(
-                    f"callbacks.{name}: another callback keeps its state as "
-                    f"{callback.state_key!r}: override state_key to tell them apart"
-                )
-            if not checkpoint.can_hold(state):
-                raise ConfigError(
-                    f"callbacks.{name}: state_dict must give tensors, numbers, texts, lists and "
-                    "dictionaries, as a checkpoint holds nothing that runs code"
-                )
-        callbacks[callback.state_key if state else str(name)] = callback
-    return list(callbacks.values())
+        state = callback.state_dict()
+        if state and callback.state_key in state_keys:
+            raise ConfigError(
+                f"callbacks.{name}: another callback keeps its state as {callback.state_key!r}: "
+                "override state_key to tell them apart"
+            )
+        if not checkpoint.can_hold(state):
+            raise ConfigError(f"callbacks.{name}: state_dict must give {checkpoint.HOLDS}")
+        state_keys.add(callback.state_key)
+        callbacks.append(callback)
+    return callbacks
 
 
 def _check_optimizer(optimizer: Optimizer, training: TrainerSettings) -> None:

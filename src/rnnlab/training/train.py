@@ -15,11 +15,7 @@ from lightning.pytorch.loggers.logger import Logger
 from omegaconf import DictConfig
 from torch import distributed
 
-from rnnlab.errors import (
-    ConfigError,
-    Diverged,
-    RunLost,
-)
+from rnnlab.errors import ConfigError, Diverged, RunLost
 from rnnlab.experiment.data import TrainLoader
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.files import checkpoint
