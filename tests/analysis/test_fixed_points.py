@@ -1,12 +1,14 @@
 """Points that the analysis finds are fixed, and have the eigenvalues of the system's Jacobian."""
 
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from rnnlab.analysis.fixed_points import FixedPoints
+from rnnlab.analysis.figures.fixed_points import FixedPoint
+from rnnlab.analysis.fixed_points import FixedPoints, _order
 from rnnlab.analysis.probe.system import in_double, systems
 from rnnlab.experiment.experiment import Experiment
 from tests.small_runs import COPY, SMALL, assemble, tiny
@@ -141,3 +143,16 @@ def test_one_map_or_several_are_drawn(words: list[str], tmp_path: Path) -> None:
     assert list(found.pictures) == (["", "eigenvalues"] if several else [""])
     for picture in found.pictures.values():
         assert picture.draw().axes
+
+
+def test_points_of_equal_hits_keep_their_order_however_they_were_found() -> None:
+    points = [
+        FixedPoint(kind, torch.zeros(1), 0.0, hits, torch.tensor([modulus + 0j]))
+        for kind, hits, modulus in (
+            ("stable", 29, 0.2),
+            ("stable", 29, 0.7),
+            ("stable", 3, 0.1),
+            ("saddle", 40, 1.2),
+        )
+    ]
+    assert all(sorted(found, key=_order) == points for found in permutations(points))

@@ -124,6 +124,10 @@ def test_all_problems_come_in_one_error():
             "model.cell.hidden_size must be 1 or more, got [3, 0]",
         ),
         (
+            "model=gru model.embedding_size=x",
+            "model.embedding_size must be a whole number or one of auto, got 'x'",
+        ),
+        (
             "model=jordan model.cell.hidden_size=[]",
             "model.cell.hidden_size must be a whole number or a list that is not empty, got []",
         ),

@@ -152,7 +152,12 @@ def _points(map: AutonomousMap, found: SlowPoints, *, slow: bool) -> list[FixedP
         FixedPoint("slow" if slow else classify(m), state, float(speed), int(hits), m)
         for state, speed, hits, m in rows
     ]
-    return sorted(points, key=lambda point: (list(LOOKS).index(point.kind), -point.hits))
+    return sorted(points, key=_order)
+
+
+def _order(point: FixedPoint) -> tuple[int, int, float]:
+    """Order points by kind, then by hits; of equal ones the fastest to return comes first."""
+    return list(LOOKS).index(point.kind), -point.hits, float(point.multipliers[0].abs())
 
 
 def _lines(each: PhasePortrait) -> list[str]:
