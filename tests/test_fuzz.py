@@ -169,6 +169,7 @@ def command_lines(draw: st.DrawFn) -> list[str]:
         st.builds("~{}".format, keys),
         plain.flatmap(mistyped),
         st.builds("{}@{}={}".format, st.sampled_from(GROUPS), st.sampled_from(PACKAGES), VALUES),
+        st.builds("+callbacks{}={}".format, st.sampled_from(["", ".a", ".a.b", "@a"]), VALUES),
         SIGNS,
     )
     words = draw(st.lists(st.one_of(*[plain] * 6, odd), max_size=4))

@@ -129,6 +129,10 @@ def test_a_state_that_no_checkpoint_holds_is_refused(tmp_path: Path):
     ("override", "problem"),
     [
         ("+callbacks=3", "callbacks must be a mapping, got 3"),
+        ("+callbacks=[]", "callbacks must be a mapping, got []"),
+        ("+callbacks=''", "callbacks must be a mapping, got ''"),
+        ("+callbacks={1:2}", "callbacks must have names that are texts, got 1"),
+        ("+callbacks={true:{_target_:counting.Odd}}", "names that are texts, got True"),
         ("+callbacks.x=3", "callbacks.x must be a mapping with _target_, got 3"),
         (COUNTER.replace("start", "strt"), "callbacks.counter.strt is not a setting: did you mean"),
         (COUNTER.replace("Counter", "Callback"), "must name a kind of Callback in rnnlab"),

@@ -83,7 +83,7 @@ _ROOT: dict[str, Any] = {
     "output_dir": Annotated[str, StringConstraints(pattern=r"^[^\x00]+$")],
     "init_from": str | None,
     "packages": list[str],
-    "callbacks": dict[str, Any],
+    "callbacks": dict[Any, Any],
     "files": dict[str, str],
     "choices": dict[str, str | None],
 }
@@ -100,7 +100,7 @@ def check(cfg: DictConfig) -> None:
     except MissingMandatoryValue as error:
         raise ConfigError(f"{error.full_key} is missing") from error
     assert isinstance(tree, dict)
-    tree["callbacks"] = callbacks = tree.get("callbacks") or {}
+    callbacks = tree["callbacks"] = {} if tree.get("callbacks") is None else tree["callbacks"]
     root = {str(key): value for key, value in tree.items() if key not in _GROUPS}
     problems = _check_fields("", root, _ROOT, others=[*_GROUPS])
     allowed = allowed_packages()
@@ -116,8 +116,11 @@ def check(cfg: DictConfig) -> None:
         elif group != "logger":
             problems.append(f"{group} is missing")
     for name, node in callbacks.items() if isinstance(callbacks, dict) else ():
-        base = resolve_name(_CALLBACK.base)
-        problems += _check_node(f"callbacks.{printable(name)}", node, base, _CALLBACK.home)
+        if isinstance(name, str):
+            base = resolve_name(_CALLBACK.base)
+            problems += _check_node(f"callbacks.{printable(name)}", node, base, _CALLBACK.home)
+        else:
+            problems.append(f"callbacks must have names that are texts, got {name!r}")
     if problems:
         raise ConfigError("\n".join(problems))
 

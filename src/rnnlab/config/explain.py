@@ -73,6 +73,11 @@ def explain(error: Exception, overrides: list[str], *, grid: bool = False) -> st
             continue
         if lacks := _lacking(key, with_each):
             problems.append(lacks)
+        elif key == "callbacks":  # a group without options of our own
+            problems.append(
+                f"callbacks={value} doesn't exist: packages=[NAME] gives those of a package, "
+                "+callbacks.NAME._target_=CLASS one by one"
+            )
         elif key not in known:
             problems.append(
                 f"{key} is not a setting{did_you_mean(key, _named(known, paths), value)}"
