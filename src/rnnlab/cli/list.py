@@ -9,9 +9,10 @@ from rnnlab.process.output import say
 _USAGE = """
 rnnlab-list: models, tasks and experiments, each with its one-line description.
 
-usage: rnnlab-list [--config-dir DIR] [GROUP ...]
+usage: rnnlab-list [--config-dir DIR] [packages=[NAME,...]] [GROUP ...]
 
   DIR      with configs of your own, as rnnlab-train takes it
+  NAME     a package whose configs are listed too
   GROUP    models, tasks, experiments (all three if none is named), analyses, sweeps,
            optimizers, schedulers, trainers, curricula, teacher_forcing, loggers, debugs; or
            pairs: the tuned experiments
