@@ -10,7 +10,7 @@ SOURCE = Path(rnnlab.__file__).parent
 SHARED = {"errors", "metric", "random_streams", "ranges", "spec", "spelling", "stackable", "state"}
 LAYERS = [
     *("files", "process", "plots", "config"),  # of every program
-    *("cells", "models", "tasks", "experiment", "inference"),  # what is studied
+    *("kernels", "cells", "models", "tasks", "experiment", "inference"),  # what is studied
     *("runs", "analysis", "training", "ensemble", "sweep", "report"),  # what is done with it
     *("testing", "cli"),
 ]

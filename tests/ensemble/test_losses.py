@@ -7,9 +7,9 @@ import torch
 
 from rnnlab.cells import Elman
 from rnnlab.ensemble.batches import select_steps, stack
-from rnnlab.ensemble.kernels import load_kernels
 from rnnlab.ensemble.losses import fused_losses
 from rnnlab.ensemble.stacked_model import StackedModel
+from rnnlab.kernels import load_kernels
 from rnnlab.models import Model, Stream
 from rnnlab.spec import Batch, TaskSpec, Tokens
 from rnnlab.tasks.copy import Copy
@@ -95,6 +95,14 @@ def test_what_stands_before_the_cell_learns_too(name: str, settings) -> None:
     assert_alike(model, [draw_batch(18) for _ in range(2)])
 
 
+@pytest.mark.parametrize("horizon", [1, 3, 6, 7])
+@pytest.mark.parametrize("name", ["elman_tanh", "gru", "lstm", "jordan_tanh"])
+def test_gradients_within_a_horizon(name: str, horizon: int) -> None:
+    cell, settings = CELLS[name]
+    model = make_stream(SPEC, cell, cell_settings=settings, horizon=horizon)
+    assert_alike(model, [draw_batch(18) for _ in range(2)])
+
+
 @pytest.mark.parametrize("settings", [{"hidden_size": 1}, {"hidden_size": 5}, {"hidden_size": 33}])
 @pytest.mark.parametrize("cell", ["elman", "gru", "lstm"])
 def test_sizes_that_no_tile_divides(cell: str, settings) -> None:
@@ -172,7 +180,7 @@ def test_a_cell_made_from_another_is_not_taken_for_it() -> None:
     [
         make_stream(SPEC, "taps"),
         make_stream(SPEC, "elman", num_layers=2),
-        make_stream(SPEC, "elman", horizon=2),
+        make_stream(SPEC, "taps_mlp", horizon=2),
         make_stream(SPEC, "elman", dropout=0.5),
         make_stream(SPEC, "lstm_peepholes"),
         make_stream(SPEC, "jordan", cell_settings={"hidden_size": [4, 3]}),

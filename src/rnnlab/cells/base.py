@@ -8,7 +8,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from rnnlab.cells.kernels import CellKernel, unroll_by_kernel
 from rnnlab.errors import ConfigError
+from rnnlab.kernels.functions import kernels_take
 from rnnlab.spec import Port
 from rnnlab.state import State, leaves, like, map_state, where
 
@@ -46,12 +48,25 @@ class Cell(nn.Module, ABC):
     ) -> tuple[Tensor, State]:
         """Run over time: `(B, T, I)`, state -> `(B, T, O)`, state, as `unroll_loop` does.
 
+        One-hot inputs may be given by their indices `(B, T)`.
+
         `mask` `(B, T)` is True on real steps, which come first in each row. On the padding after
         them the state stays constant and the outputs are undefined.
         """
+        if self.fast and (kernel := usable_kernel(self, inputs)) is not None:
+            return unroll_by_kernel(kernel, inputs, state, mask)
+        inputs = one_hot(inputs, self.input_size, leaves(state)[0].dtype)
         if self.fast and self.has_fast_twin(inputs):
             return self.unroll_fast(inputs, state, mask)
         return unroll_loop(self, inputs, state, mask)
+
+    def kernel(self) -> CellKernel | None:
+        """Return how a kernel in C++ computes the cell on a CPU, or `None`.
+
+        It stands for the `forward` of the class that defines both: a subclass that overrides
+        `forward` alone has none.
+        """
+        return None
 
     def has_fast_twin(self, inputs: Tensor) -> bool:  # noqa: ARG002
         """Whether `unroll_fast` is faster than the loop for these settings and this device."""
@@ -87,6 +102,27 @@ class Cell(nn.Module, ABC):
             )
         clamped = torch.cat([values.to(units.dtype), units[:, size:]], dim=1).view_as(head)
         return like(state, [clamped, *rest])
+
+
+def one_hot(inputs: Tensor, size: int, dtype: torch.dtype) -> Tensor:
+    """Return vectors `(..., size)`; indices `(...)` become one-hot, vectors stay."""
+    if inputs.is_floating_point():
+        return inputs
+    return (inputs[..., None] == torch.arange(size, device=inputs.device)).to(dtype)
+
+
+def usable_kernel(cell: Cell, inputs: Tensor) -> CellKernel | None:
+    """Return the kernel of a cell if it can compute with these inputs here, else `None`."""
+    if not kernels_take(inputs, *cell.parameters()):
+        return None
+    return declared_kernel(cell)
+
+
+def declared_kernel(cell: Cell) -> CellKernel | None:
+    """Return the kernel that stands for the `forward` of a cell, if any."""
+    mro = type(cell).__mro__
+    step, kernel = (next(c for c in mro if name in vars(c)) for name in ("forward", "kernel"))
+    return cell.kernel() if mro.index(kernel) <= mro.index(step) else None
 
 
 class AnsweringCell(Cell):

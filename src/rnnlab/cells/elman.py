@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from rnnlab.cells.base import Cell, last_real
 from rnnlab.cells.fused import unroll_fused
 from rnnlab.cells.init import InputInit, RecurrentInit, init_input, init_recurrent
+from rnnlab.cells.kernels import ScanKernel
 from rnnlab.ranges import Positive, PositiveInt
 from rnnlab.stackable import stackable
 
@@ -65,6 +66,11 @@ class Elman(Cell):
         )
         hidden = _ACTIVATIONS[self.activation](total)
         return hidden, hidden
+
+    def kernel(self) -> ScanKernel:
+        """Return the kernel of this activation."""
+        name = f"elman_{self.activation}"
+        return ScanKernel(name, self.input_weight, self.recurrent_weight, self.bias)
 
     def has_fast_twin(self, inputs: Tensor) -> bool:  # noqa: ARG002
         """Return True: `unroll_fast` is always faster than the loop."""

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from rnnlab.cells.base import AnsweringCell
 from rnnlab.cells.init import InputInit
+from rnnlab.cells.kernels import JordanKernel
 from rnnlab.cells.taps import layer_sizes, mlp
 from rnnlab.ranges import LayerSizes, Probability
 from rnnlab.spec import Port, Tokens
@@ -83,6 +84,21 @@ class Jordan(AnsweringCell):
         output = self.readout(self.hidden(torch.cat([input, context], dim=1)))
         fed_back = output.softmax(1) if isinstance(self.output, Tokens) else output
         return output, JordanState(context, fed_back)
+
+    def kernel(self) -> JordanKernel | None:
+        """Return the kernel of a network with one hidden layer."""
+        if len(self.hidden) != 2:  # the layer and its activation
+            return None
+        layer = self.hidden[0]
+        assert isinstance(layer, nn.Linear)
+        return JordanKernel(
+            self.activation,
+            layer,
+            self.readout,
+            decay=self.decay,
+            squashed=isinstance(self.output, Tokens),
+            taught=self.teacher_forcing,
+        )
 
     def clamp(self, state: JordanState, values: Tensor) -> JordanState:
         """Set the first C units of the output before step 0, which is the context of step 0."""

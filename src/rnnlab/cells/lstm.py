@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from rnnlab.cells.base import Cell, last_real
 from rnnlab.cells.fused import unroll_fused
 from rnnlab.cells.init import InputInit, RecurrentInit, init_input, init_recurrent
+from rnnlab.cells.kernels import ScanKernel
 from rnnlab.errors import ConfigError
 from rnnlab.ranges import Positive, PositiveInt, Real
 from rnnlab.stackable import stackable
@@ -149,6 +150,12 @@ class LSTM(Cell):
     def is_standard(self) -> bool:
         """Whether this is the LSTM of torch, with a forget gate and without peepholes."""
         return self.forget_gate and self.peepholes is None
+
+    def kernel(self) -> ScanKernel | None:
+        """Return the kernel of the standard LSTM."""
+        if not self.is_standard:
+            return None
+        return ScanKernel("lstm", self.input_weight, self.recurrent_weight, self.bias)
 
     def has_fast_twin(self, inputs: Tensor) -> bool:
         """Return True where torch's fused LSTM computes the same; it is 1.4 to 3 times as fast."""

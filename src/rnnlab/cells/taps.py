@@ -5,8 +5,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from rnnlab.cells.base import Cell, last_real
+from rnnlab.cells.base import Cell, one_hot
 from rnnlab.cells.init import InputInit, init_input
+from rnnlab.kernels.functions import ACTIVATIONS, Kernel, Tensors
 from rnnlab.ranges import LayerSizes, PositiveInt
 from rnnlab.stackable import stackable
 
@@ -75,12 +76,8 @@ class Taps(Cell):
         self, inputs: Tensor, state: Tensor, mask: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Transform the windows of all steps at once."""
-        padded, windows = self._windows(inputs, state)
-        outputs = self.transform(windows.flatten(2))
-        if mask is None:
-            return outputs, padded[:, padded.shape[1] - self.taps + 1 :].flip(1)
-        held = last_real(windows[:, :, : self.taps - 1].flatten(2), mask, state.flatten(1))
-        return outputs, held.view_as(state)
+        _, windows = self._windows(inputs, state)
+        return self.transform(windows.flatten(2)), last_inputs(inputs, state, mask)
 
     def trajectory(self, inputs: Tensor, state: Tensor) -> Tensor:
         """Return the last K-1 inputs after each step, `(B, T, K-1, I)`."""
@@ -128,3 +125,65 @@ class TapsMLP(Taps):
     def transform(self, windows: Tensor) -> Tensor:
         """Apply the hidden layers to a window, `(..., K I)` -> `(..., H)`."""
         return self.hidden(windows)
+
+    def kernel(self) -> "TapsKernel":
+        """Return the kernel of the first hidden layer."""
+        layer, _, *rest = self.hidden
+        assert isinstance(layer, nn.Linear)
+        return TapsKernel(self.activation, self.taps, layer, nn.Sequential(*rest))
+
+
+class TapsKernel:
+    """The kernel of a hidden layer over delay taps.
+
+    Args:
+        activation: of the layer.
+        taps: K.
+        layer: reads the inputs newest first.
+        rest: the layers above.
+    """
+
+    has_horizon = False
+
+    def __init__(self, activation: str, taps: int, layer: nn.Linear, rest: nn.Sequential) -> None:
+        self.kernel = Kernel("taps", ACTIVATIONS.index(activation), taps=taps)
+        self.rest = rest
+        self._layer = layer
+
+    def tensors(self, inputs: Tensor, state: Tensor, mask: Tensor | None) -> Tensors:  # noqa: ARG002
+        """Reverse taps and weights to oldest first, the order of the inputs in time."""
+        weight = self._layer.weight.unflatten(1, (self.kernel.taps, -1)).flip(1).flatten(1)
+        before = state.flip(1).flatten(1)
+        return Tensors(
+            weight, None, self._layer.bias, None, None, before, before[:, :0], inputs, None
+        )
+
+    def final(
+        self,
+        found: tuple[Tensor, Tensor],  # noqa: ARG002
+        inputs: Tensor,
+        state: Tensor,
+        mask: Tensor | None,
+    ) -> Tensor:
+        """Return the last K-1 inputs."""
+        return last_inputs(inputs, state, mask)
+
+
+def last_inputs(inputs: Tensor, state: Tensor, mask: Tensor | None) -> Tensor:
+    """Return the K-1 last real inputs `(B, K-1, I)`, newest first.
+
+    Args:
+        inputs: `(B, T, I)`, or the indices `(B, T)` of one-hot ones.
+        state: `(B, K-1, I)`, those before.
+        mask: `(B, T)`, or None.
+    """
+    held = state.shape[1]
+    if mask is None:
+        inputs = inputs[:, max(0, inputs.shape[1] - held) :]
+    inputs = one_hot(inputs, state.shape[2], state.dtype)
+    padded = torch.cat([state.flip(1), inputs], dim=1)  # (B, K-1+T, I), oldest first
+    if mask is None:
+        return padded[:, padded.shape[1] - held :].flip(1)
+    back = torch.arange(held - 1, -1, -1, device=inputs.device)
+    index = mask.sum(1, keepdim=True) + back  # (B, K-1)
+    return padded.gather(1, index[..., None].expand(-1, -1, padded.shape[2]))

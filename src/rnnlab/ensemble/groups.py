@@ -9,9 +9,9 @@ from omegaconf import DictConfig, OmegaConf
 from rnnlab.cells import GRU, LSTM, Elman
 from rnnlab.config.build import target
 from rnnlab.config.compose import flat
-from rnnlab.ensemble.kernels import load_kernels
 from rnnlab.ensemble.optimizers import STACKED_OPTIMIZERS
 from rnnlab.experiment.settings import resolve_accelerator
+from rnnlab.kernels import load_kernels
 from rnnlab.stackable import declared_stackable
 
 _STACKED_SETTINGS = {

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from rnnlab.cells import Jordan
-from rnnlab.ensemble.cell_kernels import cell_tensors, kernel_of
-from rnnlab.ensemble.fused import CellTensors, FusedLoss, ReadoutTensors, contiguous, kernels_take
+from rnnlab.cells.base import declared_kernel, usable_kernel
 from rnnlab.ensemble.stacked_model import StackedModel
+from rnnlab.kernels.functions import Options, Readout, Tensors, UnrollLoss
 from rnnlab.models.base import Model
 from rnnlab.models.stream import Stream
 from rnnlab.spec import Batch, Tokens
@@ -37,23 +37,31 @@ def fused_losses(
     """
     model = stacked.model
     plain = type(task).loss is Task.loss and isinstance(task.spec.target, Tokens)
-    if not (plain and type(model) is Stream and kernels_take([flat])):
+    if not (plain and type(model) is Stream) or model.dropout.p:
         return None
     cell, *others = model.cell.layers
-    kernel = kernel_of(cell)
-    if kernel is None or others or model.horizon is not None or model.dropout.p:
+    kernel = usable_kernel(cell, flat)
+    if kernel is None or others or len(kernel.rest):
         return None
-    of_cell, of_readout = stacked(_tensors, flat, batch, shared=shared)
-    wanted = range(of_readout.mask.shape[-1]) if steps is None else steps
-    losses: Tensor = FusedLoss.apply(kernel, wanted, *contiguous((*of_cell, *of_readout)))[0]
+    if model.horizon is not None and not kernel.has_horizon:
+        return None
+    named, of_readout = stacked(_tensors, flat, batch, shared=shared)
+    of_cell = (named.get(name) for name in Tensors._fields)
+    options = Options(kernel.kernel, steps, model.horizon)
+    losses: Tensor = UnrollLoss.apply(options, *of_cell, *of_readout)[0]
     return losses
 
 
-def _tensors(model: Model, batch: Batch) -> tuple[CellTensors, ReadoutTensors]:
+def _tensors(model: Model, batch: Batch) -> tuple[dict[str, Tensor], Readout]:
+    """Return what the kernel reads: `Tensors` by name, as `vmap` takes no None, and `Readout`."""
     assert isinstance(model, Stream)
     (cell,), (state,) = model.cell.layers, model.begin(batch)
+    kernel = declared_kernel(cell)
+    assert kernel is not None
     readout = cell.readout if isinstance(cell, Jordan) else model.readout
     assert isinstance(readout, nn.Linear)
     inputs = batch.input if model.embed.one_hot else model.embed(batch.input)
-    of_readout = ReadoutTensors(readout.weight, readout.bias, batch.target, batch.mask)
-    return cell_tensors(cell, inputs, state), of_readout
+    tensors = kernel.tensors(inputs, state, None)
+    tensors = tensors._replace(readout_weight=None, readout_bias=None)
+    named = {name: part for name, part in tensors._asdict().items() if part is not None}
+    return named, Readout(readout.weight, readout.bias, batch.target, batch.mask)

@@ -12,10 +12,10 @@ from typing import Any, TypeGuard
 import torch
 from torch import Tensor, nn
 
-from rnnlab.cells import LSTM, Cell, LSTMState, Stack, Taps, TapsMLP, readable, unroll_loop
-from rnnlab.cells.base import last_real
-from rnnlab.ensemble.cell_kernels import cell_tensors, kernel_of
-from rnnlab.ensemble.fused import SCAN, FusedScan, Kernel, kernels_take
+from rnnlab.cells import Cell, Stack, Taps, TapsMLP, readable, unroll_loop
+from rnnlab.cells.base import one_hot, usable_kernel
+from rnnlab.cells.kernels import unroll_by_kernel
+from rnnlab.cells.taps import last_inputs
 from rnnlab.models.base import Model
 from rnnlab.models.stream import Embed, Stream
 from rnnlab.state import State, leaves
@@ -61,12 +61,9 @@ def _unroll(
     mask: Tensor | None = None,
 ) -> tuple[Tensor, State]:
     """Unroll as `Cell.unroll` does; with `steps`, outputs of these only and an undefined state."""
-    like = leaves(state)[0]
-    kernel = kernel_of(cell)
-    if kernel is not None and kernel.name == SCAN and kernels_take([inputs, like]):
-        return _scan(cell, kernel, steps, inputs, state, mask)
-    if not inputs.is_floating_point():
-        inputs = (inputs[..., None] == torch.arange(cell.input_size)).to(like.dtype)
+    if (kernel := usable_kernel(cell, inputs)) is not None:
+        return unroll_by_kernel(kernel, inputs, state, mask, steps=steps)
+    inputs = one_hot(inputs, cell.input_size, leaves(state)[0].dtype)
     if isinstance(cell, Taps) and type(cell) in (Taps, TapsMLP):
         return _taps(cell, steps, inputs, state, mask)
     outputs, state = unroll_loop(cell, inputs, state, mask)
@@ -76,21 +73,6 @@ def _unroll(
 def _embed(embed: Embed, inputs: Tensor) -> Tensor:
     """Leave token ids `(B, T)` as indices of one-hot vectors; a single step becomes vectors."""
     return inputs if inputs.dim() == 2 else Embed.forward(embed, inputs)
-
-
-def _scan(
-    cell: Cell,
-    kernel: Kernel,
-    steps: Sequence[int] | None,
-    inputs: Tensor,
-    state: State,
-    mask: Tensor | None,
-) -> tuple[Tensor, State]:
-    tensors = cell_tensors(cell, inputs, state, mask)
-    wanted = range(inputs.shape[1]) if steps is None else steps
-    outputs, memory = FusedScan.apply(kernel, wanted, *tensors)
-    hidden = last_real(outputs, mask, tensors.hidden)
-    return outputs, LSTMState(hidden, memory) if isinstance(cell, LSTM) else hidden
 
 
 def _taps(
@@ -103,12 +85,7 @@ def _taps(
     index = wanted[:, None] + torch.arange(taps - 1, -1, -1)  # (S, K), newest first
     windows = padded[:, index]  # under `vmap`, `unfold` would copy tap by tap
     outputs = cell.transform(windows.flatten(2))
-    if steps is not None:
-        return outputs, state
-    if mask is None:
-        return outputs, padded[:, padded.shape[1] - taps + 1 :].flip(1)
-    held = last_real(windows[:, :, : taps - 1].flatten(2), mask, state.flatten(1))
-    return outputs, held.view_as(state)
+    return outputs, state if steps is not None else last_inputs(inputs, state, mask)
 
 
 def _linear(layer: nn.Linear, features: Tensor) -> Tensor:

@@ -137,7 +137,10 @@ class Stream(Model):
             teacher: `(B, T, 2 O)`, previous targets and where they are used; see `Jordan`.
             context: `(B, T, context_size)`, appended to the inputs.
         """
-        features = _join(_join(self.embed(inputs), context), teacher)
+        if self.embed.one_hot and context is None and teacher is None and self.cell.fast:
+            features = inputs  # kernels read one-hot vectors by their indices
+        else:
+            features = _join(_join(self.embed(inputs), context), teacher)
         features, state = unroll_within(self.cell, features, state, self.horizon, mask)
         return self.readout(self.dropout(features)), state
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from rnnlab.config.build import check
 from rnnlab.ensemble import find_groups, train_group
-from rnnlab.ensemble.kernels import why_no_kernels
 from rnnlab.errors import Busy, ConfigError
+from rnnlab.kernels import why_no_kernels
 from rnnlab.process.output import note
 from rnnlab.runs.run import Run
 from rnnlab.sweep.jobs import Job, pruner_of, record_failure

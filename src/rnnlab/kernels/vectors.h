@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 
 #if defined(__AVX512F__)
 constexpr int WIDTH = 16;
@@ -21,12 +22,19 @@ inline Vec all(float value) { return value - Vec{}; }
 inline Vec load(const float* at) { return *reinterpret_cast<const Vec*>(at); }
 inline void store(float* at, Vec value) { *reinterpret_cast<Vec*>(at) = value; }
 
-inline float sum(Vec value) {
-    float total = 0;
-    for (int lane = 0; lane < WIDTH; ++lane) total += value[lane];
-    return total;
+inline Vec load_any(const float* at) {  // not aligned
+    Vec value;
+    std::memcpy(&value, at, sizeof value);
+    return value;
 }
 
+inline float sum(Vec value) {
+    float lanes[WIDTH];
+    std::memcpy(lanes, &value, sizeof value);
+    for (int half = WIDTH / 2; half; half /= 2)
+        for (int lane = 0; lane < half; ++lane) lanes[lane] += lanes[lane + half];
+    return lanes[0];
+}
 // x = n ln 2 + rest with the nearest integer n; `scale` is 2^n. The rest of NaN is NaN.
 struct Power {
     Vec scale, rest;
@@ -84,23 +92,13 @@ inline Vec hyperbolic(Vec x) {
 
 enum Activation : int { TANH, SIGMOID, RELU };
 
-// to = f(from), for a whole number of vectors.
-inline void activate(Activation f, const float* from, float* to, int64_t numbers) {
-    for (int64_t j = 0; j < numbers; j += WIDTH) {
-        const Vec x = load(from + j);
-        store(to + j, f == TANH ? hyperbolic(x) : f == SIGMOID ? sigmoid(x) : x < 0.0f ? Vec{} : x);
-    }
+template <Activation f> Vec activate(Vec x) {
+    return f == TANH ? hyperbolic(x) : f == SIGMOID ? sigmoid(x) : x < 0.0f ? Vec{} : x;
 }
 
 // The derivative of f where f(x) = y.
-inline Vec slope(Activation f, Vec y) {
+template <Activation f> Vec slope(Vec y) {
     if (f == TANH) return 1.0f - y * y;
     if (f == SIGMOID) return y * (1.0f - y);
     return y > 0.0f ? all(1.0f) : Vec{};
-}
-
-// to = grad f'(x), where f(x) = y.
-inline void through(Activation f, const float* grad, const float* y, float* to, int64_t numbers) {
-    for (int64_t j = 0; j < numbers; j += WIDTH)
-        store(to + j, load(grad + j) * slope(f, load(y + j)));
 }

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from rnnlab.ensemble.fused import CellTensors, FusedScan, Kernel
-from rnnlab.ensemble.kernels import compiling, load_kernels
+from rnnlab.kernels import compiling, functions, load_kernels
+from rnnlab.kernels.functions import SCAN_CELLS, Kernel, Options, Tensors, Unroll
 
 ACTIVATIONS = {"tanh": torch.tanh, "sigmoid": torch.sigmoid, "relu": torch.relu}
 ASK = (
-    "from rnnlab.ensemble.kernels import load_kernels, why_no_kernels; "
+    "from rnnlab.kernels import load_kernels, why_no_kernels; "
     "print(load_kernels() is not None, why_no_kernels())"
 )
 
@@ -150,12 +150,11 @@ def test_a_cache_that_nobody_may_write_is_no_disaster(tmp_path) -> None:
 
 def run_activation(name: str, numbers: torch.Tensor) -> torch.Tensor:
     """Run an Elman unit of weight 1 for one step on the numbers."""
-    weight = torch.tensor([[[[0.0, 1.0]]]])
-    rows = numbers.view(1, -1, 1, 1)
-    nothing = torch.zeros(1, len(numbers), 1)
-    tensors = CellTensors(weight, torch.zeros(1, 1, 1), nothing, nothing[:, :, :0].clone(), rows)
-    kernel = Kernel("rnnlab_scan", list(ACTIVATIONS).index(name))
-    return FusedScan.forward(kernel, [0], *tensors)[0].flatten()
+    one, none = torch.ones(1, 1), torch.zeros(len(numbers), 1)
+    rows = numbers.view(-1, 1, 1)
+    tensors = Tensors(one, one, torch.zeros(1), None, None, none, none[:, :0], rows)
+    kernel = Kernel("scan", SCAN_CELLS.index(f"elman_{name}"))
+    return Unroll.apply(Options(kernel), *tensors)[0].flatten()
 
 
 @compiled
@@ -179,9 +178,11 @@ def test_what_is_no_number_stays_none(name: str) -> None:
 @compiled
 def test_what_no_memory_holds_is_an_error_and_no_crash() -> None:
     before = run_activation("tanh", torch.ones(3))
-    weight, state = torch.zeros(1, 1, 1, 2), torch.zeros(1, 1, 1)
-    endless = torch.zeros(1, 1, 1, dtype=torch.int64).expand(1, 1, 2**40)
-    tensors = CellTensors(weight, torch.zeros(1, 1, 1), state, state[:, :, :0].clone(), endless)
+    one, weights = torch.zeros(1, 1, 1), torch.zeros(1, 1, 1)
+    bias, ids = torch.zeros(1, 1), torch.zeros(1, 1, 1, dtype=torch.int64)
+    tensors = Tensors(weights, weights, bias, None, None, one, one[:, :, :0], ids)
+    call = functions._Call(Options(Kernel("scan", 0)), tensors)
+    call.fields["length"] = 2**40
     with pytest.raises(MemoryError, match="too large"):
-        FusedScan.forward(Kernel("rnnlab_scan", 0), [0], *tensors)
+        call.run(functions._Operation.BACKWARD, {}, {})
     assert torch.equal(run_activation("tanh", torch.ones(3)), before)

@@ -6,16 +6,15 @@ Without a C++ compiler, or with `RNNLAB_KERNELS=off`, there are none: cells unro
 import ctypes
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from shlex import join
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from rnnlab.ensemble.kernels.compiling import compiled_library, find_compiler
+from rnnlab.kernels.compiling import compiled_library, find_compiler
 
 
 def load_kernels() -> ctypes.CDLL | None:
@@ -73,32 +72,26 @@ def struct_fields(sizes: str, reals: str, tensors: str) -> list[tuple[str, Any]]
     ]
 
 
-def run_kernel(
-    name: str, codes: Sequence[int], structs: Sequence[Struct | None], members: int
-) -> None:
-    """Run a kernel for all members, divided among as many threads as torch may use.
+def cpp_function(name: str, result: Any = ctypes.c_bool) -> Callable[..., Any]:
+    """Return a C++ function of the kernels.
 
     Args:
-        name: the C++ function.
-        codes: its first arguments, the kind of cell and the operation.
-        structs: the arguments after them.
-        members: N.
+        name: of the function.
+        result: the type of what it returns.
+    """
+    function = getattr(load_kernels(), name)
+    function.restype = result
+    return function
+
+
+def run_in_threads(calls: Sequence[Callable[[], bool]]) -> None:
+    """Run calls of kernels, each in a thread of its own.
 
     Raises:
-        MemoryError: the kernel can't allocate its buffers.
+        MemoryError: a kernel can't allocate its buffers.
     """
-    kernel = getattr(load_kernels(), name)
-    kernel.restype = ctypes.c_bool
-    threads = min(torch.get_num_threads(), members)
-    fixed: list[Any] = [ctypes.c_int(code) for code in codes]
-    fixed += [None if struct is None else ctypes.byref(struct) for struct in structs]
-
-    def run_share(n: int) -> bool:
-        first, last = n * members // threads, (n + 1) * members // threads
-        return bool(kernel(*fixed, ctypes.c_int64(first), ctypes.c_int64(last)))
-
-    shares = range(threads)
-    if not all(map(run_share, shares) if threads == 1 else _pool(threads).map(run_share, shares)):
+    done = [calls[0]()] if len(calls) == 1 else list(_pool(len(calls)).map(lambda c: c(), calls))
+    if not all(done):
         raise MemoryError("nets too large, or sequences too long, for the memory of this machine")
 
 

@@ -1,0 +1,438 @@
+"""Autograd functions that unroll cells by kernels, equal to `unroll_loop` but for rounding.
+
+Every tensor of a call has N members in front: one call computes them all. The functions add that
+dimension for one net, and use that of `vmap`.
+"""
+
+from collections.abc import Mapping, Sequence
+from ctypes import byref, c_int, c_int64
+from enum import IntEnum
+from functools import partial
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from rnnlab.kernels.library import Struct, cpp_function, load_kernels, run_in_threads, struct_fields
+
+SCAN_CELLS = ("elman_tanh", "elman_sigmoid", "elman_relu", "gru", "lstm")
+"""The cells of scan.cpp, in its order."""
+
+ACTIVATIONS = ("tanh", "sigmoid", "relu")
+"""The activations of vectors.h, in its order."""
+
+_FEWEST_ROWS = 16  # sequences that are worth a thread
+
+
+class Kernel(NamedTuple):
+    """A kernel, and what it takes beside tensors and sizes.
+
+    Attributes:
+        name: scan, jordan or taps.
+        cell: its index of the cell or the activation.
+        taps: K of delay taps.
+        decay: of a Jordan network's context.
+        squashed: whether a Jordan network feeds back the softmax of its outputs.
+        taught: whether a Jordan network's inputs end with `(target, forced)`, 2 O numbers.
+    """
+
+    name: str
+    cell: int
+    taps: int = 1
+    decay: float = 0.0
+    squashed: bool = False
+    taught: bool = False
+
+
+class Tensors(NamedTuple):
+    """What a kernel computes the outputs of one member from; G sums of H numbers each.
+
+    Attributes:
+        input_weight: `(P H, I)`, of the P blocks that read the input; of delay taps `(H, K I)`.
+        state_weight: `(Q H, F)`, of the Q blocks that read the F numbers that are fed back, or
+            None.
+        bias: `(G H)`.
+        readout_weight: `(O, H)` of a Jordan network, or None where `Readout` has it.
+        readout_bias: `(O)` likewise.
+        hidden: `(B, F)`, fed back before step 0; of delay taps `(B, (K - 1) I)`, the inputs before.
+        memory: `(B, F)`, a memory cell or context before step 0; `(B, 0)` where there is none.
+        inputs: `(B, T, I)`, or the indices `(B, T)` of one-hot inputs. With
+            `Options.aged_inputs` `(D, B, T, I)`.
+        mask: `(B, T)`, True on real steps, which come first; on the others the state stays.
+    """
+
+    input_weight: Tensor
+    state_weight: Tensor | None
+    bias: Tensor
+    readout_weight: Tensor | None
+    readout_bias: Tensor | None
+    hidden: Tensor
+    memory: Tensor
+    inputs: Tensor
+    mask: Tensor | None = None
+
+
+_WEIGHTS, _OTHERS = Tensors._fields[:5], Tensors._fields[5:8]
+
+
+class Readout(NamedTuple):
+    """The linear readout of one member's logits, and what they should answer.
+
+    Attributes:
+        weight: `(O, H)`.
+        bias: `(O)`.
+        target: `(B, S)`.
+        mask: `(B, S)`.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    target: Tensor
+    mask: Tensor
+
+
+class Options(NamedTuple):
+    """A call of a kernel, but for its tensors.
+
+    Attributes:
+        kernel: which one.
+        steps: the S steps whose outputs are returned, `None` for all.
+        horizon: D, steps that gradients flow back from each output, `None` for all.
+        aged_inputs: whether the inputs have a copy for each age of a gradient, `(D, B, T, I)`: that
+            of copy a is of outputs a steps later.
+        aged_outputs: whether the outputs have, `(D, B, S, H)`.
+        taped: whether to keep what the backward pass needs; else it computes the outputs again.
+    """
+
+    kernel: Kernel
+    steps: Sequence[int] | None = None
+    horizon: int | None = None
+    aged_inputs: bool = False
+    aged_outputs: bool = False
+    taped: bool = True
+
+
+def kernels_take(*tensors: Tensor | None) -> bool:
+    """Whether the kernels are available and compute with tensors of this device and dtype."""
+    return (
+        all(
+            tensor.is_cpu and (tensor.dtype == torch.float32 or not tensor.is_floating_point())
+            for tensor in tensors
+            if tensor is not None
+        )
+        and not torch.is_autocast_enabled("cpu")
+        and load_kernels() is not None
+    )
+
+
+class Unroll(torch.autograd.Function):
+    """Unroll a cell.
+
+    Takes `Options` and `Tensors`. Returns the outputs `(B, S, O)`, the last `hidden` and `memory`
+    (undefined for delay taps), and a tape for the backward pass.
+    """
+
+    @staticmethod
+    def forward(options: Options, *tensors: Tensor | None) -> tuple[Tensor, ...]:
+        """Compute the outputs."""
+        cell, single = _with_members(tensors)
+        states, hidden, memory, tape = _forward(options, cell)
+        return _without_members((states, hidden, memory, tape), single)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        """Save all inputs, and the tape."""
+        ctx.options, *tensors = inputs
+        ctx.mark_non_differentiable(output[3])
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*tensors, output[3])
+        ctx.threads = torch.get_num_threads() if ctx.options.taped else 0
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        """Compute the gradients; they take the tape's place, so that it serves once."""
+        *tensors, tape = ctx.saved_tensors
+        cell, single = _with_members(tensors)
+        if single:
+            grads = tuple(None if grad is None else grad[None] for grad in grads)
+        usable = ctx.threads == torch.get_num_threads()
+        ctx.threads = 0
+        needed = ctx.needs_input_grad[6:9]
+        found = _backward(ctx.options, cell, tape if usable else None, grads, needed)
+        return None, *_without_members(found, single), None
+
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: tuple[int | None, ...], *args: Any
+    ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+        """Compute all members in one call.
+
+        Without a tape: to write and read those of N members takes longer than what they save.
+        """
+        tensors = _members_first(info.batch_size, in_dims[1:], args[1:])
+        outputs = Unroll.apply(args[0]._replace(taped=False), *tensors)
+        return outputs, (0,) * len(outputs)
+
+
+class UnrollLoss(torch.autograd.Function):
+    """The mean cross-entropy of each member's readout, computed together with its gradients.
+
+    Takes `Options`, `Tensors` and `Readout`, all with N in front. Returns the losses `(N,)`, then
+    their gradients.
+    """
+
+    @staticmethod
+    def forward(options: Options, *tensors: Tensor | None) -> tuple[Tensor, ...]:
+        """Compute losses and gradients."""
+        cell, readout = Tensors(*tensors[:9]), Readout(*tensors[9:])  # type: ignore[arg-type]
+        needed = [part.requires_grad for part in (cell.hidden, cell.memory, cell.inputs)]
+        loss, of_cell, of_readout = _learn(options, _contiguous(cell), _contiguous(readout), needed)
+        empty = loss.new_empty(0)
+        return loss, *(empty if part is None else part for part in of_cell), *of_readout
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:  # noqa: ARG004
+        """Save the gradients."""
+        ctx.mark_non_differentiable(*output[1:])
+        ctx.save_for_backward(*output[1:])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        """Scale the saved gradients by that of each member's loss."""
+        factor = grads[0]
+        parts = [
+            part * factor.view(-1, *[1] * (part.dim() - 1)) if part.numel() else None
+            for part in ctx.saved_tensors
+        ]
+        return None, *parts[:8], None, *parts[8:], None, None
+
+
+class _Operation(IntEnum):
+    """`Operation` in unrolling.h."""
+
+    FORWARD = 0
+    BACKWARD = 1
+    LEARN = 2
+
+
+class _Unrolling(Struct):
+    """`Unrolling` in unrolling.h."""
+
+    _fields_ = struct_fields(
+        "batch length inputs size outputs wanted first rows horizon ages_above ages_below taps "
+        "squashed taught",
+        "decay",
+        "steps input_weight state_weight bias readout_weight readout_bias hidden memory numbers "
+        "ids mask tape states last_hidden last_memory of_states of_last_hidden of_last_memory "
+        "of_input_weight of_state_weight of_bias of_readout_weight of_readout_bias of_hidden "
+        "of_memory of_inputs",
+    )
+
+
+class _Answer(Struct):
+    """`Answer` in answer.h."""
+
+    _fields_ = struct_fields("classes", "", "weight bias target mask loss of_weight of_bias")
+
+
+class _Share(NamedTuple):
+    """What one thread computes: some members, and some of the sequences of each."""
+
+    members: range
+    rows: range
+
+
+def _shares(members: int, batch: int) -> list[_Share]:
+    """Divide the work among as many threads as torch may use, by members or else by sequences."""
+    threads = torch.get_num_threads()
+    if members == 1:
+        parts = _parts(batch, max(1, min(threads, batch // _FEWEST_ROWS)))
+        return [_Share(range(1), rows) for rows in parts]
+    return [_Share(part, range(batch)) for part in _parts(members, min(threads, members))]
+
+
+def _parts(total: int, count: int) -> list[range]:
+    return [range(n * total // count, (n + 1) * total // count) for n in range(count)]
+
+
+class _Call:
+    """A call of a kernel: the arguments that all operations share.
+
+    Attributes:
+        outputs: the shape of the outputs.
+    """
+
+    def __init__(self, options: Options, cell: Tensors) -> None:
+        kernel, inputs = options.kernel, cell.inputs
+        if options.aged_inputs:
+            inputs = inputs[:, 0].contiguous()
+        self.members, batch, fed = cell.hidden.shape
+        length, ages = inputs.shape[2], options.horizon or 1
+        steps = torch.arange(length) if options.steps is None else torch.tensor(options.steps)
+        size = fed if kernel.name == "scan" else cell.bias.shape[1]
+        one_hot = not inputs.is_floating_point()
+        if kernel.name == "taps" and not one_hot:
+            before = cell.hidden.unflatten(2, (kernel.taps - 1, inputs.shape[3]))
+            inputs = torch.cat([before, inputs], dim=2)
+        output_size = fed if kernel.name == "jordan" else size
+        self.outputs = (self.members, batch, len(steps), output_size)
+        self.fields: dict[str, Any] = {
+            **{name: getattr(cell, name) for name in (*_WEIGHTS, "hidden", "memory", "mask")},
+            "batch": batch,
+            "length": length,
+            "inputs": cell.input_weight.shape[2] // kernel.taps,
+            "size": size,
+            "outputs": output_size,
+            "wanted": len(steps),
+            "horizon": options.horizon or 0,
+            "ages_above": ages if options.aged_outputs else 1,
+            "ages_below": ages if options.aged_inputs else 1,
+            "taps": kernel.taps,
+            "squashed": kernel.squashed,
+            "taught": kernel.taught,
+            "decay": kernel.decay,
+            "steps": steps,
+            "numbers": None if one_hot else inputs,
+            "ids": inputs if one_hot else None,
+        }
+        self.name, self.cell = f"rnnlab_{kernel.name}", c_int(kernel.cell)
+        self.shares = _shares(self.members, batch)
+
+    def new_tape(self) -> Tensor:
+        """Return a tape for each member."""
+        row = cpp_function(f"{self.name}_tape", c_int64)
+        numbers = row(self.cell, byref(_Unrolling(**self.fields))) * self.outputs[1]
+        return torch.empty(self.members, numbers)
+
+    def sums(self, like: Tensor) -> Tensor:
+        """Return zeros of a tensor's shape for each thread that adds to them."""
+        return like.new_zeros(len(self.shares) if self.members == 1 else 1, *like.shape)
+
+    def run(
+        self,
+        operation: _Operation,
+        tensors: Mapping[str, Tensor | None],
+        sums: Mapping[str, Tensor],
+        answer: Mapping[str, Any] | None = None,
+        answer_sums: Mapping[str, Tensor] = MappingProxyType({}),
+    ) -> None:
+        """Run the kernel.
+
+        Args:
+            operation: what to compute.
+            tensors: fields of `Unrolling` that all threads write to or read.
+            sums: fields of `Unrolling` that each thread adds to, as `self.sums` makes them.
+            answer: fields of `Answer`.
+            answer_sums: fields of `Answer` that each thread adds to.
+        """
+        function = cpp_function(self.name)
+        calls = []
+        for n, (members, rows) in enumerate(self.shares):
+            at = n if self.members == 1 else 0
+            own = {name: buffer[at] for name, buffer in sums.items()}
+            net = _Unrolling(**self.fields, **tensors, **own, first=rows.start, rows=len(rows))
+            own = {name: buffer[at] for name, buffer in answer_sums.items()}
+            judge = None if answer is None else byref(_Answer(**answer, **own))
+            numbers = c_int64(members.start), c_int64(members.stop)
+            calls.append(
+                partial(function, self.cell, c_int(operation), byref(net), judge, *numbers)
+            )
+        run_in_threads(calls)
+
+
+def _forward(options: Options, cell: Tensors) -> tuple[Tensor, ...]:
+    call = _Call(options, cell)
+    states = torch.empty(call.outputs)
+    hidden, memory = torch.empty_like(cell.hidden), torch.empty_like(cell.memory)
+    tape = call.new_tape() if options.taped else None
+    written = {"states": states, "last_hidden": hidden, "last_memory": memory, "tape": tape}
+    call.run(_Operation.FORWARD, written, {})
+    if options.aged_outputs:
+        states = states[:, None].repeat(1, options.horizon or 1, 1, 1, 1)
+    return states, hidden, memory, states.new_empty(len(states), 0) if tape is None else tape
+
+
+def _backward(
+    options: Options,
+    cell: Tensors,
+    tape: Tensor | None,
+    grads: Sequence[Tensor | None],
+    needed: Sequence[bool],
+) -> list[Tensor | None]:
+    call = _Call(options, cell)
+    names = ("of_states", "of_last_hidden", "of_last_memory")
+    given = (None if grad is None else grad.contiguous() for grad in grads)
+    incoming = dict(zip(names, given, strict=False))
+    others, sums = _gradients(call, cell, needed)
+    call.run(_Operation.BACKWARD, incoming | others | {"tape": tape}, sums)
+    return _found(sums, others)
+
+
+def _learn(
+    options: Options, cell: Tensors, readout: Readout, needed: Sequence[bool]
+) -> tuple[Tensor, list[Tensor | None], list[Tensor]]:
+    call = _Call(options, cell)
+    others, sums = _gradients(call, cell, needed)
+    answer = readout._asdict() | {"classes": readout.weight.shape[1]}
+    answers = {
+        "loss": call.sums(cell.bias[:, 0]),
+        "of_weight": call.sums(readout.weight),
+        "of_bias": call.sums(readout.bias),
+    }
+    call.run(_Operation.LEARN, others, sums, answer, answers)
+    loss, *of_readout = (sum.sum(0) for sum in answers.values())
+    return loss, _found(sums, others), of_readout
+
+
+def _gradients(
+    call: _Call, cell: Tensors, needed: Sequence[bool]
+) -> tuple[dict[str, Tensor | None], dict[str, Tensor]]:
+    """Allocate the gradients of a cell's tensors: those of some, and sums of those of weights."""
+    weights = {name: getattr(cell, name) for name in _WEIGHTS}
+    sums = {f"of_{name}": call.sums(part) for name, part in weights.items() if part is not None}
+    others = {
+        f"of_{name}": torch.empty_like(getattr(cell, name)) if wanted else None
+        for name, wanted in zip(_OTHERS, needed, strict=True)
+    }
+    return others, sums
+
+
+def _found(sums: Mapping[str, Tensor], others: Mapping[str, Tensor | None]) -> list[Tensor | None]:
+    """Return gradients in the order of `Tensors`."""
+    total = {name: sum[0] if len(sum) == 1 else sum.sum(0) for name, sum in sums.items()}
+    return [*(total.get(f"of_{name}") for name in _WEIGHTS), *others.values()]
+
+
+def _contiguous(tensors: Any) -> Any:
+    return type(tensors)(*(None if t is None else t.contiguous() for t in tensors))
+
+
+def _with_members(tensors: Sequence[Tensor | None]) -> tuple[Tensors, bool]:
+    """Return contiguous tensors with N in front, and whether there was no N."""
+    cell = Tensors(*tensors)  # type: ignore[arg-type]
+    single = cell.bias.dim() == 1
+    if single:
+        cell = Tensors(*(None if part is None else part[None] for part in cell))  # type: ignore[arg-type]
+    return _contiguous(cell), single
+
+
+def _without_members(tensors: Sequence[Tensor | None], single: bool) -> tuple[Any, ...]:
+    return tuple(part[0] if single and part is not None else part for part in tensors)
+
+
+def _members_first(
+    members: int, in_dims: Sequence[int | None], tensors: Sequence[Tensor | None]
+) -> list[Tensor | None]:
+    """Move or add N as the first dimension of every tensor of a `vmap` call."""
+    return [
+        tensor
+        if tensor is None
+        else tensor.expand(members, *tensor.shape)
+        if dim is None
+        else tensor.movedim(dim, 0)
+        for tensor, dim in zip(tensors, in_dims, strict=True)
+    ]
