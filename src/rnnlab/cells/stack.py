@@ -48,11 +48,18 @@ class Stack(Cell):
         self, inputs: Tensor, state: State, mask: Tensor | None = None
     ) -> tuple[Tensor, State]:
         """Unroll one layer after another, so that each can use its `unroll_fast`."""
+        inputs, states = self.unroll_below(inputs, state, mask)
+        outputs, highest = self.layers[-1].unroll(inputs, state[-1], mask)
+        return outputs, (*states, highest)
+
+    def unroll_below(
+        self, inputs: Tensor, state: State, mask: Tensor | None = None
+    ) -> tuple[Tensor, tuple[State, ...]]:
+        """Unroll all layers but the highest; return its inputs `(B, T, I)`, and their states."""
         states = []
-        for index, (cell, layer_state) in enumerate(zip(self.layers, state, strict=True)):
-            if index:
-                inputs = self.dropout(inputs)
+        for cell, layer_state in zip(self.layers[:-1], state[:-1], strict=True):
             inputs, layer_state = cell.unroll(inputs, layer_state, mask)
+            inputs = self.dropout(inputs)
             states.append(layer_state)
         return inputs, tuple(states)
 

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from rnnlab.ensemble.batches import Batches, answered_steps, member_batch, select_steps
-from rnnlab.ensemble.losses import fused_losses
 from rnnlab.ensemble.member import Member
 from rnnlab.ensemble.optimizers import STACKED_OPTIMIZERS
 from rnnlab.ensemble.scheduler import StackedScheduler
@@ -19,6 +18,8 @@ from rnnlab.ensemble.snapshot import Snapshot, load_checkpoints
 from rnnlab.ensemble.stacked_model import StackedModel
 from rnnlab.ensemble.unroll import can_select_steps
 from rnnlab.models.base import Model
+from rnnlab.models.kernel_loss import has_kernel_loss, kernel_loss
+from rnnlab.models.stream import Stream
 from rnnlab.process.clocks import clocks
 from rnnlab.spec import Batch
 from rnnlab.training.stopping import divergence_message
@@ -157,12 +158,16 @@ class Ensemble:
         self, flat: Tensor, batch: Batch, steps: Sequence[int] | None, *, need_output: bool
     ) -> tuple[Tensor, Tensor | None]:
         options: dict[str, Any] = {"shared": self._batches.shared, "steps": steps}
-        losses = fused_losses(self.stacked, flat, self.task, batch, **options)
-        if losses is None:
+        if not (self.task.plain_loss and has_kernel_loss(self.stacked.model, batch)):
             return self.stacked(self._loss_and_output, flat, batch, **options)
+        losses = self.stacked(partial(self._kernel_loss, steps), flat, batch, **options)
         with torch.no_grad():
             output = self.stacked(self._output, flat, batch, **options) if need_output else None
         return losses, output
+
+    @staticmethod
+    def _kernel_loss(steps: Sequence[int] | None, model: Stream, batch: Batch) -> Tensor:
+        return kernel_loss(model, batch, steps=steps)[0]
 
     def _output(self, model: Model, batch: Batch) -> Tensor:
         return model.forward_training(batch, None, self.step)[0]

@@ -178,37 +178,48 @@ class Unroll(torch.autograd.Function):
 
 
 class UnrollLoss(torch.autograd.Function):
-    """The mean cross-entropy of each member's readout, computed together with its gradients.
+    """The mean cross-entropy of a cell's readout, computed together with its gradients.
 
-    Takes `Options`, `Tensors` and `Readout`, all with N in front. Returns the losses `(N,)`, then
-    their gradients.
+    Takes `Options`, `Tensors` and `Readout`. Returns the loss `()`, the last `hidden` and `memory`
+    without gradients, and the gradients of the loss.
     """
 
     @staticmethod
     def forward(options: Options, *tensors: Tensor | None) -> tuple[Tensor, ...]:
-        """Compute losses and gradients."""
-        cell, readout = Tensors(*tensors[:9]), Readout(*tensors[9:])  # type: ignore[arg-type]
-        needed = [part.requires_grad for part in (cell.hidden, cell.memory, cell.inputs)]
-        loss, of_cell, of_readout = _learn(options, _contiguous(cell), _contiguous(readout), needed)
-        empty = loss.new_empty(0)
-        return loss, *(empty if part is None else part for part in of_cell), *of_readout
+        """Compute loss and gradients."""
+        needed = [part is not None and part.requires_grad for part in tensors[5:8]]
+        cell, single = _with_members(tensors[:9])
+        readout = Readout(*tensors[9:])  # type: ignore[arg-type]
+        if single:
+            readout = Readout(*(part[None] for part in readout))
+        return _without_members(_learn(options, cell, _contiguous(readout), needed), single)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:  # noqa: ARG004
         """Save the gradients."""
         ctx.mark_non_differentiable(*output[1:])
-        ctx.save_for_backward(*output[1:])
+        ctx.save_for_backward(*output[3:])
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        """Scale the saved gradients by that of each member's loss."""
+        """Scale the saved gradients by that of each loss."""
         factor = grads[0]
         parts = [
-            part * factor.view(-1, *[1] * (part.dim() - 1)) if part.numel() else None
+            part * factor.view(*factor.shape, *[1] * (part.dim() - factor.dim()))
+            if part.numel()
+            else None
             for part in ctx.saved_tensors
         ]
         return None, *parts[:8], None, *parts[8:], None, None
+
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: tuple[int | None, ...], *args: Any
+    ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+        """Compute all members in one call."""
+        outputs = UnrollLoss.apply(args[0], *_members_first(info.batch_size, in_dims[1:], args[1:]))
+        return outputs, (0,) * len(outputs)
 
 
 class _Operation(IntEnum):
@@ -374,18 +385,22 @@ def _backward(
 
 def _learn(
     options: Options, cell: Tensors, readout: Readout, needed: Sequence[bool]
-) -> tuple[Tensor, list[Tensor | None], list[Tensor]]:
+) -> list[Tensor]:
     call = _Call(options, cell)
     others, sums = _gradients(call, cell, needed)
+    hidden, memory = torch.empty_like(cell.hidden), torch.empty_like(cell.memory)
+    last = {"last_hidden": hidden, "last_memory": memory}
     answer = readout._asdict() | {"classes": readout.weight.shape[1]}
     answers = {
         "loss": call.sums(cell.bias[:, 0]),
         "of_weight": call.sums(readout.weight),
         "of_bias": call.sums(readout.bias),
     }
-    call.run(_Operation.LEARN, others, sums, answer, answers)
-    loss, *of_readout = (sum.sum(0) for sum in answers.values())
-    return loss, _found(sums, others), of_readout
+    call.run(_Operation.LEARN, others | last, sums, answer, answers)
+    loss, *of_readout = (_total(sum) for sum in answers.values())
+    empty = loss.new_empty(len(loss), 0)
+    of_cell = (empty if part is None else part for part in _found(sums, others))
+    return [loss, hidden, memory, *of_cell, *of_readout]
 
 
 def _gradients(
@@ -403,8 +418,12 @@ def _gradients(
 
 def _found(sums: Mapping[str, Tensor], others: Mapping[str, Tensor | None]) -> list[Tensor | None]:
     """Return gradients in the order of `Tensors`."""
-    total = {name: sum[0] if len(sum) == 1 else sum.sum(0) for name, sum in sums.items()}
+    total = {name: _total(sum) for name, sum in sums.items()}
     return [*(total.get(f"of_{name}") for name in _WEIGHTS), *others.values()]
+
+
+def _total(sum: Tensor) -> Tensor:
+    return sum[0] if len(sum) == 1 else sum.sum(0)
 
 
 def _contiguous(tensors: Any) -> Any:

@@ -138,6 +138,11 @@ class Task(ABC):
         error = (output - batch.target).masked_fill(~taught, 0.0)
         return error.square().sum() / taught.sum()
 
+    @property
+    def plain_loss(self) -> bool:
+        """Whether `loss` is this class's, which a kernel may compute."""
+        return type(self).loss is Task.loss
+
     def counted(self, batch: Batch) -> Tensor:
         """Return the weight of `loss`: the number of answered steps, or of target numbers there.
 

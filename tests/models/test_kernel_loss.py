@@ -1,4 +1,4 @@
-"""Losses and gradients of N members by kernels equal those of each member alone."""
+"""Losses and gradients of N members by kernels equal those of each member in float64."""
 
 from copy import deepcopy
 
@@ -7,11 +7,12 @@ import torch
 
 from rnnlab.cells import Elman
 from rnnlab.ensemble.batches import select_steps, stack
-from rnnlab.ensemble.losses import fused_losses
 from rnnlab.ensemble.stacked_model import StackedModel
 from rnnlab.kernels import load_kernels
 from rnnlab.models import Model, Stream
+from rnnlab.models.kernel_loss import has_kernel_loss, kernel_loss
 from rnnlab.spec import Batch, TaskSpec, Tokens
+from rnnlab.state import leaves
 from rnnlab.tasks.copy import Copy
 from tests.cells.zoo import scatter
 from tests.models.zoo import SPECS, draw, make_stream
@@ -43,14 +44,31 @@ def draw_batch(rows: int, spec: TaskSpec = SPEC, length: int = 7) -> Batch:
     )
 
 
+def losses_of(
+    stacked: StackedModel,
+    flat: torch.Tensor,
+    batch: Batch,
+    *,
+    shared: bool = False,
+    steps: list[int] | None = None,
+) -> torch.Tensor:
+    assert has_kernel_loss(stacked.model, batch)
+    return stacked(
+        lambda model, own: kernel_loss(model, own, steps=steps)[0],
+        flat,
+        batch,
+        shared=shared,
+        steps=steps,
+    )
+
+
 def at_once(
     members: list[Model], batches: list[Batch], steps: list[int] | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     stacked = StackedModel([deepcopy(member).float() for member in members])
     flat = stacked.flat.requires_grad_()
     batch = select_steps(stack(batches), steps)
-    losses = fused_losses(stacked, flat, TASK, batch, shared=False, steps=steps)
-    assert losses is not None
+    losses = losses_of(stacked, flat, batch, steps=steps)
     weights = torch.arange(1.0, len(members) + 1)  # one a member, lest gradients go astray
     (grad,) = torch.autograd.grad(losses @ weights, flat)
     return losses, grad / weights[:, None]
@@ -101,6 +119,44 @@ def test_gradients_within_a_horizon(name: str, horizon: int) -> None:
     cell, settings = CELLS[name]
     model = make_stream(SPEC, cell, cell_settings=settings, horizon=horizon)
     assert_alike(model, [draw_batch(18) for _ in range(2)])
+
+
+@pytest.mark.parametrize("name", ["elman_tanh", "gru", "lstm", "taps_tanh"])
+@pytest.mark.parametrize("settings", [{}, {"embedding_size": 3}])
+def test_layers_below(name: str, settings) -> None:
+    cell, of_cell = CELLS[name]
+    model = make_stream(SPEC, cell, cell_settings=of_cell, num_layers=3, **settings)
+    assert_alike(model, [draw_batch(18) for _ in range(2)])
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("horizon", [None, 2])
+@pytest.mark.parametrize("name", CELLS)
+def test_one_model_alone(name: str, horizon: int | None, threads: int) -> None:
+    cell, of_cell = CELLS[name]
+    if horizon and "taps" in name:
+        pytest.skip("their kernel has no horizon")
+    model = scatter(make_stream(SPEC, cell, cell_settings=of_cell, horizon=horizon)).float()
+    batch = draw_batch(37)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        assert has_kernel_loss(model, batch)
+        loss, state = kernel_loss(model, batch)
+        parts = torch.autograd.grad(2 * loss, list(model.parameters()))
+    finally:
+        torch.set_num_threads(before)
+    twin = deepcopy(model).double()
+    output, expected_state = twin(batch)
+    expected = TASK.loss(output, batch)
+    close = {"check_dtype": False, "rtol": 1e-4, "atol": 2e-6}
+    torch.testing.assert_close(loss, expected, **close)
+    for part, other in zip(
+        parts, torch.autograd.grad(2 * expected, list(twin.parameters())), strict=True
+    ):
+        torch.testing.assert_close(part, other, **close)
+    for leaf, other in zip(leaves(state), leaves(expected_state), strict=True):
+        torch.testing.assert_close(leaf, other, **close)
 
 
 @pytest.mark.parametrize("settings", [{"hidden_size": 1}, {"hidden_size": 5}, {"hidden_size": 33}])
@@ -179,8 +235,8 @@ def test_a_cell_made_from_another_is_not_taken_for_it() -> None:
     "model",
     [
         make_stream(SPEC, "taps"),
-        make_stream(SPEC, "elman", num_layers=2),
         make_stream(SPEC, "taps_mlp", horizon=2),
+        make_stream(SPEC, "elman", num_layers=2, horizon=2),
         make_stream(SPEC, "elman", dropout=0.5),
         make_stream(SPEC, "lstm_peepholes"),
         make_stream(SPEC, "jordan", cell_settings={"hidden_size": [4, 3]}),
@@ -188,14 +244,12 @@ def test_a_cell_made_from_another_is_not_taken_for_it() -> None:
     ],
 )
 def test_others_have_no_such_way(model: Model) -> None:
-    stacked = StackedModel([model.float()])
-    batch = stack([draw_batch(4)])
-    assert fused_losses(stacked, stacked.flat, TASK, batch, shared=False, steps=None) is None
+    assert not has_kernel_loss(model.float(), draw_batch(4))
 
 
 def test_one_batch_for_all_is_the_same_batch_for_each() -> None:
     members = [scatter(deepcopy(make_stream(SPEC, "lstm"))).float() for _ in range(3)]
     stacked, batch = StackedModel(members), draw_batch(5)
-    shared = fused_losses(stacked, stacked.flat, TASK, batch, shared=True, steps=None)
-    each = fused_losses(stacked, stacked.flat, TASK, stack([batch] * 3), shared=False, steps=None)
+    shared = losses_of(stacked, stacked.flat, batch, shared=True)
+    each = losses_of(stacked, stacked.flat, stack([batch] * 3))
     assert torch.equal(shared, each)

@@ -1,0 +1,61 @@
+"""The cross-entropy of a stream model by one kernel call, together with its gradients."""
+
+from collections.abc import Sequence
+from typing import TypeGuard
+
+from torch import Tensor, nn
+
+from rnnlab.cells import Jordan
+from rnnlab.cells.base import usable_kernel
+from rnnlab.kernels.functions import Options, Readout, UnrollLoss
+from rnnlab.models.base import Model
+from rnnlab.models.stream import Stream
+from rnnlab.spec import Batch, Tokens
+from rnnlab.state import State
+
+
+def has_kernel_loss(model: Model, batch: Batch) -> TypeGuard[Stream]:
+    """Whether a kernel can compute readout and cross-entropy of a model's answers to a batch.
+
+    They are those of token logits which the highest layer gives without dropout.
+    """
+    if type(model) is not Stream or not isinstance(model.spec.target, Tokens):
+        return False
+    if (model.dropout.p and model.training) or batch.target_mask is not None:
+        return False
+    *lower, top = model.cell.layers
+    kernel = usable_kernel(top, next(model.parameters()))
+    if not top.fast or kernel is None or len(kernel.rest):
+        return False
+    return model.horizon is None or (kernel.has_horizon and not lower)
+
+
+def kernel_loss(
+    model: Stream,
+    batch: Batch,
+    state: State | None = None,
+    steps: Sequence[int] | None = None,
+) -> tuple[Tensor, State]:
+    """Compute the mean cross-entropy `()` of a batch without the outputs, and the final state.
+
+    Args:
+        model: one that `has_kernel_loss`.
+        batch: its targets and mask may be those of `steps` alone.
+        state: before the first step, `None` for `model.begin(batch)`. The final state is detached.
+        steps: the answered steps, or `None` for all.
+    """
+    state = model.begin(batch) if state is None else state
+    inputs = batch.input if model.embed.one_hot else model.embed(batch.input)
+    features, states = model.cell.unroll_below(inputs, state)
+    top = model.cell.layers[-1]
+    kernel = top.kernel()
+    assert kernel is not None
+    readout = top.readout if isinstance(top, Jordan) else model.readout
+    assert isinstance(readout, nn.Linear)
+    tensors = kernel.tensors(features, state[-1], None)
+    loss, hidden, memory, *_ = UnrollLoss.apply(
+        Options(kernel.kernel, steps, model.horizon),
+        *tensors._replace(readout_weight=None, readout_bias=None),
+        *Readout(readout.weight, readout.bias, batch.target, batch.mask),
+    )
+    return loss, (*states, kernel.final((hidden, memory), features, state[-1], None))
