@@ -10,7 +10,6 @@ from shlex import quote
 from types import MappingProxyType
 
 import lightning.pytorch as L
-import torch
 from lightning.pytorch.loggers.logger import Logger
 from omegaconf import DictConfig
 from torch import distributed
@@ -20,6 +19,7 @@ from rnnlab.experiment.data import TrainLoader
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.files import checkpoint
 from rnnlab.process import output
+from rnnlab.process.arithmetic import set_arithmetic
 from rnnlab.process.global_state import global_state_restored
 from rnnlab.process.rank import is_launched_rank, launching_ranks
 from rnnlab.random_streams import seed_globals
@@ -38,9 +38,10 @@ from rnnlab.training.callbacks import (
     Telemetry,
     Watch,
 )
+from rnnlab.training.epoch_loop import use_short_loop
 from rnnlab.training.file_logger import FileLogger
 from rnnlab.training.module import SequenceModule
-from rnnlab.training.prepare import Prepared, facts, prepare, print_warnings
+from rnnlab.training.prepare import Prepared, facts, prepare, print_advice, print_warnings
 from rnnlab.training.results import final_scores, metrics_on_test, write_results
 from rnnlab.training.resume_point import (
     START,
@@ -122,8 +123,10 @@ def _train(run: Run, prepared: Prepared, point: ResumePoint, pruner: Pruner | No
     experiment, external_logger = prepared.experiment, prepared.external_logger
     if not is_launched_rank():
         print_warnings(experiment)
+        if point is START:
+            print_advice(experiment)
     cfg, began = experiment.cfg, time.perf_counter()
-    torch.set_num_threads(cfg.threads)
+    set_arithmetic(cfg)
     signals, divergence = StopSignals(), DivergenceCheck(experiment.training.log_every)
     checkpoints = Checkpoints(run.path / "checkpoints", experiment, divergence, signals)
     loggers: list[Logger] = [external_logger] if external_logger else []
@@ -141,6 +144,7 @@ def _train(run: Run, prepared: Prepared, point: ResumePoint, pruner: Pruner | No
         trainer = experiment.training.build(
             run.path, experiment.data.train_rows, callbacks, loggers
         )
+        use_short_loop(trainer)
         if trainer.is_global_zero:
             device = str(trainer.strategy.root_device)
             run.begin(point.step, facts(experiment, device), experiment.task.symbols)
