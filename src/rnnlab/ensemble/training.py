@@ -7,9 +7,9 @@ validation: for small networks N checkpoints every time would take a fifth of th
 tests/ensemble/test_training.py compares all files of members with those of single runs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from omegaconf import DictConfig
@@ -22,6 +22,7 @@ from rnnlab.ensemble.snapshot import Snapshot
 from rnnlab.ensemble.stacked_model import StackedModel
 from rnnlab.errors import ConfigError, Diverged, RunLost
 from rnnlab.files import checkpoint
+from rnnlab.files.group_commit import Deferred, commit, deferred
 from rnnlab.process.global_state import global_state_restored
 from rnnlab.runs.run import Run
 from rnnlab.training.prepare import facts, prepare, print_warnings
@@ -112,14 +113,12 @@ class _Session:
         Raises:
             Interrupted: training was stopped by a signal.
         """
-        for m in self.members:
-            about = {**facts(m.experiment, "cpu"), "group": len(self.members)}
-            m.run.begin(self.ensemble.step, about, m.experiment.task.symbols)
         print_warnings(self.members[0].experiment)
         torch.set_num_threads(self.members[0].experiment.cfg.threads)
         self.signals.install()
         status = "failed"
         try:
+            self._begin()
             self._fit()
             self._score_and_write()
         except (Stopped, KeyboardInterrupt, SystemExit) as error:
@@ -130,10 +129,48 @@ class _Session:
             ) from error
         finally:
             self.signals.restore()
-            for m in self.members:
-                if id(m) not in self.ended:
-                    self._end(m, status)
+            self._end([m for m in self.members if id(m) not in self.ended], status)
         return [self.ended[id(m)] for m in self.members]
+
+    def _begin(self) -> None:
+        """Record in each `run.json` that training began."""
+
+        def begin(m: Member) -> None:
+            about = {**facts(m.experiment, "cpu"), "group": len(self.members)}
+            m.run.begin(self.ensemble.step, about, m.experiment.task.symbols)
+
+        self._remove(self._write_each(self.members, begin))
+
+    def _write_each(
+        self, members: Sequence[Member], write: Callable[[Member], None]
+    ) -> list[Member]:
+        """Let each member write, and flush all that they wrote at once.
+
+        Returns:
+            The members that can't be written: they end as `failed`.
+        """
+        errors: dict[int, Exception] = {}
+        written: list[tuple[Member, Deferred]] = []
+        try:
+            for m in members:
+                try:
+                    with deferred() as writes:
+                        write(m)
+                    written.append((m, writes))
+                except (OSError, ConfigError) as error:
+                    errors[id(m)] = error
+        except BaseException:
+            for _, writes in written:
+                writes.discard()
+            raise
+        found = commit([writes for _, writes in written])
+        errors |= {
+            id(m): error for (m, _), error in zip(written, found, strict=True) if error is not None
+        }
+        lost = [m for m in members if id(m) in errors]
+        for m in lost:
+            self._lose(m, errors[id(m)])
+        return lost
 
     def _fit(self) -> None:
         ensemble, training = self.ensemble, self.ensemble.training
@@ -161,14 +198,19 @@ class _Session:
 
     def _save(self, members: Sequence[Member], snapshot: Snapshot) -> None:
         """Save members; one whose run directory can't be written ends as `failed`."""
-        lost = []
-        for n, m in enumerate(self.ensemble.members):
-            if m in members and m.saved_step < snapshot.step:
-                try:
-                    m.save(snapshot.checkpoint(n, m, self.ensemble.stacked))
-                except OSError as error:
-                    self._lose(m, error)
-                    lost.append(m)
+        position = {id(m): n for n, m in enumerate(self.ensemble.members)}
+        behind = [m for m in members if id(m) in position and m.saved_step < snapshot.step]
+        contents: dict[int, dict[str, Any]] = {}
+
+        def save(m: Member) -> None:
+            content = snapshot.checkpoint(position[id(m)], m, self.ensemble.stacked)
+            m.save(content)
+            contents[id(m)] = {key: content[key] for key in ("global_step", "costs")}
+
+        lost = self._write_each(behind, save)
+        for m in behind:
+            if m not in lost:
+                m.has_saved(contents[id(m)])
         self._remove(lost)
 
     def _finish_impatient(self) -> None:
@@ -193,9 +235,7 @@ class _Session:
         pruned = [m for m in self.ensemble.members if m.run.path.name in names]
         if pruned:
             self._save(pruned, self.ensemble.snapshot())
-            for m in pruned:
-                if m in self.ensemble.members:
-                    self._end(m, "pruned")
+            self._end([m for m in pruned if m in self.ensemble.members], "pruned")
             self._remove(pruned)
 
     def _end_diverged(self, diverged: list[Divergence]) -> None:
@@ -208,11 +248,8 @@ class _Session:
                 with suppress(OSError):
                     m.write()
                 error = Diverged(f"{message}; {saved_at(m.saved_step)} in {m.run.path}")
-                self._end(m, "diverged", error)
+                self._end([m], "diverged", error)
         self._remove(members)
-
-    def _lose(self, m: Member, error: Exception) -> None:
-        self._end(m, "failed", RunLost(f"{error}: training stopped, {saved_at(m.saved_step)}"))
 
     def _remove(self, members: Sequence[Member]) -> None:
         """Drop members from the ensemble."""
@@ -235,15 +272,27 @@ class _Session:
         models = StackedModel([m.experiment.model for m in finished])
         experiments = [m.experiment for m in finished]
         val, test = (score(models, models.flat, experiments, s) for s in ("val", "test"))
-        for m, on_val, on_test in zip(finished, val, test, strict=True):
-            scores = Scores(on_val.metrics, on_test.metrics, on_test.breakdown)
-            try:
-                write_results(m.run, m.experiment, scores, m.saved_step, m.events)
-                self._end(m, "finished")
-            except (OSError, ConfigError) as error:
-                self._lose(m, error)
+        scores = {
+            id(m): Scores(on_val.metrics, on_test.metrics, on_test.breakdown)
+            for m, on_val, on_test in zip(finished, val, test, strict=True)
+        }
 
-    def _end(self, m: Member, status: str, error: Exception | None = None) -> None:
-        with suppress(OSError, ConfigError):  # the run directory may be lost
-            m.run.end(status, m.saved_step, m.time_spent, str(error or ""))
-        self.ended[id(m)] = Ended(status, error)
+        def write(m: Member) -> None:
+            write_results(m.run, m.experiment, scores[id(m)], m.saved_step, m.events)
+
+        lost = self._write_each(finished, write)
+        self._end([m for m in finished if m not in lost], "finished")
+
+    def _lose(self, m: Member, error: Exception) -> None:
+        lost = RunLost(f"{error}: training stopped, {saved_at(m.saved_step)}")
+        self._end([m], "failed", lost)
+
+    def _end(self, members: Sequence[Member], status: str, error: Exception | None = None) -> None:
+        """Record the end of members' training, as far as their directories can be written."""
+        written = []
+        for m in members:
+            with suppress(OSError, ConfigError), deferred() as writes:
+                m.run.end(status, m.saved_step, m.time_spent, str(error or ""))
+                written.append(writes)
+            self.ended[id(m)] = Ended(status, error)
+        commit(written)

@@ -21,7 +21,8 @@ from torch import Tensor
 from torch.utils.tensorboard import summary
 
 from rnnlab.errors import ConfigError
-from rnnlab.files.atomic import fsync, write_atomically
+from rnnlab.files.atomic import write_atomically
+from rnnlab.files.group_commit import fsync
 from rnnlab.files.untrusted import open_regular_file
 from rnnlab.process.output import note
 from rnnlab.process.rank import is_launched_rank

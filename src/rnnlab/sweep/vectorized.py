@@ -7,6 +7,7 @@ from rnnlab.ensemble import find_groups, train_group
 from rnnlab.ensemble.kernels import why_no_kernels
 from rnnlab.errors import Busy, ConfigError
 from rnnlab.process.output import note
+from rnnlab.runs.new_run import NewRun
 from rnnlab.runs.run import Run
 from rnnlab.sweep.jobs import Job, pruner_of, record_failure
 from rnnlab.training.prepare import prepare
@@ -70,12 +71,9 @@ def _train(jobs: list[Job], members: str | int) -> bool:
     """Train jobs as one model; False if they must be run alone instead."""
     most = None if members == "auto" else int(members)
     try:
-        runs = [
-            Run.load(job.path)
-            if job.action == "resume"
-            else Run.create(job.cfg, job.path, job.overrides)
-            for job in jobs
-        ]
+        new = [job for job in jobs if job.action != "resume"]
+        Run.create_all([NewRun(job.cfg, job.path, job.overrides) for job in new])
+        runs = [Run.load(job.path) for job in jobs]
         ended = train_group(runs, [job.cfg for job in jobs], members=most, pruner=pruner_of(*jobs))
     except Busy as error:
         note(f"left to another process: {error}")
