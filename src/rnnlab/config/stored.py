@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
+from rnnlab.config.plain import is_plain
 from rnnlab.errors import ConfigError
 from rnnlab.files.atomic import path_inside
 from rnnlab.files.untrusted import read_text
@@ -72,4 +73,4 @@ def _are_digests(files: Any) -> bool:
 
 def has_interpolations(cfg: DictConfig) -> bool:
     """Whether a config may contain interpolations."""
-    return "${" in repr(OmegaConf.to_container(cfg))
+    return not is_plain(cfg) and "${" in repr(OmegaConf.to_container(cfg))

@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from rnnlab.cells import GRU, LSTM, Elman
 from rnnlab.config.build import target
 from rnnlab.config.compose import flat
+from rnnlab.config.plain import plain
 from rnnlab.ensemble.kernels import load_kernels
 from rnnlab.ensemble.optimizers import STACKED_OPTIMIZERS
 from rnnlab.experiment.settings import resolve_accelerator
@@ -88,7 +89,7 @@ def find_groups(cfgs: Sequence[DictConfig]) -> list[Group]:
 
 
 def _candidate(cfg: DictConfig) -> _Candidate:
-    tree = OmegaConf.to_container(cfg, resolve=True)
+    tree = plain(cfg)
     settings = {
         name: value
         for name, value in flat(tree).items()

@@ -13,8 +13,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
+from rnnlab.config.plain import to_yaml
 from rnnlab.errors import Busy, ConfigError
 from rnnlab.files.atomic import undo_mkdir_on_error
 from rnnlab.files.group_commit import flush
@@ -80,7 +81,7 @@ class _Unnamed:
     @classmethod
     def of(cls, new: NewRun) -> "_Unnamed":
         cfg, directory = new.cfg, new.directory
-        text = OmegaConf.to_yaml(cfg, resolve=True).encode()
+        text = to_yaml(cfg).encode()
         if directory is None:
             digest = hashlib.sha256(text).hexdigest()[:6]
             parent = Path(cfg.output_dir) / str(cfg.choices["task"]) / str(cfg.choices["model"])
