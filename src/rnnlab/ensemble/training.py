@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 from rnnlab.ensemble.ensemble import Divergence, Ensemble
 from rnnlab.ensemble.member import Member
 from rnnlab.ensemble.memory import keep_freed_blocks, members_that_fit
+from rnnlab.ensemble.progress import GroupProgress
 from rnnlab.ensemble.scoring import score
 from rnnlab.ensemble.snapshot import Snapshot
 from rnnlab.ensemble.stacked_model import StackedModel
@@ -176,6 +177,17 @@ class _Session:
         ensemble, training = self.ensemble, self.ensemble.training
         schedule = SaveSchedule(training.save_every, training.save_minutes)
         self._finish_impatient()
+        first = self.members[0].experiment
+        with GroupProgress(
+            ensemble.step, ensemble.total, first.cfg.monitor, first.mode
+        ) as progress:
+            self._update_and_validate(schedule, progress)
+        self._finish(ensemble.members)
+        if self.signals.received is not None:
+            raise Stopped
+
+    def _update_and_validate(self, schedule: SaveSchedule, progress: GroupProgress) -> None:
+        ensemble = self.ensemble
         while ensemble.members and ensemble.step < ensemble.total:
             stop = self.signals.received is not None
             if stop or schedule.is_due(ensemble.step):
@@ -183,18 +195,20 @@ class _Session:
                 schedule.restart()
             if stop:
                 raise Stopped
-            self._end_diverged(ensemble.update())
+            diverged = ensemble.update()
+            progress.updated(ensemble.step, ensemble.last_loss, ensemble.symbols_per_update)
+            self._end_diverged(diverged)
             last = ensemble.step == ensemble.total
-            if ensemble.members and (last or ensemble.step % training.val_every == 0):
-                self._end_diverged(ensemble.validate())
+            if ensemble.members and (last or ensemble.step % ensemble.training.val_every == 0):
+                diverged = ensemble.validate()
+                scores = [m.scores[progress.monitor] for m in ensemble.members if m.scores]
+                progress.validated(ensemble.step, scores)
+                self._end_diverged(diverged)
                 self.validated = ensemble.snapshot()
                 pruned = self._ask_pruner()
                 self._finish_impatient()
                 if not last:
                     self._prune(pruned)
-        self._finish(ensemble.members)
-        if self.signals.received is not None:
-            raise Stopped
 
     def _save(self, members: Sequence[Member], snapshot: Snapshot) -> None:
         """Save members; one whose run directory can't be written ends as `failed`."""
