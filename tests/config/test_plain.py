@@ -5,9 +5,11 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from rnnlab.config import stored
 from rnnlab.config.catalogue import describe
 from rnnlab.config.compose import compose
 from rnnlab.config.plain import is_plain, plain, to_yaml
+from rnnlab.config.stored import read_settings
 
 TEXTS = [
     "",
@@ -57,3 +59,16 @@ def test_interpolations_and_missing_values_are_left_to_omegaconf():
         "none": {},
         "empty": [],
     }
+
+
+def test_libyaml_and_python_read_the_same(tmp_path, monkeypatch):
+    path = tmp_path / "config.yaml"
+    tree = {"texts": TEXTS, "floats": [1e-9, 1.0, 1e300], "date": "2026-01-01", "files": {}}
+    tree |= {"ints": [0, -7, 10**20], "none": None, "bools": [True, False], "nested": {"a": {}}}
+    path.write_text(to_yaml(OmegaConf.create(tree)))
+    fast = read_settings(path)
+    assert fast == tree
+    stored._loader.cache_clear()
+    monkeypatch.setattr(yaml, "__with_libyaml__", False)
+    assert read_settings(path) == fast
+    stored._loader.cache_clear()
