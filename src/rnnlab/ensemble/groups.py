@@ -23,6 +23,9 @@ _STACKED_SETTINGS = {
 }
 """Settings in which members may differ, besides those that their classes declare."""
 
+ONLY, UNLIKE = "it is the only one", "no other run has the same"
+"""How reasons begin why a run trains alone that could be a member of some group."""
+
 _IGNORED = {"output_dir"}
 _FOREIGN = {"optimizer", "logger"}
 """Config nodes of other libraries' classes, which declare nothing; `_refusals` checks them."""
@@ -86,6 +89,11 @@ def find_groups(cfgs: Sequence[DictConfig]) -> list[Group]:
             others = [other for m, other in enumerate(runs) if m != n]
             groups.append(Group([n], run.refusal or _difference(run, others)))
     return sorted(groups, key=lambda group: group.indices)
+
+
+def may_differ(cfg: DictConfig) -> frozenset[str]:
+    """Return the dotted keys in which members of a group with such a config may differ."""
+    return _candidate(cfg).own
 
 
 def _candidate(cfg: DictConfig) -> _Candidate:
@@ -163,12 +171,12 @@ def _largest(kind: Any) -> int | None:
 def _difference(run: _Candidate, others: Sequence[_Candidate]) -> str:
     """Say in which settings a run differs from the most similar one."""
     if not others:
-        return "it is the only one"
+        return ONLY
     own = run.shared
     names = min((_differing(own, other.shared) for other in others), key=len)
     if not names:
         return "those like it can't be grouped"
-    return f"no other run has the same {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
+    return f"{UNLIKE} {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
 
 
 def _differing(own: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
