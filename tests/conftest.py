@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from rnnlab.cli import train
+from rnnlab.files import group_commit
 from tests.small_runs import tiny
 
 torch.set_num_threads(1)
@@ -19,6 +20,7 @@ def _no_waiting_for_disks() -> Iterator[None]:
     """A run waits 18 times for the disk, which is proven to help in processes of its own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: None)
+        patch.setattr(group_commit, "syncfs", lambda _: None)
         yield
 
 

@@ -23,7 +23,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from rnnlab.errors import ConfigError
-from rnnlab.files import checkpoint
+from rnnlab.files import checkpoint, group_commit
 from rnnlab.runs.metrics_csv import read_curve
 from rnnlab.runs.run import Run
 from tests.same import differing
@@ -204,7 +204,7 @@ def _live(words: list[str], root: str, diary: Path, touch: int | None) -> None:
 def _watch(root: str, diary: TextIO, last: int | None) -> list[str]:
     """Write down what opens, flushes, moves, removes or makes files in a directory; die at one."""
     touches: list[str] = []
-    flush = os.fsync
+    flush, flush_all = os.fsync, group_commit.syncfs
 
     def die() -> None:
         faulthandler.dump_traceback(diary)
@@ -226,8 +226,15 @@ def _watch(root: str, diary: TextIO, last: int | None) -> list[str]:
         touches.append("fsync")
         flush(descriptor)
 
+    def syncfs(descriptor: int) -> None:
+        if len(touches) == last:
+            die()
+        touches.append("syncfs")
+        flush_all(descriptor)
+
     sys.addaudithook(watch)
     os.fsync = fsync
+    group_commit.syncfs = syncfs
     return touches
 
 

@@ -280,7 +280,8 @@ def test_the_search_that_is_to_train_as_one_model_does(place: Path) -> None:
     less = [*SMALL, f"output_dir={place}/search", "hydra.sweeper.n_trials=16"]
     status, out, err = call(MAINS["train"], program, *words, *less)
     assert status == 0, err
-    joined = [int(n) for n in re.findall(r"^(\d+) jobs as one model", out + err, re.MULTILINE)]
+    counts = re.findall(r"^(\d+) trials as one model", out + err, re.MULTILINE)
+    joined = [int(count) for count in counts]
     assert sum(joined) >= 12, out + err
 
 

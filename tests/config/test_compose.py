@@ -188,7 +188,7 @@ BOMB = "a: &a [x, x]\n" + "".join(
         ("[1, 2]", "it must hold a mapping of plain values"),
         ("a: !!python/object/apply:os.system ['true']", "could not determine a constructor"),
         ("a: !!python/name:os.system", "could not determine a constructor"),
-        ("a: b: c", "mapping values are not allowed here"),
+        ("a: b: c", "mapping values are not allowed"),
         (BOMB, "it is deeper than any config, or holds aliases"),
         ("a: " + "[" * 25_000, "it is deeper than any config"),
         ("a: " + "9" * 5000, "Exceeds the limit"),

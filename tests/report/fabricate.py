@@ -10,7 +10,8 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from rnnlab.runs.metrics_csv import format_curve
-from rnnlab.runs.run import FORMAT, Run
+from rnnlab.runs.new_run import FORMAT
+from rnnlab.runs.run import Run
 from rnnlab.tasks.base import Task
 
 

@@ -1,5 +1,8 @@
 """Aggregate curves and swept settings, read back as TensorBoard does."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
@@ -84,3 +87,21 @@ def test_groups_with_the_same_file_name_have_different_directories(tmp_path):
     found = aggregate_runs(read_table(tmp_path), metric=None, target=None, over=["seed"], x=None)
     write_hparams(found, tmp_path / "hparams")
     assert len(list((tmp_path / "hparams").iterdir())) == 3
+
+
+@pytest.mark.usefixtures("aggregate")
+def test_a_report_is_written_without_torch(tmp_path):
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from rnnlab.report.aggregate import aggregate_runs\n"
+        "from rnnlab.report.table import read_table\n"
+        "from rnnlab.report.write import write\n"
+        f"table = read_table(Path({str(tmp_path)!r}))\n"
+        "found = aggregate_runs(table, metric=None, target=None, over=['seed'], x=None)\n"
+        f"write(found, Path({str(tmp_path / 'report')!r}), 'rnnlab-report')\n"
+        "print('torch' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+    assert len(list((tmp_path / "report").rglob("events.out.tfevents.*"))) == 13

@@ -162,7 +162,7 @@ def test_a_disk_that_is_full_keeps_nothing_of_a_run(tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("rnnlab.runs.run.write_atomically", full)
+    monkeypatch.setattr("rnnlab.runs.new_run.flush", full)
     with pytest.raises(ConfigError, match="No space left on device"):
         Run.create(compose(tiny(tmp_path / "out")))
     assert [*tmp_path.iterdir()] == []

@@ -37,7 +37,7 @@ def test_jobs_that_can_not_be_stacked_train_alone_and_the_reason_is_printed(swee
     status, _, err = sweep("seed=0,1", "model.num_layers=2", "model.dropout=0,0.3", GROUPED)
     assert status == 0
     assert "2 jobs as one model: 1, 3" in err
-    assert "job 2 goes alone: model draws random numbers with dropout=0.3" in err
+    assert "jobs 2, 4 go alone: model draws random numbers with dropout=0.3" in err
     groups = {run.config.model.dropout: "group" in run.card for run in runs(tmp_path).values()}
     assert groups == {0: True, 0.3: False}
 

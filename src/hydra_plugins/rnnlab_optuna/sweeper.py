@@ -18,6 +18,8 @@ class OptunaSweeper(Sweeper):
         pruner: none | median | asha.
         n_trials: number of trials in all, those of earlier commands too.
         n_jobs: number of trials that are launched as one batch.
+        trials_per_shape: number of trials in a row, in a batch, that differ only in settings in
+            which the members of a group may differ.
         seed: seed of the sampler.
         objective: a metric or a list of metrics; null for the config's `monitor`.
         storage: URL of a database; null for a journal file in the sweep's directory.
@@ -31,6 +33,7 @@ class OptunaSweeper(Sweeper):
         pruner: Any,
         n_trials: Any,
         n_jobs: Any,
+        trials_per_shape: Any,
         seed: Any,
         objective: Any,
         storage: Any,
@@ -42,6 +45,7 @@ class OptunaSweeper(Sweeper):
             "pruner": pruner,
             "n_trials": n_trials,
             "n_jobs": n_jobs,
+            "trials_per_shape": trials_per_shape,
             "seed": seed,
             "objective": objective,
             "storage": storage,

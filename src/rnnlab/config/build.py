@@ -8,11 +8,12 @@ from pkgutil import resolve_name
 from typing import Annotated, Any, Literal, NamedTuple, get_args, get_type_hints
 
 from annotated_types import Le, Len
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import MissingMandatoryValue
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, create_model
 
 from rnnlab.config.packages import allowed_packages
+from rnnlab.config.plain import plain
 from rnnlab.config.suggestions import nearest
 from rnnlab.errors import ConfigError
 from rnnlab.process.memory import memory_errors_named
@@ -97,7 +98,7 @@ def check(cfg: DictConfig) -> None:
         ConfigError: a line for each problem, with the key, its value and what it takes.
     """
     try:
-        tree = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+        tree = plain(cfg, throw_on_missing=True)
     except MissingMandatoryValue as error:
         raise ConfigError(f"{error.full_key} is missing") from error
     assert isinstance(tree, dict)
@@ -174,7 +175,7 @@ def build(path: str, node: Any, *given: Any) -> Any:
         ConfigError: the target refuses its settings; the message begins with the key.
     """
     if isinstance(node, DictConfig):
-        node = OmegaConf.to_container(node, resolve=True)
+        node = plain(node)
     settings = {
         key: _build_inner(f"{path}.{key}", value)
         for key, value in node.items()

@@ -97,6 +97,7 @@ class Optuna:
     pruner: Any = "none"  # none | median | asha
     n_trials: Any = None  # in all, with those of earlier commands; null: the whole grid, else 20
     n_jobs: Any = 1  # trials that are sampled at once, and launched as one batch
+    trials_per_shape: Any = 1  # trials in a row, in a batch, that can train as one model
     seed: Any = 0
     objective: Any = None  # a metric or a list of some; null: the config's `monitor`
     storage: Any = None  # such as sqlite:///search.db; null: a journal in the sweep's directory

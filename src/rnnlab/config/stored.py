@@ -1,14 +1,18 @@
 """Reading the `config.yaml` of a run directory."""
 
-import io
 import os
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
+from omegaconf._utils import get_yaml_loader
+from yaml.constructor import SafeConstructor
+from yaml.resolver import Resolver
 
+from rnnlab.config.plain import is_plain
 from rnnlab.errors import ConfigError
 from rnnlab.files.atomic import path_inside
 from rnnlab.files.untrusted import read_text
@@ -38,6 +42,20 @@ def run_config_path(path: str | Path, key: str) -> Path:
 def read_config(path: Path) -> DictConfig:
     """Read a run's `config.yaml`, which may come from a stranger.
 
+    Raises:
+        ConfigError: as for `read_settings`.
+    """
+    settings = read_settings(path)
+    try:
+        return OmegaConf.create(settings)
+    except Exception as error:
+        # OmegaConf doesn't wrap all errors of its own.
+        raise ConfigError(f"{path} can't be read: {first_line(error)}") from error
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Read a run's `config.yaml` as plain containers, ten times as fast as `read_config`.
+
     It must hold plain values: yaml tags could make objects, interpolations could read the
     environment, and aliases could expand to more than fits into memory.
 
@@ -46,25 +64,55 @@ def read_config(path: Path) -> DictConfig:
     """
     text, depth = read_text(path, largest=_LARGEST), 0
     try:
-        for event in yaml.parse(text):
+        for event in yaml.parse(text, Loader=_loader()):
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)
             if depth > _DEEPEST or isinstance(event, yaml.AliasEvent):
                 raise ValueError("it is deeper than any config, or holds aliases")
-        cfg = OmegaConf.load(io.StringIO(text))
-        if not isinstance(cfg, DictConfig) or has_interpolations(cfg):
+        settings = yaml.load(text, Loader=_loader())
+        if not isinstance(settings, dict) or not _is_plain(settings):
             raise ValueError("it must hold a mapping of plain values, without ${...}")
-        if not _are_digests(cfg.get("files")):
+        if not _are_digests(settings.get("files")):
             raise ValueError("files must give the SHA-256 of each file that task or init_from name")
     except Exception as error:
-        # OmegaConf doesn't wrap the errors of its yaml parser and decoder.
+        # The yaml parser and its constructors raise errors of several kinds.
         raise ConfigError(f"{path} can't be read: {first_line(error)}") from error
-    return cfg
+    return settings
+
+
+@cache
+def _loader() -> Any:
+    """Return OmegaConf's safe loader, parsing by libyaml if PyYAML was built with it."""
+    slow: Any = get_yaml_loader()
+    if not yaml.__with_libyaml__:
+        return slow
+    from yaml.cyaml import CParser
+
+    class Loader(CParser, slow):
+        """OmegaConf's constructors and resolvers over the parser of libyaml."""
+
+        def __init__(self, stream: str) -> None:
+            CParser.__init__(self, stream)
+            SafeConstructor.__init__(self)
+            Resolver.__init__(self)
+
+    return Loader
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value and all inside it are of the kinds that configs have, without `${`."""
+    if isinstance(value, dict):
+        return all(_is_plain(key) and _is_plain(inner) for key, inner in value.items())
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    if isinstance(value, str):
+        return "${" not in value
+    return value is None or type(value) in (bool, int, float)
 
 
 def _are_digests(files: Any) -> bool:
     """Whether these are hashes as `runs.named_files` writes them."""
-    return isinstance(files, DictConfig) and all(
+    return isinstance(files, dict) and all(
         re.fullmatch(r"init_from|task\.\w+", str(key)) and re.fullmatch("[0-9a-f]{64}", str(value))
         for key, value in files.items()
     )
@@ -72,4 +120,4 @@ def _are_digests(files: Any) -> bool:
 
 def has_interpolations(cfg: DictConfig) -> bool:
     """Whether a config may contain interpolations."""
-    return "${" in repr(OmegaConf.to_container(cfg))
+    return not is_plain(cfg) and "${" in repr(OmegaConf.to_container(cfg))

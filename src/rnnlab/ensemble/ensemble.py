@@ -42,6 +42,8 @@ class Ensemble:
         members: those that still train, in the order of the stacked tensors.
         step: updates done.
         total: updates of the whole run.
+        last_loss: `(N,)`, the losses of the last update.
+        symbols_per_update: how many symbols all members read in the last update.
     """
 
     def __init__(self, members: Sequence[Member]) -> None:
@@ -61,7 +63,8 @@ class Ensemble:
         )
         self._loss: Tensor | None = None
         self._num_losses = 0
-        self._last_loss = torch.full((len(members),), torch.nan)
+        self.last_loss = torch.full((len(members),), torch.nan)
+        self.symbols_per_update = 0
         self._clock = _Clock()
         self._steps_since, self._symbols_since = 0, 0
         if first.resumed_from is not None:
@@ -89,11 +92,13 @@ class Ensemble:
         self.scheduler.after_update()
         self.step += 1
         self._steps_since += 1
-        self._symbols_since += batch.mask.shape[-2] * batch.mask.shape[-1]
+        symbols = batch.mask.shape[-2] * batch.mask.shape[-1]
+        self._symbols_since += symbols
+        self.symbols_per_update = symbols * len(self.members)
         diverged = self._diverged({"the training loss": losses, "the gradient's norm": norms})
         self._loss = losses if self._loss is None else self._loss + losses
         self._num_losses += 1
-        self._last_loss = losses
+        self.last_loss = losses
         if logged:
             assert output is not None
             self._log(output.detach(), selected, norms)
@@ -143,7 +148,7 @@ class Ensemble:
         self.optimizer.keep(rows)
         self.scheduler.keep(rows)
         self._loss = None if self._loss is None else self._loss[rows]
-        self._last_loss = self._last_loss[rows]
+        self.last_loss = self.last_loss[rows]
         if rows:
             self._set_up()
 
@@ -188,7 +193,7 @@ class Ensemble:
                         name,
                         float(values[n]),
                         self.step,
-                        float(self._last_loss[n]),
+                        float(self.last_loss[n]),
                         learning_rate=self.scheduler.learning_rates[n],
                         clip_norm=self.members[n].experiment.training.clip_norm,
                         precision="32-true",

@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from rnnlab.cells import GRU, LSTM, Elman
 from rnnlab.config.build import target
 from rnnlab.config.compose import flat
+from rnnlab.config.plain import plain
 from rnnlab.ensemble.optimizers import STACKED_OPTIMIZERS
 from rnnlab.experiment.settings import resolve_accelerator
 from rnnlab.kernels import load_kernels
@@ -21,6 +22,9 @@ _STACKED_SETTINGS = {
     *(f"optimizer.{name}" for name in ("lr", "weight_decay", "betas", "eps", "momentum", "alpha")),
 }
 """Settings in which members may differ, besides those that their classes declare."""
+
+ONLY, UNLIKE = "it is the only one", "no other run has the same"
+"""How reasons begin why a run trains alone that could be a member of some group."""
 
 _IGNORED = {"output_dir"}
 _FOREIGN = {"optimizer", "logger"}
@@ -87,8 +91,13 @@ def find_groups(cfgs: Sequence[DictConfig]) -> list[Group]:
     return sorted(groups, key=lambda group: group.indices)
 
 
+def may_differ(cfg: DictConfig) -> frozenset[str]:
+    """Return the dotted keys in which members of a group with such a config may differ."""
+    return _candidate(cfg).own
+
+
 def _candidate(cfg: DictConfig) -> _Candidate:
-    tree = OmegaConf.to_container(cfg, resolve=True)
+    tree = plain(cfg)
     settings = {
         name: value
         for name, value in flat(tree).items()
@@ -162,12 +171,12 @@ def _largest(kind: Any) -> int | None:
 def _difference(run: _Candidate, others: Sequence[_Candidate]) -> str:
     """Say in which settings a run differs from the most similar one."""
     if not others:
-        return "it is the only one"
+        return ONLY
     own = run.shared
     names = min((_differing(own, other.shared) for other in others), key=len)
     if not names:
         return "those like it can't be grouped"
-    return f"no other run has the same {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
+    return f"{UNLIKE} {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
 
 
 def _differing(own: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:

@@ -69,6 +69,9 @@ class Member:
         self.write()
         directory = self.run.path / "checkpoints"
         checkpoint.write(directory / checkpoint.LAST, content, keep=directory / checkpoint.PREVIOUS)
+
+    def has_saved(self, content: dict[str, Any]) -> None:
+        """Record that this checkpoint is on disk."""
         self.saved_step, self.time_spent = content["global_step"], content["costs"]
 
     def write(self) -> None:

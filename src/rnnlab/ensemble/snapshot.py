@@ -6,9 +6,9 @@ from importlib.metadata import version
 from typing import Any
 
 import torch
-from omegaconf import OmegaConf
 from torch import Tensor
 
+from rnnlab.config.plain import plain
 from rnnlab.ensemble.member import Member
 from rnnlab.ensemble.optimizers import StackedOptimizer
 from rnnlab.ensemble.scheduler import StackedScheduler
@@ -94,7 +94,7 @@ class Snapshot:
             "costs": {
                 name: value + self.time_spent[name] for name, value in member.time_before.items()
             },
-            "config": OmegaConf.to_container(cfg, resolve=True),
+            "config": plain(cfg),
             "written": member.log_state(self.step),
             "processes": [{"carried": None, "random": random_states()}],
         }

@@ -7,21 +7,23 @@ validation: for small networks N checkpoints every time would take a fifth of th
 tests/ensemble/test_training.py compares all files of members with those of single runs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from omegaconf import DictConfig
 
 from rnnlab.ensemble.ensemble import Divergence, Ensemble
 from rnnlab.ensemble.member import Member
 from rnnlab.ensemble.memory import keep_freed_blocks, members_that_fit
+from rnnlab.ensemble.progress import GroupProgress
 from rnnlab.ensemble.scoring import score
 from rnnlab.ensemble.snapshot import Snapshot
 from rnnlab.ensemble.stacked_model import StackedModel
 from rnnlab.errors import ConfigError, Diverged, RunLost
 from rnnlab.files import checkpoint
 from rnnlab.process.arithmetic import set_arithmetic
+from rnnlab.files.group_commit import Deferred, commit, deferred
 from rnnlab.process.global_state import global_state_restored
 from rnnlab.runs.run import Run
 from rnnlab.training.prepare import facts, prepare, print_warnings
@@ -112,14 +114,12 @@ class _Session:
         Raises:
             Interrupted: training was stopped by a signal.
         """
-        for m in self.members:
-            about = {**facts(m.experiment, "cpu"), "group": len(self.members)}
-            m.run.begin(self.ensemble.step, about, m.experiment.task.symbols)
         print_warnings(self.members[0].experiment)
         set_arithmetic(self.members[0].experiment.cfg)
         self.signals.install()
         status = "failed"
         try:
+            self._begin()
             self._fit()
             self._score_and_write()
         except (Stopped, KeyboardInterrupt, SystemExit) as error:
@@ -130,15 +130,64 @@ class _Session:
             ) from error
         finally:
             self.signals.restore()
-            for m in self.members:
-                if id(m) not in self.ended:
-                    self._end(m, status)
+            self._end([m for m in self.members if id(m) not in self.ended], status)
         return [self.ended[id(m)] for m in self.members]
+
+    def _begin(self) -> None:
+        """Record in each `run.json` that training began."""
+
+        def begin(m: Member) -> None:
+            about = {**facts(m.experiment, "cpu"), "group": len(self.members)}
+            m.run.begin(self.ensemble.step, about, m.experiment.task.symbols)
+
+        self._remove(self._write_each(self.members, begin))
+
+    def _write_each(
+        self, members: Sequence[Member], write: Callable[[Member], None]
+    ) -> list[Member]:
+        """Let each member write, and flush all that they wrote at once.
+
+        Returns:
+            The members that can't be written: they end as `failed`.
+        """
+        errors: dict[int, Exception] = {}
+        written: list[tuple[Member, Deferred]] = []
+        try:
+            for m in members:
+                try:
+                    with deferred() as writes:
+                        write(m)
+                    written.append((m, writes))
+                except (OSError, ConfigError) as error:
+                    errors[id(m)] = error
+        except BaseException:
+            for _, writes in written:
+                writes.discard()
+            raise
+        found = commit([writes for _, writes in written])
+        errors |= {
+            id(m): error for (m, _), error in zip(written, found, strict=True) if error is not None
+        }
+        lost = [m for m in members if id(m) in errors]
+        for m in lost:
+            self._lose(m, errors[id(m)])
+        return lost
 
     def _fit(self) -> None:
         ensemble, training = self.ensemble, self.ensemble.training
         schedule = SaveSchedule(training.save_every, training.save_minutes)
         self._finish_impatient()
+        first = self.members[0].experiment
+        with GroupProgress(
+            ensemble.step, ensemble.total, first.cfg.monitor, first.mode
+        ) as progress:
+            self._update_and_validate(schedule, progress)
+        self._finish(ensemble.members)
+        if self.signals.received is not None:
+            raise Stopped
+
+    def _update_and_validate(self, schedule: SaveSchedule, progress: GroupProgress) -> None:
+        ensemble = self.ensemble
         while ensemble.members and ensemble.step < ensemble.total:
             stop = self.signals.received is not None
             if stop or schedule.is_due(ensemble.step):
@@ -146,29 +195,36 @@ class _Session:
                 schedule.restart()
             if stop:
                 raise Stopped
-            self._end_diverged(ensemble.update())
+            diverged = ensemble.update()
+            progress.updated(ensemble.step, ensemble.last_loss, ensemble.symbols_per_update)
+            self._end_diverged(diverged)
             last = ensemble.step == ensemble.total
-            if ensemble.members and (last or ensemble.step % training.val_every == 0):
-                self._end_diverged(ensemble.validate())
+            if ensemble.members and (last or ensemble.step % ensemble.training.val_every == 0):
+                diverged = ensemble.validate()
+                scores = [m.scores[progress.monitor] for m in ensemble.members if m.scores]
+                progress.validated(ensemble.step, scores)
+                self._end_diverged(diverged)
                 self.validated = ensemble.snapshot()
                 pruned = self._ask_pruner()
                 self._finish_impatient()
                 if not last:
                     self._prune(pruned)
-        self._finish(ensemble.members)
-        if self.signals.received is not None:
-            raise Stopped
 
     def _save(self, members: Sequence[Member], snapshot: Snapshot) -> None:
         """Save members; one whose run directory can't be written ends as `failed`."""
-        lost = []
-        for n, m in enumerate(self.ensemble.members):
-            if m in members and m.saved_step < snapshot.step:
-                try:
-                    m.save(snapshot.checkpoint(n, m, self.ensemble.stacked))
-                except OSError as error:
-                    self._lose(m, error)
-                    lost.append(m)
+        position = {id(m): n for n, m in enumerate(self.ensemble.members)}
+        behind = [m for m in members if id(m) in position and m.saved_step < snapshot.step]
+        contents: dict[int, dict[str, Any]] = {}
+
+        def save(m: Member) -> None:
+            content = snapshot.checkpoint(position[id(m)], m, self.ensemble.stacked)
+            m.save(content)
+            contents[id(m)] = {key: content[key] for key in ("global_step", "costs")}
+
+        lost = self._write_each(behind, save)
+        for m in behind:
+            if m not in lost:
+                m.has_saved(contents[id(m)])
         self._remove(lost)
 
     def _finish_impatient(self) -> None:
@@ -193,9 +249,7 @@ class _Session:
         pruned = [m for m in self.ensemble.members if m.run.path.name in names]
         if pruned:
             self._save(pruned, self.ensemble.snapshot())
-            for m in pruned:
-                if m in self.ensemble.members:
-                    self._end(m, "pruned")
+            self._end([m for m in pruned if m in self.ensemble.members], "pruned")
             self._remove(pruned)
 
     def _end_diverged(self, diverged: list[Divergence]) -> None:
@@ -208,11 +262,8 @@ class _Session:
                 with suppress(OSError):
                     m.write()
                 error = Diverged(f"{message}; {saved_at(m.saved_step)} in {m.run.path}")
-                self._end(m, "diverged", error)
+                self._end([m], "diverged", error)
         self._remove(members)
-
-    def _lose(self, m: Member, error: Exception) -> None:
-        self._end(m, "failed", RunLost(f"{error}: training stopped, {saved_at(m.saved_step)}"))
 
     def _remove(self, members: Sequence[Member]) -> None:
         """Drop members from the ensemble."""
@@ -235,15 +286,27 @@ class _Session:
         models = StackedModel([m.experiment.model for m in finished])
         experiments = [m.experiment for m in finished]
         val, test = (score(models, models.flat, experiments, s) for s in ("val", "test"))
-        for m, on_val, on_test in zip(finished, val, test, strict=True):
-            scores = Scores(on_val.metrics, on_test.metrics, on_test.breakdown)
-            try:
-                write_results(m.run, m.experiment, scores, m.saved_step, m.events)
-                self._end(m, "finished")
-            except (OSError, ConfigError) as error:
-                self._lose(m, error)
+        scores = {
+            id(m): Scores(on_val.metrics, on_test.metrics, on_test.breakdown)
+            for m, on_val, on_test in zip(finished, val, test, strict=True)
+        }
 
-    def _end(self, m: Member, status: str, error: Exception | None = None) -> None:
-        with suppress(OSError, ConfigError):  # the run directory may be lost
-            m.run.end(status, m.saved_step, m.time_spent, str(error or ""))
-        self.ended[id(m)] = Ended(status, error)
+        def write(m: Member) -> None:
+            write_results(m.run, m.experiment, scores[id(m)], m.saved_step, m.events)
+
+        lost = self._write_each(finished, write)
+        self._end([m for m in finished if m not in lost], "finished")
+
+    def _lose(self, m: Member, error: Exception) -> None:
+        lost = RunLost(f"{error}: training stopped, {saved_at(m.saved_step)}")
+        self._end([m], "failed", lost)
+
+    def _end(self, members: Sequence[Member], status: str, error: Exception | None = None) -> None:
+        """Record the end of members' training, as far as their directories can be written."""
+        written = []
+        for m in members:
+            with suppress(OSError, ConfigError), deferred() as writes:
+                m.run.end(status, m.saved_step, m.time_spent, str(error or ""))
+                written.append(writes)
+            self.ended[id(m)] = Ended(status, error)
+        commit(written)

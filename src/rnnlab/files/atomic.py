@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rnnlab.errors import ConfigError
+from rnnlab.files.group_commit import deferring
+from rnnlab.files.group_commit import fsync as fsync
 
 _PART = re.compile(r".+\.[0-9a-f]{8}\.part")
 _DAY = 86_400.0  # seconds; no file takes so long to write
@@ -17,7 +19,8 @@ _DAY = 86_400.0  # seconds; no file takes so long to write
 def write_atomically(path: Path, content: bytes, *, keep: Path | None = None) -> None:
     """Write a file atomically: at any moment it has either the old or the new content.
 
-    The content is written to a `.part` file, whose name is unique to the writer, and renamed.
+    The content is written to a `.part` file, whose name is unique to the writer, and renamed; in a
+    block of `deferred` the flush and the renaming are left to `commit`.
 
     Args:
         path: the file, in an existing directory.
@@ -29,6 +32,9 @@ def write_atomically(path: Path, content: bytes, *, keep: Path | None = None) ->
         with part.open("xb") as file:  # "x" never follows a link
             file.write(content)
             file.flush()
+            if (writes := deferring()) is not None:
+                writes.add(part, path, keep)
+                return
             os.fsync(file.fileno())
         if keep is not None and path.exists():
             path.replace(keep)
@@ -101,14 +107,3 @@ def _has_no_link(root: Path, name: str) -> bool:
     steps = [root / part for part in (relative, *relative.parents[:-1])]
     plain = not relative.is_absolute() and ".." not in relative.parts
     return plain and not any(step.is_symlink() for step in steps)
-
-
-def fsync(path: Path) -> None:
-    """Flush a file, or the names in a directory, to disk."""
-    if os.name == "nt" and path.is_dir():  # Windows can't open directories
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

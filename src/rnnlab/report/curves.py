@@ -3,17 +3,15 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from rnnlab.errors import ConfigError
 from rnnlab.report.aggregate import Aggregate, RunGroup
+from rnnlab.report.events import scalar, write_events
 from rnnlab.report.statistics import bootstrap
 from rnnlab.report.table import Record, RunSettings
-
-if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
 
 _RESAMPLES = 1000  # at each step; enough for a picture
 
@@ -86,10 +84,12 @@ def write_curves(
                 for side, edge in zip(("low", "high"), bootstrap(values, _RESAMPLES), strict=True):
                     sides.setdefault(side, {})[metric] = steps, edge
         for side, lines in sides.items():
-            with _writer(path / side) as writer:
-                for metric, (steps, line) in lines.items():
-                    for step, value in zip(steps.tolist(), line.tolist(), strict=True):
-                        writer.add_scalar(metric, value, step)
+            points = (
+                (metric, *point)
+                for metric, (steps, line) in lines.items()
+                for point in zip(line.tolist(), steps.tolist(), strict=True)
+            )
+            write_events(path / side, [scalar(*point) for point in points])
 
 
 def write_hparams(aggregate: Aggregate, directory: Path) -> None:
@@ -112,6 +112,7 @@ def write_hparams(aggregate: Aggregate, directory: Path) -> None:
 def _write_session(
     path: Path, label: str, settings: RunSettings, scores: Mapping[str, float], status: str
 ) -> None:
+    from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
     from tensorboard.plugins.hparams import metadata
     from tensorboard.plugins.hparams.api_pb2 import Status
@@ -137,21 +138,15 @@ def _write_session(
         ),
         metadata.SESSION_END_INFO_TAG: HParamsPluginData(session_end_info=end, version=version),
     }
-    with _writer(path) as writer:
-        for tag, content in contents.items():
-            plugin = SummaryMetadata.PluginData(
-                plugin_name=metadata.PLUGIN_NAME, content=content.SerializeToString()
-            )
-            value = Summary.Value(tag=tag, metadata=SummaryMetadata(plugin_data=plugin))
-            writer._get_file_writer().add_summary(Summary(value=[value]))
-        for name, score in scores.items():
-            writer.add_scalar(name, score, 0)
-
-
-def _writer(path: Path) -> "SummaryWriter":
-    from torch.utils.tensorboard import SummaryWriter  # imports torch, which takes seconds
-
-    return SummaryWriter(str(path))
+    events = []
+    for tag, content in contents.items():
+        plugin = SummaryMetadata.PluginData(
+            plugin_name=metadata.PLUGIN_NAME, content=content.SerializeToString()
+        )
+        value = Summary.Value(tag=tag, metadata=SummaryMetadata(plugin_data=plugin))
+        events.append(Event(summary=Summary(value=[value])))
+    events += [scalar(name, score, 0) for name, score in scores.items()]
+    write_events(path, events)
 
 
 def _group_directories(aggregate: Aggregate, directory: Path) -> list[Path]:

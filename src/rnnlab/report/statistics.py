@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 RESAMPLES = 10_000
 _Z = 1.959963984540054  # between -z and z lie 95 % of a standard normal
@@ -63,10 +64,16 @@ def bootstrap(values: ArrayLike, resamples: int = RESAMPLES) -> tuple[np.ndarray
     if count < 2:
         nothing = np.full(array.shape[1:], math.nan)
         return nothing, nothing
-    drawn = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), resamples)
-    means = np.tensordot(drawn / count, array, axes=1)
+    means = np.tensordot(_shares(count, resamples), array, axes=1)
     low, high = np.percentile(means, [2.5, 97.5], axis=0)
     return low, high
+
+
+@lru_cache(maxsize=2)
+def _shares(count: int, resamples: int) -> NDArray[np.float64]:
+    """Draw the share of each of `count` values in each resample, `(resamples, count)`."""
+    rng = np.random.default_rng(0)
+    return rng.multinomial(count, np.full(count, 1 / count), resamples) / count
 
 
 def wilson(successes: int, count: int) -> Interval:

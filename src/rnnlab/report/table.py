@@ -8,9 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-
 from rnnlab.config.build import target
 from rnnlab.errors import ConfigError
 from rnnlab.files.untrusted import Failure, Results, RunCard, read_json
@@ -88,12 +85,12 @@ class _Source:
 
     record: Record
     overrides: Mapping[str, str] | None
-    config: DictConfig
+    config: Mapping[str, Any]
     card: Mapping[str, Any]
 
     @cached_property
     def leaves(self) -> dict[str, SettingValue]:
-        return dict(_leaves(OmegaConf.to_container(self.config)))
+        return dict(_leaves(self.config))
 
     def value(self, key: str) -> Any:
         """Return a setting: the chosen option, the config's value, or the override's."""
@@ -151,7 +148,7 @@ def _sources(directory: Path) -> Iterator[_Source]:
         yield _read(Run(path), directory, reason)
     for path, (overrides, reason) in failures.items():
         record = Record(str(path.relative_to(directory)), failure=reason)
-        yield _Source(record, overrides, OmegaConf.create(), {})
+        yield _Source(record, overrides, {}, {})
 
 
 def _find(directory: Path, what: Literal["runs", "failures"]) -> Iterator[Path]:
@@ -198,15 +195,17 @@ def _read(run: Run, directory: Path, reason: str) -> _Source:
         directory: the table's directory.
         reason: the reason in the sweep's failure file, or empty.
     """
-    config, overrides = OmegaConf.create(), None
+    config: Mapping[str, Any] = {}
+    overrides: Mapping[str, str] | None = None
     card: RunCard = {"status": "begun"}
     results: Results | None = None
     failure: str | None
     try:
-        card = run.card if run.file("run.json").is_file() else card
+        found = run.card if run.file("run.json").is_file() else None
+        card = found or card
         if "overrides" in card:
             overrides = {key.lstrip("+~"): value for key, value in card["overrides"].items()}
-        config = run.config
+        config = run.settings(found)
         failure = _failure(card, reason)
         results = run.results if failure is None else None
     except ConfigError as error:
@@ -243,13 +242,13 @@ def _scores(results: Results, card: RunCard) -> dict[str, float]:
     return scores | _numbers(results) | _numbers({name: card.get(name) for name in costs})
 
 
-def _directions(results: Results, config: DictConfig) -> Mapping[str, bool]:
+def _directions(results: Results, config: Mapping[str, Any]) -> Mapping[str, bool]:
     """Return what the task declares; in results of an earlier version only its class does."""
     if "higher_is_better" in results:
         return results["higher_is_better"]
     try:
-        return dict(target(config.task).higher_is_better)
-    except (ConfigError, AttributeError, LookupError, OmegaConfBaseException):
+        return dict(target(config["task"]).higher_is_better)
+    except (ConfigError, AttributeError, LookupError, TypeError):
         return {}
 
 

@@ -2,10 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from rnnlab.config.build import build
 from rnnlab.config.compose import flat
+from rnnlab.config.plain import plain
 from rnnlab.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def flat_settings(cfg: DictConfig) -> dict[str, bool | int | float | str]:
     named = {group: str(cfg.choices[group]) for group in ("task", "model")}
     settings = {
         name: value if isinstance(value, (bool, int, float, str)) else str(value)
-        for name, value in flat(OmegaConf.to_container(cfg, resolve=True)).items()
+        for name, value in flat(plain(cfg)).items()
         if value is not None
         and not name.endswith("_target_")
         and not name.startswith(("choices", "files"))

@@ -13,6 +13,7 @@ from typing import Any, get_args
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from rnnlab.config.plain import plain
 from rnnlab.errors import ConfigError
 from rnnlab.files.untrusted import open_regular_file
 from rnnlab.ranges import NamesFile
@@ -86,8 +87,7 @@ def _digests(cfg: DictConfig) -> dict[str, str]:
 def _named(cfg: DictConfig) -> dict[str, str]:
     """Return the files that settings name: key -> path."""
     hashed = [*_digests(cfg)]  # these may be missing by now, which `_declared` can't see
-    tree = OmegaConf.to_container(cfg, resolve=False)
-    assert isinstance(tree, dict)
+    tree = plain(cfg, resolve=False)
     keys = ["init_from", *hashed, *_declared("", tree)]
     values = {key: OmegaConf.select(cfg, key) for key in dict.fromkeys(keys)}
     return {key: name for key, name in values.items() if isinstance(name, str)}

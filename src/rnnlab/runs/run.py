@@ -2,12 +2,8 @@
 
 import contextlib
 import dataclasses
-import errno
-import hashlib
 import json
-import shutil
 import sys
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
@@ -18,19 +14,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
-from rnnlab.config.stored import read_config, run_config_path
+from rnnlab.config.stored import read_config, read_settings, run_config_path
 from rnnlab.errors import Busy, ConfigError
-from rnnlab.files.atomic import (
-    fsync,
-    path_inside,
-    remove_part_files,
-    undo_mkdir_on_error,
-    write_atomically,
-)
+from rnnlab.files.atomic import path_inside, remove_part_files, write_atomically
 from rnnlab.files.untrusted import Results, RunCard, Session, Vocabulary, read_json
 from rnnlab.process import rank
 from rnnlab.runs.environment import environment
 from rnnlab.runs.metrics_csv import read_curve
+from rnnlab.runs.new_run import FORMAT, NewRun, make_directories
 
 if TYPE_CHECKING:
     from rnnlab.experiment.experiment import Experiment
@@ -38,9 +29,6 @@ if TYPE_CHECKING:
     from rnnlab.tasks.base import Task
 
 _Kind = TypeVar("_Kind")
-
-FORMAT = 2
-"""Version of the format of run directories; increases with each incompatible change."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,19 +64,17 @@ class Run:
         """
         if rank.is_launched_rank():
             return cls(rank.launched_run())
-        text = OmegaConf.to_yaml(cfg, resolve=True)
-        numbered = directory is None
-        if directory is None:
-            digest = hashlib.sha256(text.encode()).hexdigest()[:6]
-            parent = Path(cfg.output_dir) / str(cfg.choices["task"]) / str(cfg.choices["model"])
-            directory = parent / f"{_now():%Y-%m-%d_%H-%M-%S}-{digest}"
-        card = {"format": FORMAT, "status": "begun", "overrides": dict(overrides)}
-        files = {
-            "config.yaml": text.encode(),
-            "run.json": (json.dumps(card) + "\n").encode(),
-        }
-        with undo_mkdir_on_error(directory.parent):
-            return cls(_make_directory(directory.parent, directory.name, files, numbered))
+        return cls.create_all([NewRun(cfg, directory, overrides)])[0]
+
+    @classmethod
+    def create_all(cls, new: Sequence[NewRun]) -> "list[Run]":
+        """Make run directories as `create` does, all of which are flushed to disk at once.
+
+        Raises:
+            Busy: another process has just made one; those before it stay.
+            ConfigError: one can't be made; those before it stay.
+        """
+        return [cls(path) for path in make_directories(new)]
 
     @classmethod
     def load(cls, path: str | Path, key: str = "run") -> "Run":
@@ -152,13 +138,35 @@ class Run:
         Raises:
             ConfigError: it is damaged, or the directory has another format.
         """
-        if self.file("run.json").is_file() and (found := self.card.get("format", 0)) != FORMAT:
+        if self.file("run.json").is_file():
+            self.check_format(self.card)
+        return read_config(self.file("config.yaml"))
+
+    def settings(self, card: RunCard | None) -> dict[str, Any]:
+        """Read the resolved config as plain containers, ten times as fast as `config`.
+
+        Args:
+            card: the run card, or `None` if there is none.
+
+        Raises:
+            ConfigError: it is damaged, or the directory has another format.
+        """
+        if card is not None:
+            self.check_format(card)
+        return read_settings(self.file("config.yaml"))
+
+    def check_format(self, card: RunCard) -> None:
+        """Refuse a run directory of another format.
+
+        Raises:
+            ConfigError: its run card says so.
+        """
+        if (found := card.get("format", 0)) != FORMAT:
             which = "an earlier" if found < FORMAT else "a later"
             raise ConfigError(
                 f"{self.path} was written by {which} version of rnnlab (format {found}): "
                 f"this one opens format {FORMAT}"
             )
-        return read_config(self.file("config.yaml"))
 
     @property
     def card(self) -> RunCard:
@@ -324,43 +332,6 @@ class Run:
         if not path.exists():
             raise ConfigError(f"{path} is missing: the run didn't get so far")
         return read_json(path, kind)
-
-
-def _make_directory(parent: Path, name: str, files: Mapping[str, bytes], numbered: bool) -> Path:
-    """Make a directory with files atomically; return its path.
-
-    Args:
-        parent: the directory to make it in.
-        name: its name.
-        files: name -> content.
-        numbered: whether to append a number if the name is taken.
-
-    Raises:
-        Busy: the name is taken.
-        ConfigError: the directory can't be made.
-    """
-    part = parent / f".{name}.{uuid.uuid4().hex}.part"
-    try:
-        part.mkdir(parents=True)
-        for file, content in files.items():
-            write_atomically(part / file, content)
-        for number in range(1, 10_000):
-            path = parent / (name if number == 1 else f"{name}-{number}")
-            try:
-                part.rename(path)
-            except OSError as error:
-                if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
-                    raise
-                if numbered:
-                    continue
-                shutil.rmtree(part)
-                raise Busy(f"{path} was just begun by another process") from error
-            fsync(parent)
-            return path
-    except OSError as error:
-        shutil.rmtree(part, ignore_errors=True)
-        raise ConfigError(f"output_dir must be a directory to write in: {error}") from error
-    raise ConfigError(f"output_dir holds ten thousand runs of one second: {parent / name}")
 
 
 def _mark_killed(session: Session) -> Session:

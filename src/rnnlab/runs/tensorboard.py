@@ -1,17 +1,19 @@
 """TensorBoard events of a run."""
 
-import io
 import itertools
 import os
 import re
 import socket
+import struct
 import time
+import zlib
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
+import numpy as np
 from google.protobuf.message import DecodeError
 from omegaconf import DictConfig
 from PIL import Image
@@ -21,7 +23,8 @@ from torch import Tensor
 from torch.utils.tensorboard import summary
 
 from rnnlab.errors import ConfigError
-from rnnlab.files.atomic import fsync, write_atomically
+from rnnlab.files.atomic import write_atomically
+from rnnlab.files.group_commit import fsync
 from rnnlab.files.untrusted import open_regular_file
 from rnnlab.process.output import note
 from rnnlab.process.rank import is_launched_rank
@@ -167,10 +170,24 @@ class Events:
 
 
 def png(picture: Image.Image) -> bytes:
-    """Encode a picture as PNG."""
-    data = io.BytesIO()
-    picture.convert("RGB").save(data, "PNG", compress_level=1)  # five times as fast as 6
-    return data.getvalue()
+    """Encode a picture as PNG, three times as fast as Pillow, which tries five filters a row."""
+    pixels = np.asarray(picture.convert("RGB"))
+    rows = pixels.reshape(len(pixels), -1)
+    filtered = np.empty((len(rows), 1 + rows.shape[1]), np.uint8)
+    filtered[:, 0] = 2  # the filter "up": each pixel minus the one above
+    filtered[:1, 1:] = rows[:1]
+    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
+    height, width = pixels.shape[:2]
+    chunks = {
+        b"IHDR": struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0),
+        b"IDAT": zlib.compress(filtered.tobytes(), 1),
+        b"IEND": b"",
+    }
+    framed_chunks = (
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks.items()
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(framed_chunks)
 
 
 class _Kept(NamedTuple):

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from rnnlab.config.compose import (
     CommandOptions,
@@ -21,6 +21,7 @@ from rnnlab.config.compose import (
     with_choices,
 )
 from rnnlab.config.packages import allow_packages
+from rnnlab.config.plain import plain
 from rnnlab.errors import Busy, ConfigError, Diverged, Missing, RunLost
 from rnnlab.files.atomic import path_inside, remove_part_files, write_atomically
 from rnnlab.files.untrusted import JOB_NAME, Failure, read_json
@@ -55,9 +56,7 @@ class Job:
     @cached_property
     def name(self) -> str:
         """Name of the run directory: 12 hex digits of the SHA-256 of the resolved config."""
-        tree = OmegaConf.to_container(self.cfg, resolve=True)
-        assert isinstance(tree, dict)
-        hashed = {key: value for key, value in tree.items() if key not in _UNHASHED}
+        hashed = {key: value for key, value in plain(self.cfg).items() if key not in _UNHASHED}
         return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()[:12]
 
     @property

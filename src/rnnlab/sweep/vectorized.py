@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 
 from rnnlab.config.build import check
 from rnnlab.ensemble import find_groups, train_group
+from rnnlab.ensemble.groups import ONLY, UNLIKE
 from rnnlab.errors import Busy, ConfigError
 from rnnlab.kernels import why_no_kernels
 from rnnlab.process.output import note
+from rnnlab.runs.new_run import NewRun
 from rnnlab.runs.run import Run
 from rnnlab.sweep.jobs import Job, pruner_of, record_failure
 from rnnlab.training.prepare import prepare
@@ -32,14 +34,21 @@ def train_groups(jobs: Mapping[int, Job], members: str | int) -> list[int]:
     positions = list(open_jobs)
     groups = find_groups([open_jobs[position].cfg for position in positions])
     done: list[int] = []
+    alone: dict[str, list[int]] = {}
+    for group in groups:
+        if group.reason is not None:
+            alone.setdefault(group.reason, []).append(positions[group.indices[0]])
+    for reason, chosen in alone.items():
+        verb = "go" if len(chosen) > 1 else "goes"
+        note(f"{_named(jobs, chosen)} {verb} alone: {reason}{_advice(jobs[chosen[0]], reason)}")
     for group in groups:
         chosen = [positions[index] for index in group.indices]
         if group.reason is not None:
-            note(f"job {chosen[0] + 1} goes alone: {group.reason}")
             continue
         if not _can_be_built(open_jobs[chosen[0]]):
             continue  # none of the group can: each is refused when it is run alone
-        note(f"{len(chosen)} jobs as one model: {_format_numbers(chosen)}")
+        kind = "trials" if jobs[chosen[0]].trial else "jobs"
+        note(f"{len(chosen)} {kind} as one model: {_format_numbers(_numbers(jobs, chosen))}")
         if not done and (why := why_no_kernels()):
             note(f"without compiled kernels groups are 3 to 10 times slower: {why}")
         if _train([open_jobs[position] for position in chosen], members):
@@ -70,12 +79,9 @@ def _train(jobs: list[Job], members: str | int) -> bool:
     """Train jobs as one model; False if they must be run alone instead."""
     most = None if members == "auto" else int(members)
     try:
-        runs = [
-            Run.load(job.path)
-            if job.action == "resume"
-            else Run.create(job.cfg, job.path, job.overrides)
-            for job in jobs
-        ]
+        new = [job for job in jobs if job.action != "resume"]
+        Run.create_all([NewRun(job.cfg, job.path, job.overrides) for job in new])
+        runs = [Run.load(job.path) for job in jobs]
         ended = train_group(runs, [job.cfg for job in jobs], members=most, pruner=pruner_of(*jobs))
     except Busy as error:
         note(f"left to another process: {error}")
@@ -89,10 +95,37 @@ def _train(jobs: list[Job], members: str | int) -> bool:
     return True
 
 
-def _format_numbers(positions: Sequence[int]) -> str:
-    """List job numbers, which count from 1; five or more in a row as `first to last`."""
+def _named(jobs: Mapping[int, Job], positions: Sequence[int]) -> str:
+    """Name jobs by their numbers, as `job 3` or `trials 0, 2`."""
+    kind = "trial" if jobs[positions[0]].trial else "job"
+    numbers = _format_numbers(_numbers(jobs, positions))
+    return f"{kind}{'s' if len(positions) > 1 else ''} {numbers}"
+
+
+def _numbers(jobs: Mapping[int, Job], positions: Sequence[int]) -> list[int]:
+    """Return the numbers of trials, or of jobs, which count from 1."""
+    trials = [jobs[position].trial for position in positions]
+    return [
+        position + 1 if trial is None else trial.number
+        for position, trial in zip(positions, trials, strict=True)
+    ]
+
+
+def _advice(job: Job, reason: str) -> str:
+    """Return how more trials of a search would come to be trained as one model, or nothing."""
+    if job.trial is None:
+        return ""
+    if reason == ONLY:
+        return "; with hydra.sweeper.n_jobs=8 eight trials are launched at once"
+    if reason.startswith(UNLIKE):
+        return "; with hydra.sweeper.trials_per_shape=8 eight trials in a row share such settings"
+    return ""
+
+
+def _format_numbers(numbers: Sequence[int]) -> str:
+    """List numbers; five or more in a row as `first to last`."""
     rows: list[list[int]] = []
-    for number in (position + 1 for position in positions):
+    for number in numbers:
         if rows and number == rows[-1][-1] + 1:
             rows[-1].append(number)
         else:

@@ -129,10 +129,45 @@ def test_the_same_command_trains_nothing_and_more_trials_end_as_in_one_search(se
     assert len({str(params) for _, params, *_ in outcomes(tmp_path / "whole")}) == 12
 
 
+SIZES = "model.cell.hidden_size=range(3,40)"
+
+
+def test_trials_of_different_sizes_go_alone_and_it_is_said_what_would_join_them(search):
+    _, _, err = search(RATE, SIZES, GROUPED, n_trials=3, n_jobs=3)
+    said = "trials 0, 1, 2 go alone: no other run has the same model.cell.hidden_size"
+    assert f"{said}; with hydra.sweeper.trials_per_shape=8 eight" in err
+    _, _, err = search(RATE, SIZES, GROUPED, "sweep_name=t", n_trials=1)
+    assert "trial 0 goes alone: it is the only one; with hydra.sweeper.n_jobs=8 eight" in err
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "cmaes"])
+def test_trials_in_a_row_share_a_size_and_train_as_one_model(search, tmp_path, sampler):
+    settings = {"n_jobs": 5, "trials_per_shape": 3, "sampler": sampler}
+    _, _, err = search(RATE, SIZES, GROUPED, n_trials=10, out=tmp_path / "whole", **settings)
+    sizes = [params["model.cell.hidden_size"] for _, params, *_ in outcomes(tmp_path / "whole")]
+    for first, last in ((0, 3), (3, 5), (5, 8), (8, 10)):  # the last of a batch are two
+        assert len(set(sizes[first:last])) == 1
+    assert len(set(sizes)) > 1
+    assert len({params["optimizer.lr"] for _, params, *_ in outcomes(tmp_path / "whole")}) == 10
+    assert "3 trials as one model: 0, 1, 2" in err
+    assert "2 trials as one model: 8, 9" in err
+    search(RATE, SIZES, GROUPED, n_trials=5, out=tmp_path / "parts", **settings)
+    search(RATE, SIZES, GROUPED, n_trials=10, out=tmp_path / "parts", **settings)
+    assert outcomes(tmp_path / "parts") == outcomes(tmp_path / "whole")
+
+
+def test_a_grid_changes_sizes_last(search, tmp_path):
+    grid = ["optimizer.lr=0.01,0.02", "model.cell.hidden_size=3,4", GROUPED]
+    search(*grid, n_jobs=2, trials_per_shape=2, sampler="grid")
+    sizes = [params["model.cell.hidden_size"] for _, params, *_ in outcomes(tmp_path)]
+    assert sizes == ["3", "3", "4", "4"]
+
+
 def test_a_batch_is_one_group(search, tmp_path):
     status, _, err = search(RATE, GROUPED, n_trials=6, n_jobs=3)
     assert status == 0
-    assert err.count("3 jobs as one model: 1, 2, 3") == 2
+    assert "3 trials as one model: 0, 1, 2" in err
+    assert "3 trials as one model: 3, 4, 5" in err
     assert {run.card["group"] for run in runs(tmp_path).values()} == {3}
     assert [state for *_, state, _ in outcomes(tmp_path)] == ["COMPLETE"] * 6
 
@@ -351,6 +386,11 @@ def test_a_dry_run_says_what_would_be_searched_and_writes_nothing(search, tmp_pa
         (["n_trials=0"], "hydra.sweeper.n_trials must be 1 or more, got 0"),
         (["n_jobs=many"], "hydra.sweeper.n_jobs must be a whole number, got 'many'"),
         (["trials=5"], "hydra.sweeper.trials can't be that"),
+        (["trials_per_shape=2"], "trials_per_shape=2 are of one batch: it must be at most"),
+        (
+            ["trials_per_shape=2", "n_jobs=2", "/optimizer.lr=0.1", "/model.cell.hidden_size=4,5"],
+            "would make equal trials, since in model.cell.hidden_size members of a group can't",
+        ),
         (["objective=val/nothing"], "hydra.sweeper.objective must be of val/loss, "),
         (["objective=test/loss"], "hydra.sweeper.objective must be of val/loss, "),
         (["objective=[val/loss,val/loss]"], "objective must be different ones, got val/loss, val"),

@@ -6,7 +6,6 @@ import pytest
 
 import rnnlab
 from rnnlab.training.callbacks import Progress
-from rnnlab.training.callbacks.progress import _clock, _rate
 from tests.small_runs import tiny
 
 
@@ -49,15 +48,3 @@ def test_a_terminal_gets_a_bar_that_ends_full(tmp_path, capsys, monkeypatch):
     assert "train 100%" in err
     assert "4/4" in err
     assert "step 4  val/loss" in err
-
-
-@pytest.mark.parametrize(
-    ("value", "said"), [(0.5, "0.5"), (12.34, "12.3"), (1234, "1.23k"), (5.6e6, "5.6M")]
-)
-def test_rates_have_three_digits(value, said):
-    assert _rate(value) == said
-
-
-@pytest.mark.parametrize(("seconds", "said"), [(0, "0:00"), (61.4, "1:01"), (3600, "60:00")])
-def test_time_left_is_minutes_and_seconds(seconds, said):
-    assert _clock(seconds) == said

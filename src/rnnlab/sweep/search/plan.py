@@ -39,6 +39,7 @@ class SearchSettings:
     pruner: Literal["none", "median", "asha"]
     n_trials: PositiveInt | None
     n_jobs: PositiveInt
+    trials_per_shape: PositiveInt
     seed: Seed
     objective: str | list[str] | None
     storage: str | None
@@ -75,12 +76,14 @@ class Plan:
         space: the search space.
         objectives: metric -> minimize or maximize.
         n_trials: number of trials in all.
+        shaping: the searched settings in which members of a group can't differ, such as sizes.
     """
 
     settings: SearchSettings
     space: Space
     objectives: Mapping[str, Direction]
     n_trials: int
+    shaping: Sequence[str]
 
     @property
     def subject(self) -> dict[str, Any]:
@@ -105,6 +108,11 @@ class Plan:
             *(f"  {d.key:{width}}  {d}" for d in self.space.dimensions),
             f"{self.n_trials} trials in all, {settings.n_jobs} at once, "
             f"sampler {settings.sampler}, pruner {settings.pruner}",
+            *(
+                [f"{settings.trials_per_shape} trials in a row share {', '.join(self.shaping)}"]
+                if settings.trials_per_shape > 1 and self.shaping
+                else []
+            ),
         ]
 
 
@@ -131,6 +139,7 @@ def make_plan(settings: SearchSettings, space: Space, compose: Composer, sweep: 
     Raises:
         ConfigError: a setting, an objective or the config at both ends of the space is invalid.
     """
+    from rnnlab.ensemble.groups import may_differ
     from rnnlab.experiment.experiment import Experiment
     from rnnlab.training.prepare import check_metrics
 
@@ -149,7 +158,10 @@ def make_plan(settings: SearchSettings, space: Space, compose: Composer, sweep: 
     if settings.sampler == "grid":
         size = prod(len(dimension.values or ()) for dimension in space.dimensions)
         n_trials = min(settings.n_trials or size, size)
-    return Plan(settings, space, objectives, n_trials)
+    free = may_differ(experiment.cfg)
+    shaping = [d.key for d in space.dimensions if d.key not in free]
+    _check_trials_per_shape(settings, space, shaping)
+    return Plan(settings, space, objectives, n_trials, shaping)
 
 
 def _from_either_end(space: Space, make: Callable[[list[str]], Any]) -> Any:
@@ -205,6 +217,20 @@ def _objectives(
         name: "minimize" if name in _COSTS else directions[experiment.task.mode(name)]
         for name in names
     }
+
+
+def _check_trials_per_shape(settings: SearchSettings, space: Space, shaping: Sequence[str]) -> None:
+    head = f"hydra.sweeper.trials_per_shape={settings.trials_per_shape}"
+    if settings.trials_per_shape > settings.n_jobs:
+        raise ConfigError(
+            f"{head} are of one batch: it must be at most hydra.sweeper.n_jobs, got "
+            f"{settings.n_jobs}"
+        )
+    if settings.trials_per_shape > 1 and len(shaping) == len(space.dimensions):
+        raise ConfigError(
+            f"{head} would make equal trials, since in {', '.join(shaping)} members of a group "
+            "can't differ: search optimizer.lr or the like too"
+        )
 
 
 def _check_sampler(settings: SearchSettings, space: Space, objectives: Mapping[str, str]) -> None:

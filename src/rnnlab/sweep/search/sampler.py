@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -53,8 +53,9 @@ class TrialSource:
 
         if not self._unfinished or not self._fits(self._unfinished[0].number, batch):
             return None
+        trials = self.study.get_trials(deepcopy=False)
         trial = self._unfinished.pop(0)
-        self.study.sampler = self._sampler(trial.number)
+        self.study.sampler = self._sampler(trial.number, trials)
         return Trial(self.study, trial._trial_id)
 
     def _new_trial(self, batch: "Sequence[optuna.Trial]") -> "optuna.Trial | None":
@@ -63,21 +64,44 @@ class TrialSource:
         number = len(started)
         if self._unfinished or number >= self.plan.n_trials or not self._fits(number, batch):
             return None
-        self.study.sampler = self._sampler(number)
+        self.study.sampler = self._sampler(number, started)
         if self.plan.settings.sampler == "grid" and number == len(trials):
             self._enqueue_next(started)
         return self.study.ask()
 
     def _enqueue_next(self, trials: "Sequence[FrozenTrial]") -> None:
         """Enqueue a trial with the first values of the grid that none of the trials has."""
-        dimensions = self.plan.space.dimensions
+        dimensions = list(self.plan.space.dimensions)
+        if self.plan.settings.trials_per_shape > 1:  # sizes change last
+            dimensions.sort(key=lambda d: d.key not in self.plan.shaping)
         tried = {tuple(trial.params.get(d.key) for d in dimensions) for trial in trials}
         grid = product(*(d.values or () for d in dimensions))
         if values := next((values for values in grid if values not in tried), None):
             keys = (dimension.key for dimension in dimensions)
             self.study.enqueue_trial(dict(zip(keys, values, strict=True)))
 
-    def _sampler(self, number: int) -> "BaseSampler":
+    def _sampler(self, number: int, trials: "Sequence[FrozenTrial]") -> "BaseSampler":
+        """Return the sampler of a trial, which may have to share a size with one before it."""
+        from optuna.samplers import PartialFixedSampler
+
+        sampler = self._own_sampler(number)
+        shared = self._shared(number, trials)
+        if not shared or self.plan.settings.sampler == "grid":
+            return sampler
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it is experimental
+            return PartialFixedSampler(shared, sampler)
+
+    def _shared(self, number: int, trials: "Sequence[FrozenTrial]") -> dict[str, Any]:
+        """Return the values that a trial must share with the first of those that it trains with."""
+        settings = self.plan.settings
+        first = number - number % settings.n_jobs % settings.trials_per_shape
+        if first == number:
+            return {}
+        leader = next(trial for trial in trials if trial.number == first)
+        return {key: leader.params[key] for key in self.plan.shaping if key in leader.params}
+
+    def _own_sampler(self, number: int) -> "BaseSampler":
         from optuna.samplers import CmaEsSampler, RandomSampler, TPESampler
 
         seed = int(np.random.SeedSequence([self.plan.settings.seed, number]).generate_state(1)[0])

@@ -8,10 +8,8 @@ import lightning.pytorch as L
 from tqdm import tqdm
 
 from rnnlab.process.output import note
+from rnnlab.process.progress_text import BAR, clock, rate
 from rnnlab.spec import Batch
-
-# The bar comes last: a narrow terminal cuts it, and not the loss.
-_BAR = "{desc} {percentage:3.0f}% {n_fmt}/{total_fmt}{postfix}, {remaining} left |{bar}|"
 
 
 class Progress(L.Callback):
@@ -44,7 +42,7 @@ class Progress(L.Callback):
                 total=trainer.max_steps,
                 initial=trainer.global_step,
                 desc="train",
-                bar_format=_BAR,
+                bar_format=BAR,
                 dynamic_ncols=True,
             )
 
@@ -74,14 +72,14 @@ class Progress(L.Callback):
         self._last = (now, trainer.global_step, self._symbols)
         if self._bar is not None:
             self._bar.set_postfix_str(
-                f"loss {loss:.4g}, {_rate(speed)} steps/s, {_rate(symbol_speed)} symbols/s", False
+                f"loss {loss:.4g}, {rate(speed)} steps/s, {rate(symbol_speed)} symbols/s", False
             )
             self._bar.update(trainer.global_step - self._bar.n)
             return
         left = (now - self._began) / done * (trainer.max_steps - trainer.global_step)
         note(
             f"step {trainer.global_step}/{trainer.max_steps}  loss {loss:.4g}  "
-            f"{_rate(speed)} steps/s  {_rate(symbol_speed)} symbols/s  {_clock(left)} left",
+            f"{rate(speed)} steps/s  {rate(symbol_speed)} symbols/s  {clock(left)} left",
         )
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
@@ -114,16 +112,3 @@ class Progress(L.Callback):
             self._bar.update(trainer.global_step - self._bar.n)
             self._bar.close()
             self._bar = None
-
-
-def _rate(value: float) -> str:
-    """Format a rate with three digits, and k or M."""
-    for limit, unit in ((1e6, "M"), (1e3, "k")):
-        if value >= limit:
-            return f"{value / limit:.3g}{unit}"
-    return f"{value:.3g}"
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d}"
