@@ -20,6 +20,7 @@ WAYS = {
     "make_scheduler": constant,
     "monitor": "val/loss",
     "mode": "min",
+    "log_every": 1,
 }
 
 

@@ -22,8 +22,8 @@ from rnnlab.ensemble.snapshot import Snapshot
 from rnnlab.ensemble.stacked_model import StackedModel
 from rnnlab.errors import ConfigError, Diverged, RunLost
 from rnnlab.files import checkpoint
-from rnnlab.process.arithmetic import set_arithmetic
 from rnnlab.files.group_commit import Deferred, commit, deferred
+from rnnlab.process.arithmetic import set_arithmetic
 from rnnlab.process.global_state import global_state_restored
 from rnnlab.runs.run import Run
 from rnnlab.training.prepare import facts, prepare, print_warnings

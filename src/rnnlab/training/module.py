@@ -13,6 +13,7 @@ from rnnlab.experiment.schedulers import MakeScheduler
 from rnnlab.inference.evaluate import Evaluator, state_before
 from rnnlab.metric import Mode
 from rnnlab.models.base import Model
+from rnnlab.models.kernel_loss import has_kernel_loss, kernel_loss
 from rnnlab.process.ddp import all_gather
 from rnnlab.process.global_state import random_states, restore_random_states
 from rnnlab.spec import Batch, map_batch
@@ -42,6 +43,7 @@ class SequenceModule(L.LightningModule):
         make_scheduler: MakeScheduler,
         monitor: str,
         mode: Mode,
+        log_every: int,
     ) -> None:
         super().__init__()
         self.model = model
@@ -50,6 +52,7 @@ class SequenceModule(L.LightningModule):
         self.make_scheduler = make_scheduler
         self.monitor = monitor
         self.mode = mode
+        self.log_every = log_every
         self.carried: State | None = None
         self._next_carried: State | None = None
         self._resumed: dict[str, Any] | None = None
@@ -69,16 +72,31 @@ class SequenceModule(L.LightningModule):
             restore_random_states(self._resumed["random"])  # last, since `begin` may draw
         self.started = True
 
-    def training_step(self, batch: Batch, batch_index: int) -> dict[str, Tensor]:  # noqa: ARG002
-        """Return the weighted loss to differentiate, the mean loss, and the outputs to score."""
+    def training_step(self, batch: Batch, batch_index: int) -> dict[str, Any]:  # noqa: ARG002
+        """Return the weighted loss to differentiate, the mean loss, and the outputs to score.
+
+        A kernel that computes the loss without outputs leaves these to updates that are logged.
+        """
         state = state_before(self.model, batch, self.carried)
-        output, state = self.model.forward_training(batch, state, self.global_step)
+        if self.task.plain_loss and has_kernel_loss(self.model, batch):
+            output = self._output(batch, state) if self.is_logged(self.global_step + 1) else None
+            mean, state = kernel_loss(self.model, batch, state)
+        else:
+            output, state = self.model.forward_training(batch, state, self.global_step)
+            mean = self.task.loss(output, batch)
+            output = output.detach()
         # L-BFGS evaluates a batch several times: the state is carried on at its end.
         self._next_carried = None if batch.first is None else detach(state)
-        loss = mean = self.task.loss(output, batch)
-        if batch.weight is not None:
-            loss = mean * batch.weight[0].to(mean.dtype)
-        return {"loss": loss, "mean": mean.detach(), "output": output.detach()}
+        loss = mean if batch.weight is None else mean * batch.weight[0].to(mean.dtype)
+        return {"loss": loss, "mean": mean.detach(), "output": output}
+
+    @torch.no_grad()
+    def _output(self, batch: Batch, state: State | None) -> Tensor:
+        return self.model(batch, state)[0]
+
+    def is_logged(self, step: int) -> bool:
+        """Whether training scalars are logged after so many updates."""
+        return step % self.log_every == 0 or step == self.trainer.max_steps
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
         """Carry the state to the next batch."""

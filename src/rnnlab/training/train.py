@@ -159,6 +159,7 @@ def _train(run: Run, prepared: Prepared, point: ResumePoint, pruner: Pruner | No
             make_scheduler=prepared.make_scheduler,
             monitor=cfg.monitor,
             mode=experiment.mode,
+            log_every=experiment.training.log_every,
         )
         _fit(run, trainer, module, experiment, point)
         if pruning and pruning[0].pruned:

@@ -23,11 +23,10 @@ class Telemetry(L.Callback):
     at the number of updates before it.
 
     Args:
-        training: gives `log_every`, and the number of batches accumulated per update.
+        training: gives the number of batches accumulated per update.
     """
 
     def __init__(self, training: TrainerSettings) -> None:
-        self.every = training.log_every
         self.accumulate = training.accumulate
         self._loss: Tensor | None = None
         self._batches = 0
@@ -73,7 +72,7 @@ class Telemetry(L.Callback):
         self._symbols += batch.input.shape[0] * batch.input.shape[1]
         if (batch_idx + 1) % self.accumulate == 0:
             self._steps_done += 1
-            if trainer.global_step % self.every == 0 or trainer.global_step == trainer.max_steps:
+            if pl_module.is_logged(trainer.global_step):
                 self._log(trainer, pl_module, outputs["output"], batch)
 
     @torch.no_grad()
