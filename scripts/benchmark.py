@@ -1,9 +1,10 @@
 """Speed, as ratios measured side by side on one thread: `python scripts/benchmark.py [PART ...]`.
 
-Parts: cells, trainer, data, watch, startup; all of these when none is named. Every row is a median
-over rounds in which the things compared take turns, for machines are shared and noisy. And sweep,
-which takes half an hour: whole commands, once each, on one thread and two workers; `--threads 2`
-adds a row on two threads, `--jobs TEXT` takes some rows alone.
+Parts: cells, horizon, trainer, data, watch, startup; all of these when none is named. The things
+compared take turns, for machines are shared and noisy: a row is the least processor time of all
+rounds, or the median of a clock. And sweep, which takes half an hour: whole commands, once each, on
+one thread and two workers; `--threads 2` adds a row on two threads, `--jobs TEXT` takes some rows
+alone. JAX is compared where it is installed.
 """
 
 import argparse
@@ -15,17 +16,21 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import Any
+from unittest.mock import patch
 
 import torch
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from plain_models import jax_update, torch_update
 from rnnlab.analysis.diagnostics import diagnose
+from rnnlab.cells import unroll_within
 from rnnlab.config.build import build
 from rnnlab.config.compose import compose
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.runs.tensorboard import Events
-from rnnlab.spec import map_batch
+from rnnlab.spec import Tokens, map_batch
 from rnnlab.training.callbacks import Watch
+from rnnlab.training.module import SequenceModule
 from rnnlab.training.train import train
 
 ROUNDS = 5
@@ -36,10 +41,12 @@ PAIRS = {
     "seq2seq dot, translation": ["model=seq2seq", "task=translation", "model.attention=dot"],
     "lstm 2x128, next_char": ["model=lstm", "task=next_char", "model.num_layers=2"],
 }
-CELLS = {
-    "elman": ("rnnlab.cells.Elman", torch.nn.RNN),
-    "gru": ("rnnlab.cells.GRU", torch.nn.GRU),
-    "lstm": ("rnnlab.cells.LSTM", torch.nn.LSTM),
+CELLS = {  # and torch's module
+    "elman": torch.nn.RNN,
+    "gru": torch.nn.GRU,
+    "lstm": torch.nn.LSTM,
+    "jordan": None,
+    "ar_ffn": None,
 }
 SWEEPS = {  # of 64 seeds
     "elman 32, copy": [
@@ -68,7 +75,15 @@ LAUNCHERS = {
     "joblib x2": ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"],
     "vectorized": ["hydra/launcher=vectorized"],
 }
-SIZES = [(32, 40, 16, 32), (64, 40, 64, 128), (64, 100, 128, 128), (32, 100, 256, 256)]
+SIZES = [(32, 40, 16, 32), (64, 100, 64, 128), (64, 100, 128, 256), (32, 200, 64, 512)]
+COPIES = {  # the copy task of each of these sizes
+    (batch_size, length, symbols, hidden_size): [
+        *("task=copy", f"task.num_symbols={symbols - 2}", "model.embedding_size=null"),
+        *(f"task.length={length // 4}", f"task.delay={length // 2}"),
+        *(f"data.batch_size={batch_size}", f"model.cell.hidden_size={hidden_size}"),
+    ]
+    for batch_size, length, symbols, hidden_size in SIZES
+}
 
 
 def medians(rounds: int, *works: Callable[[], None]) -> list[float]:
@@ -84,33 +99,65 @@ def medians(rounds: int, *works: Callable[[], None]) -> list[float]:
     return [median(taken) for taken in times]
 
 
+def cheapest(rounds: int, *works: Callable[[], None]) -> list[float]:
+    """Milliseconds of the processor for each piece of work, taking turns: the least of all rounds.
+
+    Others on the machine add to a clock's time much more than to the processor's.
+    """
+    least = [float("inf")] * len(works)
+    for _ in range(rounds + 1):  # the first is a warm-up
+        for n, work in enumerate(works):
+            began = time.process_time()
+            work()
+            least[n] = min(least[n], (time.process_time() - began) * 1e3)
+    return least
+
+
 def cells() -> None:
-    print("\ncells: forward and backward, ms; ratio is ours against torch's own module\n")
-    print(
-        f"{'cell':8}{'B':>5}{'T':>5}{'I':>5}{'H':>5}{'loop':>9}{'ours':>9}{'torch':>9}{'ratio':>8}"
-    )
-    for name, (_, own) in CELLS.items():
+    print("\ncells: forward and backward, ms; ratios are torch's own module against ours\n")
+    heads = ("cell", "B", "T", "I", "H", "loop", "ours", "torch", "ratio", "2 threads")
+    print(f"{heads[0]:8}" + "".join(f"{head:>6}" for head in heads[1:5]), end="")
+    print("".join(f"{head:>10}" for head in heads[5:]))
+    for name, own in CELLS.items():
         for batch_size, length, input_size, hidden_size in SIZES:
             cfg = compose([f"model={name}", f"model.cell.hidden_size={hidden_size}"])
-            cell = build("model.cell", cfg.model.cell, input_size)
-            module = own(input_size, hidden_size, batch_first=True)
+            output = (Tokens(input_size),) if name == "jordan" else ()
+            cell = build("model.cell", cfg.model.cell, input_size, *output)
             inputs = torch.randn(batch_size, length, input_size)
             state = cell.initial_state(batch_size)
 
-            def run(fast: bool, cell=cell, inputs=inputs, state=state) -> None:
+            def run(fast: bool = True, cell=cell, inputs=inputs, state=state) -> None:
                 cell.fast = fast
                 cell.unroll(inputs, state)[0].sum().backward()
 
-            loop, ours, theirs = medians(
-                ROUNDS * 2,
-                lambda run=run: run(False),
-                lambda run=run: run(True),
-                lambda module=module, inputs=inputs: module(inputs)[0].sum().backward(),
-            )
-            print(
-                f"{name:8}{batch_size:5}{length:5}{input_size:5}{hidden_size:5}"
-                f"{loop:9.2f}{ours:9.2f}{theirs:9.2f}{ours / theirs:8.2f}"
-            )
+            module = own and own(input_size, hidden_size, batch_first=True)
+
+            def theirs(inputs=inputs, module=module) -> None:
+                module(inputs)[0].sum().backward()
+
+            rounds = 20 if hidden_size < 100 else 5
+            works = [lambda run=run: run(False), run, *([theirs] if own else [])]
+            loop, ours, *torchs = cheapest(rounds, *works)
+            (one,) = medians(rounds, run)
+            torch.set_num_threads(2)
+            (two,) = medians(rounds, run)
+            torch.set_num_threads(1)
+            them = "".join(f"{ms:10.2f}{ms / ours:10.2f}" for ms in torchs) or f"{'-':>10}{'-':>10}"
+            print(f"{name:8}{batch_size:6}{length:6}{input_size:6}{hidden_size:6}", end="")
+            print(f"{loop:10.2f}{ours:10.2f}{them}{one / two:10.2f}", flush=True)
+
+
+def horizon() -> None:
+    print("\nhorizon: forward and backward of LSTM 64 over 100 steps, 64 sequences, ms\n")
+    cell = build("model.cell", compose(["model=lstm", "model.cell.hidden_size=64"]).model.cell, 16)
+    inputs, state = torch.randn(64, 100, 16), cell.initial_state(64)
+    works = {
+        k: lambda k=k: unroll_within(cell, inputs, state, k)[0].sum().backward()
+        for k in (None, 1, 5, 20)
+    }
+    taken = cheapest(10, *works.values())
+    for k, ms in zip(works, taken, strict=True):
+        print(f"{'all steps' if k is None else k:>10}{ms:10.2f}{ms / taken[0]:8.2f}")
 
 
 def plain_steps(experiment: Experiment, count: int) -> float:
@@ -132,15 +179,47 @@ def plain_steps(experiment: Experiment, count: int) -> float:
 
 
 def trainer_steps(words: list[str], count: int, directory: str) -> float:
-    """Milliseconds an update through the Trainer, with all our callbacks and loggers."""
+    """Milliseconds of the processor for an update through the Trainer, with callbacks and loggers.
+
+    The least mean of 20 updates in a row, between two rows of training scalars.
+    """
+    stamps: list[float] = []
+    end = SequenceModule.on_train_batch_end
+
+    def stamp(module: SequenceModule, *parts: Any) -> None:
+        end(module, *parts)
+        stamps.append(time.process_time())
+
     steps = [f"trainer.max_steps={count}", f"trainer.val_every={count}", f"output_dir={directory}"]
-    run = train(compose([*words, *steps, "data.val_size=2", "data.test_size=2"]))
-    events = EventAccumulator(str(run.path)).Reload().Scalars("time/steps_per_second")
-    return 1e3 / median(event.value for event in events[1:])
+    with patch.object(SequenceModule, "on_train_batch_end", stamp):
+        train(compose([*words, *steps, "data.val_size=2", "data.test_size=2"]))
+    return min(b - a for a, b in zip(stamps, stamps[20:], strict=False)) / 20 * 1e3
 
 
 def trainer() -> None:
-    print("\ntrainer: ms an update, against a plain PyTorch loop over the same net and batches\n")
+    print("\ntrainer: ms an update of one net, against plain PyTorch and a jitted scan of JAX\n")
+    heads = ("B", "T", "I", "H", "trainer", "torch", "JAX", "torch/", "JAX/")
+    print(f"{'cell':8}" + "".join(f"{head:>9}" for head in heads))
+    for (batch_size, length, symbols, hidden_size), words in COPIES.items():
+        for name in CELLS:
+            cfg = compose([f"model={name}", *words])
+            experiment = Experiment.assemble(cfg)
+            batch = experiment.data.train(0)
+            shape = (*batch.input.shape, experiment.task.spec.input.size, hidden_size)
+            assert shape == (batch_size, length, symbols, hidden_size)
+            plain = torch_update(name, symbols, hidden_size)
+            scan = jax_update(name, symbols, hidden_size)
+            works = [partial(work, batch) for work in (plain, scan) if work is not None]
+            others = cheapest(200 if hidden_size < 100 else 5, *works)
+            with tempfile.TemporaryDirectory() as directory:
+                count = 1000 if hidden_size < 100 else 40
+                ours = trainer_steps([f"model={name}", *words], count, directory)
+            row = "".join(f"{n:9}" for n in shape)
+            jax = "".join(f"{ms:9.2f}" for ms in others[1:]) or f"{'-':>9}"
+            ratios = "".join(f"{ms / ours:9.2f}" for ms in others)
+            print(f"{name:8}{row}{ours:9.2f}{others[0]:9.2f}{jax}{ratios}", flush=True)
+
+    print("\nand against a plain loop over our own model, with the same kernels\n")
     print(f"{'pair':28}{'plain':>9}{'trainer':>9}{'ratio':>8}{'more':>9}")
     for name, words in PAIRS.items():
         plain, ours = [], []
@@ -259,7 +338,14 @@ def _seconds(words: list[str]) -> float:
         return time.perf_counter() - began
 
 
-PARTS = {"cells": cells, "trainer": trainer, "data": data, "watch": watch, "startup": startup}
+PARTS = {
+    "cells": cells,
+    "horizon": horizon,
+    "trainer": trainer,
+    "data": data,
+    "watch": watch,
+    "startup": startup,
+}
 
 
 def main() -> None:

@@ -113,7 +113,7 @@ def one_hot(inputs: Tensor, size: int, dtype: torch.dtype) -> Tensor:
 
 def usable_kernel(cell: Cell, inputs: Tensor) -> CellKernel | None:
     """Return the kernel of a cell if it can compute with these inputs here, else `None`."""
-    if not kernels_take(inputs, *cell.parameters()):
+    if not kernels_take(inputs, next(cell.parameters(), inputs)):
         return None
     return declared_kernel(cell)
 

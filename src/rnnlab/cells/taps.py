@@ -151,12 +151,10 @@ class TapsKernel:
         self._layer = layer
 
     def tensors(self, inputs: Tensor, state: Tensor, mask: Tensor | None) -> Tensors:  # noqa: ARG002
-        """Reverse taps and weights to oldest first, the order of the inputs in time."""
-        weight = self._layer.weight.unflatten(1, (self.kernel.taps, -1)).flip(1).flatten(1)
-        before = state.flip(1).flatten(1)
-        return Tensors(
-            weight, None, self._layer.bias, None, None, before, before[:, :0], inputs, None
-        )
+        """Take the state oldest first, the order of the inputs in time."""
+        before, layer = state.flip(1).flatten(1), self._layer
+        weight, bias = layer.weight, layer.bias
+        return Tensors(weight, None, bias, None, None, before, before[:, :0], inputs)
 
     def final(
         self,

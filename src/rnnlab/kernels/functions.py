@@ -203,14 +203,17 @@ class UnrollLoss(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        """Scale the saved gradients by that of each loss."""
+        """Scale the saved gradients by that of each loss, which mostly is 1."""
         factor = grads[0]
-        parts = [
-            part * factor.view(*factor.shape, *[1] * (part.dim() - factor.dim()))
-            if part.numel()
-            else None
-            for part in ctx.saved_tensors
-        ]
+        parts: list[Tensor | None] = [p if p.numel() else None for p in ctx.saved_tensors]
+        if not bool((factor == 1).all()):
+            ones = [1] * max(part.dim() for part in ctx.saved_tensors)
+            parts = [
+                None
+                if p is None
+                else p * factor.view(*factor.shape, *ones[: p.dim() - factor.dim()])
+                for p in parts
+            ]
         return None, *parts[:8], None, *parts[8:], None, None
 
     @staticmethod

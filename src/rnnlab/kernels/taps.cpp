@@ -3,8 +3,8 @@
 //     h_t = f(W (x_{t-K+1}, ..., x_t) + b)
 //
 // Successive inputs are adjacent in memory, so that the windows of K steps are rows that overlap,
-// and need no copy. The initial state (`hidden`) is the K-1 inputs before; these and the weights
-// are oldest first. `numbers` begin with the initial state, one-hot `ids` don't.
+// and need no copy. The initial state (`hidden`) is the K-1 inputs before, oldest first; the weights
+// are newest first. `numbers` begin with the initial state, one-hot `ids` don't.
 
 #include "answer.h"
 
@@ -16,9 +16,14 @@ template <Activation f> class Pass {
         : net(net), judged(judged), member(member), B(net.rows), T(net.length), I(net.inputs),
           K(net.taps), S(net.wanted), size(net.size), H(whole_vectors(size)), depth(K * I),
           long_row((K - 1 + T) * I), from(member * net.batch + net.first),
-          weight(net.input_weight + member * size * depth),
           room((net.tape ? 0 : S * B * H) + weights_room(operation)) {
         hidden = net.tape ? net.tape + net.first * tape_row(net) : room.take(S * B * H);
+        weight = room.take(whole_vectors(size * depth));
+        const float* given = net.input_weight + member * size * depth;
+        for (Size j = 0; j < size; ++j)
+            for (Size k = 0; k < K; ++k)
+                std::memcpy(weight + j * depth + k * I, given + j * depth + (K - 1 - k) * I,
+                            I * sizeof(float));
     }
 
     static Size tape_row(const Unrolling& net) { return net.wanted * whole_vectors(net.size); }
@@ -86,9 +91,8 @@ template <Activation f> class Pass {
     const Unrolling& net;
     const Answer* judged;
     const Size member, B, T, I, K, S, size, H, depth, long_row, from;
-    const float* weight;
     Room room;
-    float* hidden;  // (S, B, H)
+    float *hidden, *weight;  // (S, B, H); (size, depth), oldest first
 
     float* hidden_row(Size s, Size b) const { return hidden + (s * B + b) * H; }
     Rows windows(Size s, Size b) const {
@@ -96,7 +100,7 @@ template <Activation f> class Pass {
     }
 
     Size weights_room(Operation operation) const {
-        const Size forward = H + depth * H;
+        const Size forward = whole_vectors(size * depth) + H + depth * H;
         if (operation == FORWARD) return forward;
         const Size answering =
             judged ? Answering::room(judged->classes, size) + S * B * whole_vectors(judged->classes)
@@ -160,7 +164,8 @@ template <Activation f> class Pass {
         }
         float* to = net.of_input_weight + member * size * depth;
         for (Size j = 0; j < size; ++j)
-            for (Size k = 0; k < depth; ++k) to[j * depth + k] += of_weight[k * H + j];
+            for (Size k = 0; k < depth; ++k)
+                to[j * depth + (K - 1 - k / I) * I + k % I] += of_weight[k * H + j];
         if (net.of_inputs || net.of_hidden) input_gradients(of_sums);
     }
 
