@@ -6,7 +6,7 @@
 // takes the place of p_t where it is given. The initial state is p_{-1} (`hidden`) and the context
 // c_{-1} (`memory`), and `states` are the outputs y.
 
-#include "answer.h"
+#include "small.h"
 
 namespace {
 
@@ -387,6 +387,9 @@ extern "C" bool rnnlab_jordan(int activation, int operation, const Unrolling* ne
                                                                              : run<RELU>;
     return in_memory([&] {
         for (Size member = first; member < last; ++member)
-            pass(static_cast<Operation>(operation), *net, answer, member);
+            if (operation == LEARN && learns_in_strips(*net, 2 * WIDTH))
+                learn_jordan_in_strips(activation, *net, *answer, member);
+            else
+                pass(static_cast<Operation>(operation), *net, answer, member);
     });
 }

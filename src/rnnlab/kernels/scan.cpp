@@ -7,6 +7,7 @@
 
 #include "answer.h"
 #include "cells.h"
+#include "small.h"
 
 namespace {
 
@@ -412,6 +413,9 @@ extern "C" bool rnnlab_scan(int cell, int operation, const Unrolling* net, const
                             Size first, Size last) {
     return in_memory([&] {
         for (Size member = first; member < last; ++member)
-            CELLS[cell].run(static_cast<Operation>(operation), *net, answer, member);
+            if (operation == LEARN && learns_in_strips(*net, WIDTH))
+                learn_scan_in_strips(cell, *net, *answer, member);
+            else
+                CELLS[cell].run(static_cast<Operation>(operation), *net, answer, member);
     });
 }

@@ -6,7 +6,7 @@
 // and need no copy. The initial state (`hidden`) is the K-1 inputs before, oldest first; the weights
 // are newest first. `numbers` begin with the initial state, one-hot `ids` don't.
 
-#include "answer.h"
+#include "small.h"
 
 namespace {
 
@@ -209,6 +209,9 @@ extern "C" bool rnnlab_taps(int activation, int operation, const Unrolling* net,
                                                                              : run<RELU>;
     return in_memory([&] {
         for (Size member = first; member < last; ++member)
-            pass(static_cast<Operation>(operation), *net, answer, member);
+            if (operation == LEARN && learns_in_strips(*net, WIDTH))
+                learn_taps_in_strips(activation, *net, *answer, member);
+            else
+                pass(static_cast<Operation>(operation), *net, answer, member);
     });
 }
