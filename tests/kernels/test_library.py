@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from rnnlab.kernels import compiling, functions, load_kernels
-from rnnlab.kernels.functions import SCAN_CELLS, Kernel, Options, Tensors, Unroll
+from rnnlab.kernels.functions import Kernel, Options, Tensors, Unroll
+from rnnlab.kernels.library import cell_index
 
 ACTIVATIONS = {"tanh": torch.tanh, "sigmoid": torch.sigmoid, "relu": torch.relu}
 ASK = (
@@ -153,7 +154,7 @@ def run_activation(name: str, numbers: torch.Tensor) -> torch.Tensor:
     one, none = torch.ones(1, 1), torch.zeros(len(numbers), 1)
     rows = numbers.view(-1, 1, 1)
     tensors = Tensors(one, one, torch.zeros(1), None, None, none, none[:, :0], rows)
-    kernel = Kernel("scan", SCAN_CELLS.index(f"elman_{name}"))
+    kernel = Kernel("scan", cell_index(f"elman_{name}"))
     return Unroll.apply(Options(kernel), *tensors)[0].flatten()
 
 

@@ -4,12 +4,14 @@
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
-from rnnlab.kernels.functions import ACTIVATIONS, SCAN_CELLS, Kernel, Options, Tensors, Unroll
+from rnnlab.kernels.functions import ACTIVATIONS, Kernel, Options, Tensors, Unroll
+from rnnlab.kernels.library import cell_index
 from rnnlab.state import State, leaves, like
 
 
@@ -39,17 +41,29 @@ class ScanKernel:
     """The kernel of a cell whose output is its hidden state.
 
     Args:
-        cell: one of `SCAN_CELLS`.
+        cell: its name in `kernels/cells.h`, or in a header of the same form.
         input_weight: W, `(P H, I)`.
         state_weight: U, `(Q H, H)`.
         bias: `(G H)`.
+        header: that header.
+
+    Raises:
+        ConfigError: the header has no such cell, or can't be compiled.
     """
 
     has_horizon = True
     rest = nn.Sequential()
 
-    def __init__(self, cell: str, input_weight: Tensor, state_weight: Tensor, bias: Tensor) -> None:
-        self.kernel = Kernel("scan", SCAN_CELLS.index(cell))
+    def __init__(
+        self,
+        cell: str,
+        input_weight: Tensor,
+        state_weight: Tensor,
+        bias: Tensor,
+        header: Path | None = None,
+    ) -> None:
+        index = cell_index(cell, header)
+        self.kernel = Kernel("scan", -1 if index is None else index, cells=header)
         self._weights = (input_weight, state_weight, bias, None, None)
 
     def tensors(self, inputs: Tensor, state: State, mask: Tensor | None) -> Tensors:

@@ -9,10 +9,15 @@
 
 #pragma once
 
+#include <tuple>
+
 #include "vectors.h"
 
 // h' = f(a)
 template <Activation f> struct Elman {
+    static constexpr const char* name = f == TANH      ? "elman_tanh"
+                                        : f == SIGMOID ? "elman_sigmoid"
+                                                       : "elman_relu";
     static constexpr int sums = 1, of_input[] = {0}, of_state[] = {0};
     static constexpr bool remembers = false;
 
@@ -32,6 +37,7 @@ template <Activation f> struct Elman {
 //
 // The candidate has two sums, a_n of the input and a_u of the state.
 struct Gru {
+    static constexpr const char* name = "gru";
     static constexpr int sums = 4, of_input[] = {0, 1, 2}, of_state[] = {0, 1, 3};
     static constexpr bool remembers = false;
 
@@ -68,6 +74,7 @@ struct Gru {
 // i, f, o = sigmoid(a_i), sigmoid(a_f), sigmoid(a_o);  g = tanh(a_g);  c' = f c + i g;
 // h' = o tanh(c')
 struct Lstm {
+    static constexpr const char* name = "lstm";
     static constexpr int sums = 4, of_input[] = {0, 1, 2, 3}, of_state[] = {0, 1, 2, 3};
     static constexpr bool remembers = true;
 
@@ -105,3 +112,10 @@ struct Lstm {
         }
     }
 };
+
+// The cells of this library: ours, or those of a header of somebody's own, which defines the same.
+#ifdef RNNLAB_CELLS
+#include RNNLAB_CELLS
+#else
+using Cells = std::tuple<Elman<TANH>, Elman<SIGMOID>, Elman<RELU>, Gru, Lstm>;
+#endif

@@ -39,11 +39,14 @@ def find_compiler() -> list[str] | str:
     return next(([path] for path in paths if path), "there is no C++ compiler")
 
 
-def compiled_library(command: Sequence[str], *, anew: bool = False) -> Path:
-    """Return the library of the kernels, compiled now if these sources are not in the cache.
+def compiled_library(
+    command: Sequence[str], *, cells: Path | None = None, anew: bool = False
+) -> Path:
+    """Return a library of kernels, compiled now if these sources are not in the cache.
 
     Args:
         command: the compiler.
+        cells: a header with cells in place of those in `cells.h`.
         anew: compile in any case.
 
     Raises:
@@ -52,7 +55,12 @@ def compiled_library(command: Sequence[str], *, anew: bool = False) -> Path:
     """
     sources = sorted(_SOURCES.glob("*.cpp"))
     texts = [file.read_text() for file in (*sources, *sorted(_SOURCES.glob("*.h")))]
-    name = hashlib.sha256("\0".join([*command, *_FLAGS, _processor(), *texts]).encode())
+    options = []
+    if cells is not None:
+        texts.append(cells.read_text(encoding="utf-8"))
+        options = [f'-DRNNLAB_CELLS="{cells}"', f"-I{_SOURCES}"]
+    line = [*command, *options]
+    name = hashlib.sha256("\0".join([*line, *_FLAGS, _processor(), *texts]).encode())
     file = _cache() / f"{name.hexdigest()[:16]}.so"
     if not anew and _is_intact(file):
         return file
@@ -62,7 +70,7 @@ def compiled_library(command: Sequence[str], *, anew: bool = False) -> Path:
             again = ", anew" if file.exists() else ""
             note(f"compiling the kernels for this machine, once{again}")
             with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=file.parent) as scratch:
-                library = _compile(command, sources, Path(scratch) / file.name)
+                library = _compile(line, sources, Path(scratch) / file.name)
                 fsync(library)
                 digest = hashlib.sha256(library.read_bytes()).hexdigest()
                 library.replace(file)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from ctypes import byref, c_int, c_int64
 from enum import IntEnum
 from functools import partial
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -16,9 +17,6 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from rnnlab.kernels.library import Struct, cpp_function, load_kernels, run_in_threads, struct_fields
-
-SCAN_CELLS = ("elman_tanh", "elman_sigmoid", "elman_relu", "gru", "lstm")
-"""The cells of scan.cpp, in its order."""
 
 ACTIVATIONS = ("tanh", "sigmoid", "relu")
 """The activations of vectors.h, in its order."""
@@ -36,6 +34,7 @@ class Kernel(NamedTuple):
         decay: of a Jordan network's context.
         squashed: whether a Jordan network feeds back the softmax of its outputs.
         taught: whether a Jordan network's inputs end with `(target, forced)`, 2 O numbers.
+        cells: the header of a cell of somebody's own.
     """
 
     name: str
@@ -44,6 +43,7 @@ class Kernel(NamedTuple):
     decay: float = 0.0
     squashed: bool = False
     taught: bool = False
+    cells: Path | None = None
 
 
 class Tensors(NamedTuple):
@@ -313,12 +313,13 @@ class _Call:
             "numbers": None if one_hot else inputs,
             "ids": inputs if one_hot else None,
         }
-        self.name, self.cell = f"rnnlab_{kernel.name}", c_int(kernel.cell)
+        self.name, self.cells = f"rnnlab_{kernel.name}", kernel.cells
+        self.cell = c_int(kernel.cell)
         self.shares = _shares(self.members, batch)
 
     def new_tape(self) -> Tensor:
         """Return a tape for each member."""
-        row = cpp_function(f"{self.name}_tape", c_int64)
+        row = cpp_function(f"{self.name}_tape", self.cells, c_int64)
         numbers = row(self.cell, byref(_Unrolling(**self.fields))) * self.outputs[1]
         return torch.empty(self.members, numbers)
 
@@ -343,7 +344,7 @@ class _Call:
             answer: fields of `Answer`.
             answer_sums: fields of `Answer` that each thread adds to.
         """
-        function = cpp_function(self.name)
+        function = cpp_function(self.name, self.cells)
         calls = []
         for n, (members, rows) in enumerate(self.shares):
             at = n if self.members == 1 else 0

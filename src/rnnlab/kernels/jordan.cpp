@@ -285,11 +285,15 @@ template <Activation f> class Pass {
             for (Size i = 0; i < O; ++i) of_y[b * P + i] += rows[b * net.wanted * O + i];
     }
 
-    // No gradient flows to an output in whose place a target was fed back.
+    // The gradient of an output in whose place a target was fed back is that of the target.
     void unteach(Size t, float* of_fed, const Answering* answering) const {
         for (Size b = 0; net.taught && b < B; ++b)
-            for (Size i = 0; i < O; ++i)
-                if (forced(b, t, i, answering, nullptr)) of_fed[b * P + i] = 0;
+            for (Size i = 0; i < O; ++i) {
+                if (!forced(b, t, i, answering, nullptr)) continue;
+                if (net.of_inputs && !answering)
+                    net.of_inputs[((from + b) * T + t) * columns() + I + i] += of_fed[b * P + i];
+                of_fed[b * P + i] = 0;
+            }
     }
 
     // Add the gradient of y that the gradient of p gives.

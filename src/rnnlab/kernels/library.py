@@ -9,28 +9,34 @@ import subprocess
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from pathlib import Path
 from shlex import join
 from typing import Any
 
 from torch import Tensor
 
+from rnnlab.errors import ConfigError
 from rnnlab.kernels.compiling import compiled_library, find_compiler
 
 
-def load_kernels() -> ctypes.CDLL | None:
-    """Return the compiled kernels, or `None` if they are not available."""
-    loaded = _load()
+def load_kernels(cells: Path | None = None) -> ctypes.CDLL | None:
+    """Return the compiled kernels, or `None` if they are not available.
+
+    Args:
+        cells: a header with cells of somebody's own, which has kernels of its own.
+    """
+    loaded = _load(cells)
     return loaded if isinstance(loaded, ctypes.CDLL) else None
 
 
-def why_no_kernels() -> str | None:
+def why_no_kernels(cells: Path | None = None) -> str | None:
     """Return why the kernels are not available, or `None` if they are."""
-    loaded = _load()
+    loaded = _load(cells)
     return loaded if isinstance(loaded, str) else None
 
 
 @cache
-def _load() -> ctypes.CDLL | str:
+def _load(cells: Path | None) -> ctypes.CDLL | str:
     """Return the compiled kernels, or why they are not available."""
     if os.environ.get("RNNLAB_KERNELS") == "off":
         return "RNNLAB_KERNELS=off"
@@ -39,13 +45,36 @@ def _load() -> ctypes.CDLL | str:
         return command
     try:
         try:
-            return ctypes.CDLL(str(compiled_library(command)))
+            return ctypes.CDLL(str(compiled_library(command, cells=cells)))
         except OSError:  # intact, but of another system: machines may share the cache
-            return ctypes.CDLL(str(compiled_library(command, anew=True)))
+            return ctypes.CDLL(str(compiled_library(command, cells=cells, anew=True)))
     except subprocess.CalledProcessError as error:
-        return f"{join(command)} failed: {(error.stderr.strip() or 'no word').splitlines()[0]}"
+        return f"{join(command)} failed: {_first_error(error.stderr)}"
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:  # disk full, no home
         return str(error)
+
+
+def _first_error(output: str) -> str:
+    lines = output.strip().splitlines()
+    return next((line for line in lines if "error:" in line), lines[0] if lines else "no word")
+
+
+@cache
+def cell_index(name: str, cells: Path | None = None) -> int | None:
+    """Return the index of a cell in the kernels, or `None` if they are not available.
+
+    Raises:
+        ConfigError: the header has no such cell, or can't be compiled.
+    """
+    library = load_kernels(cells)
+    if library is None:
+        if cells is not None and load_kernels() is not None:
+            raise ConfigError(f"the kernels of {cells} can't be used: {why_no_kernels(cells)}")
+        return None
+    index = int(library.rnnlab_scan_cell(name.encode()))
+    if index < 0:
+        raise ConfigError(f"{cells or 'cells.h'} has no cell of the name {name!r}")
+    return index
 
 
 class Struct(ctypes.Structure):
@@ -72,14 +101,17 @@ def struct_fields(sizes: str, reals: str, tensors: str) -> list[tuple[str, Any]]
     ]
 
 
-def cpp_function(name: str, result: Any = ctypes.c_bool) -> Callable[..., Any]:
+def cpp_function(
+    name: str, cells: Path | None = None, result: Any = ctypes.c_bool
+) -> Callable[..., Any]:
     """Return a C++ function of the kernels.
 
     Args:
         name: of the function.
+        cells: a header with cells of somebody's own.
         result: the type of what it returns.
     """
-    function = getattr(load_kernels(), name)
+    function = getattr(load_kernels(cells), name)
     function.restype = result
     return function
 

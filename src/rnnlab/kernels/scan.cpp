@@ -5,6 +5,8 @@
 // One member after another, in buffers that stay in the cache. With a readout and a loss both
 // passes are one call. Else FORWARD leaves on a tape what BACKWARD needs.
 
+#include <array>
+
 #include "answer.h"
 #include "cells.h"
 #include "small.h"
@@ -394,16 +396,23 @@ void run(Operation operation, const Unrolling& net, const Answer* answer, Size m
 }
 
 struct Entry {
-    decltype(&run<Lstm>) run;
+    const char* name;
+    decltype(&run<std::tuple_element_t<0, Cells>>) run;
     Size (*tape_row)(const Unrolling&);
 };
-template <class Kind> constexpr Entry entry() { return {run<Kind>, Pass<Kind>::tape_row}; }
-
-// In the order of `CELLS` in functions.py.
-constexpr Entry CELLS[] = {entry<Elman<TANH>>(), entry<Elman<SIGMOID>>(), entry<Elman<RELU>>(),
-                           entry<Gru>(), entry<Lstm>()};
+template <class... Kinds> std::array<Entry, sizeof...(Kinds)> entries(std::tuple<Kinds...>*) {
+    return {Entry{Kinds::name, run<Kinds>, Pass<Kinds>::tape_row}...};
+}
+const auto CELLS = entries(static_cast<Cells*>(nullptr));
 
 }  // namespace
+
+// The index of a cell, or -1.
+extern "C" int rnnlab_scan_cell(const char* name) {
+    for (size_t i = 0; i < CELLS.size(); ++i)
+        if (!std::strcmp(CELLS[i].name, name)) return static_cast<int>(i);
+    return -1;
+}
 
 extern "C" Size rnnlab_scan_tape(int cell, const Unrolling* net) {
     return CELLS[cell].tape_row(*net);

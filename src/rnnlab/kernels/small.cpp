@@ -330,13 +330,17 @@ void learn_taps(const Unrolling& net, const Answer& answer, Size member, Strip<V
     }
 }
 
+template <class... Kinds>
+void learn_cell(std::tuple<Kinds...>*, int cell, const Unrolling& net, const Answer& answer,
+                Size member) {
+    constexpr void (*all[])(const Unrolling&, const Answer&, Size) = {learn_scan<Kinds>...};
+    all[cell](net, answer, member);
+}
+
 }  // namespace
 
 void learn_scan_in_strips(int cell, const Unrolling& net, const Answer& answer, Size member) {
-    constexpr decltype(&learn_scan<Lstm>) cells[] = {
-        learn_scan<Elman<TANH>>, learn_scan<Elman<SIGMOID>>, learn_scan<Elman<RELU>>,
-        learn_scan<Gru>, learn_scan<Lstm>};
-    cells[cell](net, answer, member);
+    learn_cell(static_cast<Cells*>(nullptr), cell, net, answer, member);
 }
 
 void learn_jordan_in_strips(int activation, const Unrolling& net, const Answer& answer,

@@ -1,7 +1,7 @@
 // Arithmetic on strips of a batch, for small networks.
 //
 // A panel has a row for each unit and a column for each sequence of a strip, so that vectors are
-// full however few units there are. A strip has one, two or four SIMD vectors; its width is a
+// full however few units there are. A strip has one or two SIMD vectors; its width is a
 // compile-time constant, so that a tile of a matrix product stays in registers. The lanes after the
 // last sequence are padding.
 
@@ -9,7 +9,7 @@
 
 #include "answer.h"
 
-constexpr int MOST_VECTORS = 4;  // in a strip
+constexpr int MOST_VECTORS = 2;  // in a strip
 
 // A strip of V vectors: sequences first to first + count of a batch.
 template <int V> struct Strip {
@@ -89,7 +89,7 @@ inline void product_tail(const float* weight, Size step, const float* panel, Siz
 template <int V>
 void product(const float* weight, Size step, const float* panel, Size size, const float* bias,
              float* out, Size rows) {
-    constexpr int most = V == 1 ? 16 : V == 2 ? 8 : 4;
+    constexpr int most = V == 1 ? 16 : 8;
     product_tail<V, most>(weight, step, panel, size, bias, out, rows);
 }
 
@@ -165,7 +165,6 @@ template <class Work> void in_strips(Size batch, Work work) {
     for (Size first = 0; first < batch; first += MOST_VECTORS * WIDTH) {
         const Size count = batch - first;
         if (count <= WIDTH) work(Strip<1>{first, count});
-        else if (count <= 2 * WIDTH) work(Strip<2>{first, count});
-        else work(Strip<4>{first, count < 4 * WIDTH ? count : 4 * WIDTH});
+        else work(Strip<2>{first, std::min<Size>(count, 2 * WIDTH)});
     }
 }
