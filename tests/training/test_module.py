@@ -164,7 +164,7 @@ def test_clipping_keeps_the_norm_from_before_and_none_only_measures():
 )
 def test_a_schedule_goes_by_updates_and_a_plateau_by_validations(make_scheduler, kind, interval):
     module = make(["model=elman", *COPY], make_scheduler=make_scheduler, mode="max")
-    module.trainer = type("Trainer", (), {"max_steps": 10})()
+    module.trainer = type("Trainer", (), {"max_steps": 10, "precision": "32-true"})()
     made = module.configure_optimizers()
     assert set(made) == {"optimizer", "lr_scheduler"}
     assert isinstance(made["lr_scheduler"]["scheduler"], kind)

@@ -12,6 +12,9 @@ from rnnlab.spec import SPLITS, Batch, Split, map_batch
 from rnnlab.stackable import stackable
 from rnnlab.tasks.base import Task
 
+_AHEAD = 8  # updates whose batches are made at once
+_SMALL = 2**14  # steps of all rows of a batch that is made ahead
+
 
 @stackable()
 class Curriculum:
@@ -153,7 +156,9 @@ class Data:
 class TrainLoader:
     """Training batches; each pass over the loader ends when a validation is due.
 
-    It has a length, without which Lightning skips a batch.
+    It has a length, without which Lightning skips a batch. Small batches are made for several
+    updates at once, which takes half the time of making each between two updates: the processor
+    still has numpy's code at hand.
 
     Args:
         data: makes the batches.
@@ -191,12 +196,22 @@ class TrainLoader:
         return min(self.every - self.position % self.every, max(self.total - self.position, 0))
 
     def __iter__(self) -> Iterator[Batch]:
-        for _ in range(len(self) // self.accumulate):
-            update = range(self.position, self.position + self.accumulate)
-            batches = [self.data.train(0 if self.repeat else index) for index in update]
-            for batch in weighted_shares(self.data.task, batches, self.rank, self.world_size):
-                self.position += 1
-                yield batch
+        left, ahead = len(self) // self.accumulate, 1
+        while left:
+            ahead = min(ahead, left)
+            left -= ahead
+            updates = [self._update(number) for number in range(ahead)]
+            ahead = _AHEAD if updates[0][0].mask.numel() <= _SMALL else 1
+            for batches in updates:
+                for batch in weighted_shares(self.data.task, batches, self.rank, self.world_size):
+                    self.position += 1
+                    yield batch
+
+    def _update(self, number: int) -> list[Batch]:
+        """Make the batches of an update, counted from the next one."""
+        first = self.position + number * self.accumulate
+        update = range(first, first + self.accumulate)
+        return [self.data.train(0 if self.repeat else index) for index in update]
 
 
 class HeldOutLoader:

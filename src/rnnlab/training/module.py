@@ -15,9 +15,11 @@ from rnnlab.metric import Mode
 from rnnlab.models.base import Model
 from rnnlab.process.ddp import all_gather
 from rnnlab.process.global_state import random_states, restore_random_states
-from rnnlab.spec import Batch
+from rnnlab.spec import Batch, map_batch
 from rnnlab.state import State, detach, leaves, like
 from rnnlab.tasks.base import Task
+from rnnlab.training.gradients import clip
+from rnnlab.training.optimizers import take_fused_steps
 
 
 class SequenceModule(L.LightningModule):
@@ -51,6 +53,7 @@ class SequenceModule(L.LightningModule):
         self.carried: State | None = None
         self._next_carried: State | None = None
         self._resumed: dict[str, Any] | None = None
+        self._trained: list[torch.nn.Parameter] | None = None
         self.started = False
         self.grad_norm: Tensor | None = None
         self.evaluator: Evaluator | None = None
@@ -102,6 +105,8 @@ class SequenceModule(L.LightningModule):
     def configure_optimizers(self) -> Any:
         """Make the optimizer and the scheduler over all updates of the run."""
         optimizer = self.make_optimizer(self.model.parameters())
+        if self.trainer.precision != "16-mixed":  # whose scaler doesn't go with fused ones
+            take_fused_steps(optimizer)
         scheduler = self.make_scheduler(optimizer, self.trainer.max_steps, self.mode)
         per_validation = isinstance(scheduler, ReduceLROnPlateau)
         return {
@@ -120,8 +125,20 @@ class SequenceModule(L.LightningModule):
         gradient_clip_algorithm: str | None = None,  # noqa: ARG002
     ) -> None:
         """Clip the gradient by norm, and store the norm before; without a limit only store it."""
-        limit = float("inf") if gradient_clip_val is None else gradient_clip_val
-        self.grad_norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)
+        if self._trained is None:
+            self._trained = [p for p in self.model.parameters() if p.requires_grad]
+        self.grad_norm = clip(self._trained, gradient_clip_val)
+
+    def transfer_batch_to_device(
+        self,
+        batch: Batch,
+        device: torch.device,
+        dataloader_idx: int,  # noqa: ARG002
+    ) -> Batch:
+        """Move a batch; one for the CPU is there already."""
+        if device.type == "cpu":
+            return batch
+        return map_batch(lambda part: part.to(device, non_blocking=True), batch)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add each process's carried state and random generators, as plain tensors."""

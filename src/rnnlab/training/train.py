@@ -38,6 +38,7 @@ from rnnlab.training.callbacks import (
     Telemetry,
     Watch,
 )
+from rnnlab.training.epoch_loop import use_short_loop
 from rnnlab.training.file_logger import FileLogger
 from rnnlab.training.module import SequenceModule
 from rnnlab.training.prepare import Prepared, facts, prepare, print_warnings
@@ -141,6 +142,7 @@ def _train(run: Run, prepared: Prepared, point: ResumePoint, pruner: Pruner | No
         trainer = experiment.training.build(
             run.path, experiment.data.train_rows, callbacks, loggers
         )
+        use_short_loop(trainer)
         if trainer.is_global_zero:
             device = str(trainer.strategy.root_device)
             run.begin(point.step, facts(experiment, device), experiment.task.symbols)

@@ -65,7 +65,9 @@ class Telemetry(L.Callback):
     ) -> None:
         """Add the loss, and log a row if it is time."""
         assert isinstance(pl_module, SequenceModule)
-        loss = outputs["loss"].detach() * self.accumulate  # Lightning divided it
+        loss = outputs["loss"].detach()
+        if self.accumulate > 1:
+            loss = loss * self.accumulate  # Lightning divided it
         self._loss = loss if self._loss is None else self._loss + loss
         self._batches += 1
         self._symbols += batch.input.shape[0] * batch.input.shape[1]
