@@ -21,6 +21,7 @@ import rnnlab
 from rnnlab.cli import evaluate, sample, train
 from rnnlab.config.sources import VERSION
 from rnnlab.errors import ConfigError
+from rnnlab.process.arithmetic import flushes_denormals
 from tests.small_runs import tiny
 
 DROPOUT = ["model.dropout=0.3", "model.num_layers=2"]
@@ -33,6 +34,7 @@ def of_process() -> dict[str, Any]:
         "numpy": repr(np.random.get_state()),  # noqa: NPY002
         "python": random.getstate(),
         "threads": torch.get_num_threads(),
+        "denormals": flushes_denormals(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "cudnn": (torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic),
         "dtype": torch.get_default_dtype(),

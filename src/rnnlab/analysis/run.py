@@ -13,7 +13,7 @@ from rnnlab.config.sources import config_directories
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.files import checkpoint as checkpoints
-from rnnlab.process.global_state import threads
+from rnnlab.process.arithmetic import arithmetic
 from rnnlab.process.output import note, say
 from rnnlab.runs.run import Run
 
@@ -49,7 +49,7 @@ def analyze_run(
         if len(analyses) > 1:
             say(f"\n{name}")
         try:
-            with threads(experiment.cfg.threads):
+            with arithmetic(experiment.cfg):
                 _analyze(run, name, analysis, experiment, step)
         except ConfigError as error:
             if not everything:

@@ -10,7 +10,11 @@ from rnnlab.config.suggestions import did_you_mean, explain_argument
 from rnnlab.errors import ConfigError
 from rnnlab.spelling import printable
 
-_ROOT = ("threads", "packages")  # root settings of a run that may be changed when it is used
+_ROOT = (
+    "threads",
+    "flush_denormals",
+    "packages",
+)  # root settings of a run that may be changed when it is used
 
 
 def parse_arguments(

@@ -46,11 +46,11 @@ def _main() -> None:
     run.file("evaluations.jsonl")  # raises if it is a link out of the directory
 
     from rnnlab.inference.evaluate import evaluate
-    from rnnlab.process.global_state import threads
+    from rnnlab.process.arithmetic import arithmetic
     from rnnlab.runs.summary import score_lines
 
     experiment = run.open(overrides, own["checkpoint"])
-    with threads(experiment.cfg.threads):
+    with arithmetic(experiment.cfg):
         evaluator = evaluate(experiment.model, experiment.task, experiment.batches(own["split"]))
     result = {
         "split": own["split"],

@@ -86,12 +86,12 @@ def _main() -> None:
     run = Run.load(own["run"])
 
     from rnnlab.inference.sample import Decoding, generate_sample
-    from rnnlab.process.global_state import threads
+    from rnnlab.process.arithmetic import arithmetic
 
     experiment = run.open(overrides, own["checkpoint"])
     task, answers_only = experiment.task, own["answer_file"] is not None
     decoding = Decoding(*(own[key] for key in ("temperature", "top_k", "top_p", "beam", "seed")))
-    with _writer(own["answer_file"]) as write, threads(experiment.cfg.threads):
+    with _writer(own["answer_file"]) as write, arithmetic(experiment.cfg):
         for prompt in _prompts(task, own):
             sample = generate_sample(
                 experiment.model, task, prompt, decoding, write, answers_only=answers_only

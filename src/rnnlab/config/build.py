@@ -77,6 +77,7 @@ _LIBRARY_FIELDS: dict[str, Any] = {
 _ROOT: dict[str, Any] = {
     "seed": Seed,
     "threads": Threads,
+    "flush_denormals": bool,
     "watch": Literal["none", "light", "full"],
     "watch_every": PositiveInt,
     "monitor": str,
@@ -100,6 +101,7 @@ def check(cfg: DictConfig) -> None:
     except MissingMandatoryValue as error:
         raise ConfigError(f"{error.full_key} is missing") from error
     assert isinstance(tree, dict)
+    tree.setdefault("flush_denormals", False)  # configs of old runs lack it
     callbacks = tree["callbacks"] = {} if tree.get("callbacks") is None else tree["callbacks"]
     root = {str(key): value for key, value in tree.items() if key not in _GROUPS}
     problems = _check_fields("", root, _ROOT, others=[*_GROUPS])

@@ -67,6 +67,7 @@ _CALLED = {
     "curriculum": "curriculum_learning",
     "seed": "random_seed manual_seed random_state rng rng_seed",
     "threads": "num_threads n_threads omp_num_threads num_workers workers n_jobs",
+    "flush_denormals": "flush_denormal denormals set_flush_denormal ftz",
     "output_dir": (
         "out output outdir out_dir outputs_dir output_path log_dir logdir save_dir save_path "
         "default_root_dir results_dir run_dir"

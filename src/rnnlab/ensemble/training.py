@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from typing import NamedTuple
 
-import torch
 from omegaconf import DictConfig
 
 from rnnlab.ensemble.ensemble import Divergence, Ensemble
@@ -22,6 +21,7 @@ from rnnlab.ensemble.snapshot import Snapshot
 from rnnlab.ensemble.stacked_model import StackedModel
 from rnnlab.errors import ConfigError, Diverged, RunLost
 from rnnlab.files import checkpoint
+from rnnlab.process.arithmetic import set_arithmetic
 from rnnlab.process.global_state import global_state_restored
 from rnnlab.runs.run import Run
 from rnnlab.training.prepare import facts, prepare, print_warnings
@@ -116,7 +116,7 @@ class _Session:
             about = {**facts(m.experiment, "cpu"), "group": len(self.members)}
             m.run.begin(self.ensemble.step, about, m.experiment.task.symbols)
         print_warnings(self.members[0].experiment)
-        torch.set_num_threads(self.members[0].experiment.cfg.threads)
+        set_arithmetic(self.members[0].experiment.cfg)
         self.signals.install()
         status = "failed"
         try:

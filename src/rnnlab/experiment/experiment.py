@@ -13,7 +13,8 @@ from rnnlab.experiment.settings import TrainerSettings
 from rnnlab.files import checkpoint
 from rnnlab.metric import Mode
 from rnnlab.models.base import Model
-from rnnlab.process.global_state import global_state_restored, threads
+from rnnlab.process.arithmetic import arithmetic
+from rnnlab.process.global_state import global_state_restored
 from rnnlab.random_streams import seed_globals
 from rnnlab.spec import Batch, Split
 from rnnlab.spelling import first_line
@@ -47,7 +48,7 @@ class Experiment:
         symbols = [stored] if stored and issubclass(target(cfg.task), FileTask) else []
         task: Task = build("task", cfg.task, target(cfg.model).layout, cfg.seed, *symbols)
         data: Data = build("data", cfg.data, task, training.accumulate)
-        with global_state_restored(), threads(cfg.threads):
+        with global_state_restored(), arithmetic(cfg):
             seed_globals(cfg.seed, "weights")
             model: Model = build("model", cfg.model, task.spec)
         return cls(cfg, task, model, data, training)

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from rnnlab.process.arithmetic import flushes_denormals, restore_arithmetic
+
 _CUBLAS = "CUBLAS_WORKSPACE_CONFIG"  # Lightning sets it with trainer.deterministic
 _LOGGERS = ("lightning.pytorch", "lightning.fabric")  # their messages below warnings are hidden
 _LOCK = threading.RLock()
@@ -44,14 +46,16 @@ def global_state_restored() -> Iterator[None]:
     """Restore the global state that building and training change; one thread at a time.
 
     This is the state of the random generators of torch, numpy and Python (initialisation and
-    dropout use torch's global one), the number of threads, torch's determinism flags and the
-    levels of Lightning's loggers. Inside, the default dtype is float32 and gradients are enabled,
-    whatever the caller has set. A second thread waits until the first is done.
+    dropout use torch's global one), the number of threads, whether they flush denormals, torch's
+    determinism flags and the levels of Lightning's loggers. Inside, the default dtype is float32
+    and gradients are enabled, whatever the caller has set. A second thread waits until the first is
+    done.
     """
     with _LOCK:
         generators, cublas = random_states(), os.environ.get(_CUBLAS)
         on_devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
-        num_threads, cudnn = torch.get_num_threads(), torch.backends.cudnn
+        num_threads, flushed = torch.get_num_threads(), flushes_denormals()
+        cudnn = torch.backends.cudnn
         flags = cudnn.benchmark, cudnn.deterministic
         deterministic = torch.are_deterministic_algorithms_enabled()
         warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
@@ -72,18 +76,7 @@ def global_state_restored() -> Iterator[None]:
                 torch.cuda.set_rng_state_all(on_devices)
             if cublas is None:
                 os.environ.pop(_CUBLAS, None)
-            torch.set_num_threads(num_threads)
+            restore_arithmetic(num_threads, flushed)
             cudnn.benchmark, cudnn.deterministic = flags
             if torch.are_deterministic_algorithms_enabled() != deterministic:
                 torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)  # slow
-
-
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    """Set torch's number of threads, and restore it afterwards."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

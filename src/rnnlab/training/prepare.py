@@ -17,7 +17,7 @@ from rnnlab.experiment.schedulers import MakeScheduler
 from rnnlab.experiment.settings import TrainerSettings
 from rnnlab.files import checkpoint
 from rnnlab.inference.evaluate import evaluate
-from rnnlab.process.global_state import threads
+from rnnlab.process.arithmetic import arithmetic
 from rnnlab.process.memory import memory_errors_named
 from rnnlab.process.output import note
 from rnnlab.runs.loggers import make_external_logger
@@ -61,7 +61,7 @@ def prepare(cfg: DictConfig, point: ResumePoint = START) -> Prepared:
     experiment.training.check(cfg.data.batch_size)
     make_optimizer = build("optimizer", cfg.optimizer)
     make_scheduler = build("scheduler", cfg.scheduler)
-    with threads(cfg.threads):
+    with arithmetic(cfg):
         _try_data(experiment)
         check_metrics(experiment)
     with without_compiler():
@@ -140,6 +140,7 @@ def facts(experiment: Experiment, device: str) -> dict[str, Any]:
     return {
         "seed": experiment.cfg.seed,
         "threads": experiment.cfg.threads,
+        "flush_denormals": bool(experiment.cfg.get("flush_denormals", False)),
         "device": device,
         "determinism": experiment.training.determinism,
         "fingerprint": experiment.task.fingerprint(),

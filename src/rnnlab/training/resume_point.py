@@ -28,6 +28,7 @@ MAY_CHANGE = (
     "trainer.deterministic",
     "trainer.profile",
     "threads",
+    "flush_denormals",
     "watch",
     "watch_every",
 )

@@ -10,7 +10,6 @@ from shlex import quote
 from types import MappingProxyType
 
 import lightning.pytorch as L
-import torch
 from lightning.pytorch.loggers.logger import Logger
 from omegaconf import DictConfig
 from torch import distributed
@@ -20,6 +19,7 @@ from rnnlab.experiment.data import TrainLoader
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.files import checkpoint
 from rnnlab.process import output
+from rnnlab.process.arithmetic import set_arithmetic
 from rnnlab.process.global_state import global_state_restored
 from rnnlab.process.rank import is_launched_rank, launching_ranks
 from rnnlab.random_streams import seed_globals
@@ -124,7 +124,7 @@ def _train(run: Run, prepared: Prepared, point: ResumePoint, pruner: Pruner | No
     if not is_launched_rank():
         print_warnings(experiment)
     cfg, began = experiment.cfg, time.perf_counter()
-    torch.set_num_threads(cfg.threads)
+    set_arithmetic(cfg)
     signals, divergence = StopSignals(), DivergenceCheck(experiment.training.log_every)
     checkpoints = Checkpoints(run.path / "checkpoints", experiment, divergence, signals)
     loggers: list[Logger] = [external_logger] if external_logger else []
