@@ -13,9 +13,16 @@ from torch import Tensor
 
 from rnnlab.errors import ConfigError
 from rnnlab.ranges import DataFile, PositiveInt, Share
-from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
+from rnnlab.spec import SPLITS, Batch, Layout, Split, TaskSpec, Tokens
 from rnnlab.stackable import stackable
 from rnnlab.tasks.base import Mean, Task
+from rnnlab.tasks.characters import (
+    Characters,
+    characters_of,
+    count,
+    count_pairs,
+    read_characters,
+)
 from rnnlab.tasks.corpus import TextFiles, read_plays
 from rnnlab.tasks.file_task import FileTask, NoData, StoredSymbols
 from rnnlab.tasks.vocabulary import UNKNOWN, choose_symbols, unseen_symbols
@@ -112,11 +119,11 @@ class NextChar(FileTask):
         self._plays = ""
         if self.problem is not None:
             self.symbols = tuple(self.stored_symbols or ())
-            self._splits: dict[Split, Tensor] = NoData(self.problem)
+            self._splits: dict[Split, np.ndarray] = NoData(self.problem)
         else:
-            codes = self._read_splits(val_fraction, test_fraction)
-            self.symbols = self._choose_symbols(codes, min_count)
-            self._splits = {split: self._ids(part) for split, part in codes.items()}
+            texts = self._read_splits(val_fraction, test_fraction)
+            self.symbols = self._choose_symbols(texts, min_count)
+            self._splits = {split: self._ids(text) for split, text in texts.items()}
             for split in self._splits:
                 self.num_batches(split, 1)
         symbols = Tokens(len(self.symbols))
@@ -135,17 +142,14 @@ class NextChar(FileTask):
     @cached_property
     def floor(self) -> Mapping[str, float]:  # type: ignore[override]  # computed on first use
         """Scores of the unigram and the bigram model; computed on first use, in 0.2 seconds."""
-        train, val = self._splits["train"].numpy(), self._splits["val"].numpy()
-        return ngram_floors(train, val, len(self.symbols))
+        return ngram_floors(self._splits["train"], self._splits["val"], len(self.symbols))
 
     def warnings(self) -> Iterator[str]:
         """Warn about held-out text whose characters don't occur in training."""
-        splits: dict[Split, np.ndarray] = {
-            split: ids.numpy() for split, ids in self._splits.items()
-        }
-        train = splits.pop("train")
+        counts = {split: count(ids, len(self.symbols)) for split, ids in self._splits.items()}
+        train = counts.pop("train")
         advice = "is it text of another kind?"
-        return unseen_symbols(train, splits, "characters", advice, self._unknown)
+        return unseen_symbols(train, counts, "characters", advice, self._unknown)
 
     def encode(self, text: str) -> list[int]:
         """Convert a text to ids.
@@ -196,19 +200,19 @@ class NextChar(FileTask):
         if split == "train":
             stream, count = self._grid(batch_size, length)
             window = index % count
-            starts = torch.arange(batch_size) * stream + window * answered
+            starts = np.arange(batch_size) * stream + window * answered
             ends = starts + answered
         else:
             window = index % self._held_out_batches(split, batch_size, length)
             starts, ends = self._held_out_windows(split, window, batch_size, length)
-        steps = torch.arange(int((ends - starts).max()))
-        positions = starts[:, None] + torch.arange(read + len(steps))
+        steps = np.arange((ends - starts).max())
+        positions = starts[:, None] + np.arange(read + len(steps))
         ids = self._splits[split]
-        text = ids[positions.clamp(max=len(ids) - 1)]
+        text = torch.from_numpy(ids[positions.clip(max=len(ids) - 1)].astype(np.int64))
         batch = Batch(
             input=text[:, read - 1 : -1],
             target=text[:, read:],
-            mask=starts[:, None] + steps < ends[:, None],
+            mask=torch.from_numpy(starts[:, None] + steps < ends[:, None]),
         )
         if self.layout == "stream":
             return batch._replace(first=torch.full((len(starts),), window == 0))
@@ -303,12 +307,18 @@ class NextChar(FileTask):
         ]
 
     def _choose_symbols(
-        self, codes: Mapping[Split, np.ndarray], min_count: int | None
+        self, texts: Mapping[Split, Characters], min_count: int | None
     ) -> tuple[str, ...]:
-        counts = {split: np.bincount(part) for split, part in codes.items()}
-        train = {chr(code): int(counts["train"][code]) for code in np.flatnonzero(counts["train"])}
-        held_out = (chr(code) for part in counts.values() for code in np.flatnonzero(part))
-        symbols = choose_symbols(train, held_out, min_count, self.stored_symbols)
+        counts = {
+            split: {
+                chr(code): number
+                for code, number in zip(text.alphabet, text.counts().tolist(), strict=True)
+                if number
+            }
+            for split, text in texts.items()
+        }
+        held_out = (character for part in counts.values() for character in part)
+        symbols = choose_symbols(counts["train"], held_out, min_count, self.stored_symbols)
         if len(symbols) < 2:
             raise ConfigError(
                 "task.path must be a text of 2 or more different characters, got "
@@ -316,36 +326,41 @@ class NextChar(FileTask):
             )
         return tuple(symbols)
 
-    def _ids(self, codes: np.ndarray) -> Tensor:
-        """Convert code points to ids."""
+    def _ids(self, text: Characters) -> np.ndarray:
+        """Convert a text to ids."""
         unknown = self._unknown
-        own = [(ord(c), index) for index, c in enumerate(self.symbols) if index != unknown]
-        largest = max(int(codes.max(initial=0)), *(code for code, _ in own))
-        table = torch.full((largest + 1,), unknown or 0)
-        for code, index in own:
-            table[code] = index
-        return table[torch.from_numpy(codes.astype(np.int64))]
+        ids = {c: index for index, c in enumerate(self.symbols) if index != unknown}
+        return text.translated(
+            np.array([ids.get(chr(code), unknown or 0) for code in text.alphabet])
+        )
 
     def _read_splits(
         self, val_fraction: float | None, test_fraction: float | None
-    ) -> dict[Split, np.ndarray]:
-        """Read each split as code points, from a file of its own or as a share of the text."""
+    ) -> dict[Split, Characters]:
+        """Read each split, from a file of its own or as a share of the text."""
         shares: dict[Split, float] = {"val": 0.0, "test": 0.0}
-        own: dict[Split, np.ndarray] = {}
+        own: dict[Split, Characters] = {}
         for split, fraction in zip(shares, (val_fraction, test_fraction), strict=True):
             key = self._files.key(split)
             if key == "task.path":
                 shares[split] = _SHARE if fraction is None else fraction
             elif fraction is None:
-                own[split] = _codes(self._files.read(split))
+                own[split] = self._read_file(split)
             else:
                 raise ConfigError(
                     f"task.{split}_fraction must be null where {key} gives the text, got {fraction}"
                 )
-        text = read_plays() if self._files.path is None else self._files.read("train")
         if self._files.path is None:
-            self._plays = hashlib.sha256(text.encode()).hexdigest()
-        return _split(_codes(text), shares["val"], shares["test"]) | own
+            plays = read_plays()
+            self._plays = hashlib.sha256(plays.encode()).hexdigest()
+            text = characters_of(plays)
+        else:
+            text = self._read_file("train")
+        return _split(text, shares["val"], shares["test"]) | own
+
+    def _read_file(self, split: Split) -> Characters:
+        key = self._files.key(split)
+        return read_characters(self._files.named[key], key=key, encoding=self._files.encoding)
 
     def _visible(self, ids: Tensor) -> str:
         return "".join(self.labels(ids))
@@ -401,16 +416,16 @@ class NextChar(FileTask):
 
     def _held_out_windows(
         self, split: Split, index: int, batch_size: int, length: int
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return where each window of a batch starts, and where its answered characters end."""
         total, answered = self._answerable(split, length), self._answered(length)
         if self.layout == "encoder_decoder":  # every count-th window, from all over the split
             count = self._held_out_batches(split, batch_size, length)
-            starts = torch.arange(index, _rounded_up(total, answered), count) * answered
-            return starts, (starts + answered).clamp(max=total)
-        bounds = torch.arange(batch_size + 1) * total // batch_size
+            starts = np.arange(index, _rounded_up(total, answered), count) * answered
+            return starts, (starts + answered).clip(max=total)
+        bounds = np.arange(batch_size + 1) * total // batch_size
         starts = bounds[:-1] + index * answered
-        return starts, torch.minimum(starts + answered, bounds[1:])
+        return starts, np.minimum(starts + answered, bounds[1:])
 
 
 def _rounded_up(total: int, size: int) -> int:
@@ -418,21 +433,19 @@ def _rounded_up(total: int, size: int) -> int:
     return -(-total // size)
 
 
-def _codes(text: str) -> np.ndarray:
-    """Return the code points of a text."""
-    return np.frombuffer(text.encode("utf-32-le"), dtype="<u4")
-
-
-def _split(text: np.ndarray, val_fraction: float, test_fraction: float) -> dict[Split, np.ndarray]:
+def _split(text: Characters, val_fraction: float, test_fraction: float) -> dict[Split, Characters]:
     """Divide the text into disjoint splits."""
     if val_fraction + test_fraction >= 1:
         raise ConfigError(
             "task.val_fraction and task.test_fraction must leave some text for training, got "
             f"{val_fraction} and {test_fraction}"
         )
-    val_size, test_size = int(len(text) * val_fraction), int(len(text) * test_fraction)
-    train, val, test = np.split(text, [len(text) - val_size - test_size, len(text) - test_size])
-    return {"train": train, "val": val, "test": test}
+    size = len(text.numbers)
+    val_size, test_size = int(size * val_fraction), int(size * test_fraction)
+    parts = np.split(text.numbers, [size - val_size - test_size, size - test_size])
+    return {
+        split: Characters(part, text.alphabet) for split, part in zip(SPLITS, parts, strict=True)
+    }
 
 
 def ngram_floors(train: np.ndarray, held_out: np.ndarray, vocab_size: int) -> dict[str, float]:
@@ -444,14 +457,14 @@ def ngram_floors(train: np.ndarray, held_out: np.ndarray, vocab_size: int) -> di
     Add-one smoothing, and one more count that the unigram model shares out (MacKay and Peto,
     1995, with a weight of 1). Losses are in nats per character.
     """
-    counts = np.bincount(train, minlength=vocab_size)
+    counts = count(train, vocab_size)
     unigram = (counts + 1) / (len(train) + vocab_size)
 
-    before, after = held_out[:-1], held_out[1:]
-    pairs, pair_counts = np.unique(train[:-1] * vocab_size + train[1:], return_counts=True)
+    before, after = held_out[:-1].astype(np.int64), held_out[1:].astype(np.int64)
+    pairs, pair_counts = count_pairs(train, vocab_size)
     place = np.searchsorted(pairs, before * vocab_size + after).clip(max=len(pairs) - 1)
     seen = np.where(pairs[place] == before * vocab_size + after, pair_counts[place], 0)
-    starts = np.bincount(train[:-1], minlength=vocab_size)
+    starts = count(train[:-1], vocab_size)
     bigram = (seen + unigram[after]) / (starts[before] + 1)
 
     guess = np.full(vocab_size, counts.argmax())  # after a character that is not in train

@@ -165,10 +165,13 @@ class Translation(Transduction, FileTask):
         if self.by_word:
             unit, advice = "words", "take task.level=character, or more pairs"
         for pool, what in ((self.sources, "sources"), (self.targets, "targets")):
-            ids = {split: pool.symbols(rows) for split, rows in self.rows.indices.items()}
-            train = ids.pop("train")
+            counts = {
+                split: np.bincount(pool.symbols(rows), minlength=len(self.symbols))
+                for split, rows in self.rows.indices.items()
+            }
+            train = counts.pop("train")
             unknown = self._ids.get(UNKNOWN)
-            yield from unseen_symbols(train, ids, f"{unit} of {what}", advice, unknown)
+            yield from unseen_symbols(train, counts, f"{unit} of {what}", advice, unknown)
         yield from self.rows.warnings("sources")
 
     def cut(self, text: str) -> list[str]:

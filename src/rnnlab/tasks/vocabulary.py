@@ -60,21 +60,21 @@ def unseen_symbols(
     """Warn where most symbols of a held-out split never occur in training.
 
     Args:
-        train: all ids of the training split.
-        held_out: all ids of each other split.
+        train: number of occurrences of each id in the training split.
+        held_out: the same of each other split.
         what: the name of the symbols in the warning.
         advice: the end of the warning.
         unknown: the id of `UNKNOWN`, or `None` if the vocabulary has none.
     """
-    seen = np.bincount(train) > 0
+    seen = train > 0
     how = "never occur in training"
     if unknown is not None:
         seen[unknown : unknown + 1] = False
         how = f"are {UNKNOWN}"
-    for split, ids in held_out.items():
-        known = int(seen[ids[ids < len(seen)]].sum())
-        if len(ids) > 2 * known:
+    for split, counts in held_out.items():
+        size, known = int(counts.sum()), int(counts[seen].sum())
+        if size > 2 * known:
             yield (
-                f"{len(ids) - known} of the {len(ids)} {what} in the {split} split {how}, so no "
+                f"{size - known} of the {size} {what} in the {split} split {how}, so no "
                 f"model can know them: {advice}"
             )
