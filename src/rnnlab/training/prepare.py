@@ -135,6 +135,34 @@ def print_warnings(experiment: Experiment) -> None:
         note(f"warning: {warning}")
 
 
+def print_advice(experiment: Experiment) -> None:
+    """Print a note where another precision would train faster."""
+    training = experiment.training
+    if (
+        (training.accelerator, training.precision) == ("cpu", "32-true")
+        and multiplies_bfloat16()
+        and any(map(_is_large, experiment.model.parameters()))
+    ):
+        note(
+            "note: this processor has instructions for bfloat16: trainer.precision=bf16-mixed may "
+            "save a third of the time of a net this large, at nearly the same loss"
+        )
+
+
+def _is_large(parameter: torch.nn.Parameter) -> bool:
+    """Whether a weight matrix is of a size at which bfloat16 is faster than our float32 kernels.
+
+    They are overtaken by LSTMs of 256 units, and by Elman networks and GRUs of 512.
+    """
+    return parameter.dim() == 2 and min(parameter.shape) >= 256 and parameter.numel() >= 2**18
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether the processor has instructions for products of bfloat16 (AVX512-BF16 or AMX)."""
+    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # of torch 2.6 and later
+    return any(bool(getattr(torch.cpu, name, bool)()) for name in names)
+
+
 def facts(experiment: Experiment, device: str) -> dict[str, Any]:
     """Return the fields of `run.json` that describe this training."""
     return {

@@ -41,7 +41,7 @@ from rnnlab.training.callbacks import (
 from rnnlab.training.epoch_loop import use_short_loop
 from rnnlab.training.file_logger import FileLogger
 from rnnlab.training.module import SequenceModule
-from rnnlab.training.prepare import Prepared, facts, prepare, print_warnings
+from rnnlab.training.prepare import Prepared, facts, prepare, print_advice, print_warnings
 from rnnlab.training.results import final_scores, metrics_on_test, write_results
 from rnnlab.training.resume_point import (
     START,
@@ -123,6 +123,8 @@ def _train(run: Run, prepared: Prepared, point: ResumePoint, pruner: Pruner | No
     experiment, external_logger = prepared.experiment, prepared.external_logger
     if not is_launched_rank():
         print_warnings(experiment)
+        if point is START:
+            print_advice(experiment)
     cfg, began = experiment.cfg, time.perf_counter()
     set_arithmetic(cfg)
     signals, divergence = StopSignals(), DivergenceCheck(experiment.training.log_every)
