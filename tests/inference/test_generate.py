@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from rnnlab.inference.generate import (
+    Sampler,
     beam_search,
     free_answers,
     free_run,
     free_steps,
     reads_answers,
-    sampler,
 )
 from rnnlab.models import Model
 from rnnlab.models.feedback import greedy
@@ -193,7 +193,7 @@ def test_who_reads_answers_is_told_by_the_spec_or_the_model(stream):
 def draws(temperature: float, top_k: int | None, top_p: float | None = None) -> Tensor:
     """How often each token is drawn."""
     logits = torch.tensor([1.0, 0.0, -1.0, 2.0, 0.5])
-    choose, count = sampler(temperature, top_k, top_p, torch.Generator().manual_seed(1)), 20_000
+    choose, count = Sampler(temperature, top_k, top_p, torch.Generator().manual_seed(1)), 20_000
     drawn = choose(TaskSpec(input=Tokens(5), target=Tokens(5)), logits.expand(count, -1))
     assert drawn.shape == (count,)
     return drawn.bincount(minlength=5) / count
@@ -245,10 +245,10 @@ def test_drawing_among_one_or_nearly_at_zero_temperature_is_greedy(stream):
     batch = blank(rows=6, steps=8)
     greedily = free_run(stream, batch, greedy)
     for settings in ((1.0, 1, None), (1.0, None, 1e-6), (1e-4, None, None), (1e-300, None, None)):
-        choose = sampler(*settings, torch.Generator().manual_seed(0))
+        choose = Sampler(*settings, torch.Generator().manual_seed(0))
         torch.testing.assert_close(free_run(stream, batch, choose), greedily)
 
 
 def test_numbers_are_not_drawn():
     output = torch.randn(3, 2)
-    assert sampler(1.0, None, None, torch.Generator())(NUMBERS, output) is output
+    assert Sampler(1.0, None, None, torch.Generator())(NUMBERS, output) is output

@@ -8,7 +8,7 @@ from PIL import Image
 
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
-from rnnlab.inference.generate import beam_search, free_answers, sampler
+from rnnlab.inference.generate import Sampler, beam_search, free_answers
 from rnnlab.inference.sample import Decoding, Sample, generate_sample
 from tests.small_runs import COPY, SMALL, assemble, tiny_text
 
@@ -130,7 +130,7 @@ def test_a_text_comes_in_pieces_that_are_the_whole(writer, samples, prompt):
     pieces: list[str] = []
     sample = say(writer, prompt, samples, 60, Decoding(1.5), pieces.append)
     batch = writer.task.prompt(prompt, samples, 60)
-    choose = sampler(1.5, None, None, torch.Generator().manual_seed(0))
+    choose = Sampler(1.5, None, None, torch.Generator().manual_seed(0))
     assert sample.shown == writer.task.show_answers(
         batch, free_answers(writer.model, batch, choose)
     )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -70,6 +71,17 @@ def test_an_epoch_holds_every_row_once_in_an_order_of_its_own(task: Numbers) -> 
     assert sorted(first) == sorted(second) == sorted(task.rows["train"])
     assert first != second
     assert read(task, "train", 6, 30) == batches
+
+
+def test_batches_are_the_same_in_whatever_order_they_are_asked_for(task: Numbers) -> None:
+    batches = read(task, "train", 9, 30)
+    for index in (8, 0, 4, 4, 1, 7):
+        assert task.sample("train", index, 30).input.flatten().tolist() == batches[index]
+    other = np.random.default_rng
+    orders = [
+        task.rows.batch("train", 0, 30, rng).tolist() for rng in (task.rng, lambda *_: other(7))
+    ]
+    assert orders[0] != orders[1]
 
 
 def test_held_out_rows_keep_their_order(task: Numbers) -> None:

@@ -9,7 +9,7 @@ import unicodedata
 import numpy as np
 import pytest
 
-from rnnlab.tasks.words import _MARKED_BLOCKS, cut_words, join_words
+from rnnlab.tasks.words import _MARKED_BLOCKS, _pattern, cut_words, join_words
 
 FAMILY = "👩\u200d👩\u200d👧\u200d👦"
 
@@ -68,6 +68,13 @@ def test_latin_words_are_cut_as_ever() -> None:
     for _ in range(3000):
         text = "".join(rng.choice(letters, size=12))
         assert cut_words(text) == pattern.findall(text), repr(text)
+
+
+def test_a_text_of_ascii_is_cut_as_any_other_is() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(3000):
+        text = "".join(map(chr, rng.integers(128, size=15)))
+        assert cut_words(text) == _pattern().findall(text), repr(text)
 
 
 def test_nothing_is_lost_and_no_mark_begins_a_word_behind_a_letter() -> None:

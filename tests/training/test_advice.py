@@ -11,10 +11,10 @@ from tests.small_runs import tiny
 @pytest.mark.parametrize(
     ("words", "instructions", "advised"),
     [
-        (["model.cell.hidden_size=256"], True, True),
-        (["model.cell.hidden_size=256"], False, False),
-        (["model.cell.hidden_size=255"], True, False),
-        (["model.cell.hidden_size=256", "trainer.precision=bf16-mixed"], True, False),
+        (["model.cell.hidden_size=512"], True, True),
+        (["model.cell.hidden_size=512"], False, False),
+        (["model.cell.hidden_size=256"], True, False),
+        (["model.cell.hidden_size=512", "trainer.precision=bf16-mixed"], True, False),
     ],
 )
 def test_bfloat16_is_advised_for_large_nets_where_it_is_fast(

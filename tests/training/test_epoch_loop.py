@@ -7,6 +7,7 @@ import torch
 from lightning.pytorch import Trainer
 
 import rnnlab
+from rnnlab.config import packages
 from rnnlab.files import checkpoint
 from rnnlab.runs.run import Run
 from rnnlab.training import epoch_loop, module
@@ -77,8 +78,9 @@ def test_a_run_goes_on_by_the_other_loop(tmp_path, monkeypatch):
     ],
 )
 def test_what_asks_for_more_takes_lightnings_loop(tmp_path, monkeypatch, more):
-    packages = "packages=[lightning]"
-    trained(tiny(tmp_path, packages, *MORE, *more), monkeypatch, short=False)
+    monkeypatch.setattr(packages, "_NAMED", {"lightning": None})
+    words = tiny(tmp_path, "packages=[lightning]", *MORE, *more)
+    trained(words, monkeypatch, short=False)
 
 
 def test_an_unknown_version_of_lightning_keeps_its_own_loop(monkeypatch):

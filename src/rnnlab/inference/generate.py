@@ -1,10 +1,13 @@
 """Free running: greedy decoding, sampling and beam search."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from rnnlab.inference.by_kernel import kernel_of, steps_by_kernel
+from rnnlab.kernels.generation import Distribution
 from rnnlab.models.base import Model
 from rnnlab.models.feedback import feed, greedy
 from rnnlab.spec import Batch, TaskSpec, Tokens
@@ -31,6 +34,10 @@ def free_steps(
     Yields:
         The output of each step, `(B, O)`, and the answer chosen from it, `(B,)` ids or `(B, O)`.
     """
+    running = _by_kernel(model, batch, choose)
+    if running is not None:
+        yield from running
+        return
     spec = model.spec
     state = model.begin(batch)
     answer: Tensor | None = None
@@ -43,6 +50,24 @@ def free_steps(
         yield output, answer
 
 
+def _by_kernel(
+    model: Model, batch: Batch, choose: Choose
+) -> Iterator[tuple[Tensor, Tensor]] | None:
+    """Return what `free_steps` yields, computed by a kernel, or `None` if none can."""
+    by, generator = None, None
+    if isinstance(choose, Sampler):
+        by, generator = Distribution(choose.divisor, choose.top_k, choose.top_p), choose.generator
+        if generator.device.type != "cpu":
+            return None
+    elif choose is not greedy:
+        return None
+    running = kernel_of(model, batch)
+    if running is None:
+        return None
+    assert isinstance(model.spec.target, Tokens)
+    return steps_by_kernel(running, batch, model.spec.target.size, by, generator)
+
+
 def free_run(model: Model, batch: Batch, choose: Choose = greedy) -> Tensor:
     """Return the outputs of `free_steps`, `(B, T, O)`."""
     return torch.stack([output for output, _ in free_steps(model, batch, choose)], dim=1)
@@ -53,12 +78,11 @@ def free_answers(model: Model, batch: Batch, choose: Choose = greedy) -> Tensor:
     return torch.stack([answer for _, answer in free_steps(model, batch, choose)], dim=1)
 
 
-def sampler(
-    temperature: float, top_k: int | None, top_p: float | None, generator: torch.Generator
-) -> Choose:
-    """Return a function that samples answers from softmax(logits / temperature), truncated.
+@dataclass(frozen=True)
+class Sampler:
+    """A function that samples answers from softmax(logits / temperature), truncated.
 
-    Args:
+    Attributes:
         temperature: above 0; near 0 is greedy, 1 is the model's distribution.
         top_k: number of most probable tokens to sample from; `None` for all.
         top_p: above 0; sample from the smallest set of most probable tokens with at least this
@@ -67,20 +91,30 @@ def sampler(
         generator: the random generator.
     """
 
-    def choose(spec: TaskSpec, output: Tensor) -> Tensor:
+    temperature: float
+    top_k: int | None
+    top_p: float | None
+    generator: torch.Generator
+
+    def __call__(self, spec: TaskSpec, output: Tensor) -> Tensor:
+        """Sample an answer `(B,)` to each row of logits `(B, V)`; numbers are their own answer."""
         if not isinstance(spec.target, Tokens):
             return output
-        logits = output / max(temperature, 1e-20)  # a smaller divisor would overflow
-        if top_k is not None and top_k < logits.shape[-1]:
-            least = logits.topk(top_k, dim=-1).values[..., -1:]
+        logits = output / self.divisor
+        if self.top_k is not None and self.top_k < logits.shape[-1]:
+            least = logits.topk(self.top_k, dim=-1).values[..., -1:]
             logits = logits.masked_fill(logits < least, -torch.inf)
         probabilities = logits.softmax(-1)
-        if top_p is not None:
-            probabilities = _nucleus(probabilities, top_p)
-        drawn = torch.multinomial(probabilities.to(generator.device), 1, generator=generator)
+        if self.top_p is not None:
+            probabilities = _nucleus(probabilities, self.top_p)
+        device = self.generator.device
+        drawn = torch.multinomial(probabilities.to(device), 1, generator=self.generator)
         return drawn.squeeze(-1).to(output.device)
 
-    return choose
+    @property
+    def divisor(self) -> float:
+        """The temperature, or the least that logits can be divided by without overflow."""
+        return max(self.temperature, 1e-20)
 
 
 def _nucleus(probabilities: Tensor, top_p: float) -> Tensor:
@@ -108,6 +142,9 @@ def beam_search(model: Model, batch: Batch, width: int, end: int | None) -> tupl
         The best answers `(B, T)`, and their log-probabilities `(B,)` in nats.
     """
     spec, rows = model.spec, batch.input.shape[0]
+    running = kernel_of(model, batch, width)
+    if running is not None:
+        return running.search(width, end)
     state = map_state(lambda leaf: leaf.repeat_interleave(width, dim=0), model.begin(batch))
     inputs = batch.input.repeat_interleave(width, dim=0)  # (B W, T), as all that follow
     mask = batch.mask.repeat_interleave(width, dim=0)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from rnnlab.errors import ConfigError
 from rnnlab.inference.evaluate import device_of, to_device
-from rnnlab.inference.generate import Choose, beam_search, free_steps, sampler
+from rnnlab.inference.generate import Choose, Sampler, beam_search, free_steps
 from rnnlab.models.base import Model
 from rnnlab.models.feedback import greedy
 from rnnlab.spec import Batch, Tokens
@@ -122,7 +122,7 @@ def _answer_steps(
     choose: Choose = greedy
     if temperature > 0:
         generator = torch.Generator().manual_seed(decoding.seed)
-        choose = sampler(temperature, decoding.top_k, decoding.top_p, generator)
+        choose = Sampler(temperature, decoding.top_k, decoding.top_p, generator)
     for _, answer in free_steps(model, batch, choose):
         yield answer
 

@@ -1,6 +1,8 @@
 """Pairs of texts: read from a file, and as token ids from which batches are joined."""
 
 import unicodedata
+from array import array
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -34,13 +36,42 @@ def read_pairs(text: str, key: str, path: str) -> list[tuple[str, str]]:
     return pairs
 
 
-class Pool:
-    """Rows of token ids of different lengths in one array, joined to sequences without a loop."""
+class Numbering(dict[str, int]):
+    """Numbers symbols in the order in which they are met: of a long file few strings are kept."""
 
-    def __init__(self, rows: list[list[int]]) -> None:
-        self.lengths = np.array([len(row) for row in rows])
-        self.starts = np.cumsum(self.lengths) - self.lengths
-        self.ids = np.array([i for row in rows for i in row], dtype=np.int64)
+    def __missing__(self, symbol: str) -> int:
+        """Number a new symbol."""
+        return self.setdefault(symbol, len(self))
+
+    def pool(self, rows: Iterable[list[str]]) -> "Pool":
+        """Number the symbols of rows."""
+        ids, lengths = array("i"), array("i")
+        for row in rows:
+            ids.extend(map(self.__getitem__, row))
+            lengths.append(len(row))
+        return Pool(np.array(ids, dtype=np.int32), np.array(lengths, dtype=np.int64))
+
+    def count(self, parts: Iterable[np.ndarray]) -> dict[str, int]:
+        """Count the symbols that occur in some ids."""
+        counts = sum(np.bincount(part, minlength=len(self)) for part in parts)
+        return {symbol: n for symbol, n in zip(self, np.asarray(counts).tolist(), strict=True) if n}
+
+
+class Pool:
+    """Rows of token ids of different lengths in one array, joined to sequences without a loop.
+
+    Args:
+        ids: of all rows.
+        lengths: of each row.
+    """
+
+    def __init__(self, ids: np.ndarray, lengths: np.ndarray) -> None:
+        self.ids, self.lengths = ids, lengths
+        self.starts = np.cumsum(lengths) - lengths
+
+    def first(self, count: int) -> np.ndarray:
+        """Return the ids of the first rows, concatenated."""
+        return self.ids[: int(self.lengths[:count].sum())]
 
     def symbols(self, rows: np.ndarray) -> np.ndarray:
         """Return the ids of all selected rows, concatenated."""

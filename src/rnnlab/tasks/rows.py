@@ -3,7 +3,7 @@
 import zlib
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -50,6 +50,7 @@ class Rows(Generic[Row]):
         self.all: list[Row] = []
         self.indices: dict[Split, np.ndarray] = {} if problem is None else NoData(problem)
         self._files = files
+        self._order: tuple[Any, np.ndarray] | None = None
         self._repeated: dict[Split, tuple[int, int]] = {}
         if problem is None:
             self._read(parse, identity)
@@ -80,8 +81,15 @@ class Rows(Generic[Row]):
         indices = self.indices[split]
         epoch, batch = divmod(index, self.num_batches(split, batch_size))
         if split == "train":
-            indices = rng(split, epoch).permutation(indices)
+            indices = self._in_order(epoch, rng)
         return indices[batch * batch_size : (batch + 1) * batch_size]
+
+    def _in_order(self, epoch: int, rng: Callable[[Split, int], np.random.Generator]) -> np.ndarray:
+        """Return where the rows of train stand in an epoch; the last order asked for is kept."""
+        if self._order is None or self._order[0] != (epoch, rng):
+            shuffled = rng("train", epoch).permutation(self.indices["train"])
+            self._order = (epoch, rng), shuffled
+        return self._order[1]
 
     def warnings(self, name: str = "rows") -> Iterator[str]:
         """Warn where rows of a held-out file stand in train; `name` is what rows are called."""

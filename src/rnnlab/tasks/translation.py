@@ -1,7 +1,6 @@
 """Translation: English to French by a toy grammar, or pairs from a file."""
 
 import unicodedata
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
@@ -15,7 +14,7 @@ from rnnlab.stackable import stackable
 from rnnlab.tasks.corpus import TextFiles
 from rnnlab.tasks.file_task import FileTask, StoredSymbols
 from rnnlab.tasks.lengths import Lengths
-from rnnlab.tasks.pairs import Pool, read_pairs
+from rnnlab.tasks.pairs import Numbering, Pool, read_pairs
 from rnnlab.tasks.rows import Rows
 from rnnlab.tasks.toy_french.clauses import clauses
 from rnnlab.tasks.transduction import Pairs, Transduction, TransductionScorer
@@ -97,19 +96,17 @@ class Translation(Transduction, FileTask):
             super().__init__(layout, seed, learnt or ())
             return
         texts = clauses().phrases if self.rows is None else self.rows.all
-        pieces = [[self._pieces(text) for text in pair] for pair in texts]
-        trained = len(
-            pieces if self.rows is None else self.rows["train"]
-        )  # training pairs come first
+        numbering = Numbering()
+        pools = [numbering.pool(self._pieces(pair[side]) for pair in texts) for side in (0, 1)]
+        # Training pairs come first.
+        trained = len(texts) if self.rows is None else len(self.rows.indices["train"])
         symbols = choose_symbols(
-            _count(pieces[:trained]), _count(pieces[trained:]), min_count, learnt
+            numbering.count(pool.first(trained) for pool in pools), numbering, min_count, learnt
         )
         ids = {symbol: i + self.num_specials for i, symbol in enumerate(symbols)}
         unknown = ids.get(UNKNOWN, -1)
-        self.sources, self.targets = (
-            Pool([[ids.get(symbol, unknown) for symbol in pair[side]] for pair in pieces])
-            for side in (0, 1)
-        )
+        table = np.array([ids.get(symbol, unknown) for symbol in numbering], dtype=np.int64)
+        self.sources, self.targets = (Pool(table[pool.ids], pool.lengths) for pool in pools)
         super().__init__(layout, seed, symbols)
 
     def num_batches(self, split: Split, batch_size: int) -> int | None:
@@ -210,11 +207,6 @@ class Translation(Transduction, FileTask):
 
 def _source(pair: tuple[str, str]) -> str:
     return pair[0]
-
-
-def _count(pairs: list[list[list[str]]]) -> Counter[str]:
-    """Count the symbols of all pairs."""
-    return Counter(symbol for pair in pairs for text in pair for symbol in text)
 
 
 class TranslationScorer(TransductionScorer):
