@@ -44,19 +44,28 @@ def generators(seeds: Sequence[int], purpose: Purpose, index: int) -> list[np.ra
     ]
 
 
+def torch_generator(seed: int, purpose: Purpose, index: int = 0) -> torch.Generator:
+    """Return a generator that draws what torch's global one draws after `seed_globals`."""
+    return torch.Generator().manual_seed(_word(seed, purpose, index))
+
+
 def seed_globals(seed: int, purpose: Purpose, index: int = 0, *, devices: bool = False) -> None:
     """Seed the global generators of torch, Python and numpy.
 
     With `devices` the generators of accelerators are seeded as well. Without it torch would keep
     the seed for devices that are not initialised yet.
     """
-    number = int(_sequence(seed, purpose, index).generate_state(1)[0])
+    number = _word(seed, purpose, index)
     if devices:
         torch.manual_seed(number)
     else:
         torch.default_generator.manual_seed(number)
     random.seed(number)
     np.random.seed(number)  # noqa: NPY002
+
+
+def _word(seed: int, purpose: Purpose, index: int) -> int:
+    return int(_sequence(seed, purpose, index).generate_state(1)[0])
 
 
 def _sequence(seed: int, purpose: Purpose, index: int) -> np.random.SeedSequence:

@@ -41,31 +41,32 @@ class StackedModel:
 
     def __call__(
         self,
-        function: Callable[[Model, Batch], Any],
+        function: Callable[..., Any],
         flat: Tensor,
         batch: Batch,
-        *,
+        *more: Any,
         shared: bool,
         steps: Sequence[int] | None = None,
     ) -> Any:
-        """Call `function(model, batch)` for each member; results have N first.
+        """Call `function(model, batch, *more)` for each member; results have N first.
 
         Args:
             function: returns tensors or a tree of them.
             flat: `(N, P)`, parameters.
             batch: `(N, B, ...)`, or `(B, ...)` if `shared`.
+            more: tensors or trees of them, `(N, ...)`.
             shared: whether all members have the same batch.
             steps: the steps whose outputs are needed, or `None` for all.
         """
 
-        def one(batch: Batch, *parameters: Tensor) -> Any:
+        def one(batch: Batch, more: tuple[Any, ...], *parameters: Tensor) -> Any:
             with self._with_parameters(parameters):
-                return function(self.model, batch)
+                return function(self.model, batch, *more)
 
         parameters = self.split(flat).values()
-        in_dims = (batch_in_dims(batch, shared=shared), *(0 for _ in parameters))
+        in_dims = (batch_in_dims(batch, shared=shared), 0, *(0 for _ in parameters))
         with unrolling_members(self.model, steps):
-            return vmap(one, in_dims=in_dims)(batch, *parameters)
+            return vmap(one, in_dims=in_dims)(batch, more, *parameters)
 
     def split(self, flat: Tensor) -> dict[str, Tensor]:
         """Split `(..., P)` into parameters by name, each `(..., *shape)`."""
