@@ -11,7 +11,7 @@ from torch import Tensor
 from rnnlab.ensemble.generator import DifferentScalars, NotStackable, StackedGenerator
 from rnnlab.experiment.data import Data
 from rnnlab.experiment.experiment import Experiment
-from rnnlab.random_streams import generators
+from rnnlab.random_streams import Generators
 from rnnlab.spec import Batch, Split, map_batch
 
 
@@ -47,6 +47,7 @@ class Batches:
         self._indices = [position[experiment.task.seed] for experiment in experiments]
         self._experiments = list(by_seed.values())
         self._first = self._experiments[0]
+        self._generators = Generators(list(by_seed))
         self._data = copy(self._first.data)  # draws for all seeds: `_draw` replaces task.rng
         self._data.task = copy(self._data.task)
         # Some tasks are built from their seed, and finite training sets are shuffled by it.
@@ -141,8 +142,7 @@ class Batches:
         def stacked_rng(split: Split, index: int) -> Any:
             nonlocal used
             if rng is None:
-                seeds = [experiment.task.seed for experiment in self._experiments]
-                own = generators(seeds, split, index)
+                own = self._generators(split, index)
                 used = StackedGenerator(own, rows, pads=data.task.causal)
             return used
 
