@@ -23,10 +23,9 @@ from rnnlab.ensemble.losses import fused_losses
 from rnnlab.ensemble.member import Member
 from rnnlab.ensemble.optimizers import STACKED_OPTIMIZERS
 from rnnlab.ensemble.scheduler import StackedScheduler
-from rnnlab.ensemble.scoring import loss, score, stacked_metrics
+from rnnlab.ensemble.scoring import loss, score, selects_steps, stacked_metrics
 from rnnlab.ensemble.snapshot import Restored, Snapshot, load_checkpoints
 from rnnlab.ensemble.stacked_model import StackedModel
-from rnnlab.ensemble.unroll import can_select_steps
 from rnnlab.inference.evaluate import state_before
 from rnnlab.models.base import Model
 from rnnlab.process.clocks import clocks
@@ -187,7 +186,7 @@ class Ensemble:
         self._batches = Batches([m.experiment for m in self.members])
         limits = [m.experiment.training.clip_norm for m in self.members]
         self._limits = torch.tensor([torch.inf if c is None else c for c in limits])
-        self._can_select = can_select_steps(self.stacked.model)
+        self._can_select = selects_steps(self.stacked.model)
 
     def _compute(self, flat: Tensor, part: Part, *, logged: bool) -> "_Computed":
         """Compute the losses of some members, and what a logged row needs."""

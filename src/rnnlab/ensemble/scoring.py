@@ -23,6 +23,7 @@ from rnnlab.inference.evaluate import state_before
 from rnnlab.inference.generate import free_run, reads_answers
 from rnnlab.models.base import Model
 from rnnlab.spec import Batch, Split, Tokens
+from rnnlab.stackable import declared_stackable
 from rnnlab.state import State
 from rnnlab.tasks.base import Mean, Scorer, Task
 
@@ -51,7 +52,7 @@ def score(
     batches, tasks = Batches(experiments), [experiment.task for experiment in experiments]
     free = tasks[0].scores_free_run and reads_answers(stacked.model)
     scorers = {"": _Scorers(tasks)} | ({"free_": _Scorers(tasks)} if free else {})
-    select = tasks[0].stepwise and can_select_steps(stacked.model)
+    select = tasks[0].stepwise and selects_steps(stacked.model)
     carried: tuple[State, ...] = ()  # the state that the next batch goes on from, if any
     stacked.model.eval()
     for index, size in batches.held_out(split):
@@ -77,6 +78,11 @@ def score(
         )
         for n, breakdown in enumerate(breakdowns)
     ]
+
+
+def selects_steps(model: Model) -> bool:
+    """Whether outputs can be computed at some steps only; of a class of others nothing is known."""
+    return can_select_steps(model) and declared_stackable(type(model)) is not None
 
 
 def _forward(

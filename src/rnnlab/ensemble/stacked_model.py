@@ -11,6 +11,7 @@ from torch.func import vmap
 
 from rnnlab.ensemble.batches import batch_in_dims
 from rnnlab.ensemble.unroll import unrolling_members
+from rnnlab.errors import ConfigError
 from rnnlab.models.base import Model
 from rnnlab.spec import Batch
 
@@ -24,12 +25,18 @@ class StackedModel:
     Args:
         models: equal but for the values of their parameters.
 
+    Raises:
+        ConfigError: their buffers differ.
+
     Attributes:
         flat: `(N, P)`, the flattened parameters of each member.
         model: computes with one member's parameters at a time; its own values are not used.
     """
 
     def __init__(self, models: Sequence[Model]) -> None:
+        for name, buffer in models[0].named_buffers():
+            if any(not buffer.equal(model.get_buffer(name)) for model in models[1:]):
+                raise ConfigError(f"the buffer {name} differs from run to run")
         self.model = deepcopy(models[0])
         self._shapes = {name: p.shape for name, p in models[0].named_parameters()}
         self._holders: list[tuple[dict[str, Any], str]] = [
