@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 Purpose = Literal["train", "val", "test", "shuffle", "weights", "training", "task"]
+_AHEAD = 16  # indices that are hashed at once
 _NUMBERS: dict[Purpose, int] = {
     "train": 0,  # the batches of each split
     "val": 1,
@@ -29,19 +30,45 @@ def generator(seed: int, purpose: Purpose, index: int) -> np.random.Generator:
     return np.random.default_rng(_sequence(seed, purpose, index))
 
 
-def generators(seeds: Sequence[int], purpose: Purpose, index: int) -> list[np.random.Generator]:
-    """Return `generator` of each seed; one vectorised hash replaces N calls of SeedSequence.
+class Generators:
+    """The generators of N seeds; one vectorised hash for many indices replaces N SeedSequences.
 
-    For 64 seeds this takes about 1.2 ms less, a third of the time to draw a small batch for each.
+    For 64 seeds this takes about 1.4 ms less, half of the time to draw a small batch for each.
+
+    Args:
+        seeds: the seeds.
     """
-    if min(seeds) < 0 or max(*seeds, index) >= 2**32:  # not one 32-bit word each
-        return [generator(seed, purpose, index) for seed in seeds]
-    words = np.zeros((_POOL, len(seeds)), dtype=np.uint32)
-    words[0], words[1], words[2] = seeds, _NUMBERS[purpose], index
-    return [
-        np.random.Generator(np.random.PCG64(_HashedSeed(state)))  # type: ignore[arg-type]
-        for state in _hash_words(words)
-    ]
+
+    def __init__(self, seeds: Sequence[int]) -> None:
+        self._seeds = list(seeds)
+        self._hashed: dict[Purpose, tuple[int, NDArray[np.uint64]]] = {}
+
+    def __call__(self, purpose: Purpose, index: int) -> list[np.random.Generator]:
+        """Return `generator` of each seed."""
+        if min(self._seeds) < 0 or max(*self._seeds, index + _AHEAD) >= 2**32:
+            # not one 32-bit word each
+            return [generator(seed, purpose, index) for seed in self._seeds]
+        first, states = self._hashed.get(purpose, (0, np.empty((0, 0, 0), np.uint64)))
+        if not first <= index < first + len(states):
+            ahead = _AHEAD if index == first + len(states) else 1  # batches are read in order
+            first, states = index, self._hash(purpose, range(index, index + ahead))
+            self._hashed[purpose] = first, states
+        return [
+            np.random.Generator(np.random.PCG64(_HashedSeed(state)))  # type: ignore[arg-type]
+            for state in states[index - first]
+        ]
+
+    def _hash(self, purpose: Purpose, indices: Sequence[int]) -> NDArray[np.uint64]:
+        """Return the PCG64 states `(len(indices), N, 4)`."""
+        words = np.zeros((_POOL, len(indices), len(self._seeds)), dtype=np.uint32)
+        words[0], words[1], words[2] = self._seeds, _NUMBERS[purpose], np.array(indices)[:, None]
+        states = _hash_words(words.reshape(_POOL, -1))
+        return states.reshape(len(indices), len(self._seeds), -1)
+
+
+def torch_generator(seed: int, purpose: Purpose, index: int = 0) -> torch.Generator:
+    """Return a generator that draws what torch's global one draws after `seed_globals`."""
+    return torch.Generator().manual_seed(_word(seed, purpose, index))
 
 
 def seed_globals(seed: int, purpose: Purpose, index: int = 0, *, devices: bool = False) -> None:
@@ -50,13 +77,17 @@ def seed_globals(seed: int, purpose: Purpose, index: int = 0, *, devices: bool =
     With `devices` the generators of accelerators are seeded as well. Without it torch would keep
     the seed for devices that are not initialised yet.
     """
-    number = int(_sequence(seed, purpose, index).generate_state(1)[0])
+    number = _word(seed, purpose, index)
     if devices:
         torch.manual_seed(number)
     else:
         torch.default_generator.manual_seed(number)
     random.seed(number)
     np.random.seed(number)  # noqa: NPY002
+
+
+def _word(seed: int, purpose: Purpose, index: int) -> int:
+    return int(_sequence(seed, purpose, index).generate_state(1)[0])
 
 
 def _sequence(seed: int, purpose: Purpose, index: int) -> np.random.SeedSequence:

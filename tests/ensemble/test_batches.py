@@ -12,7 +12,7 @@ from rnnlab.spec import Batch
 from rnnlab.tasks.lengths import Lengths
 from tests.small_runs import assemble
 
-TASKS = [task for task in describe("task") if task != "next_char"]  # goes alone: it carries state
+TASKS = [task for task in describe("task") if task != "next_char"]  # which draws nothing
 MODELS = ("elman", "seq2seq")  # one of each layout
 
 
@@ -67,6 +67,30 @@ def test_members_that_draw_two_numbers_of_their_own_are_drawn_alone(
     batches = Batches(experiments)
     for index in range(2):
         assert_same(batches.train(index), stack([m.data.train(index) for m in experiments]))
+
+
+def test_a_task_that_draws_nothing_has_one_batch_for_all_seeds() -> None:
+    experiments = members("model=elman", "task=next_char", "task.length=9")
+    batches = Batches(experiments)
+    assert batches.shared
+    for member in experiments:
+        assert_same(batches.train(2), member.data.train(2))
+        assert_same(batches.sample("val", 1, 4), member.task.sample("val", 1, 4))
+
+
+def test_without_padding_there_is_a_part_for_each_length() -> None:
+    words = ["model=seq2seq", "task=copy", "task.length=4", "task.delay=1", "task.min_length=2"]
+    experiments = members(*words, seeds=tuple(range(6)))
+    batches = Batches(experiments)
+    found = {}
+    for rows, batch in batches.train_unpadded(3):
+        assert rows is not None
+        for place, n in enumerate(rows):
+            found[n] = Batch._make(None if part is None else part[place] for part in batch)
+    assert sorted(found) == list(range(6))
+    assert len({batch.input.shape for batch in found.values()}) > 1
+    for n, batch in found.items():
+        assert_same(batch, experiments[n].data.train(3))
 
 
 def test_one_seed_is_drawn_once() -> None:

@@ -48,7 +48,6 @@ def test_a_run_like_no_other_is_told_in_what_it_differs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("word", "reason"),
     [
-        ("model.dropout=0.5", "model draws random numbers with dropout=0.5"),
         ("optimizer=lbfgs", "LBFGS has no stacked form"),
         ("optimizer=adam +optimizer.amsgrad=true", "optimizer.amsgrad=True has no stacked form"),
         ("trainer=gpu", "it trains on devices of its own, groups on one CPU"),
@@ -67,19 +66,30 @@ def test_what_can_not_be_stacked_is_named(word: str, reason: str, tmp_path: Path
     assert result == [Group([0], reason), Group([1], reason)]
 
 
-def test_scheduled_sampling_is_for_lone_runs(tmp_path: Path) -> None:
+def test_dropout_scheduled_sampling_and_carried_streams_join(tmp_path: Path) -> None:
     sizes = [f"model.{part}.cell.hidden_size=8" for part in ("encoder", "decoder")]
-    words = ["model=seq2seq", "task=addition", *sizes, f"output_dir={tmp_path}"]
-    sampled = [*words, "model/teacher_forcing=linear"]
-    reason = "model.teacher_forcing draws random numbers"
-    assert find_groups([compose(sampled)]) == [Group([0], reason)]
-    assert find_groups([compose([*words, f"seed={s}"]) for s in (0, 1)]) == [Group([0, 1], None)]
+    sampled = ["model=seq2seq", "task=addition", *sizes, "model/teacher_forcing=linear"]
+    for words in (sampled, tiny(tmp_path, "model.dropout=0.5"), tiny_text(tmp_path)):
+        cfgs = [compose([*words, f"seed={seed}", f"output_dir={tmp_path}"]) for seed in (0, 1)]
+        assert find_groups(cfgs) == [Group([0, 1], None)]
 
 
-def test_carried_streams_are_for_lone_runs(tmp_path: Path) -> None:
-    cfgs = [compose(tiny_text(tmp_path, f"seed={s}")) for s in (0, 1)]
-    reason = "task carries its state from batch to batch"
-    assert find_groups(cfgs) == [Group([0], reason), Group([1], reason)]
+@pytest.mark.parametrize(
+    ("words", "largest"),
+    [
+        (["task=copy", "model.num_layers=2"], 64),
+        (["task=copy", "model.dropout=0.1"], 64),
+        (["task=next_char"], 32),
+    ],
+)
+def test_lstms_that_no_kernel_computes_as_a_whole_are_faster_alone_earlier(
+    words: list[str], largest: int, tmp_path: Path
+) -> None:
+    words = ["model=lstm", *words, f"output_dir={tmp_path}"]
+    one, two = (compose([*words, f"model.cell.hidden_size={largest + n}"]) for n in (0, 1))
+    reason = f"LSTM of hidden_size={largest + 1} is faster alone, above {largest}"
+    assert find_groups([two]) == [Group([0], reason)]
+    assert find_groups([one, one])[0].reason is None
 
 
 @pytest.mark.parametrize("kernels", [True, False])

@@ -1,7 +1,7 @@
 """Members that differ in what their classes declare stackable train as they would alone."""
 
 from collections.abc import Iterator
-from inspect import unwrap
+from inspect import signature, unwrap
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from rnnlab.stackable import declared_stackable, stackable
 from rnnlab.tasks.next_char import NextChar
 from rnnlab.training.train import train
 from tests.ensemble.groups import alone, assert_alike, open_group, out, together
-from tests.small_runs import COPY, SMALL, tiny_text
+from tests.small_runs import COPY, tiny_text
 
 pytestmark = pytest.mark.thorough
 
@@ -147,7 +147,7 @@ def test_a_class_made_from_one_of_ours_declares_for_itself(
     cfgs = with_kind([*GRU_WORDS, out(tmp_path)], model__cell=name)
     for cfg, bias in zip(cfgs, (-3.0, 3.0), strict=True):
         cfg.model.cell.update_bias = bias
-    reason = "model.cell: Leaning doesn't declare how it trains in a group"
+    reason = "no other run has the same model.cell.update_bias"
     assert find_groups(cfgs) == [Group([0], reason), Group([1], reason)]
 
 
@@ -173,20 +173,122 @@ class OwnText(NextChar):
     """Carries a state as its base does, under another name."""
 
 
-class Forgetful(Stream):
-    """A model of somebody's own."""
-
-
-def test_a_task_or_model_of_ones_own_goes_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_task_of_ones_own_goes_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = at_home(OwnText, tasks.next_char, monkeypatch)
     cfgs = with_kind(tiny_text(tmp_path), task=text)
     assert [g.reason for g in find_groups(cfgs)] == [
         "task: OwnText doesn't declare how it trains in a group"
     ] * 2
-    model = at_home(Forgetful, models.stream, monkeypatch)
-    cfgs = with_kind([*GRU_WORDS, *SMALL, out(tmp_path)], model=model)
-    assert [g.reason for g in find_groups(cfgs)] == [
-        "model: Forgetful doesn't declare how it trains in a group"
-    ] * 2
+
+
+class Averaging(Stream):
+    """Answers from the mean of all features so far, which needs every step."""
+
+    def unroll(self, inputs: Tensor, state: Any, *_: Any, **__: Any) -> tuple[Tensor, Any]:
+        features, state = self.cell.unroll(self.embed(inputs), state)
+        counts = torch.arange(1, features.shape[1] + 1)[:, None]
+        return self.readout(self.dropout(features.cumsum(1) / counts)), state
+
+
+@pytest.mark.parametrize("kind", ["cell", "model"])
+def test_models_that_declare_nothing_join_if_vmap_computes_them(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if kind == "cell":
+        kinds = {"model__cell": at_home(Leaning, cells.gru, monkeypatch)}
+    else:
+        kinds = {"model": at_home(Averaging, models.stream, monkeypatch)}
+    cfgs = with_kind([*GRU_WORDS, "model.dropout=0.2", out(tmp_path)], **kinds)
+    assert find_groups(cfgs) == [Group([0, 1], None)]
+    apart = [train(cfg) for cfg in cfgs]
+    runs = [Run.create(cfg) for cfg in cfgs]
+    together(runs)
+    for one, member in zip(apart, runs, strict=True):
+        assert_alike(one, member)
+
+
+class Branching(Leaning):
+    """Its way depends on values."""
+
+    def forward(self, input: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        return super().forward(input, state * (2 if state.sum() > 0 else 1))
+
+
+class Drawing(Leaning):
+    """Draws in a way of its own."""
+
+    def forward(self, input: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        return super().forward(input, state + torch.randn(state.shape))
+
+
+class Counting(Leaning):
+    """Keeps something in a buffer."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, input: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        self.calls = self.calls + 1
+        return super().forward(input, state)
+
+
+class Marked(Leaning):
+    """Keeps something of its own of which torch knows nothing."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.mark = torch.rand(())
+
+    def forward(self, input: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        return super().forward(input, state * self.mark)
+
+
+class Frozen(Leaning):
+    """Doesn't train a part."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.bias.requires_grad_(False)
+
+
+class Idle(Leaning):
+    """Has a part that it doesn't use."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.idle = torch.nn.Parameter(torch.zeros(3))
+
+
+class Random(Leaning):
+    """Its buffer is drawn."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.register_buffer("noise", torch.rand(3))
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        (Branching, "vmap can't compute it: "),
+        (Drawing, "vmap can't compute it: "),
+        (Counting, "its buffers change while it trains"),
+        (Marked, "vmap computes something else than the model"),
+        (Frozen, "it has parameters that are not trained"),
+        (Idle, "it has parameters without a gradient"),
+        (Random, "its buffer cell.cells.0.noise differs from run to run"),
+    ],
+)
+def test_models_that_vmap_would_get_wrong_go_alone_and_it_is_said_why(
+    kind: type, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "__init__" in vars(kind):  # the keys of a config are those of the signature
+        kind.__init__.__signature__ = signature(Leaning.__init__)  # type: ignore[misc]
+    name = at_home(kind, cells.gru, monkeypatch)
+    before = torch.get_rng_state()
+    groups = find_groups(with_kind([*GRU_WORDS, out(tmp_path)], model__cell=name))
+    assert torch.get_rng_state().equal(before)
+    assert [group.indices for group in groups] == [[0], [1]]
+    said = f"model.cell: {kind.__name__} can't be stacked: {reason}"
+    assert all(str(group.reason).startswith(said) for group in groups), groups

@@ -34,12 +34,12 @@ def test_a_grouped_sweep_has_the_results_of_a_plain_one(sweep, tmp_path):
 
 
 def test_jobs_that_can_not_be_stacked_train_alone_and_the_reason_is_printed(sweep, tmp_path):
-    status, _, err = sweep("seed=0,1", "model.num_layers=2", "model.dropout=0,0.3", GROUPED)
+    status, _, err = sweep("seed=0,1", "trainer.accumulate=1,2", GROUPED)
     assert status == 0
     assert "2 jobs as one model: 1, 3" in err
-    assert "jobs 2, 4 go alone: model draws random numbers with dropout=0.3" in err
-    groups = {run.config.model.dropout: "group" in run.card for run in runs(tmp_path).values()}
-    assert groups == {0: True, 0.3: False}
+    assert "jobs 2, 4 go alone: trainer.accumulate=2, groups take 1" in err
+    groups = {run.config.trainer.accumulate: "group" in run.card for run in runs(tmp_path).values()}
+    assert groups == {1: True, 2: False}
 
 
 def test_finished_jobs_are_left_alone_and_new_ones_join(sweep, tmp_path):
@@ -111,8 +111,8 @@ def test_groups_may_be_kept_small(sweep, tmp_path):
 
 
 def test_many_jobs_in_a_row_are_named_by_the_first_and_the_last(sweep):
-    words = ["seed=range(6)", "model.dropout=0.3,0", "model.num_layers=2"]
+    words = ["seed=range(6)", "trainer.accumulate=2,1"]
     _, _, err = sweep(*words, "trainer.max_steps=1", GROUPED)
     assert "6 jobs as one model: 2, 4, 6, 8, 10, 12" in err
-    _, _, err = sweep("seed=range(7)", "trainer.max_steps=1", GROUPED)
+    _, _, err = sweep("seed=range(10,17)", "trainer.max_steps=1", GROUPED)
     assert "7 jobs as one model: 1 to 7" in err

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from rnnlab.cells.base import Cell
+from rnnlab.cells.dropout import Dropout
 from rnnlab.state import State
 
 
@@ -21,7 +22,7 @@ class Stack(Cell):
     def __init__(self, cells: Sequence[Cell], dropout: float) -> None:
         super().__init__()
         self.cells = nn.ModuleList(cells)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.input_size = cells[0].input_size
         self.output_size = cells[-1].output_size
 

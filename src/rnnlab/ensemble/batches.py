@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from copy import copy
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -11,8 +11,20 @@ from torch import Tensor
 from rnnlab.ensemble.generator import DifferentScalars, NotStackable, StackedGenerator
 from rnnlab.experiment.data import Data
 from rnnlab.experiment.experiment import Experiment
-from rnnlab.random_streams import generators
+from rnnlab.random_streams import Generators
 from rnnlab.spec import Batch, Split, map_batch
+
+
+class Part(NamedTuple):
+    """The batch of some members.
+
+    Attributes:
+        members: their positions, or `None` for all members.
+        batch: `(n, B, ...)`, or `(B, ...)` if it is shared.
+    """
+
+    members: list[int] | None
+    batch: Batch
 
 
 class Batches:
@@ -25,7 +37,8 @@ class Batches:
         experiments: those of the members.
 
     Attributes:
-        shared: whether all members have the same seed, so that batches are `(B, ...)`, without N.
+        shared: whether all members have the same batches, since they have the same seed or the
+            task draws nothing; then batches are `(B, ...)`, without N.
     """
 
     def __init__(self, experiments: Sequence[Experiment]) -> None:
@@ -34,17 +47,37 @@ class Batches:
         self._indices = [position[experiment.task.seed] for experiment in experiments]
         self._experiments = list(by_seed.values())
         self._first = self._experiments[0]
+        self._generators = Generators(list(by_seed))
         self._data = copy(self._first.data)  # draws for all seeds: `_draw` replaces task.rng
         self._data.task = copy(self._data.task)
-        self.shared = len(by_seed) == 1
         # Some tasks are built from their seed, and finite training sets are shuffled by it.
         differ = len({experiment.task.fingerprint() for experiment in self._experiments}) > 1
         self._one_by_one = differ or self._first.data.train_size is not None
+        self.shared = len(by_seed) == 1 or not (self._one_by_one or self._draws())
 
     def train(self, index: int) -> Batch:
         """Make training batch `index`."""
         index = 0 if self._first.training.overfit else index
         return self._make(self._first.data.batch_size, lambda data, _: data.train(index))
+
+    def train_unpadded(self, index: int) -> list[Part]:
+        """Make training batch `index` in parts of members whose sequences have the same lengths.
+
+        Members that draw random numbers in training need these: for each step, and none more.
+        """
+        if self.shared:
+            return [Part(None, self.train(index))]
+        index = 0 if self._first.training.overfit else index
+        by_shape: dict[Any, list[int]] = {}
+        batches = [experiment.data.train(index) for experiment in self._experiments]
+        for n, position in enumerate(self._indices):
+            shapes = [None if part is None else part.shape for part in batches[position]]
+            by_shape.setdefault(repr(shapes), []).append(n)
+        parts = [
+            Part(members, stack([batches[self._indices[n]] for n in members]))
+            for members in by_shape.values()
+        ]
+        return [Part(None, parts[0].batch)] if len(parts) == 1 else parts
 
     def held_out(self, split: Split) -> list[tuple[int, int]]:
         """Return (index, batch_size) of each held-out batch."""
@@ -56,6 +89,23 @@ class Batches:
         if self._first.training.overfit:
             return self.train(0)
         return self._make(batch_size, lambda data, rows: data.task.sample(split, index, rows))
+
+    def _draws(self) -> bool:
+        """Whether the task draws its batches by its generator, or has data that never end."""
+        data, task, drawn = copy(self._first.data), copy(self._first.task), False
+
+        def rng(split: Split, index: int) -> np.random.Generator:
+            nonlocal drawn
+            drawn = True
+            return self._first.task.rng(split, index)
+
+        if task.num_batches("train", data.batch_size) is None:
+            return True
+        data.task, task.rng = task, rng  # type: ignore[method-assign]
+        data.train(0)
+        for split in ("val", "test"):
+            task.sample(split, *data.held_out(split)[0])
+        return drawn
 
     def _make(self, rows: int, make: Callable[[Data, int], Batch]) -> Batch:
         """Make the batches of all members, in one draw if possible."""
@@ -92,8 +142,7 @@ class Batches:
         def stacked_rng(split: Split, index: int) -> Any:
             nonlocal used
             if rng is None:
-                seeds = [experiment.task.seed for experiment in self._experiments]
-                own = generators(seeds, split, index)
+                own = self._generators(split, index)
                 used = StackedGenerator(own, rows, pads=data.task.causal)
             return used
 

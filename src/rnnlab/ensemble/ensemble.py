@@ -2,26 +2,37 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import partial
 from math import isfinite
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from rnnlab.ensemble.batches import Batches, answered_steps, member_batch, select_steps
+from rnnlab.ensemble.batches import (
+    Batches,
+    Part,
+    answered_steps,
+    member_batch,
+    select_steps,
+)
+from rnnlab.ensemble.draws import Draws
 from rnnlab.ensemble.member import Member
 from rnnlab.ensemble.optimizers import STACKED_OPTIMIZERS
 from rnnlab.ensemble.scheduler import StackedScheduler
-from rnnlab.ensemble.scoring import loss, score, stacked_metrics
-from rnnlab.ensemble.snapshot import Snapshot, load_checkpoints
+from rnnlab.ensemble.scoring import loss, score, selects_steps, stacked_metrics
+from rnnlab.ensemble.snapshot import Restored, Snapshot, load_checkpoints
 from rnnlab.ensemble.stacked_model import StackedModel
-from rnnlab.ensemble.unroll import can_select_steps
+from rnnlab.inference.evaluate import state_before
 from rnnlab.models.base import Model
 from rnnlab.models.kernel_loss import has_kernel_loss, kernel_loss
 from rnnlab.models.stream import Stream
 from rnnlab.process.clocks import clocks
+from rnnlab.random_streams import torch_generator
 from rnnlab.spec import Batch
+from rnnlab.state import State, detach, leaves, like, map_state
 from rnnlab.training.stopping import divergence_message
 
 
@@ -67,24 +78,37 @@ class Ensemble:
         self.symbols_per_update = 0
         self._clock = _Clock()
         self._steps_since, self._symbols_since = 0, 0
+        self._carried: State | None = None
+        self._draws: Draws | None = None
+        if self.stacked.model.draws:
+            seeds = [m.experiment.cfg.seed for m in members]
+            self._draws = Draws([torch_generator(seed, "training") for seed in seeds])
         if first.resumed_from is not None:
-            self._loss, self._num_losses = load_checkpoints(
-                members, self.stacked, self.optimizer, self.scheduler
-            )
+            self._restore(load_checkpoints(members, self.stacked, self.optimizer, self.scheduler))
         self._set_up()
+
+    def _restore(self, restored: Restored) -> None:
+        self._loss, self._num_losses = restored.loss, restored.num_losses
+        if self._draws is not None:
+            self._draws.load(restored.random)
+        if restored.carried is not None:
+            empty = Batch(*(torch.zeros(restored.carried[0].shape[1], 0),) * 3)
+            template = self.members[0].experiment.model.begin(empty)
+            self._carried = like(template, restored.carried)
 
     def update(self) -> list[Divergence]:
         """Update all members once; return those whose loss or gradient is not finite."""
-        batch = self._batches.train(self.step)
+        if self._draws is None:
+            parts = [Part(None, self._batches.train(self.step))]
+        else:
+            parts = self._batches.train_unpadded(self.step)
         logged = (self.step + 1) % self.training.log_every == 0 or self.step + 1 == self.total
-        # Metrics of some tasks need the outputs of every step.
-        select = self._can_select and (self.task.stepwise or not logged)
-        steps = answered_steps(batch) if select else None
-        selected = select_steps(batch, steps)
         flat = self.stacked.flat.requires_grad_()
-        losses, output = self._losses_and_output(flat, selected, steps, need_output=logged)
+        computed = [self._compute(flat, part, logged=logged) for part in parts]
+        losses = self._join([one.losses for one in computed], parts)
         (grad,) = torch.autograd.grad(losses.sum(), flat)
         losses = losses.detach()
+        self._carry([one.state for one in computed], parts)
         flat.requires_grad_(False)
         norms = grad.norm(dim=1)
         grad.mul_((self._limits / (norms + 1e-6)).clamp_(max=1.0)[:, None])
@@ -92,7 +116,8 @@ class Ensemble:
         self.scheduler.after_update()
         self.step += 1
         self._steps_since += 1
-        symbols = batch.mask.shape[-2] * batch.mask.shape[-1]
+        mask = parts[0].batch.mask
+        symbols = mask.shape[-2] * mask.shape[-1]
         self._symbols_since += symbols
         self.symbols_per_update = symbols * len(self.members)
         diverged = self._diverged({"the training loss": losses, "the gradient's norm": norms})
@@ -100,8 +125,8 @@ class Ensemble:
         self._num_losses += 1
         self.last_loss = losses
         if logged:
-            assert output is not None
-            self._log(output.detach(), selected, norms)
+            rows = [self._metrics(one) for one in computed]
+            self._log(self._join_rows(rows, parts), norms)
         return diverged
 
     def validate(self) -> list[Divergence]:
@@ -137,6 +162,8 @@ class Ensemble:
             None if self._loss is None else self._loss.clone(),
             self._num_losses,
             self._clock.time_share(len(self.members)),
+            None if self._carried is None else leaves(self._carried),
+            None if self._draws is None else self._draws.states(),
         )
 
     def keep(self, members: Sequence[int]) -> None:
@@ -149,6 +176,9 @@ class Ensemble:
         self.scheduler.keep(rows)
         self._loss = None if self._loss is None else self._loss[rows]
         self.last_loss = self.last_loss[rows]
+        self._draws = None if self._draws is None else self._draws.of(rows)
+        if self._carried is not None:
+            self._carried = map_state(lambda leaf: leaf[rows], self._carried)
         if rows:
             self._set_up()
 
@@ -157,29 +187,86 @@ class Ensemble:
         self._batches = Batches([m.experiment for m in self.members])
         limits = [m.experiment.training.clip_norm for m in self.members]
         self._limits = torch.tensor([torch.inf if c is None else c for c in limits])
-        self._can_select = can_select_steps(self.stacked.model)
+        self._can_select = selects_steps(self.stacked.model)
 
-    def _losses_and_output(
-        self, flat: Tensor, batch: Batch, steps: Sequence[int] | None, *, need_output: bool
-    ) -> tuple[Tensor, Tensor | None]:
+    def _compute(self, flat: Tensor, part: Part, *, logged: bool) -> "_Computed":
+        """Compute the losses of some members, and what a logged row needs."""
+        members, batch = part
+        carries = batch.first is not None
+        # Metrics of some tasks need the outputs of every step, and so does the last state.
+        select = self._can_select and not carries and (self.task.stepwise or not logged)
+        steps = answered_steps(batch) if select else None
+        selected = select_steps(batch, steps)
         options: dict[str, Any] = {"shared": self._batches.shared, "steps": steps}
-        if not (self.task.plain_loss and has_kernel_loss(self.stacked.model, batch)):
-            return self.stacked(self._loss_and_output, flat, batch, **options)
-        losses = self.stacked(partial(self._kernel_loss, steps), flat, batch, **options)
-        with torch.no_grad():
-            output = self.stacked(self._output, flat, batch, **options) if need_output else None
-        return losses, output
+        own = flat if members is None else flat[members]
+        before = () if self._carried is None or not carries else (_rows(self._carried, members),)
+        by_kernel = self.task.plain_loss and has_kernel_loss(self.stacked.model, selected)
+        if self._draws is None and by_kernel:
+            loss = partial(self._kernel_loss, carries, steps)
+            losses, *state = self.stacked(loss, own, selected, *before, **options)
+            output = None
+            if logged:
+                with torch.no_grad():
+                    output = self.stacked(self._output, own, selected, *before, **options)
+            return _Computed(losses, output, selected, detach(state[0]) if carries else None)
+        draws = self._draws if self._draws is None or members is None else self._draws.of(members)
+        length = batch.mask.shape[-1]
+        with nullcontext() if draws is None else draws.used_by(self.stacked.model, steps, length):
+            losses, output, *state = self.stacked(
+                partial(self._loss_and_output, carries), own, selected, *before, **options
+            )
+        return _Computed(losses, output, selected, detach(state[0]) if carries else None)
 
     @staticmethod
-    def _kernel_loss(steps: Sequence[int] | None, model: Stream, batch: Batch) -> Tensor:
-        return kernel_loss(model, batch, steps=steps)[0]
+    def _kernel_loss(
+        carries: bool,
+        steps: Sequence[int] | None,
+        model: Stream,
+        batch: Batch,
+        before: State | None = None,
+    ) -> tuple[Any, ...]:
+        """Return the loss and, if it is carried to the next batch, the last state."""
+        computed = kernel_loss(model, batch, state_before(model, batch, before), steps)
+        return computed if carries else computed[:1]
 
-    def _output(self, model: Model, batch: Batch) -> Tensor:
-        return model.forward_training(batch, None, self.step)[0]
+    def _output(self, model: Model, batch: Batch, before: State | None = None) -> Tensor:
+        return model.forward_training(batch, state_before(model, batch, before), self.step)[0]
 
-    def _loss_and_output(self, model: Model, batch: Batch) -> tuple[Tensor, Tensor]:
-        output = self._output(model, batch)
-        return loss(self.task, output, batch), output
+    def _loss_and_output(
+        self, carries: bool, model: Model, batch: Batch, before: State | None = None
+    ) -> tuple[Any, ...]:
+        """Return loss, outputs and, if it is carried to the next batch, the last state."""
+        state = state_before(model, batch, before)
+        output, state = model.forward_training(batch, state, self.step)
+        computed = loss(self.task, output, batch), output
+        return (*computed, state) if carries else computed
+
+    def _carry(self, states: Sequence[State | None], parts: Sequence[Part]) -> None:
+        """Carry the states of all members to the next batch, if it goes on from this one."""
+        first = states[0]
+        self._carried = (
+            None if first is None else map_state(lambda *leaves: self._join(leaves, parts), *states)
+        )
+
+    def _join(self, tensors: Sequence[Tensor], parts: Sequence[Part]) -> Tensor:
+        """Concatenate tensors of parts `(n, ...)` in the order of the members `(N, ...)`."""
+        if parts[0].members is None:
+            return tensors[0]
+        order = [n for part in parts for n in part.members or ()]
+        return torch.cat(list(tensors))[np.argsort(order)]
+
+    def _join_rows(
+        self, rows: Sequence[list[dict[str, float]]], parts: Sequence[Part]
+    ) -> list[dict[str, float]]:
+        """List the rows of all members in their order."""
+        if parts[0].members is None:
+            return rows[0]
+        by_member = {
+            n: row
+            for part, own in zip(parts, rows, strict=True)
+            for n, row in zip(part.members or (), own, strict=True)
+        }
+        return [by_member[n] for n in range(len(self.members))]
 
     def _diverged(self, quantities: dict[str, Tensor]) -> list[Divergence]:
         """Return the members with a quantity `(N,)` that is not finite, as `DivergenceCheck`."""
@@ -201,10 +288,9 @@ class Ensemble:
         return [Divergence(n, message) for n, message in messages.items()]
 
     @torch.no_grad()
-    def _log(self, output: Tensor, batch: Batch, norms: Tensor) -> None:
-        """Log each member's row, as `Telemetry` does for a single run."""
+    def _log(self, rows: Sequence[dict[str, float]], norms: Tensor) -> None:
+        """Log each member's row of metrics, as `Telemetry` does for a single run."""
         assert self._loss is not None
-        rows = self._metrics(output, batch)
         means = (self._loss / self._num_losses).tolist()
         rates = self.scheduler.learning_rates
         seconds = self._clock.since_restart()
@@ -219,9 +305,12 @@ class Ensemble:
         self._loss, self._num_losses = None, 0
         self._restart_clock()
 
-    def _metrics(self, output: Tensor, batch: Batch) -> list[dict[str, float]]:
-        """Score the outputs of each member, all at once if the task's metrics allow `vmap`."""
-        shared, members = self._batches.shared, range(len(self.members))
+    @torch.no_grad()
+    def _metrics(self, computed: "_Computed") -> list[dict[str, float]]:
+        """Score the outputs of some members, all at once if the task's metrics allow `vmap`."""
+        assert computed.output is not None
+        output, batch = computed.output.detach(), computed.batch
+        shared, members = self._batches.shared, range(len(output))
         means = stacked_metrics(self.task, output, batch, shared=shared)
         if means is not None:
             columns = {name: mean.value.tolist() for name, mean in means.items()}
@@ -234,6 +323,26 @@ class Ensemble:
     def _restart_clock(self) -> None:
         self._clock.restart()
         self._steps_since, self._symbols_since = 0, 0
+
+
+class _Computed(NamedTuple):
+    """What an update computes of some members.
+
+    Attributes:
+        losses: `(n,)`.
+        output: `(n, B, S, O)`, or `None` if it was not computed.
+        batch: targets and masks of these outputs.
+        state: after the last step, if it is carried to the next batch.
+    """
+
+    losses: Tensor
+    output: Tensor | None
+    batch: Batch
+    state: State | None
+
+
+def _rows(state: State, members: Sequence[int] | None) -> State:
+    return state if members is None else map_state(lambda leaf: leaf[members], state)
 
 
 class _Clock:

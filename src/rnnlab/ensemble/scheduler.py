@@ -49,7 +49,6 @@ class StackedScheduler:
     def after_update(self) -> None:
         """Step if the learning rate depends on the number of updates."""
         if not self.per_validation:
-            self._common.optimizer.step()  # torch warns about a scheduler before its optimizer
             self._common.step()
 
     def after_validation(self, scores: Sequence[float]) -> None:
@@ -92,6 +91,7 @@ class _EmptyOptimizer(Optimizer):
 
     def __init__(self, learning_rate: float) -> None:
         super().__init__([torch.nn.Parameter(torch.zeros(0))], {"lr": learning_rate})
+        self._opt_called = True  # or torch warns about a scheduler before its optimizer
 
     def step(self, closure: Any = None) -> Any:
         """Do nothing; schedulers require that it is called."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -29,6 +29,9 @@ class Snapshot:
         loss: `(N,)` sum of losses since the last logged row, or `None` if there are none.
         num_losses: how many losses are in the sum.
         time_spent: each member's share of the time of this session.
+        carried: the tensors `(N, B, ...)` of the state that is carried to the next batch, or
+            `None`.
+        random: the state of each member's generator, or `None` if nothing is drawn.
     """
 
     step: int
@@ -38,6 +41,8 @@ class Snapshot:
     loss: Tensor | None
     num_losses: int
     time_spent: dict[str, float]
+    carried: list[Tensor] | None
+    random: list[Tensor] | None
 
     def keep(self, members: Sequence[int]) -> "Snapshot":
         """Return the snapshot of these members only."""
@@ -50,6 +55,8 @@ class Snapshot:
             optimizer=optimizer,
             schedulers=[self.schedulers[n] for n in rows],
             loss=None if self.loss is None else self.loss[rows],
+            carried=None if self.carried is None else [leaf[rows] for leaf in self.carried],
+            random=None if self.random is None else [self.random[n] for n in rows],
         )
 
     def checkpoint(self, n: int, member: Member, stacked: StackedModel) -> dict[str, Any]:
@@ -78,6 +85,10 @@ class Snapshot:
         group = {**member.param_group, "lr": learning_rate}
         cfg = member.experiment.cfg
         seed_globals(cfg.seed, "training")  # members draw nothing from the global generators
+        random = random_states()
+        if self.random is not None:
+            random["torch"] = self.random[n]
+        carried = None if self.carried is None else [leaf[n].clone() for leaf in self.carried]
         return {
             "global_step": self.step,
             "pytorch-lightning_version": version("lightning"),
@@ -96,8 +107,24 @@ class Snapshot:
             },
             "config": plain(cfg),
             "written": member.log_state(self.step),
-            "processes": [{"carried": None, "random": random_states()}],
+            "processes": [{"carried": carried, "random": random}],
         }
+
+
+class Restored(NamedTuple):
+    """What checkpoints hold besides the states of model, optimizer and scheduler.
+
+    Attributes:
+        loss: `(N,)` sum of losses since the last logged row, or `None` if there are none.
+        num_losses: how many losses are in the sum.
+        carried: as in `Snapshot`.
+        random: the state of each member's generator.
+    """
+
+    loss: Tensor | None
+    num_losses: int
+    carried: list[Tensor] | None
+    random: list[Tensor]
 
 
 def load_checkpoints(
@@ -105,12 +132,8 @@ def load_checkpoints(
     stacked: StackedModel,
     optimizer: StackedOptimizer,
     scheduler: StackedScheduler,
-) -> tuple[Tensor | None, int]:
-    """Restore the training state from checkpoints of all members at the same update.
-
-    Returns:
-        The sum of losses since the last logged row, and how many losses are in it.
-    """
+) -> Restored:
+    """Restore the training state from checkpoints of all members at the same update."""
     contents = [member.resumed_from for member in members if member.resumed_from is not None]
     rows, states = [], []
     for content in contents:
@@ -127,4 +150,10 @@ def load_checkpoints(
     telemetry = [content["callbacks"]["Telemetry"] for content in contents]
     losses = [state["loss"][0] for state in telemetry]
     loss = None if losses[0] is None else torch.stack(losses)
-    return loss, telemetry[0]["batches"]
+    processes = [content["processes"][0] for content in contents]
+    carried = None
+    if processes[0]["carried"] is not None:
+        leaves = zip(*(process["carried"] for process in processes), strict=True)
+        carried = [torch.stack(parts) for parts in leaves]
+    random = [process["random"]["torch"] for process in processes]
+    return Restored(loss, telemetry[0]["batches"], carried, random)

@@ -11,6 +11,7 @@ from torch.func import vmap
 
 from rnnlab.ensemble.batches import batch_in_dims
 from rnnlab.ensemble.unroll import unrolling_members
+from rnnlab.errors import ConfigError
 from rnnlab.models.base import Model
 from rnnlab.spec import Batch
 
@@ -24,12 +25,18 @@ class StackedModel:
     Args:
         models: equal but for the values of their parameters.
 
+    Raises:
+        ConfigError: their buffers differ.
+
     Attributes:
         flat: `(N, P)`, the flattened parameters of each member.
         model: computes with one member's parameters at a time; its own values are not used.
     """
 
     def __init__(self, models: Sequence[Model]) -> None:
+        for name, buffer in models[0].named_buffers():
+            if any(not buffer.equal(model.get_buffer(name)) for model in models[1:]):
+                raise ConfigError(f"the buffer {name} differs from run to run")
         self.model = deepcopy(models[0])
         self._shapes = {name: p.shape for name, p in models[0].named_parameters()}
         self._holders: list[tuple[dict[str, Any], str]] = [
@@ -41,31 +48,32 @@ class StackedModel:
 
     def __call__(
         self,
-        function: Callable[[Model, Batch], Any],
+        function: Callable[..., Any],
         flat: Tensor,
         batch: Batch,
-        *,
+        *more: Any,
         shared: bool,
         steps: Sequence[int] | None = None,
     ) -> Any:
-        """Call `function(model, batch)` for each member; results have N first.
+        """Call `function(model, batch, *more)` for each member; results have N first.
 
         Args:
             function: returns tensors or a tree of them.
             flat: `(N, P)`, parameters.
             batch: `(N, B, ...)`, or `(B, ...)` if `shared`.
+            more: tensors or trees of them, `(N, ...)`.
             shared: whether all members have the same batch.
             steps: the steps whose outputs are needed, or `None` for all.
         """
 
-        def one(batch: Batch, *parameters: Tensor) -> Any:
+        def one(batch: Batch, more: tuple[Any, ...], *parameters: Tensor) -> Any:
             with self._with_parameters(parameters):
-                return function(self.model, batch)
+                return function(self.model, batch, *more)
 
         parameters = self.split(flat).values()
-        in_dims = (batch_in_dims(batch, shared=shared), *(0 for _ in parameters))
+        in_dims = (batch_in_dims(batch, shared=shared), 0, *(0 for _ in parameters))
         with unrolling_members(self.model, steps):
-            return vmap(one, in_dims=in_dims)(batch, *parameters)
+            return vmap(one, in_dims=in_dims)(batch, more, *parameters)
 
     def split(self, flat: Tensor) -> dict[str, Tensor]:
         """Split `(..., P)` into parameters by name, each `(..., *shape)`."""

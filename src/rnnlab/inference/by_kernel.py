@@ -38,7 +38,7 @@ def kernel_of(model: Model, batch: Batch, width: int = 1) -> Generation | None:
     for cell, own in zip(model.cell.layers, state, strict=True):
         parts = leaves(own)
         kernel = usable_kernel(cell, parts[0])
-        if kernel is None or kernel.kernel.name != "scan":
+        if kernel is None or kernel.kernel.name != "scan" or kernel.kernel.cells is not None:
             return None
         tensors = kernel.tensors(parts[0], own, None)
         assert tensors.state_weight is not None

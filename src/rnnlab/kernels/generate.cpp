@@ -205,15 +205,17 @@ std::unique_ptr<AnyLayer> make(const Layer& layer, const Net* lowest) {
     return std::make_unique<PackedLayer<Kind>>(layer, lowest);
 }
 
-// In the order of `SCAN_CELLS` in functions.py.
-constexpr decltype(&make<Lstm>) MAKERS[] = {make<Elman<TANH>>, make<Elman<SIGMOID>>,
-                                            make<Elman<RELU>>, make<Gru>, make<Lstm>};
+template <class... Kinds>
+std::unique_ptr<AnyLayer> make(std::tuple<Kinds...>*, const Layer& layer, const Net* lowest) {
+    constexpr std::unique_ptr<AnyLayer> (*makers[])(const Layer&, const Net*) = {make<Kinds>...};
+    return makers[layer.cell](layer, lowest);
+}
 
 class Runner {
   public:
     Runner(const Net& net, const Layer* layer) : classes(net.classes), C(whole_vectors(classes)) {
         for (Size n = 0; n < net.layers; ++n)
-            layers.push_back(MAKERS[layer[n].cell](layer[n], n ? nullptr : &net));
+            layers.push_back(make(static_cast<Cells*>(nullptr), layer[n], n ? nullptr : &net));
         const Size depth = layers.back()->size;
         weight = aligned(held_weight, depth * C);
         pack(depth, C, 1, [&](Size column) {

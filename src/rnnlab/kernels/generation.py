@@ -91,7 +91,9 @@ class Generation:
         self._runner = cpp_function("rnnlab_generation", result=c_void_p)(byref(net), described)
         if self._runner is None:
             raise MemoryError("the net is too large for the memory of this machine")
-        weakref.finalize(self, cpp_function("rnnlab_generation_end", result=None), c_void_p(self._runner))
+        weakref.finalize(
+            self, cpp_function("rnnlab_generation_end", result=None), c_void_p(self._runner)
+        )
         states = [_addresses([getattr(layer, n) for layer in layers]) for n in ("hidden", "memory")]
         begin = cpp_function("rnnlab_generation_begin")
         _check(begin(c_void_p(self._runner), c_int64(self._rows), *states))
@@ -131,7 +133,9 @@ class Generation:
             outputs=logits,
             answers=answers,
         )
-        done = cpp_function("rnnlab_generation_run", result=c_int64)(c_void_p(self._runner), byref(call))
+        done = cpp_function("rnnlab_generation_run", result=c_int64)(
+            c_void_p(self._runner), byref(call)
+        )
         _check(done)
         if done == 1:
             raise NotFinite

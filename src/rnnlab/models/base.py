@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from rnnlab.spec import Batch, Layout, TaskSpec
@@ -48,6 +49,16 @@ class Model(nn.Module, ABC):
     ) -> tuple[Tensor, State]:
         """Compute what training uses in place of `forward`; `step` is the number of updates."""
         return self(batch, state)
+
+    def draw(self, rows: int, steps: int) -> Tensor:
+        """Draw uniform random numbers `(rows, steps)`; each member of a group draws its own."""
+        device = next((p.device for p in self.parameters()), None)
+        return torch.rand((rows, steps), device=device)
+
+    @property
+    def draws(self) -> bool:
+        """Whether `forward_training` draws random numbers, by `nn.Dropout` or by `draw`."""
+        return any(isinstance(part, nn.Dropout) and part.p > 0 for part in self.modules())
 
     @property
     def reads_targets(self) -> bool:

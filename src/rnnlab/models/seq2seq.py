@@ -110,6 +110,11 @@ class Seq2Seq(Model):
         self.combine = nn.Linear(memory_size + size, size) if self.attention is not None else None
         self.readout = nn.Linear(size, spec.target.size)
 
+    @property
+    def draws(self) -> bool:
+        """Whether dropout or scheduled sampling draws random numbers."""
+        return super().draws or not _always(self.schedule)
+
     def begin(self, batch: Batch) -> Seq2SeqState:
         """Encode the source; `Batch.initial`, if given, clamps the forward encoder's state."""
         source = batch.source
@@ -168,7 +173,7 @@ class Seq2Seq(Model):
         if probability == 1:
             return self(batch, state)
         state = self.begin(batch) if state is None else state
-        forced = torch.rand(batch.input.shape[:2], device=batch.input.device) < probability
+        forced = self.draw(*batch.input.shape[:2]) < probability
         forced[:, 1:] |= ~batch.mask[:, :-1]
         outputs: list[Tensor] = []
         for t in range(batch.input.shape[1]):
@@ -253,12 +258,16 @@ def _make_attention(
 
 
 def _check_teacher(spec: TaskSpec, schedule: TeacherSchedule) -> None:
-    always = isinstance(schedule, Constant) and schedule.value == 1
-    if not (spec.feedback or always):
+    if not (spec.feedback or _always(schedule)):
         raise ConfigError(
             "teacher_forcing must be Constant with value=1 where a task feeds no answers back, got "
             f"{type(schedule).__name__} {vars(schedule)}"
         )
+
+
+def _always(schedule: TeacherSchedule) -> bool:
+    """Whether a schedule is teacher forcing at every update."""
+    return isinstance(schedule, Constant) and schedule.value == 1
 
 
 def _check_attention(

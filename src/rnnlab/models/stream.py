@@ -1,14 +1,15 @@
 """The stream model: embedding -> cells -> readout, with one output per input step."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rnnlab.cells import Cell, Jordan, Stack, unroll_within
+from rnnlab.cells.dropout import Dropout
 from rnnlab.cells.taps import layer_sizes
 from rnnlab.errors import ConfigError
 from rnnlab.models.base import Model
@@ -18,12 +19,7 @@ from rnnlab.stackable import stackable
 from rnnlab.state import State, leaves, like
 
 
-def _draws(settings: Mapping[str, Any]) -> str | None:
-    dropout = settings["dropout"]
-    return f"draws random numbers with dropout={dropout}" if dropout else None
-
-
-@stackable(alone=_draws)
+@stackable()
 class Stream(Model):
     """Layers of one kind of cell between an embedding and a linear readout.
 
@@ -76,7 +72,7 @@ class Stream(Model):
             raise ConfigError(
                 f"dropout must be 0 with one layer that holds its own readout, got {dropout}"
             )
-        self.dropout = nn.Dropout(0.0 if answered else dropout)
+        self.dropout = Dropout(0.0 if answered else dropout)
         self.readout = (
             nn.Identity()
             if spec.target is None or answered

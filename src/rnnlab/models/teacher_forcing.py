@@ -18,7 +18,7 @@ class TeacherSchedule(ABC):
         """Return the probability after `step` updates."""
 
 
-@stackable(alone=lambda settings: None if settings["value"] == 1 else "draws random numbers")
+@stackable()
 class Constant(TeacherSchedule):
     """The same at every step; 1 is teacher forcing, 0 free running.
 
@@ -34,7 +34,7 @@ class Constant(TeacherSchedule):
         return self.value
 
 
-@stackable(alone=lambda _: "draws random numbers")
+@stackable()
 class Linear(TeacherSchedule):
     """From 1 down to `end` in equal steps: max(end, 1 - (1 - end) step / steps).
 
@@ -52,7 +52,7 @@ class Linear(TeacherSchedule):
         return max(self.end, 1 - (1 - self.end) * step / self.steps)
 
 
-@stackable(alone=lambda _: "draws random numbers")
+@stackable()
 class Exponential(TeacherSchedule):
     """`end + (1 - end) rate^step`.
 
@@ -70,7 +70,7 @@ class Exponential(TeacherSchedule):
         return self.end + (1 - self.end) * self.rate**step
 
 
-@stackable(alone=lambda _: "draws random numbers")
+@stackable()
 class InverseSigmoid(TeacherSchedule):
     """`end + (1 - end) k / (k + exp(step / k))`: stays near 1 for about k ln k updates.
 

@@ -35,7 +35,7 @@ _STREAMS, _STREAM_LENGTH = 64, 1000  # of held-out text: most streams, fewest ch
 _SAMPLE_LENGTH = 400  # default characters of a sample
 
 
-@stackable(alone=lambda _: "carries its state from batch to batch")
+@stackable(carries=True)
 class NextChar(FileTask):
     """Next character: predict each character of a text from those before it.
 
