@@ -25,7 +25,7 @@ DRAWING = {
     "elman": ["model=elman", SIZE, DROP, *COPY],
     "elman_reals": ["model=elman", SIZE, DROP, *REALS],
     "lstm_two_layers": ["model=lstm", SIZE, TWO, DROP, *COPY],
-    "gru_horizon": ["model=gru", SIZE, TWO, DROP, "model.horizon=2", *COPY],
+    "gru_horizon": ["model=gru", SIZE, DROP, "model.horizon=2", *COPY],
     "jordan_two_layers": ["model=jordan", SIZE, TWO, DROP, *COPY],
     "ar_ffn": ["model=ar_ffn", SIZE, "model.cell.taps=3", DROP, *COPY],
     "seq2seq": [*SEQ2SEQ, "model.encoder.dropout=0.4", "model.decoder.dropout=0.2", *ADDITION],

@@ -58,6 +58,10 @@ def test_a_run_like_no_other_is_told_in_what_it_differs(tmp_path: Path) -> None:
             "trainer.max_minutes is a budget of a clock that members would share",
         ),
         ("trainer.profile=true", "trainer.profile=true times a run alone"),
+        (
+            "model.num_layers=2 model.dropout=0.5 model.horizon=3",
+            "model draws otherwise in a group with horizon=3 and dropout",
+        ),
     ],
 )
 def test_what_can_not_be_stacked_is_named(word: str, reason: str, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from rnnlab.runs.metrics_csv import CSVLog
 from rnnlab.runs.run import Run
 from rnnlab.runs.tensorboard import Events
 from rnnlab.training.best_weights import BestWeights
+from rnnlab.training.optimizers import take_fused_steps
 from rnnlab.training.prepare import Prepared, without_compiler
 from rnnlab.training.resume_point import ResumePoint, log_state
 
@@ -39,6 +40,7 @@ class Member:
         total = experiment.training.total_steps(experiment.data.train_rows)
         with without_compiler():
             optimizer = prepared.make_optimizer(experiment.model.parameters())
+            take_fused_steps(optimizer)
             prepared.make_scheduler(optimizer, total, experiment.mode)
             self.param_group = optimizer.state_dict()["param_groups"][0]
         self.optimizer_class = type(optimizer)

@@ -17,11 +17,12 @@ from rnnlab.state import State
 def has_kernel_loss(model: Model, batch: Batch) -> TypeGuard[Stream]:
     """Whether a kernel can compute readout and cross-entropy of a model's answers to a batch.
 
-    They are those of token logits which the highest layer gives without dropout.
+    They are those of token logits that a model without dropout gives.
     """
     if type(model) is not Stream or not isinstance(model.spec.target, Tokens):
         return False
-    if (model.dropout.p and model.training) or batch.target_mask is not None:
+    drops = model.training and (model.dropout.p or model.cell.dropout.p)
+    if drops or batch.target_mask is not None:
         return False
     *lower, top = model.cell.layers
     kernel = usable_kernel(top, next(model.parameters()))

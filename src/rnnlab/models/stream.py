@@ -1,8 +1,8 @@
 """The stream model: embedding -> cells -> readout, with one output per input step."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,14 @@ from rnnlab.stackable import stackable
 from rnnlab.state import State, leaves, like
 
 
-@stackable()
+def _draws_by_kernels(settings: Mapping[str, Any]) -> str | None:
+    """Kernels draw one mask for all windows of a horizon, the loops of a group one for each."""
+    if settings["horizon"] is None or not settings["dropout"] or settings["num_layers"] == 1:
+        return None
+    return f"draws otherwise in a group with horizon={settings['horizon']} and dropout"
+
+
+@stackable(alone=_draws_by_kernels)
 class Stream(Model):
     """Layers of one kind of cell between an embedding and a linear readout.
 
