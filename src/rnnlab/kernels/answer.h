@@ -171,17 +171,20 @@ class Answering {
 
     // Transpose rows of logits to a panel with a row for each class, and back.
     void turn(Rows rows, Size count, float* to) const {
-        for (Size i = 0; i < padded; i += WIDTH)
-            for (Size b = 0; b < WIDTH; ++b) {
-                const float* from = rows.row(b < count ? b : 0) + i;
-                for (Size k = 0; k < WIDTH; ++k) to[(i + k) * WIDTH + b] = from[k];
-            }
+        Vec square[WIDTH];
+        for (Size i = 0; i < padded; i += WIDTH) {
+            for (Size b = 0; b < WIDTH; ++b) square[b] = load(rows.row(b < count ? b : 0) + i);
+            transpose_square(square);
+            for (Size k = 0; k < WIDTH; ++k) store(to + (i + k) * WIDTH, square[k]);
+        }
     }
     void turn_back(const float* from, Size count, OutRows rows) const {
-        for (Size b = 0; b < count; ++b) {
-            float* to = rows.row(b);
-            for (Size i = 0; i < O; ++i) to[i] = from[i * WIDTH + b];
-            std::fill(to + O, to + padded, 0.0f);
+        Vec square[WIDTH];
+        for (Size i = 0; i < padded; i += WIDTH) {
+            for (Size k = 0; k < WIDTH; ++k)
+                square[k] = i + k < O ? load(from + (i + k) * WIDTH) : Vec{};
+            transpose_square(square);
+            for (Size b = 0; b < count; ++b) store(rows.row(b) + i, square[b]);
         }
     }
 };

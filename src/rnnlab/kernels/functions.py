@@ -6,6 +6,7 @@ dimension for one net, and use that of `vmap`.
 
 from collections.abc import Mapping, Sequence
 from ctypes import byref, c_int, c_int64
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import partial
 from pathlib import Path
@@ -24,7 +25,8 @@ ACTIVATIONS = ("tanh", "sigmoid", "relu")
 _FEWEST_ROWS = 16  # sequences that are worth a thread
 
 
-class Kernel(NamedTuple):
+@dataclass(frozen=True)
+class Kernel:
     """A kernel, and what it takes beside tensors and sizes.
 
     Attributes:
@@ -93,8 +95,11 @@ class Readout(NamedTuple):
     mask: Tensor
 
 
-class Options(NamedTuple):
+@dataclass(frozen=True)
+class Options:
     """A call of a kernel, but for its tensors.
+
+    No tuple, whose parts `vmap` would go through at each call.
 
     Attributes:
         kernel: which one.
@@ -173,7 +178,7 @@ class Unroll(torch.autograd.Function):
         Without a tape: to write and read those of N members takes longer than what they save.
         """
         tensors = _members_first(info.batch_size, in_dims[1:], args[1:])
-        outputs = Unroll.apply(args[0]._replace(taped=False), *tensors)
+        outputs = Unroll.apply(replace(args[0], taped=False), *tensors)
         return outputs, (0,) * len(outputs)
 
 

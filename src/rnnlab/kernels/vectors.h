@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #if defined(__AVX512F__)
 constexpr int WIDTH = 16;
@@ -35,6 +36,34 @@ inline float sum(Vec value) {
         for (int lane = 0; lane < half; ++lane) lanes[lane] += lanes[lane + half];
     return lanes[0];
 }
+// Transpose a square of vectors in place.
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define RNNLAB_SHUFFLES
+#endif
+#endif
+#ifdef RNNLAB_SHUFFLES
+// Exchange the blocks of STEP numbers off the diagonal of two vectors.
+template <int STEP, int... LANES>
+inline void exchange(Vec& a, Vec& b, std::integer_sequence<int, LANES...>) {
+    const Vec first = a;
+    a = __builtin_shufflevector(first, b, (LANES & STEP ? WIDTH + LANES - STEP : LANES)...);
+    b = __builtin_shufflevector(first, b, (LANES & STEP ? WIDTH + LANES : LANES + STEP)...);
+}
+template <int STEP = WIDTH / 2> inline void transpose_square(Vec* rows) {
+    for (int r = 0; r < WIDTH; ++r)
+        if (!(r & STEP))
+            exchange<STEP>(rows[r], rows[r + STEP], std::make_integer_sequence<int, WIDTH>());
+    if constexpr (STEP > 1) transpose_square<STEP / 2>(rows);
+}
+#else
+inline void transpose_square(Vec* rows) {
+    float* numbers = reinterpret_cast<float*>(rows);
+    for (int r = 0; r < WIDTH; ++r)
+        for (int c = 0; c < r; ++c) std::swap(numbers[r * WIDTH + c], numbers[c * WIDTH + r]);
+}
+#endif
+
 // x = n ln 2 + rest with the nearest integer n; `scale` is 2^n. The rest of NaN is NaN.
 struct Power {
     Vec scale, rest;
