@@ -23,6 +23,7 @@ ACTIVATIONS = ("tanh", "sigmoid", "relu")
 """The activations of vectors.h, in its order."""
 
 _FEWEST_ROWS = 16  # sequences that are worth a thread
+_LEAST_WORK = 2**24  # multiplications of a forward pass, 0.3 ms or more, that are worth two threads
 
 
 @dataclass(frozen=True)
@@ -265,12 +266,18 @@ class _Share(NamedTuple):
     rows: range
 
 
-def _shares(members: int, batch: int) -> list[_Share]:
-    """Divide the work among as many threads as torch may use, by members or else by sequences."""
+def _shares(members: int, batch: int, work: int) -> list[_Share]:
+    """Divide the work among as many threads as torch may use, by members or else by sequences.
+
+    Args:
+        members: N.
+        batch: B.
+        work: multiplications of one member's forward pass.
+    """
     threads = torch.get_num_threads()
     if members == 1:
-        parts = _parts(batch, max(1, min(threads, batch // _FEWEST_ROWS)))
-        return [_Share(range(1), rows) for rows in parts]
+        most = min(threads, batch // _FEWEST_ROWS) if work >= _LEAST_WORK else 1
+        return [_Share(range(1), rows) for rows in _parts(batch, max(1, most))]
     return [_Share(part, range(batch)) for part in _parts(members, min(threads, members))]
 
 
@@ -320,7 +327,9 @@ class _Call:
         }
         self.name, self.cells = f"rnnlab_{kernel.name}", kernel.cells
         self.cell = c_int(kernel.cell)
-        self.shares = _shares(self.members, batch)
+        weights = [cell.input_weight, *([] if cell.state_weight is None else [cell.state_weight])]
+        work = batch * length * sum(weight[0].numel() for weight in weights)
+        self.shares = _shares(self.members, batch, work)
 
     def new_tape(self) -> Tensor:
         """Return a tape for each member."""
