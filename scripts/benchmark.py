@@ -1,10 +1,10 @@
 """Speed, as ratios measured side by side on one thread: `python scripts/benchmark.py [PART ...]`.
 
-Parts: cells, horizon, trainer, data, watch, startup; all of these when none is named. The things
-compared take turns, for machines are shared and noisy: a row is the least processor time of all
-rounds, or the median of a clock. And sweep, which takes half an hour: whole commands, once each, on
-one thread and two workers; `--threads 2` adds a row on two threads, `--jobs TEXT` takes some rows
-alone. JAX is compared where it is installed.
+Parts: cells, horizon, trainer, groups, generate, data, watch, startup; all of these when none is
+named. The things compared take turns, for machines are shared and noisy: a row is the least
+processor time of all rounds, or the median of a clock. And sweep, which takes half an hour: whole
+commands, once each, on one thread and two workers; `--threads 2` adds a row on two threads,
+`--jobs TEXT` takes some rows alone. JAX is compared where it is installed.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from statistics import median
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -26,11 +27,16 @@ from rnnlab.analysis.diagnostics import diagnose
 from rnnlab.cells import unroll_within
 from rnnlab.config.build import build
 from rnnlab.config.compose import compose
+from rnnlab.ensemble.ensemble import Ensemble
 from rnnlab.experiment.experiment import Experiment
+from rnnlab.inference.generate import Sampler, beam_search, free_answers
+from rnnlab.models.kernel_loss import has_kernel_loss, kernel_loss
 from rnnlab.runs.tensorboard import Events
-from rnnlab.spec import Tokens, map_batch
+from rnnlab.spec import Batch, Tokens, map_batch
 from rnnlab.training.callbacks import Watch
 from rnnlab.training.module import SequenceModule
+from rnnlab.training.optimizers import take_fused_steps
+from rnnlab.training.prepare import prepare, without_compiler
 from rnnlab.training.train import train
 
 ROUNDS = 5
@@ -69,6 +75,16 @@ SWEEPS = {  # of 64 seeds
         *("model=elman", "model.cell.hidden_size=8", "task=addition_binary"),
         *("data.batch_size=16", "trainer.max_steps=1000"),
     ],
+}
+GROUPS = {
+    "elman 8, addition_binary": ["model=elman", "model.cell.hidden_size=8", "task=addition_binary"],
+    **{
+        f"{model} {size}, copy": [f"model={model}", f"model.cell.hidden_size={size}", "task=copy"]
+        for model, size in (
+            *(("elman", 32), ("elman", 128), ("gru", 8), ("gru", 32), ("gru", 128)),
+            *(("lstm", 16), ("lstm", 32), ("lstm", 128), ("jordan", 32), ("ar_ffn", 32)),
+        )
+    },
 }
 LAUNCHERS = {
     "basic": ["hydra/launcher=basic"],
@@ -233,6 +249,84 @@ def trainer() -> None:
         print(f"{name:28}{one:9.2f}{other:9.2f}{other / one:8.2f}{other - one:+9.2f}")
 
 
+def groups() -> None:
+    print("\ngroups: ms an update of 64 members, and of 64 runs alone without the Trainer\n")
+    print(f"{'jobs':28}{'group':>9}{'alone':>9}{'ratio':>8}{'2 threads':>11}")
+    for name, words in GROUPS.items():
+        group = stacked(words, 64)
+        experiment = Experiment.assemble(compose(words))
+        together, alone = cheapest(20, group.update, update_alone(experiment))
+        (one,) = medians(20, group.update)
+        torch.set_num_threads(2)
+        (two,) = medians(20, group.update)
+        torch.set_num_threads(1)
+        ratio = 64 * alone / together
+        print(f"{name:28}{together:9.2f}{64 * alone:9.2f}{ratio:8.2f}{one / two:11.2f}", flush=True)
+
+
+def stacked(words: list[str], count: int) -> Ensemble:
+    """Return a group of seeds, without run directories."""
+    members = []
+    for seed in range(count):
+        prepared = prepare(compose([*words, f"seed={seed}", "data.val_size=2"]))
+        experiment = prepared.experiment
+        with without_compiler():
+            optimizer = prepared.make_optimizer(experiment.model.parameters())
+        members.append(
+            SimpleNamespace(
+                experiment=experiment,
+                total_steps=10**6,
+                saved_step=0,
+                optimizer_class=type(optimizer),
+                param_group=optimizer.param_groups[0],
+                make_scheduler=prepared.make_scheduler,
+                resumed_from=None,
+                log=lambda *_: None,
+            )
+        )
+    return Ensemble(members)
+
+
+def update_alone(experiment: Experiment) -> Callable[[], None]:
+    """Return an update of one run by its kernel and torch's optimizer."""
+    model, batches = experiment.model, iter(range(10**9))
+    optimizer = build("optimizer", experiment.cfg.optimizer)(model.parameters())
+    take_fused_steps(optimizer)
+    model.train()
+
+    def update() -> None:
+        batch = experiment.data.train(next(batches))
+        optimizer.zero_grad()
+        assert has_kernel_loss(model, batch)
+        kernel_loss(model, batch)[0].backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+
+    return update
+
+
+def generate() -> None:
+    print("\ngenerate: thousand characters a second of two layers of 128, 80 symbols\n")
+    print(f"{'cell':8}{'streams':>9}{'greedy':>9}{'0.7':>9}{'beam 5':>9}")
+    for name in ("elman", "gru", "lstm"):
+        words = [f"model={name}", "task=next_char", "model.num_layers=2"]
+        experiment = Experiment.assemble(compose(words))
+        model = experiment.model.eval()
+        for rows in (1, 32):
+            ids = torch.zeros(rows, 500, dtype=torch.int64)
+            batch = Batch(input=ids, target=ids, mask=torch.ones_like(ids, dtype=torch.bool))
+            warm = Sampler(0.7, None, None, torch.Generator().manual_seed(0))
+            with torch.no_grad():
+                taken = cheapest(
+                    5,
+                    partial(free_answers, model, batch),
+                    partial(free_answers, model, batch, warm),
+                    partial(beam_search, model, batch, 5, None),
+                )
+            speeds = "".join(f"{rows * 500 / ms:9.0f}" for ms in taken)
+            print(f"{name:8}{rows:9}{speeds}", flush=True)
+
+
 def data() -> None:
     print("\ndata: ms to make a batch, as a share of an update of a plain loop\n")
     print(f"{'pair':28}{'batch':>9}{'update':>9}{'share':>8}")
@@ -342,6 +436,8 @@ PARTS = {
     "cells": cells,
     "horizon": horizon,
     "trainer": trainer,
+    "groups": groups,
+    "generate": generate,
     "data": data,
     "watch": watch,
     "startup": startup,
