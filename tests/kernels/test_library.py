@@ -182,7 +182,7 @@ def test_what_no_memory_holds_is_an_error_and_no_crash() -> None:
     one, weights = torch.zeros(1, 1, 1), torch.zeros(1, 1, 1)
     bias, ids = torch.zeros(1, 1), torch.zeros(1, 1, 1, dtype=torch.int64)
     tensors = Tensors(weights, weights, bias, None, None, one, one[:, :, :0], ids)
-    call = functions._Call(Options(Kernel("scan", 0)), tensors)
+    call = functions._Request(Options(Kernel("scan", 0)), tensors)
     call.fields["length"] = 2**40
     with pytest.raises(MemoryError, match="too large"):
         call.run(functions._Operation.BACKWARD, {}, {})

@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 import rnnlab
 from rnnlab.inference.evaluate import Evaluator
-from rnnlab.process.arithmetic import _run_in_threads, arithmetic, flushes_denormals
+from rnnlab.process.arithmetic import arithmetic, flushes_denormals, openmp_parallel
 from rnnlab.runs.run import Run
 from rnnlab.training.module import SequenceModule
 from tests.same import differences, saved
@@ -32,7 +32,7 @@ def denormal() -> torch.Tensor:
 def test_all_threads_flush_inside_and_none_afterwards(denormal, threads):
     if not torch.set_flush_denormal(False):
         pytest.skip("this processor can't flush denormals")
-    if threads > 1 and _run_in_threads() is None:
+    if threads > 1 and openmp_parallel() is None:
         pytest.skip("torch's threads can't be reached here")
     before = torch.get_num_threads()
     torch.set_num_threads(threads)

@@ -143,7 +143,7 @@ def _compile(command: Sequence[str], sources: Sequence[Path], file: Path) -> Pat
         compile_for(_NATIVE[0])
     except subprocess.CalledProcessError:
         compile_for(_NATIVE[1])
-    run("-shared", *objects, "-o", file)
+    run("-shared", "-pthread", *objects, "-o", file)
     return file
 
 

@@ -5,10 +5,9 @@ dimension for one net, and use that of `vmap`.
 """
 
 from collections.abc import Mapping, Sequence
-from ctypes import byref, c_int, c_int64
+from ctypes import addressof, byref, c_int, c_int64, c_void_p, cast
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -17,12 +16,14 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from rnnlab.kernels.library import Struct, cpp_function, load_kernels, run_in_threads, struct_fields
+from rnnlab.kernels.library import Struct, cpp_function, load_kernels, struct_fields
+from rnnlab.process.arithmetic import openmp_parallel
 
 ACTIVATIONS = ("tanh", "sigmoid", "relu")
 """The activations of vectors.h, in its order."""
 
 _FEWEST_ROWS = 16  # sequences that are worth a thread
+_PER_THREAD = 4  # shares of members, which threads take one after another
 _LEAST_WORK = 2**24  # multiplications of a forward pass, 0.3 ms or more, that are worth two threads
 
 
@@ -133,6 +134,34 @@ def kernels_take(*tensors: Tensor | None) -> bool:
     )
 
 
+class _Tapes:
+    """Tapes that are used again and again.
+
+    New memory would cost the system as much time as it takes to compute what is written to it.
+    """
+
+    _MOST = 8  # that are kept
+
+    def __init__(self) -> None:
+        self._free: list[Tensor] = []
+
+    def take(self, numbers: int) -> Tensor:
+        """Return `(1, numbers)`, of undefined values."""
+        free, self._free = self._free, []  # in one step, as other threads take tapes too
+        fitting = [n for n, tape in enumerate(free) if len(tape) >= numbers]
+        tape = free.pop(min(fitting, key=lambda n: len(free[n]))) if fitting else None
+        self._free += free
+        return (torch.empty(numbers) if tape is None else tape)[None, :numbers]
+
+    def give(self, tape: Tensor) -> None:
+        """Take back a tape that nobody reads any more; the largest are kept."""
+        base = tape if tape._base is None else tape._base
+        self._free = sorted([base, *self._free], key=len)[-self._MOST :]
+
+
+_TAPES = _Tapes()
+
+
 class Unroll(torch.autograd.Function):
     """Unroll a cell.
 
@@ -168,6 +197,8 @@ class Unroll(torch.autograd.Function):
         ctx.threads = 0
         needed = ctx.needs_input_grad[6:9]
         found = _backward(ctx.options, cell, tape if usable else None, grads, needed)
+        if usable:
+            _TAPES.give(tape)
         return None, *_without_members(found, single), None
 
     @staticmethod
@@ -253,6 +284,15 @@ class _Unrolling(Struct):
     )
 
 
+class _Call(Struct):
+    """`Call` in threads.cpp."""
+
+    _fields_ = (
+        ("kernel", c_void_p),
+        *struct_fields("cell operation first last", "", "net answer"),
+    )
+
+
 class _Answer(Struct):
     """`Answer` in answer.h."""
 
@@ -260,7 +300,7 @@ class _Answer(Struct):
 
 
 class _Share(NamedTuple):
-    """What one thread computes: some members, and some of the sequences of each."""
+    """What a thread computes in one call: some members, and some of the sequences of each."""
 
     members: range
     rows: range
@@ -278,14 +318,15 @@ def _shares(members: int, batch: int, work: int) -> list[_Share]:
     if members == 1:
         most = min(threads, batch // _FEWEST_ROWS) if work >= _LEAST_WORK else 1
         return [_Share(range(1), rows) for rows in _parts(batch, max(1, most))]
-    return [_Share(part, range(batch)) for part in _parts(members, min(threads, members))]
+    count = 1 if threads == 1 else min(_PER_THREAD * threads, members)
+    return [_Share(part, range(batch)) for part in _parts(members, count)]
 
 
 def _parts(total: int, count: int) -> list[range]:
     return [range(n * total // count, (n + 1) * total // count) for n in range(count)]
 
 
-class _Call:
+class _Request:
     """A call of a kernel: the arguments that all operations share.
 
     Attributes:
@@ -326,16 +367,15 @@ class _Call:
             "ids": inputs if one_hot else None,
         }
         self.name, self.cells = f"rnnlab_{kernel.name}", kernel.cells
-        self.cell = c_int(kernel.cell)
+        self.cell = kernel.cell
         weights = [cell.input_weight, *([] if cell.state_weight is None else [cell.state_weight])]
         work = batch * length * sum(weight[0].numel() for weight in weights)
         self.shares = _shares(self.members, batch, work)
 
-    def new_tape(self) -> Tensor:
-        """Return a tape for each member."""
+    def tape_size(self) -> int:
+        """Return how many numbers the tape of one member has."""
         row = cpp_function(f"{self.name}_tape", self.cells, c_int64)
-        numbers = row(self.cell, byref(_Unrolling(**self.fields))) * self.outputs[1]
-        return torch.empty(self.members, numbers)
+        return int(row(c_int(self.cell), byref(_Unrolling(**self.fields)))) * self.outputs[1]
 
     def sums(self, like: Tensor) -> Tensor:
         """Return zeros of a tensor's shape for each thread that adds to them."""
@@ -358,31 +398,44 @@ class _Call:
             answer: fields of `Answer`.
             answer_sums: fields of `Answer` that each thread adds to.
         """
-        function = cpp_function(self.name, self.cells)
-        calls = []
+        kernel: Any = cpp_function(self.name, self.cells)
+        calls, alive = (_Call * len(self.shares))(), []
         for n, (members, rows) in enumerate(self.shares):
             at = n if self.members == 1 else 0
             own = {name: buffer[at] for name, buffer in sums.items()}
             net = _Unrolling(**self.fields, **tensors, **own, first=rows.start, rows=len(rows))
             own = {name: buffer[at] for name, buffer in answer_sums.items()}
-            judge = None if answer is None else byref(_Answer(**answer, **own))
-            numbers = c_int64(members.start), c_int64(members.stop)
-            calls.append(
-                partial(function, self.cell, c_int(operation), byref(net), judge, *numbers)
+            judge = None if answer is None else _Answer(**answer, **own)
+            alive += [net, judge]
+            calls[n] = _Call(
+                kernel=cast(kernel, c_void_p),
+                cell=self.cell,
+                operation=operation,
+                first=members.start,
+                last=members.stop,
+                net=addressof(net),
+                answer=None if judge is None else addressof(judge),
             )
-        run_in_threads(calls)
+        threads = min(torch.get_num_threads(), len(calls))
+        parallel: Any = openmp_parallel() if threads > 1 else None
+        run = cpp_function("rnnlab_calls", self.cells)
+        numbers = c_int64(len(calls)), c_int64(threads)
+        if not run(calls, *numbers, None if parallel is None else cast(parallel, c_void_p)):
+            raise MemoryError(
+                "nets too large, or sequences too long, for the memory of this machine"
+            )
 
 
 def _forward(options: Options, cell: Tensors) -> tuple[Tensor, ...]:
-    call = _Call(options, cell)
+    call = _Request(options, cell)
     states = torch.empty(call.outputs)
     hidden, memory = torch.empty_like(cell.hidden), torch.empty_like(cell.memory)
-    tape = call.new_tape() if options.taped else None
+    tape = _TAPES.take(call.tape_size()) if options.taped else None
     written = {"states": states, "last_hidden": hidden, "last_memory": memory, "tape": tape}
     call.run(_Operation.FORWARD, written, {})
     if options.aged_outputs:
         states = states[:, None].repeat(1, options.horizon or 1, 1, 1, 1)
-    return states, hidden, memory, states.new_empty(len(states), 0) if tape is None else tape
+    return states, hidden, memory, states.new_empty(1, 0) if tape is None else tape
 
 
 def _backward(
@@ -392,7 +445,7 @@ def _backward(
     grads: Sequence[Tensor | None],
     needed: Sequence[bool],
 ) -> list[Tensor | None]:
-    call = _Call(options, cell)
+    call = _Request(options, cell)
     names = ("of_states", "of_last_hidden", "of_last_memory")
     given = (None if grad is None else grad.contiguous() for grad in grads)
     incoming = dict(zip(names, given, strict=False))
@@ -404,7 +457,7 @@ def _backward(
 def _learn(
     options: Options, cell: Tensors, readout: Readout, needed: Sequence[bool]
 ) -> list[Tensor]:
-    call = _Call(options, cell)
+    call = _Request(options, cell)
     others, sums = _gradients(call, cell, needed)
     hidden, memory = torch.empty_like(cell.hidden), torch.empty_like(cell.memory)
     last = {"last_hidden": hidden, "last_memory": memory}
@@ -422,7 +475,7 @@ def _learn(
 
 
 def _gradients(
-    call: _Call, cell: Tensors, needed: Sequence[bool]
+    call: _Request, cell: Tensors, needed: Sequence[bool]
 ) -> tuple[dict[str, Tensor | None], dict[str, Tensor]]:
     """Allocate the gradients of a cell's tensors: those of some, and sums of those of weights."""
     weights = {name: getattr(cell, name) for name in _WEIGHTS}

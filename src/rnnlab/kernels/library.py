@@ -6,8 +6,7 @@ Without a C++ compiler, or with `RNNLAB_KERNELS=off`, there are none: cells unro
 import ctypes
 import os
 import subprocess
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from shlex import join
@@ -114,19 +113,3 @@ def cpp_function(
     function = getattr(load_kernels(cells), name)
     function.restype = result
     return function
-
-
-def run_in_threads(calls: Sequence[Callable[[], bool]]) -> None:
-    """Run calls of kernels, each in a thread of its own.
-
-    Raises:
-        MemoryError: a kernel can't allocate its buffers.
-    """
-    done = [calls[0]()] if len(calls) == 1 else list(_pool(len(calls)).map(lambda c: c(), calls))
-    if not all(done):
-        raise MemoryError("nets too large, or sequences too long, for the memory of this machine")
-
-
-@cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, "rnnlab-kernels")

@@ -59,7 +59,7 @@ def flush_denormals(on: bool) -> None:
     if on == flushes_denormals() and torch.get_num_threads() == 1:
         return
     torch.set_flush_denormal(on)
-    parallel = _run_in_threads()
+    parallel = openmp_parallel()
     if parallel is not None and torch.get_num_threads() > 1:
         work = _Work(lambda _: torch.set_flush_denormal(on) and None)
         parallel(work, None, torch.get_num_threads(), 0)
@@ -69,7 +69,7 @@ _Work = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 
 @cache
-def _run_in_threads() -> Callable[..., None] | None:
+def openmp_parallel() -> Callable[..., None] | None:
     """Return OpenMP's function that runs work in each thread of torch's pool, or `None`.
 
     Torch has none: its own sets the flag of the calling thread alone. On Linux this is the function
