@@ -31,15 +31,14 @@ _IGNORED = {"output_dir"}
 _FOREIGN = {"optimizer", "logger"}
 """Config nodes of other libraries' classes, which declare nothing; `_refusals` checks them."""
 
-# How many times faster one update of a group of 64 is than 64 updates of single runs (64 sequences
-# of `copy`, 40 steps, one thread, without Lightning's overhead): with the kernels, and without them
-# (groups of 32):
-#   hidden size         8         16         32         64        128       256
-#   Elman        29.5  3.6            10.6  3.1   4.8  1.5   2.3  1.1  1.2
-#   GRU          39.0  6.5            10.0  3.1   4.5  1.5   2.2  1.2  1.3
-#   LSTM         14.9  2.0   7.1  1.2  3.9  1.1   2.2  0.7   1.4       0.9
-#   Jordan       51.9  4.2            25.4  3.4              9.2  2.2
-#   AR-FFN       21.4  4.9                                   6.5  3.5
+# How many times faster one update of a group is than updates of single runs, without the Trainer
+# (64 sequences of `copy`, 40 steps, one thread): 64 members with the kernels, 32 without them:
+#   hidden size   8         16        32        64        128
+#   Elman         17   3.6            6.0  3.1       1.5  2.3  1.1
+#   GRU           9.2  6.5            3.9  3.1       1.5  1.7  1.2
+#   LSTM               2.0  4.8  1.2  3.6  1.1       0.7  1.5
+#   Jordan             4.2            6.7  3.4                 2.2
+#   AR-FFN             4.9            11                       3.5
 _LARGEST: Mapping[Any, int] = {Elman: 256, GRU: 256, LSTM: 128}
 """Cell -> the largest hidden size at which a group is faster; other cells always are."""
 _LARGEST_WITHOUT_KERNELS: Mapping[Any, int] = {Elman: 128, GRU: 128, LSTM: 32}
