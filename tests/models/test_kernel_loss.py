@@ -8,7 +8,7 @@ import torch
 from rnnlab.cells import Elman
 from rnnlab.ensemble.batches import select_steps, stack
 from rnnlab.ensemble.stacked_model import StackedModel
-from rnnlab.kernels import functions, load_kernels
+from rnnlab.kernels import calls, load_kernels
 from rnnlab.models import Model, Stream
 from rnnlab.models.kernel_loss import has_kernel_loss, kernel_loss
 from rnnlab.spec import Batch, TaskSpec, Tokens
@@ -133,7 +133,7 @@ def test_layers_below(name: str, settings) -> None:
 @pytest.mark.parametrize("horizon", [None, 2])
 @pytest.mark.parametrize("name", CELLS)
 def test_one_model_alone(name: str, horizon: int | None, threads: int, monkeypatch) -> None:
-    monkeypatch.setattr(functions, "_LEAST_WORK", 0)
+    monkeypatch.setattr(calls, "_LEAST_WORK", 0)
     cell, of_cell = CELLS[name]
     if horizon and "taps" in name:
         pytest.skip("their kernel has no horizon")

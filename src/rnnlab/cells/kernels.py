@@ -10,7 +10,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from rnnlab.kernels.functions import ACTIVATIONS, Kernel, Options, Tensors, Unroll
+from rnnlab.kernels.calls import ACTIVATIONS, Kernel, Options, Tensors
+from rnnlab.kernels.functions import Unroll
 from rnnlab.kernels.library import cell_index
 from rnnlab.state import State, leaves, like
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from rnnlab.cells.base import Cell, one_hot
 from rnnlab.cells.init import InputInit, init_input
-from rnnlab.kernels.functions import ACTIVATIONS, Kernel, Tensors
+from rnnlab.kernels.calls import ACTIVATIONS, Kernel, Tensors
 from rnnlab.ranges import LayerSizes, PositiveInt
 from rnnlab.stackable import stackable
 

@@ -6,7 +6,7 @@
 
 #include "answer.h"
 
-// `_Call` in functions.py.
+// `_Call` in calls.py.
 struct Call {
     bool (*kernel)(int, int, const Unrolling*, const Answer*, Size, Size);
     Size cell, operation, first, last;

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from rnnlab.cells import Jordan
 from rnnlab.cells.base import usable_kernel
-from rnnlab.kernels.functions import Options, Readout, UnrollLoss
+from rnnlab.kernels.calls import Options, Readout
+from rnnlab.kernels.functions import UnrollLoss
 from rnnlab.models.base import Model
 from rnnlab.models.stream import Stream
 from rnnlab.spec import Batch, Tokens
