@@ -237,7 +237,7 @@ count=$(sed -n 's/^#SBATCH --array=0-\\([0-9]*\\)%.*/\\1/p' "$1")
 for number in $(seq 0 "$count"); do
   SLURM_JOB_ID=7 SLURM_ARRAY_JOB_ID=7 SLURM_ARRAY_TASK_ID=$number SLURM_NTASKS=1 \\
     SLURM_JOB_NUM_NODES=1 SLURM_NODEID=0 SLURM_PROCID=0 SLURM_LOCALID=0 \\
-    bash "$1" >"$PLACE/$number.txt" 2>&1 </dev/null &
+    bash "$PLACE/script.sh" >"$PLACE/$number.txt" 2>&1 </dev/null &
 done
 echo Submitted batch job 7
 """,
