@@ -87,8 +87,9 @@ def test_dropout_scheduled_sampling_and_carried_streams_join(tmp_path: Path) -> 
     ],
 )
 def test_lstms_that_no_kernel_computes_as_a_whole_are_faster_alone_earlier(
-    words: list[str], largest: int, tmp_path: Path
+    words: list[str], largest: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("rnnlab.ensemble.groups.load_kernels", object)
     words = ["model=lstm", *words, f"output_dir={tmp_path}"]
     one, two = (compose([*words, f"model.cell.hidden_size={largest + n}"]) for n in (0, 1))
     reason = f"LSTM of hidden_size={largest + 1} is faster alone, above {largest}"
