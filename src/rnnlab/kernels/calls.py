@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from rnnlab.kernels.library import Struct, cpp_function, struct_fields
+from rnnlab.kernels.library import Struct, cell_blocks, cpp_function, struct_fields
 from rnnlab.process.arithmetic import openmp_parallel
 
 ACTIVATIONS = ("tanh", "sigmoid", "relu")
@@ -183,15 +183,84 @@ def _parts(total: int, count: int) -> list[range]:
     return [range(n * total // count, (n + 1) * total // count) for n in range(count)]
 
 
+def _check(kernel: Kernel, cell: Tensors, judged: bool) -> None:
+    """Refuse tensors that a kernel would read or write beyond.
+
+    Raises:
+        ValueError: a shape or a type is not the one that the others ask for.
+        IndexError: a one-hot input has an index below 0 or above its size.
+    """
+    members, batch, fed = cell.hidden.shape
+    size = fed if kernel.name == "scan" else cell.bias.shape[-1]
+    inputs, columns = cell.inputs, cell.input_weight.shape[-1] // kernel.taps
+    length = inputs.shape[-2] if inputs.is_floating_point() else inputs.shape[-1]
+    sums, of_input, of_state, remembers = 1, 1, 1, int(kernel.name == "jordan")
+    if kernel.name == "scan":
+        sums, of_input, of_state, remembers = cell_blocks(kernel.cell, kernel.cells)
+    taught = 2 * fed if kernel.taught and not judged else 0
+    width = (columns + taught,) if inputs.is_floating_point() else ()
+    wanted: dict[str, tuple[int, ...]] = {
+        "input_weight": (members, of_input * size, kernel.taps * columns),
+        "state_weight": (members, of_state * size, fed),
+        "bias": (members, sums * size),
+        "readout_weight": (members, fed, size),
+        "readout_bias": (members, fed),
+        "hidden": (members, batch, (kernel.taps - 1) * columns if kernel.name == "taps" else fed),
+        "memory": (members, batch, fed * remembers),
+        "inputs": (*inputs.shape[: inputs.dim() - 2 - len(width)], batch, length, *width),
+        "mask": (members, batch, length),
+    }
+    for name, shape in wanted.items():
+        part = getattr(cell, name)
+        if part is None:
+            continue
+        if part.shape != shape:
+            raise ValueError(f"{name} must have the shape {shape}, got {tuple(part.shape)}")
+        kinds = {"mask": (torch.bool,), "inputs": (torch.float32, torch.int64)}
+        if part.dtype not in kinds.get(name, (torch.float32,)):
+            raise ValueError(f"{name} must not be of {part.dtype}")
+    if not inputs.is_floating_point():
+        _check_range("one-hot inputs", inputs, None, columns)
+
+
+def _check_range(name: str, ids: Tensor, mask: Tensor | None, classes: int) -> None:
+    in_range = cpp_function("rnnlab_in_range")
+    pointer = None if mask is None else c_void_p(mask.data_ptr())
+    if not in_range(c_void_p(ids.data_ptr()), pointer, c_int64(ids.numel()), c_int64(classes)):
+        raise IndexError(f"{name} must be from 0 to {classes - 1}")
+
+
+def _check_readout(readout: Readout, outputs: tuple[int, ...]) -> None:
+    """Refuse a readout and targets that don't fit the steps of a call, as `_check` does."""
+    members, batch, wanted, _ = outputs
+    classes = readout.weight.shape[1]
+    if readout.bias.shape != (members, classes):
+        raise ValueError(f"the readout's bias must have {classes} numbers")
+    for name in ("target", "mask"):
+        part, kind = getattr(readout, name), torch.int64 if name == "target" else torch.bool
+        if part.shape != (members, batch, wanted) or part.dtype != kind:
+            raise ValueError(
+                f"{name} must have the shape {(members, batch, wanted)} and {kind}, got "
+                f"{tuple(part.shape)} and {part.dtype}"
+            )
+    _check_range("targets", readout.target, readout.mask, classes)
+
+
 class _Request:
     """A call of a kernel: the arguments that all operations share.
+
+    Args:
+        options: the call but for its tensors.
+        cell: the tensors.
+        judged: whether a readout and targets go with it.
 
     Attributes:
         outputs: the shape of the outputs.
     """
 
-    def __init__(self, options: Options, cell: Tensors) -> None:
+    def __init__(self, options: Options, cell: Tensors, *, judged: bool = False) -> None:
         kernel, inputs = options.kernel, cell.inputs
+        _check(kernel, cell, judged)
         if options.aged_inputs:
             inputs = inputs[:, 0].contiguous()
         self.members, batch, fed = cell.hidden.shape
@@ -317,7 +386,8 @@ def learn(
     options: Options, cell: Tensors, readout: Readout, needed: Sequence[bool]
 ) -> list[Tensor]:
     """Return losses, the last `hidden` and `memory`, and the gradients of all tensors."""
-    call = _Request(options, cell)
+    call = _Request(options, cell, judged=True)
+    _check_readout(readout, call.outputs)
     others, sums = _gradients(call, cell, needed)
     hidden, memory = torch.empty_like(cell.hidden), torch.empty_like(cell.memory)
     last = {"last_hidden": hidden, "last_memory": memory}

@@ -30,10 +30,7 @@ template <Activation f> class Pass {
             + 2 * (net.length + 1) * whole_vectors(net.outputs);
     }
 
-    void forward() {
-        Answering* none = nullptr;
-        forward(none);
-    }
+    void forward() { forward(nullptr); }
     void learn() {
         Answering answering(*judged, member, net.batch, net.wanted, size, room);
         logits = room.take(T * B * P);

@@ -76,6 +76,15 @@ def cell_index(name: str, cells: Path | None = None) -> int | None:
     return index
 
 
+@cache
+def cell_blocks(index: int, cells: Path | None = None) -> tuple[int, int, int, int]:
+    """Return how many sums, blocks of input and state weights, and memory cells a cell has."""
+    numbers = (ctypes.c_int64 * 4)()
+    cpp_function("rnnlab_scan_blocks", cells, None)(ctypes.c_int(index), numbers)
+    sums, of_input, of_state, remembers = numbers
+    return sums, of_input, of_state, remembers
+
+
 class Struct(ctypes.Structure):
     """A C++ struct that a kernel reads, made from values by field name.
 

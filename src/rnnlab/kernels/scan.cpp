@@ -111,12 +111,10 @@ template <class Kind> class Pass {
             answering.read({hidden_at(net.steps[s] + 1), H}, B, y);
             answering.judge(net.first, B, s, y, {nullptr, 0});
         }
-        for (Size s = 0, next; s < net.wanted; s = next) {
-            for (next = s + 1; next < net.wanted && net.steps[next] == net.steps[next - 1] + 1;)
-                ++next;
+        net.each_wanted_run([&](Size s, Size count) {
             answering.learn({logits + s * B * O, B * O, O},
-                            {hidden_at(net.steps[s] + 1), B * H, H}, next - s, B);
-        }
+                            {hidden_at(net.steps[s] + 1), B * H, H}, count, B);
+        });
         answering.finish();
         back_from([&](Size s, Size age, OutRows of_hidden) {
             if (!age) answering.read_back({logits + s * B * O, O}, B, of_hidden);
@@ -397,11 +395,14 @@ void run(Operation operation, const Unrolling& net, const Answer* answer, Size m
 
 struct Entry {
     const char* name;
+    Size sums, input_blocks, state_blocks, remembers;
     decltype(&run<std::tuple_element_t<0, Cells>>) run;
     Size (*tape_row)(const Unrolling&);
 };
 template <class... Kinds> std::array<Entry, sizeof...(Kinds)> entries(std::tuple<Kinds...>*) {
-    return {Entry{Kinds::name, run<Kinds>, Pass<Kinds>::tape_row}...};
+    return {Entry{Kinds::name, Kinds::sums, sizeof(Kinds::of_input) / sizeof(int),
+                  sizeof(Kinds::of_state) / sizeof(int), Kinds::remembers, run<Kinds>,
+                  Pass<Kinds>::tape_row}...};
 }
 const auto CELLS = entries(static_cast<Cells*>(nullptr));
 
@@ -412,6 +413,13 @@ extern "C" int rnnlab_scan_cell(const char* name) {
     for (size_t i = 0; i < CELLS.size(); ++i)
         if (!std::strcmp(CELLS[i].name, name)) return static_cast<int>(i);
     return -1;
+}
+
+// How many sums a cell has, blocks of weights of its input and its state, and memory cells.
+extern "C" void rnnlab_scan_blocks(int cell, Size* to) {
+    const Entry& entry = CELLS[cell];
+    for (Size number : {entry.sums, entry.input_blocks, entry.state_blocks, entry.remembers})
+        *to++ = number;
 }
 
 extern "C" Size rnnlab_scan_tape(int cell, const Unrolling* net) {

@@ -24,14 +24,6 @@ void write_inputs(const Unrolling& net, Strip<V> strip, Size member, Size t, con
     strip.write(grads, net.inputs, net.of_inputs + from, net.length * net.inputs);
 }
 
-// Call `work(s, count)` with each run of consecutive wanted steps.
-template <class Work> void in_runs(const Unrolling& net, Work work) {
-    for (Size s = 0, next; s < net.wanted; s = next) {
-        for (next = s + 1; next < net.wanted && net.steps[next] == net.steps[next - 1] + 1;) ++next;
-        work(s, next - s);
-    }
-}
-
 // Weights (H, K) of what is fed back, then the inputs, for each of the sums; missing ones are 0.
 template <class Kind, int V> class Pass {
     static constexpr Size lanes = Strip<V>::lanes, sums = Kind::sums,
@@ -66,7 +58,7 @@ template <class Kind, int V> class Pass {
             answering.judge(s, y, nullptr);
         }
         answering.add_loss();
-        in_runs(net, [&](Size s, Size count) {
+        net.each_wanted_run([&](Size s, Size count) {
             answering.learn({answers + s * O * lanes, O * lanes}, {after(net.steps[s]), K * lanes},
                             count);
         });
@@ -309,7 +301,7 @@ void learn_taps(const Unrolling& net, const Answer& answer, Size member, Strip<V
     answering.learn({of_answers, O * lanes}, {hidden, H * lanes}, S);
     total<V>({of_sums, H * lanes}, S, net.of_bias + member * H, H);
     std::memset(of_weight, 0, K * H * sizeof(float));
-    in_runs(net, [&](Size s, Size count) {
+    net.each_wanted_run([&](Size s, Size count) {
         outer<V>({of_sums + s * H * lanes, H * lanes},
                  {inputs + net.steps[s] * I * lanes, I * lanes}, count, of_weight, K, H, K);
     });

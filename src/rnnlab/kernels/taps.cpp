@@ -50,7 +50,7 @@ template <Activation f> class Pass {
             float* read = room.take(depth * H);
             pack(depth, H, 1, [&](Size c) { return c < size ? weight + c * depth : nullptr; },
                  read);
-            each_run([&](Size s, Size count) {
+            net.each_wanted_run([&](Size s, Size count) {
                 for (Size b = 0; b < B; ++b)
                     multiply(windows(s, b), count, depth, read, H, {bias, 0},
                              {hidden_row(s, b), B * H});
@@ -110,14 +110,6 @@ template <Activation f> class Pass {
             + S * whole_vectors(depth) + whole_vectors(long_row);
     }
 
-    // Call `work(s, count)` for each run of consecutive wanted steps.
-    template <class Work> void each_run(Work work) const {
-        for (Size s = 0, next; s < S; s = next) {
-            for (next = s + 1; next < S && net.steps[next] == net.steps[next - 1] + 1;) ++next;
-            work(s, next - s);
-        }
-    }
-
     // Call `work(k, value)` with the numbers of a window of one-hot inputs that are not 0.
     template <class Work> void each_input(Size s, Size b, Work work) const {
         for (Size k = 0; k < K; ++k) {
@@ -157,7 +149,7 @@ template <Activation f> class Pass {
                     });
         else {
             Outer outer(room.take(Outer::room(depth)));
-            each_run([&](Size s, Size count) {
+            net.each_wanted_run([&](Size s, Size count) {
                 outer.add({windows(s, 0).at, long_row, I}, depth, {of_sums + s * B * H, H, B * H},
                           H, B, count, {of_weight, H});
             });

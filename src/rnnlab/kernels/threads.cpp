@@ -53,3 +53,11 @@ extern "C" bool rnnlab_calls(const Call* calls, Size count, Size threads,
     }
     return queue.done;
 }
+
+// Whether all ids, or those where the mask is true, are from 0 to classes - 1.
+extern "C" bool rnnlab_in_range(const int64_t* ids, const bool* mask, Size count, Size classes) {
+    bool fine = true;
+    for (Size i = 0; i < count; ++i)
+        fine &= (mask && !mask[i]) || (ids[i] >= 0 && ids[i] < classes);
+    return fine;
+}

@@ -32,6 +32,14 @@ struct Unrolling {
     float *of_hidden, *of_memory;                              // null if not needed
     float* of_inputs;                       // (ages_below, batch, length, inputs), or null
 
+    // Call `work(s, count)` with each run of consecutive wanted steps.
+    template <class Work> void each_wanted_run(Work work) const {
+        for (Size s = 0, next; s < wanted; s = next) {
+            for (next = s + 1; next < wanted && steps[next] == steps[next - 1] + 1;) ++next;
+            work(s, next - s);
+        }
+    }
+
     bool real(Size member, Size row, Size t) const {
         return !mask || mask[(member * batch + row) * length + t];
     }
