@@ -30,6 +30,7 @@ TASKS = {  # settings, metric, what it is
     "translation": (["task.max_clauses=1"], "free_accuracy", "words right"),
     "digits": ([], "accuracy", "digits right, row by row"),
     "next_pixel": ([], "bits_per_pixel", "bits per pixel, of seq2seq in lower halves"),
+    "labels": ([], "accuracy", "languages right"),
     "motions": ([], "accuracy", "activities right"),
     "speakers": ([], "accuracy", "speakers right"),
     "gestures": ([], "accuracy", "gestures right"),

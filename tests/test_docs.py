@@ -130,6 +130,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         (place / name).write_text(f"{speaker}:\n{TEXT}" * 4, encoding="utf-8")
     sales = "".join(f"{2000 + n},{n % 7}\n" for n in range(99))
     (place / "series.csv").write_text(f"year,sales\n{sales}", encoding="utf-8")
+    (place / "labels.tsv").write_text(examples.labelled(), encoding="utf-8")
     (place / "pictures.csv").write_text(examples.pictures(), encoding="utf-8")
     (place / "recordings.ts").write_text(examples.recordings(), encoding="utf-8")
     pairs = "".join(f"the cat {n}\tle chat {n}\n" for n in range(99))

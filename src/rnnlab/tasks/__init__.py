@@ -7,6 +7,7 @@ from rnnlab.tasks.copy import Copy, CopyRepeat, CopyReverse
 from rnnlab.tasks.corpus import TextFiles
 from rnnlab.tasks.digits import Digits
 from rnnlab.tasks.file_task import FileTask, StoredSymbols
+from rnnlab.tasks.labels import Labels
 from rnnlab.tasks.motions import Gestures, Motions, Speakers
 from rnnlab.tasks.next_char import NextChar
 from rnnlab.tasks.next_pixel import NextPixel
@@ -29,6 +30,7 @@ __all__ = [
     "Digits",
     "FileTask",
     "Gestures",
+    "Labels",
     "Mean",
     "Motions",
     "NextChar",

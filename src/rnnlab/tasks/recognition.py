@@ -16,7 +16,7 @@ from torch import Tensor
 from rnnlab.errors import ConfigError
 from rnnlab.plots.draw import heat_map, join, line_plot
 from rnnlab.spec import Batch, Layout, Reals, TaskSpec, Tokens
-from rnnlab.tasks.base import Mean, Scorer
+from rnnlab.tasks.base import Mean, Scorer, Task
 from rnnlab.tasks.classifiers import linear_readout, nearest_neighbour
 from rnnlab.tasks.corpus import TextFiles
 from rnnlab.tasks.file_task import StoredSymbols
@@ -132,7 +132,7 @@ class Recognition(RowTask[Recording]):
 
     def scorer(self) -> Scorer:
         """Return a scorer that also scores each class."""
-        return RecognitionScorer(self)
+        return RecognitionScorer(self, self.symbols)
 
     @cached_property
     def floor(self) -> Mapping[str, float]:  # type: ignore[override]  # computed on first use
@@ -182,12 +182,16 @@ class Recognition(RowTask[Recording]):
 
 
 class RecognitionScorer(Scorer):
-    """Adds up metrics over batches, and the accuracy of each class."""
+    """Adds up metrics over batches, and the accuracy of each class.
 
-    task: Recognition
+    Args:
+        task: with one answer a sequence.
+        names: of the classes.
+    """
 
-    def __init__(self, task: Recognition) -> None:
+    def __init__(self, task: Task, names: Sequence[str]) -> None:
         super().__init__(task)
+        self._names = names
         self._rows: list[Tensor] = []
 
     def update(self, output: Tensor, batch: Batch) -> None:
@@ -211,7 +215,7 @@ class RecognitionScorer(Scorer):
         scores: dict[str, dict[str, float]] = {"accuracy_by_class": {}, "sequences_by_class": {}}
         for index in right.unique().long().tolist():
             here = right == index
-            name = self.task.symbols[index]
+            name = self._names[index]
             scores["accuracy_by_class"][name] = float((claim == right)[here].float().mean())
             scores["sequences_by_class"][name] = float(here.sum())
         return scores

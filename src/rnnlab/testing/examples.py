@@ -12,6 +12,11 @@ def text() -> str:
     return "".join(f"line {n} of {n * n}: the dog sleeps on.\n" for n in range(150))
 
 
+def labelled() -> str:
+    """Return lines of a text, a tab and one of three labels."""
+    return "".join(f"{'abcd' * (n % 3 + 1)}{n}\t{'xyz'[n % 3]}\n" for n in range(_ROWS))
+
+
 def pictures() -> str:
     """Return pictures of 3x3 pixels with three labels."""
     levels = np.random.default_rng(0).integers(17, size=(_ROWS, 9))
@@ -31,6 +36,7 @@ def recordings() -> str:
 FILES: dict[str, Callable[[], str]] = {
     "next_char": text,
     "next_pixel": pictures,
+    "labels": labelled,
     "digits": pictures,
     "motions": recordings,
     "speakers": recordings,
