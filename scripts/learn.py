@@ -55,12 +55,16 @@ def test(name: str) -> Callable[[Run], float]:
     return lambda run: float(run.results["test"][name])
 
 
-def hundred_bits(run: Run) -> float:
-    """Evaluate at 100 bits, on 200 sums."""
-    words = ["task.length=100", "task.min_length=100", "data.test_size=200"]
-    experiment = run.open(words)
-    scores = evaluate(experiment.model, experiment.task, experiment.batches("test")).compute()
-    return scores["exact_match"]
+def hundred_bits(name: str) -> Callable[[Run], float]:
+    """Take a metric of 200 sequences of 100 bits."""
+
+    def measure(run: Run) -> float:
+        words = ["task.length=100", "task.min_length=100", "data.test_size=200"]
+        experiment = run.open(words)
+        scores = evaluate(experiment.model, experiment.task, experiment.batches("test")).compute()
+        return scores[name]
+
+    return measure
 
 
 def coefficient_error(run: Run) -> float:
@@ -148,9 +152,16 @@ TARGETS = {
     "addition_binary_elman": _target(
         "experiment=addition_binary_elman",
         "exact match on 200 sums of 100 bits",
-        hundred_bits,
+        hundred_bits("exact_match"),
         60,
         **at_least(1.0),
+    ),
+    "parity_elman": _target(
+        "experiment=parity_elman",
+        "accuracy on 100 bits",
+        hundred_bits("accuracy"),
+        60,
+        **at_least(0.99),
     ),
     "addition_marked_lstm": _target(
         "experiment=addition_marked_lstm", "MSE (floor 0.167)", test("loss"), 60, **below(0.01)
@@ -223,6 +234,20 @@ TARGETS = {
     ),
     "next_char_lstm": _target(
         "experiment=next_char_lstm", "nats per character", test("loss"), 180, **below(1.6)
+    ),
+    "next_word_lstm": _target(
+        "experiment=next_word_lstm",
+        "perplexity per word on val (bigram model 69.6)",
+        validation("perplexity"),
+        600,
+        **below(60),
+    ),
+    "scan_attention": _target(
+        "experiment=scan_attention",
+        "exact match on commands like those of training",
+        test("free_exact_match"),
+        600,
+        **at_least(0.97),
     ),
     "series_yule_ar": _target(
         "experiment=series_yule_ar",

@@ -24,9 +24,12 @@ BUDGET = [
 ]
 TASKS = {  # settings, metric, what it is
     "next_char": (["task.length=50"], "loss", "nats per character"),
+    "next_word": (["task.min_count=50"], "perplexity", "perplexity per word"),
     "addition": ([], "free_accuracy", "digits right"),
     "oscillation": ([], "free_distance", "distance from the figure eight"),
     "copy": (["task.delay=5"], "free_accuracy", "symbols right"),
+    "parity": ([], "accuracy", "parity right"),
+    "scan": ([], "free_accuracy", "actions right"),
     "translation": (["task.max_clauses=1"], "free_accuracy", "words right"),
     "digits": ([], "accuracy", "digits right, row by row"),
     "next_pixel": ([], "bits_per_pixel", "bits per pixel, of seq2seq in lower halves"),

@@ -70,7 +70,7 @@ def test_the_contracts_hold(place: Path):
 
 
 def test_a_stranger_has_to_name_the_package(place: Path):
-    words = f"packages=[mypkg] model=leaky task=parity {SHORT}".split()
+    words = f"packages=[mypkg] model=leaky task=majority {SHORT}".split()
     made = run(place, *ours("train"), *words).stdout.splitlines()[-1]
     for name in ("evaluate", "sample"):
         refused = run(place, *ours(name), f"run={made}")
@@ -117,7 +117,7 @@ def test_a_config_under_a_name_of_rnnlabs_is_refused(place: Path):
 
 
 def test_a_wrong_setting_of_theirs_is_answered_with_the_right_one(place: Path):
-    words = "packages=[mypkg] model=leaky task=parity model.cell.leek=1 task.length=0"
+    words = "packages=[mypkg] model=leaky task=majority model.cell.leek=1 task.length=0"
     done = run(place, *ours("train"), *words.split())
     assert "model.cell.leek is not a setting: did you mean model.cell.leak?" in done.stderr
     done = run(place, *ours("train"), *words.replace("leek=1", "leak=2").split())
@@ -163,7 +163,7 @@ def test_a_sweep_finds_a_group_that_only_the_package_has(place: Path):
 @pytest.mark.skipif(not CAN_DRAW, reason="matplotlib is not installed")
 @pytest.mark.parametrize("command", ANALYSES)
 def test_an_analysis_of_the_page_looks(command: str, place: Path):
-    words = f"packages=[mypkg] model=leaky task=parity {SHORT}".split()
+    words = f"packages=[mypkg] model=leaky task=majority {SHORT}".split()
     made = run(place, *ours("train"), *words).stdout.splitlines()[-1]
     done = run(place, *ours("analyze"), *command.replace("DIR", made).split()[1:])
     assert done.returncode == 0, done.stderr

@@ -11,10 +11,13 @@ from rnnlab.tasks.labels import Labels
 from rnnlab.tasks.motions import Gestures, Motions, Speakers
 from rnnlab.tasks.next_char import NextChar
 from rnnlab.tasks.next_pixel import NextPixel
+from rnnlab.tasks.next_word import NextWord
 from rnnlab.tasks.oscillation import Oscillation
 from rnnlab.tasks.oscillation_clamped import OscillationClamped
+from rnnlab.tasks.parity import Parity
 from rnnlab.tasks.recognition import Recognition
 from rnnlab.tasks.rows import RowTask
+from rnnlab.tasks.scan import Scan
 from rnnlab.tasks.series import Series
 from rnnlab.tasks.transduction import Transduction
 from rnnlab.tasks.translation import Translation
@@ -35,10 +38,13 @@ __all__ = [
     "Motions",
     "NextChar",
     "NextPixel",
+    "NextWord",
     "Oscillation",
     "OscillationClamped",
+    "Parity",
     "Recognition",
     "RowTask",
+    "Scan",
     "Scorer",
     "Series",
     "Speakers",

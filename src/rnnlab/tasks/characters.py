@@ -36,13 +36,30 @@ class Characters(NamedTuple):
 
         It takes the place of `numbers` if it needs as many bytes.
         """
-        kind = _smallest(int(meanings.max(initial=0)) + 1)
-        meanings = meanings.astype(kind)
-        same = self.numbers.dtype == kind and self.numbers.flags.writeable
-        out = self.numbers if same else np.empty(len(self.numbers), kind)
-        for place in _places(len(out)):
-            out[place] = meanings[self.numbers[place]]
-        return out
+        return translated(self.numbers, meanings)
+
+    @property
+    def symbols(self) -> list[str]:
+        """The characters that the text may have."""
+        return [chr(code) for code in self.alphabet]
+
+    def part(self, numbers: np.ndarray) -> "Characters":
+        """Return another text in the same alphabet."""
+        return Characters(numbers, self.alphabet)
+
+
+def translated(numbers: np.ndarray, meanings: np.ndarray) -> np.ndarray:
+    """Return `meanings[i]` in place of each number i, in as few bytes as it takes.
+
+    It takes the place of `numbers` if it needs as many bytes.
+    """
+    kind = _smallest(int(meanings.max(initial=0)) + 1)
+    meanings = meanings.astype(kind)
+    same = numbers.dtype == kind and numbers.flags.writeable
+    out = numbers if same else np.empty(len(numbers), kind)
+    for place in _places(len(out)):
+        out[place] = meanings[numbers[place]]
+    return out
 
 
 def read_characters(path: str, *, key: str, encoding: str | None) -> Characters:

@@ -12,6 +12,12 @@ def text() -> str:
     return "".join(f"line {n} of {n * n}: the dog sleeps on.\n" for n in range(150))
 
 
+def words() -> str:
+    """Return a text of few words in no order."""
+    drawn = np.random.default_rng(0).choice(["the", "dog", "sleeps", "and", "cat", "\n"], 1500)
+    return " ".join(drawn)
+
+
 def labelled() -> str:
     """Return lines of a text, a tab and one of three labels."""
     return "".join(f"{'abcd' * (n % 3 + 1)}{n}\t{'xyz'[n % 3]}\n" for n in range(_ROWS))
@@ -35,6 +41,7 @@ def recordings() -> str:
 
 FILES: dict[str, Callable[[], str]] = {
     "next_char": text,
+    "next_word": words,
     "next_pixel": pictures,
     "labels": labelled,
     "digits": pictures,

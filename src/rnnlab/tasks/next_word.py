@@ -1,0 +1,209 @@
+"""Word-level language modelling."""
+
+import math
+import unicodedata
+from collections.abc import Mapping, Sequence
+from functools import cached_property, lru_cache
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from rnnlab.ranges import DataFile, PositiveInt, Share
+from rnnlab.spec import Batch, Layout
+from rnnlab.stackable import stackable
+from rnnlab.tasks.base import Scorer, Task
+from rnnlab.tasks.characters import count, translated
+from rnnlab.tasks.corpus import read_text
+from rnnlab.tasks.file_task import StoredSymbols
+from rnnlab.tasks.next_symbol import NextSymbol, ngram_floors
+from rnnlab.tasks.pairs import Numbering
+from rnnlab.tasks.words import cut_words, join_words
+
+_NEWLINE = "\n"
+_UNSPACED = (_NEWLINE, ":", ";", "!", "?")  # no space stands before them in English
+_PRIORS = (1.0, 10.0, 100.0, 1000.0)  # of the bigram model, of which the best on val is the floor
+
+
+class Words(NamedTuple):
+    """A text as numbers.
+
+    Attributes:
+        numbers: `(N,)`.
+        symbols: the word that each number stands for.
+    """
+
+    numbers: np.ndarray
+    symbols: Sequence[str]
+
+    def counts(self) -> np.ndarray:
+        """Return how often each word stands in the text."""
+        return count(self.numbers, len(self.symbols))
+
+    def translated(self, meanings: np.ndarray) -> np.ndarray:
+        """Return the text with the number `meanings[i]` in place of i."""
+        return translated(self.numbers, meanings)
+
+    def part(self, numbers: np.ndarray) -> "Words":
+        """Return another text in the same words."""
+        return Words(numbers, self.symbols)
+
+
+@stackable(carries=True)
+class NextWord(NextSymbol):
+    """Next word: predict each word of a text from those before it.
+
+    Mikolov et al. (2010). Splits, batches and layouts are those of `NextChar`, with words for
+    characters. Length 4:
+
+        input    to be , or
+        target   be , or not
+        mask     x  x x  x
+
+    Words are cut as `words.py` says, after composition (NFC): letters and digits with hyphens
+    between them, ending after an apostrophe; any other character is a word of its own, as is the
+    end of a line. A vocabulary has the words with `min_count` occurrences in train; all others are
+    `<unk>`, which is predicted like any word, so that a perplexity counts for one vocabulary only.
+
+    Metrics: `loss` in nats per word, `perplexity`, its exponential, `accuracy`. The floors are
+    scores on val of models counted on train: the unigram model (`loss`, `perplexity`, `accuracy`)
+    and the bigram model (`loss_bigram`, `perplexity_bigram`, `accuracy_bigram`), whose smoothing is
+    the best on val of four.
+
+    Args:
+        stored: the symbols of a trained model.
+        path: the text file; `null` for the plays of Shakespeare.
+        val_path: a file to validate on; `null` for a share of `path`.
+        test_path: a file to test on; `null` for a share of `path`.
+        encoding: Python's name of the files' encoding; `null` for UTF-8.
+        lowercase: whether capital letters are read as small ones.
+        min_count: minimum number of occurrences in train of a word with a symbol of its own;
+            `null` for all words of the text.
+        length: words of a window.
+        cut: words of a window that the encoder reads, `null` for half; encoder-decoder layout only.
+        val_fraction: share of the text before the test split; `null` for 0.05, or none with
+            `val_path`.
+        test_fraction: share at the end of the text; `null` for 0.05, or none with `test_path`.
+    """
+
+    higher_is_better: ClassVar = {**Task.higher_is_better, "perplexity": False}
+    unit: ClassVar[str] = "words"
+
+    def __init__(
+        self,
+        layout: Layout,
+        seed: int,
+        stored: StoredSymbols | None = None,
+        *,
+        path: DataFile | None,
+        val_path: DataFile | None,
+        test_path: DataFile | None,
+        encoding: str | None,
+        lowercase: bool,
+        min_count: PositiveInt | None,
+        length: PositiveInt,
+        cut: PositiveInt | None,
+        val_fraction: Share | None,
+        test_fraction: Share | None,
+    ) -> None:
+        self.lowercase = lowercase
+        super().__init__(
+            layout,
+            seed,
+            stored,
+            path=path,
+            val_path=val_path,
+            test_path=test_path,
+            encoding=encoding,
+            min_count=min_count,
+            length=length,
+            cut=cut,
+            val_fraction=val_fraction,
+            test_fraction=test_fraction,
+        )
+
+    def number(self, text: str) -> Words:
+        """Convert a text to numbers."""
+        return _numbered(text, self.lowercase)
+
+    def read_file(self, path: str, key: str, encoding: str | None) -> Words:
+        """Read a file as numbers."""
+        return self.number(read_text(path, key=key, encoding=encoding))
+
+    def symbols_of(self, text: str) -> list[str]:
+        """Split a text into words and ends of lines."""
+        return _cut(text, self.lowercase)
+
+    def spaced(self, before: str, symbol: str) -> str:
+        """Return a word with the space before it, if any."""
+        if symbol in _UNSPACED or before in ("", _NEWLINE):
+            return symbol
+        return join_words([before, symbol]).removeprefix(before)
+
+    @cached_property
+    def floor(self) -> Mapping[str, float]:  # type: ignore[override]  # computed on first use
+        """Scores of the unigram and the bigram model; computed on first use."""
+        train, val = self._splits["train"], self._splits["val"]
+        found = [ngram_floors(train, val, len(self.symbols), prior) for prior in _PRIORS]
+        floors = min(found, key=lambda scores: scores["loss_bigram"])
+        return floors | {
+            "perplexity": math.exp(floors["loss"]),
+            "perplexity_bigram": math.exp(floors["loss_bigram"]),
+        }
+
+    def scorer(self) -> Scorer:
+        """Return a scorer that adds the perplexity."""
+        return PerplexityScorer(self)
+
+    def show(self, batch: Batch, output: Tensor) -> str:
+        """Align the text with the predictions, each after the true words before it."""
+        guesses = output.argmax(dim=2)
+        blocks = []
+        for row in range(min(4, batch.input.shape[0])):
+            asked = batch.mask[row].nonzero().flatten()[:12]
+            pairs = zip(
+                self.labels(batch.target[row, asked]), self.labels(guesses[row, asked]), strict=True
+            )
+            columns = [(word, guess, max(len(word), len(guess))) for word, guess in pairs]
+            lines = [
+                "text   " + " ".join(f"{word:{width}}" for word, _, width in columns),
+                "guess  " + " ".join(f"{guess:{width}}" for _, guess, width in columns),
+            ]
+            if batch.source is not None:
+                lines.insert(0, f"source {' '.join(self.labels(batch.source[row, -12:]))}")
+            blocks.append("\n".join(line.rstrip() for line in lines))
+        return "\n\n".join(blocks)
+
+    def labels(self, ids: Tensor) -> list[str]:
+        """Return each word, the end of a line as an arrow."""
+        return [self.symbols[index].replace(_NEWLINE, "↵") for index in ids.tolist()]
+
+
+class PerplexityScorer(Scorer):
+    """Adds the exponential of the mean loss."""
+
+    def compute(self) -> dict[str, float]:
+        """Return the means, and the perplexity."""
+        scores = super().compute()
+        if "loss" not in scores:
+            return scores
+        return scores | {"perplexity": math.exp(min(scores["loss"], 700))}
+
+
+def _cut(text: str, lowercase: bool) -> list[str]:
+    """Split a text into words and ends of lines."""
+    text = unicodedata.normalize("NFC", text.lower() if lowercase else text)
+    first, *lines = text.split(_NEWLINE)
+    words = cut_words(first)
+    for line in lines:
+        words.append(_NEWLINE)
+        words += cut_words(line)
+    return words
+
+
+@lru_cache(maxsize=2)
+def _numbered(text: str, lowercase: bool) -> Words:
+    """Number the words of a text; the last texts are kept, for all jobs of a sweep."""
+    numbers = (numbering := Numbering()).pool([_cut(text, lowercase)]).ids
+    numbers.setflags(write=False)
+    return Words(numbers, tuple(numbering))
