@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from rnnlab.cells.kernels import CellKernel, unroll_by_kernel
 from rnnlab.errors import ConfigError
-from rnnlab.kernels.functions import kernels_take
+from rnnlab.kernels.functions import gpu_computes, kernels_take
 from rnnlab.spec import Port
 from rnnlab.state import State, leaves, like, map_state, where
 
@@ -61,7 +61,7 @@ class Cell(nn.Module, ABC):
         return unroll_loop(self, inputs, state, mask)
 
     def kernel(self) -> CellKernel | None:
-        """Return how a kernel in C++ computes the cell on a CPU, or `None`.
+        """Return how a kernel computes the cell, or `None`.
 
         It stands for the `forward` of the class that defines both: a subclass that overrides
         `forward` alone has none.
@@ -111,11 +111,16 @@ def one_hot(inputs: Tensor, size: int, dtype: torch.dtype) -> Tensor:
     return (inputs[..., None] == torch.arange(size, device=inputs.device)).to(dtype)
 
 
-def usable_kernel(cell: Cell, inputs: Tensor) -> CellKernel | None:
+def usable_kernel(cell: Cell, inputs: Tensor, *, horizon: int | None = None) -> CellKernel | None:
     """Return the kernel of a cell if it can compute with these inputs here, else `None`."""
     if not kernels_take(inputs, next(cell.parameters(), inputs)):
         return None
-    return declared_kernel(cell)
+    kernel = declared_kernel(cell)
+    if kernel is None or (horizon is not None and not kernel.has_horizon):
+        return None
+    if inputs.is_cpu or (horizon is None and gpu_computes(kernel.kernel, kernel.width)):
+        return kernel
+    return None
 
 
 def declared_kernel(cell: Cell) -> CellKernel | None:

@@ -37,6 +37,7 @@ class Batches:
         experiments: those of the members.
 
     Attributes:
+        members: how many there are.
         shared: whether all members have the same batches, since they have the same seed or the
             task draws nothing; then batches are `(B, ...)`, without N.
     """
@@ -45,6 +46,7 @@ class Batches:
         by_seed = {experiment.task.seed: experiment for experiment in experiments}
         position = {seed: n for n, seed in enumerate(by_seed)}
         self._indices = [position[experiment.task.seed] for experiment in experiments]
+        self.members = len(self._indices)
         self._experiments = list(by_seed.values())
         self._first = self._experiments[0]
         self._generators = Generators(list(by_seed))
@@ -207,7 +209,8 @@ def select_steps(batch: Batch, steps: Sequence[int] | None) -> Batch:
     def at_steps(part: Tensor) -> Tensor:
         if consecutive:
             return part.narrow(dim, steps[0], length)
-        return part.index_select(dim, torch.tensor(steps, dtype=torch.int64))
+        index = torch.tensor(steps, dtype=torch.int64, device=part.device)
+        return part.index_select(dim, index)
 
     target_mask = None if batch.target_mask is None else at_steps(batch.target_mask)
     return batch._replace(

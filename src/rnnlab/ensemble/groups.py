@@ -40,7 +40,7 @@ _FOREIGN = {"optimizer", "logger"}
 #   Jordan             4.2            6.7  3.4                 2.2
 #   AR-FFN             4.9            11                       3.5
 _LARGEST: Mapping[Any, int] = {Elman: 256, GRU: 256, LSTM: 128}
-"""Cell -> the largest hidden size at which a group is faster; other cells always are."""
+"""Cell -> the largest hidden size at which a group is faster on a CPU; other cells always are."""
 _LARGEST_WITHOUT_KERNELS: Mapping[Any, int] = {Elman: 128, GRU: 128, LSTM: 32}
 _LARGEST_LAYERED: Mapping[Any, int] = {LSTM: 64}
 """The same of several layers or with dropout, where no kernel computes the whole pass: with 32, 64
@@ -159,12 +159,9 @@ def _nodes(path: str, tree: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
 def _refusals(cfg: DictConfig, nodes: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """Yield every reason why a run can't be a member of any group."""
     trainer = cfg.trainer
-    if (
-        resolve_accelerator(trainer.accelerator) != "cpu"
-        or trainer.devices > 1
-        or trainer.strategy != "auto"
-    ):
-        yield "it trains on devices of its own, groups on one CPU"
+    on_gpu = resolve_accelerator(trainer.accelerator) != "cpu"
+    if trainer.devices > 1 or trainer.strategy != "auto":
+        yield "it trains on several devices, groups on one"
     if trainer.precision != "32-true":
         yield f"trainer.precision={trainer.precision}, groups take 32-true"
     if trainer.accumulate > 1:
@@ -192,14 +189,19 @@ def _refusals(cfg: DictConfig, nodes: Mapping[str, Mapping[str, Any]]) -> Iterat
         kind = target(node)
         declared = declared_stackable(kind)
         if declared is None and path.partition(".")[0] == "model":
-            if isinstance(size := node.get("hidden_size"), int) and size > _LARGEST_UNDECLARED:
+            size = node.get("hidden_size")
+            if not on_gpu and isinstance(size, int) and size > _LARGEST_UNDECLARED:
                 most = _LARGEST_UNDECLARED
                 yield f"{kind.__name__} of hidden_size={size} is faster alone, above {most}"
         elif declared is None:
             yield f"{path}: {kind.__name__} doesn't declare how it trains in a group"
         elif reason := declared.alone(node):
             yield f"{path} {reason}"
-        elif (largest := _largest(kind, nodes, carries)) and node["hidden_size"] > largest:
+        elif (
+            not on_gpu
+            and (largest := _largest(kind, nodes, carries))
+            and node["hidden_size"] > largest
+        ):
             size = f"{kind.__name__} of hidden_size={node['hidden_size']}"
             yield f"{size} is faster alone, above {largest}"
 

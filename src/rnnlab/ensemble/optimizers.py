@@ -53,9 +53,9 @@ class StackedOptimizer(ABC):
     def _update(self, flat: Tensor, grad: Tensor, rates: PerMember) -> None: ...
 
     def copy(self) -> Self:
-        """Return a copy with its own states."""
+        """Return a copy with its own states, on the CPU."""
         other = copy(self)
-        other.states = {name: value.clone() for name, value in self.states.items()}
+        other.states = {name: value.to("cpu", copy=True) for name, value in self.states.items()}
         return other
 
     def keep(self, members: Sequence[int]) -> None:
@@ -72,7 +72,7 @@ class StackedOptimizer(ABC):
         """Whether torch's optimizer has a state with the settings of a member."""
         return True
 
-    def load(self, states: Sequence[Mapping[str, Tensor]], step: int) -> None:
+    def load(self, states: Sequence[Mapping[str, Tensor]], step: int, device: torch.device) -> None:
         """Restore the states of all members after `step` updates; missing ones are 0."""
         self.step = step
         example = next((value for state in states for value in state.values()), None)
@@ -80,7 +80,8 @@ class StackedOptimizer(ABC):
             return
         zero = torch.zeros_like(example)
         self.states = {
-            name: torch.stack([state.get(name, zero) for state in states]) for name in self.names
+            name: torch.stack([state.get(name, zero) for state in states]).to(device)
+            for name in self.names
         }
 
     def _setting(self, name: str, index: int | None = None) -> PerMember:
@@ -96,7 +97,8 @@ class StackedOptimizer(ABC):
         """Convert a column computed in float64 to a tensor with the dtype of the states."""
         if isinstance(values, float):
             return values
-        return torch.as_tensor(values, dtype=self.states[self.names[0]].dtype)
+        state = self.states[self.names[0]]
+        return torch.as_tensor(values, dtype=state.dtype, device=state.device)
 
     def _add_weight_decay(self, flat: Tensor, grad: Tensor) -> Tensor:
         decay = self._setting("weight_decay")
@@ -146,13 +148,13 @@ class Adam(StackedOptimizer):
         alike = all(isinstance(setting, float) for setting in settings)
         if not (flat.is_contiguous() and grad.is_contiguous()) or flat.dtype != torch.float32:
             return False
-        if not alike and flat.shape[1] < _MANY_PARAMETERS:
+        if not alike and (flat.is_cuda or flat.shape[1] < _MANY_PARAMETERS):
             return False
         decoupled = self.param_groups[0]["decoupled_weight_decay"]
         fused = torch._fused_adamw_ if decoupled else torch._fused_adam_
         tensors = (flat, grad, self.states["exp_avg"], self.states["exp_avg_sq"])
         rows = [tensors] if alike else list(zip(*(part.unbind() for part in tensors), strict=True))
-        step = torch.tensor(float(self.step))
+        step = torch.tensor(float(self.step), device=flat.device)
         for n, (weights, gradient, mean, square) in enumerate(rows):
             rate, first, second, decay, eps = (
                 setting if isinstance(setting, float) else float(setting[n, 0])

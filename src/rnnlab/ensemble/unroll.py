@@ -81,8 +81,9 @@ def _taps(
     """Transform the windows of all wanted steps in one product, as `Taps.unroll_fast` does."""
     length, taps = inputs.shape[1], cell.taps
     padded = torch.cat([state.flip(1), inputs], dim=1)
-    wanted = torch.arange(length) if steps is None else torch.tensor(steps)
-    index = wanted[:, None] + torch.arange(taps - 1, -1, -1)  # (S, K), newest first
+    device = inputs.device
+    wanted = torch.tensor(range(length) if steps is None else steps, device=device)
+    index = wanted[:, None] + torch.arange(taps - 1, -1, -1, device=device)  # (S, K), newest first
     windows = padded[:, index]  # under `vmap`, `unfold` would copy tap by tap
     outputs = cell.transform(windows.flatten(2))
     return outputs, state if steps is not None else last_inputs(inputs, state, mask)

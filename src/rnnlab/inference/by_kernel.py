@@ -32,7 +32,9 @@ def kernel_of(model: Model, batch: Batch, width: int = 1) -> Generation | None:
         return None
     readout = model.readout
     assert isinstance(readout, nn.Linear)
-    if not kernels_take(*readout.parameters(), *model.embed.parameters()):
+    if not readout.weight.is_cpu or not kernels_take(
+        *readout.parameters(), *model.embed.parameters()
+    ):
         return None
     state, layers = model.begin(batch), []
     for cell, own in zip(model.cell.layers, state, strict=True):

@@ -355,9 +355,10 @@ class _Request:
 def forward(options: Options, cell: Tensors) -> tuple[Tensor, ...]:
     """Return outputs, the last `hidden` and `memory`, and a tape."""
     call = _Request(options, cell)
+    assert call.members == 1 or not options.taped, "a tape holds one member"
     states = torch.empty(call.outputs)
     hidden, memory = torch.empty_like(cell.hidden), torch.empty_like(cell.memory)
-    tape = TAPES.take(call.tape_size()) if options.taped else None
+    tape = _TAPES.take(call.tape_size()) if options.taped else None
     written = {"states": states, "last_hidden": hidden, "last_memory": memory, "tape": tape}
     call.run(_Operation.FORWARD, written, {})
     if options.aged_outputs:
@@ -402,6 +403,11 @@ def learn(
     empty = loss.new_empty(len(loss), 0)
     of_cell = (empty if part is None else part for part in _found(sums, others))
     return [loss, hidden, memory, *of_cell, *of_readout]
+
+
+def give_back(tape: Tensor) -> None:
+    """Take back a tape that nobody reads any more."""
+    _TAPES.give(tape)
 
 
 def _gradients(
@@ -455,4 +461,4 @@ class _Tapes:
         self._free = sorted([base, *self._free], key=len)[-self._MOST :]
 
 
-TAPES = _Tapes()
+_TAPES = _Tapes()

@@ -26,10 +26,10 @@ def has_kernel_loss(model: Model, batch: Batch) -> TypeGuard[Stream]:
     if drops or batch.target_mask is not None:
         return False
     *lower, top = model.cell.layers
-    kernel = usable_kernel(top, next(model.parameters()))
+    kernel = usable_kernel(top, next(model.parameters()), horizon=model.horizon)
     if not top.fast or kernel is None or len(kernel.rest):
         return False
-    return model.horizon is None or (kernel.has_horizon and not lower)
+    return model.horizon is None or not lower
 
 
 def kernel_loss(

@@ -1,0 +1,290 @@
+"""Cells whose output is their hidden state: forward over all steps, and back.
+
+Tensors are time-major, so that the state before each step is a matrix, and their sizes are those
+of `Tensors`: P blocks of the input's weights, Q of the state's, G sums.
+"""
+
+import triton
+import triton.language as tl
+
+from rnnlab.kernels.gpu.blocks import (
+    activate,
+    dot,
+    hyperbolic,
+    judge,
+    read,
+    slope,
+    weights,
+    write,
+)
+
+ELMAN, GRU, LSTM = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
+
+
+@triton.jit
+def _inputs(inputs, ids, at, r, c, B, H, P: tl.constexpr, block, inside):
+    """Read what the inputs of a step add to a sum: rows of a table, or products made before."""
+    if ids is not None:
+        rows = tl.load(ids + at + r, mask=r < B, other=0)
+        return read(inputs + block * H, rows, c, P * H, inside)
+    else:
+        return read(inputs + at * P * H + block * H, r, c, P * H, inside)
+
+
+@triton.jit
+def forward(
+    inputs,  # (N, I, P H) a row for each id, or (N, T, B, P H) products
+    ids,  # (N, T, B), or None
+    state_weight,  # (N, Q H, H)
+    bias,  # (N, G H)
+    lengths,  # (N, B), real steps, or None
+    hidden,  # (N, T + 1, B, H), the first is given
+    memory,  # (N, T + 1, B, H), the first is given; of an LSTM
+    activations,  # (N, T, B, G H): written for the backward pass; not of Elman
+    T,
+    B,
+    I,
+    H,
+    CELL: tl.constexpr,
+    F: tl.constexpr,
+    P: tl.constexpr,
+    Q: tl.constexpr,
+    G: tl.constexpr,
+    BB: tl.constexpr,
+    HP: tl.constexpr,
+    HELD: tl.constexpr,
+):
+    """Unroll. HELD: whether the weights stay with the program or are read again at each step."""
+    n = tl.program_id(0).to(tl.int64)
+    r = tl.program_id(1) * BB + tl.arange(0, BB)
+    c, k = tl.arange(0, HP), tl.arange(0, HP)
+    inside = (r < B)[:, None] & (c < H)[None, :]
+    if ids is not None:
+        inputs += n * I * P * H
+        ids += n * T * B
+    else:
+        inputs += n * T * B * P * H
+    u, b = state_weight + n * Q * H * H, bias + n * G * H
+    hidden += n * (T + 1) * B * H
+    h = read(hidden, r, c, H, inside)
+    if CELL == LSTM:
+        memory += n * (T + 1) * B * H
+        m = read(memory, r, c, H, inside)
+    if CELL != ELMAN:
+        activations += n * T * B * G * H
+    if lengths is not None:
+        length = tl.load(lengths + n * B + r, mask=r < B, other=0)
+    b0 = tl.load(b + c, mask=c < H, other=0.0)[None, :]
+    if G > 1:
+        b1 = tl.load(b + H + c, mask=c < H, other=0.0)[None, :]
+        b2 = tl.load(b + 2 * H + c, mask=c < H, other=0.0)[None, :]
+        b3 = tl.load(b + 3 * H + c, mask=c < H, other=0.0)[None, :]
+    if HELD:
+        u0 = weights(u, k, c, H, H, True)
+        if Q > 1:
+            u1 = weights(u + H * H, k, c, H, H, True)
+            u2 = weights(u + 2 * H * H, k, c, H, H, True)
+        if Q > 3:
+            u3 = weights(u + 3 * H * H, k, c, H, H, True)
+    for t in range(T):
+        at = t * B
+        if not HELD:
+            u0 = weights(u, k, c, H, H, True)
+        s0 = dot(h, u0) + b0 + _inputs(inputs, ids, at, r, c, B, H, P, 0, inside)
+        if CELL == ELMAN:
+            new = activate(s0, F)
+        else:
+            if not HELD:
+                u1 = weights(u + H * H, k, c, H, H, True)
+            s1 = dot(h, u1) + b1 + _inputs(inputs, ids, at, r, c, B, H, P, 1, inside)
+            s0, s1 = tl.sigmoid(s0), tl.sigmoid(s1)
+            if not HELD:
+                u2 = weights(u + 2 * H * H, k, c, H, H, True)
+            s2 = _inputs(inputs, ids, at, r, c, B, H, P, 2, inside) + b2
+            if CELL == GRU:
+                s3 = dot(h, u2) + b3
+                s2 = hyperbolic(s2 + s0 * s3)
+                new = s2 + s1 * (h - s2)
+            else:
+                s2 = hyperbolic(s2 + dot(h, u2))
+                if not HELD:
+                    u3 = weights(u + 3 * H * H, k, c, H, H, True)
+                s3 = dot(h, u3) + b3 + _inputs(inputs, ids, at, r, c, B, H, P, 3, inside)
+                s3 = tl.sigmoid(s3)
+                kept = s1 * m + s0 * s2
+                new = s3 * hyperbolic(kept)
+                if lengths is not None:
+                    kept = tl.where((t < length)[:, None], kept, m)
+                m = kept
+                write(memory + (at + B) * H, r, c, H, inside, m)
+            to = activations + at * G * H
+            write(to, r, c, G * H, inside, s0)
+            write(to + H, r, c, G * H, inside, s1)
+            write(to + 2 * H, r, c, G * H, inside, s2)
+            write(to + 3 * H, r, c, G * H, inside, s3)
+        if lengths is not None:
+            new = tl.where((t < length)[:, None], new, h)
+        h = tl.where(inside, new, 0.0)
+        write(hidden + (at + B) * H, r, c, H, inside, h)
+
+
+@triton.jit
+def backward(
+    state_weight,  # as in forward, and so on
+    lengths,
+    hidden,
+    memory,
+    activations,
+    slots,  # (T): which of the S wanted steps each is, or -1
+    of_outputs,  # (N, S, B, H), or None
+    of_last_hidden,  # (N, B, H), or None
+    of_last_memory,  # (N, B, H), or None
+    readout_weight,  # (N, O, H), or None
+    readout_bias,  # (N, O)
+    right,  # (N, S, B): the target, or -1
+    shares,  # (N): the factor of each loss
+    losses,  # (N, blocks): written
+    of_logits,  # (N, S, B, O): written
+    of_sums,  # (N, T, B, G H): written
+    of_hidden,  # (N, B, H), before the first step: written, and the next
+    of_memory,  # (N, B, H)
+    T,
+    B,
+    H,
+    S,
+    O,
+    CELL: tl.constexpr,
+    F: tl.constexpr,
+    Q: tl.constexpr,
+    G: tl.constexpr,
+    BB: tl.constexpr,
+    HP: tl.constexpr,
+    OP: tl.constexpr,
+    HELD: tl.constexpr,
+):
+    """Compute the gradients of all sums; those of weights are products of these.
+
+    With a readout, those of the outputs are computed here too.
+    """
+    n = tl.program_id(0).to(tl.int64)
+    r = tl.program_id(1) * BB + tl.arange(0, BB)
+    c, k = tl.arange(0, HP), tl.arange(0, HP)
+    inside = (r < B)[:, None] & (c < H)[None, :]
+    u = state_weight + n * Q * H * H
+    hidden += n * (T + 1) * B * H
+    of_sums += n * T * B * G * H
+    d = tl.zeros((BB, HP), tl.float32)
+    if of_last_hidden is not None:
+        d = read(of_last_hidden + n * B * H, r, c, H, inside)
+    if CELL == LSTM:
+        memory += n * (T + 1) * B * H
+        e = tl.zeros((BB, HP), tl.float32)
+        if of_last_memory is not None:
+            e = read(of_last_memory + n * B * H, r, c, H, inside)
+    if CELL != ELMAN:
+        activations += n * T * B * G * H
+    if lengths is not None:
+        length = tl.load(lengths + n * B + r, mask=r < B, other=0)
+    if of_outputs is not None:
+        of_outputs += n * S * B * H
+    if readout_weight is not None:
+        o = tl.arange(0, OP)
+        answers = (r < B)[:, None] & (o < O)[None, :]
+        speak = weights(readout_weight + n * O * H, k, o, O, H, True)
+        back = weights(readout_weight + n * O * H, o, c, O, H, False)
+        read_bias = tl.load(readout_bias + n * O + o, mask=o < O, other=0.0)[None, :]
+        share = tl.load(shares + n)
+        loss = tl.zeros((BB,), tl.float32)
+        right += n * S * B
+        of_logits += n * S * B * O
+    if HELD:
+        u0 = weights(u, k, c, H, H, False)
+        if Q > 1:
+            u1 = weights(u + H * H, k, c, H, H, False)
+            u2 = weights(u + 2 * H * H, k, c, H, H, False)
+        if Q > 3:
+            u3 = weights(u + 3 * H * H, k, c, H, H, False)
+    h = read(hidden + T * B * H, r, c, H, inside)
+    if CELL == LSTM:
+        m = read(memory + T * B * H, r, c, H, inside)
+    for past in range(T):
+        t = T - 1 - past
+        at = t * B
+        arriving = d
+        slot = tl.load(slots + t)
+        if slot >= 0:
+            if of_outputs is not None:
+                arriving += read(of_outputs + slot * B * H, r, c, H, inside)
+            if readout_weight is not None:
+                wanted = tl.load(right + slot * B + r, mask=r < B, other=-1)
+                one, q = judge(dot(h, speak) + read_bias, wanted, o, O, share)
+                loss += one
+                write(of_logits + slot * B * O, r, o, O, answers, q)
+                arriving += dot(q, back)
+        before = read(hidden + at * H, r, c, H, inside)
+        to = of_sums + at * G * H
+        if CELL == ELMAN:
+            g0 = arriving * slope(h, F)
+            if lengths is not None:
+                g0 = tl.where((t < length)[:, None], g0, 0.0)
+            write(to, r, c, G * H, inside, g0)
+            if not HELD:
+                u0 = weights(u, k, c, H, H, False)
+            down = dot(g0, u0)
+        else:
+            acts = activations + at * G * H
+            s0 = read(acts, r, c, G * H, inside)
+            s1 = read(acts + H, r, c, G * H, inside)
+            s2 = read(acts + 2 * H, r, c, G * H, inside)
+            s3 = read(acts + 3 * H, r, c, G * H, inside)
+            if CELL == GRU:
+                direct = arriving * s1
+                g2 = (arriving - direct) * (1 - s2 * s2)
+                g0 = g2 * s3 * s0 * (1 - s0)
+                g1 = arriving * (before - s2) * s1 * (1 - s1)
+                g3 = g2 * s0
+            else:
+                was = read(memory + at * H, r, c, H, inside)
+                squashed = hyperbolic(m)
+                of_m = e + arriving * s3 * (1 - squashed * squashed)
+                g0 = of_m * s2 * s0 * (1 - s0)
+                g1 = of_m * was * s1 * (1 - s1)
+                g2 = of_m * s0 * (1 - s2 * s2)
+                g3 = arriving * squashed * s3 * (1 - s3)
+                kept = of_m * s1
+                if lengths is not None:
+                    kept = tl.where((t < length)[:, None], kept, e)
+                e = kept
+                m = was
+            if lengths is not None:
+                real = (t < length)[:, None]
+                g0, g1 = tl.where(real, g0, 0.0), tl.where(real, g1, 0.0)
+                g2, g3 = tl.where(real, g2, 0.0), tl.where(real, g3, 0.0)
+            write(to, r, c, G * H, inside, g0)
+            write(to + H, r, c, G * H, inside, g1)
+            write(to + 2 * H, r, c, G * H, inside, g2)
+            write(to + 3 * H, r, c, G * H, inside, g3)
+            if not HELD:
+                u0 = weights(u, k, c, H, H, False)
+            down = dot(g0, u0)
+            if not HELD:
+                u1 = weights(u + H * H, k, c, H, H, False)
+            down += dot(g1, u1)
+            if not HELD:
+                u2 = weights(u + 2 * H * H, k, c, H, H, False)
+            if CELL == GRU:
+                down += dot(g3, u2) + direct
+            else:
+                down += dot(g2, u2)
+                if not HELD:
+                    u3 = weights(u + 3 * H * H, k, c, H, H, False)
+                down += dot(g3, u3)
+        if lengths is not None:
+            down = tl.where((t < length)[:, None], down, d)
+        d = down
+        h = before
+    write(of_hidden + n * B * H, r, c, H, inside, d)
+    if CELL == LSTM:
+        write(of_memory + n * B * H, r, c, H, inside, e)
+    if readout_weight is not None:
+        tl.store(losses + n * tl.num_programs(1) + tl.program_id(1), tl.sum(loss, 0))
