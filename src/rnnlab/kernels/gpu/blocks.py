@@ -26,8 +26,9 @@ def weights(at, rows, columns, height, width, TRANSPOSED: tl.constexpr):
     if TRANSPOSED:
         inside = (rows < width)[:, None] & (columns < height)[None, :]
         return tl.load(at + columns[None, :] * width + rows[:, None], mask=inside, other=0.0)
-    inside = (rows < height)[:, None] & (columns < width)[None, :]
-    return read(at, rows, columns, width, inside)
+    else:
+        inside = (rows < height)[:, None] & (columns < width)[None, :]
+        return read(at, rows, columns, width, inside)
 
 
 @triton.jit

@@ -40,7 +40,7 @@ def _products(
     acc = tl.zeros((LB, RB), tl.float32)
     sum = tl.zeros((LB,), tl.float32)
     is_numbers = block < blocks
-    c = (block if is_numbers else block - blocks) * RB + tl.arange(0, RB)
+    c = tl.where(is_numbers, block, block - blocks) * RB + tl.arange(0, RB)
     for start in range(first, last, KB):
         k = start + tl.arange(0, KB)
         inside = (l < L)[:, None] & (k < last)[None, :]
