@@ -192,5 +192,5 @@ def test_wide_nets_take_another_way() -> None:
     calls = functions.gpu_calls()
     kernel = declared_kernel(CELLS["lstm"]())
     assert kernel is not None
-    assert calls.computes(kernel.kernel, 128)
-    assert not calls.computes(kernel.kernel, 129)
+    assert calls.computes(kernel.kernel, 128, 128)
+    assert not calls.computes(kernel.kernel, 129, 129)

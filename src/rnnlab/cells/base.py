@@ -118,7 +118,7 @@ def usable_kernel(cell: Cell, inputs: Tensor, *, horizon: int | None = None) -> 
     kernel = declared_kernel(cell)
     if kernel is None or (horizon is not None and not kernel.has_horizon):
         return None
-    if inputs.is_cpu or (horizon is None and gpu_computes(kernel.kernel, kernel.width)):
+    if inputs.is_cpu or (horizon is None and gpu_computes(kernel.kernel, *kernel.sizes)):
         return kernel
     return None
 

@@ -21,13 +21,13 @@ class CellKernel(Protocol):
 
     Attributes:
         kernel: which one.
-        width: the size of its largest vector.
+        sizes: of the hidden vector and of what is fed back.
         has_horizon: whether it can limit how far gradients flow back.
         rest: what follows the kernel in each step.
     """
 
     kernel: Kernel
-    width: int
+    sizes: tuple[int, int]
     has_horizon: bool
     rest: nn.Sequential
 
@@ -67,7 +67,7 @@ class ScanKernel:
     ) -> None:
         index = cell_index(cell, header)
         self.kernel = Kernel("scan", -1 if index is None else index, cells=header)
-        self.width = state_weight.shape[-1]
+        self.sizes = (state_weight.shape[-1], state_weight.shape[-1])
         self._weights = (input_weight, state_weight, bias, None, None)
 
     def tensors(self, inputs: Tensor, state: State, mask: Tensor | None) -> Tensors:
@@ -113,7 +113,7 @@ class JordanKernel:
     ) -> None:
         index = ACTIVATIONS.index(activation)
         self.kernel = Kernel("jordan", index, decay=decay, squashed=squashed, taught=taught)
-        self.width = max(hidden.out_features, readout.out_features)
+        self.sizes = (hidden.out_features, readout.out_features)
         self._hidden, self._readout = hidden, readout
 
     def tensors(self, inputs: Tensor, state: State, mask: Tensor | None) -> Tensors:

@@ -147,7 +147,7 @@ class TapsKernel:
 
     def __init__(self, activation: str, taps: int, layer: nn.Linear, rest: nn.Sequential) -> None:
         self.kernel = Kernel("taps", ACTIVATIONS.index(activation), taps=taps)
-        self.width = layer.out_features
+        self.sizes = (layer.out_features, 0)
         self.rest = rest
         self._layer = layer
 

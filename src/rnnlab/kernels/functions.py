@@ -38,9 +38,9 @@ def gpu_calls() -> Any:
     return import_module("rnnlab.kernels.gpu.calls") if find_spec("triton") else None
 
 
-def gpu_computes(kernel: Kernel, width: int) -> bool:
-    """Whether a kernel for a GPU computes a cell whose largest vector has `width` numbers."""
-    return bool(gpu_calls().computes(kernel, width))
+def gpu_computes(kernel: Kernel, size: int, fed: int) -> bool:
+    """Whether a kernel for a GPU computes a cell of H units that read F fed-back numbers."""
+    return bool(gpu_calls().computes(kernel, size, fed))
 
 
 def _calls_of(tensor: Tensor) -> Any:

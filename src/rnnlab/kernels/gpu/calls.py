@@ -4,6 +4,7 @@ Each operation takes and returns the same tensors as there.
 """
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any, NamedTuple
 
 import torch
@@ -17,8 +18,10 @@ from rnnlab.kernels.gpu.products import products
 
 _LARGEST = 128  # numbers of a vector that a program keeps
 _HELD = 2**14  # numbers of the state's weights that stay with a program
+_READOUT = 2**13  # numbers of a readout's weights that do
 _ROWS = 16  # sequences of a program
 _WARPS = 4  # of a program
+_STAGES = 1
 
 
 class _Cell(NamedTuple):
@@ -38,10 +41,11 @@ _CELLS = (
 )  # in the order of `Cells` in cells.h
 
 
-def computes(kernel: Kernel, width: int) -> bool:
-    """Whether there is a kernel of this name for vectors of `width` numbers."""
-    ours = kernel.cells is None and kernel.name in ("scan", "jordan")
-    return ours and width <= _LARGEST
+def computes(kernel: Kernel, size: int, fed: int) -> bool:
+    """Whether there is a kernel of this name for H hidden units that read F fed-back numbers."""
+    if kernel.cells is not None or max(size, fed) > _LARGEST:
+        return False
+    return kernel.name == "scan" or (kernel.name == "jordan" and _fits(size, fed))
 
 
 def forward(options: Options, cell: Tensors) -> tuple[Tensor, ...]:
@@ -87,7 +91,7 @@ def learn(
         of_readout, of_cell[3:5] = of_cell[3:5], (None, None)
         if options.kernel.taught:
             of_cell[7] = None
-    elif readout.weight.shape[1] <= _LARGEST:
+    elif _fits(*readout.weight.shape[1:]):
         judged = _Judged(readout.weight, readout.bias, right, share)
         loss = call.backward(None, (None, None), judged)
         of_readout = call.readout_gradients()
@@ -99,6 +103,16 @@ def learn(
     empty = loss.new_empty(len(loss), 0)
     of_all = (empty if part is None else part for part in (*of_cell, *of_readout))
     return [loss, *call.last(), *of_all]
+
+
+def _fits(*sizes: int) -> bool:
+    """Whether a program can hold a readout of these sizes."""
+    return prod(map(_padded, sizes)) <= _READOUT
+
+
+def _padded(size: int) -> int:
+    """Return the size of a block."""
+    return max(16, triton.next_power_of_2(size))
 
 
 def give_back(tape: Tensor) -> None:
@@ -193,10 +207,6 @@ class _Call:
         found = torch.bmm(of_sums, self.cell.input_weight)
         return found.unflatten(1, (self.length, self.batch)).transpose(1, 2)
 
-    def padded(self, size: int) -> int:
-        """Return the size of a block."""
-        return max(16, triton.next_power_of_2(size))
-
 
 class _Scan(_Call):
     """A call of scan.py."""
@@ -223,8 +233,9 @@ class _Scan(_Call):
             "G": self.kind.sums,
             "BB": self.block,
             "num_warps": _WARPS,
-            "HP": self.padded(self.size),
-            "HELD": len(self.kind.of_state) * self.padded(self.size) ** 2 <= _HELD,
+            "num_stages": _STAGES,
+            "HP": _padded(self.size),
+            "HELD": len(self.kind.of_state) * _padded(self.size) ** 2 <= _HELD,
         }
 
     def forward(self) -> None:
@@ -301,7 +312,7 @@ class _Scan(_Call):
             self.size,
             steps,
             classes,
-            OP=self.padded(classes),
+            OP=_padded(classes),
             **self.options,
         )
         return losses.sum(1)
@@ -357,8 +368,9 @@ class _Jordan(_Call):
             "TAUGHT": self.kernel.taught,
             "BB": self.block,
             "num_warps": _WARPS,
-            "HP": self.padded(self.size),
-            "OP": self.padded(self.fed),
+            "num_stages": _STAGES,
+            "HP": _padded(self.size),
+            "OP": _padded(self.fed),
         }
 
     def forward(self) -> None:

@@ -48,9 +48,9 @@ def _products(
         sum += tl.sum(a, 1)
         if numbers is not None:
             if is_numbers:
-                inside = (k < last)[:, None] & (c < R)[None, :]
+                within = (k < last)[:, None] & (c < R)[None, :]
                 at = numbers + n * numbers_stride + k[:, None] * R + c[None, :]
-                acc += dot(a, tl.load(at, mask=inside, other=0.0))
+                acc += dot(a, tl.load(at, mask=within, other=0.0))
         if ids is not None:
             if not is_numbers:
                 id = tl.load(ids + n * K + k, mask=k < last, other=-1)
@@ -60,12 +60,12 @@ def _products(
         tl.store(sums + row, sum, mask=l < L)
     if numbers is not None:
         if is_numbers:
-            inside = (l < L)[:, None] & (c < R)[None, :]
-            tl.store(of_numbers + row[:, None] * R + c[None, :], acc, mask=inside)
+            cells = (l < L)[:, None] & (c < R)[None, :]
+            tl.store(of_numbers + row[:, None] * R + c[None, :], acc, mask=cells)
     if ids is not None:
         if not is_numbers:
-            inside = (l < L)[:, None] & (c < I)[None, :]
-            tl.store(of_ids + row[:, None] * I + c[None, :], acc, mask=inside)
+            cells = (l < L)[:, None] & (c < I)[None, :]
+            tl.store(of_ids + row[:, None] * I + c[None, :], acc, mask=cells)
 
 
 def products(
