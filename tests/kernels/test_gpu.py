@@ -69,7 +69,7 @@ def unroll(cell: Cell, taken: list[torch.Tensor], state, mask) -> list[torch.Ten
 
 
 @pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize(("rows", "hidden_size"), [(1, 1), (3, 16), (37, 5), (17, 33)])
+@pytest.mark.parametrize(("rows", "hidden_size"), [(1, 1), (3, 16), (37, 5), (17, 33), (3, 70)])
 @pytest.mark.parametrize("name", NAMES)
 def test_values_and_gradients(name: str, rows: int, hidden_size: int, masked: bool) -> None:
     cell = scatter(CELLS[name](hidden_size=hidden_size)).float().to(DEVICE)

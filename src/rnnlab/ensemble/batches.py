@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from copy import copy
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -209,13 +210,17 @@ def select_steps(batch: Batch, steps: Sequence[int] | None) -> Batch:
     def at_steps(part: Tensor) -> Tensor:
         if consecutive:
             return part.narrow(dim, steps[0], length)
-        index = torch.tensor(steps, dtype=torch.int64, device=part.device)
-        return part.index_select(dim, index)
+        return part.index_select(dim, _index(tuple(steps), part.device))
 
     target_mask = None if batch.target_mask is None else at_steps(batch.target_mask)
     return batch._replace(
         target=at_steps(batch.target), mask=at_steps(batch.mask), target_mask=target_mask
     )
+
+
+@lru_cache(maxsize=64)
+def _index(steps: tuple[int, ...], device: torch.device) -> Tensor:
+    return torch.tensor(steps, dtype=torch.int64, device=device)
 
 
 def _pad(parts: Sequence[Tensor | None], indices: Sequence[list[int]]) -> Tensor | None:

@@ -133,7 +133,7 @@ class UnrollLoss(torch.autograd.Function):
         """Scale the saved gradients by that of each loss, which mostly is 1."""
         factor = grads[0]
         parts: list[Tensor | None] = [p if p.numel() else None for p in ctx.saved_tensors]
-        if not bool((factor == 1).all()):
+        if not factor.is_cpu or not bool((factor == 1).all()):  # to look would wait for a GPU
             ones = [1] * max(part.dim() for part in ctx.saved_tensors)
             parts = [
                 None

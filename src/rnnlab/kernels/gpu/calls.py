@@ -4,6 +4,7 @@ Each operation takes and returns the same tensors as there.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from math import prod
 from typing import Any, NamedTuple
 
@@ -20,8 +21,7 @@ _LARGEST = 128  # numbers of a vector that a program keeps
 _HELD = 2**14  # numbers of the state's weights that stay with a program
 _READOUT = 2**13  # numbers of a readout's weights that do
 _ROWS = 16  # sequences of a program
-_WARPS = 4  # of a program
-_STAGES = 1
+_STAGES = 1  # of loads ahead of their use
 
 
 class _Cell(NamedTuple):
@@ -115,6 +115,11 @@ def _padded(size: int) -> int:
     return max(16, triton.next_power_of_2(size))
 
 
+def _warps(size: int) -> int:
+    """Return the warps of a program: more would idle, fewer lack registers."""
+    return 4 if size <= 32 else 8
+
+
 def give_back(tape: Tensor) -> None:
     """Do nothing: torch keeps the memory of a GPU."""
     del tape
@@ -187,7 +192,7 @@ class _Call:
         slots = [-1] * self.length
         for slot, step in enumerate(wanted):
             slots[step] = slot
-        return torch.tensor(slots, dtype=torch.int32, device=self.cell.hidden.device)
+        return _on_device(tuple(slots), torch.int32, self.cell.hidden.device)
 
     def wanted(self, states: Tensor) -> Tensor:
         """Select the wanted steps of `(N, T, B, X)`; return `(N, B, S, X)`."""
@@ -200,7 +205,7 @@ class _Call:
         first, count = self.steps[0] if self.steps else 0, len(self.steps)
         if list(self.steps) == list(range(first, first + count)):
             return states[:, first : first + count]
-        return states[:, torch.tensor(self.steps, device=states.device)]
+        return states[:, _on_device(tuple(self.steps), torch.int64, states.device)]
 
     def input_gradients(self, of_sums: Tensor) -> Tensor:
         """Return the gradient of the inputs `(N, B, T, I)` from that of their sums, by rows."""
@@ -232,7 +237,7 @@ class _Scan(_Call):
             "Q": len(self.kind.of_state),
             "G": self.kind.sums,
             "BB": self.block,
-            "num_warps": _WARPS,
+            "num_warps": _warps(self.size),
             "num_stages": _STAGES,
             "HP": _padded(self.size),
             "HELD": len(self.kind.of_state) * _padded(self.size) ** 2 <= _HELD,
@@ -367,7 +372,7 @@ class _Jordan(_Call):
             "SQUASHED": self.kernel.squashed,
             "TAUGHT": self.kernel.taught,
             "BB": self.block,
-            "num_warps": _WARPS,
+            "num_warps": _warps(self.size),
             "num_stages": _STAGES,
             "HP": _padded(self.size),
             "OP": _padded(self.fed),
@@ -486,6 +491,12 @@ class _Jordan(_Call):
 def _call(options: Options, cell: Tensors, tape: Tensor | None = None) -> Any:
     kind = _Jordan if options.kernel.name == "jordan" else _Scan
     return kind(options, cell, tape)
+
+
+@lru_cache(maxsize=64)
+def _on_device(numbers: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return numbers that are copied to a device once."""
+    return torch.tensor(numbers, dtype=dtype, device=device)
 
 
 def _blocks(rows: Tensor, blocks: Sequence[int], size: int) -> Tensor:

@@ -19,6 +19,7 @@ from rnnlab.kernels.gpu.blocks import (
 )
 
 ELMAN, GRU, LSTM = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
+PIECE = tl.constexpr(32)  # columns of the weights that are read at once
 
 
 @triton.jit
@@ -29,6 +30,18 @@ def _inputs(inputs, ids, at, r, c, B, H, P: tl.constexpr, block, inside):
         return read(inputs + block * H, rows, c, P * H, inside)
     else:
         return read(inputs + at * P * H + block * H, r, c, P * H, inside)
+
+
+@triton.jit
+def _pieces(left, stride, r, u, block, c, B, H, TRANSPOSED: tl.constexpr):
+    """Multiply rows in memory with a block of the state's weights, some columns at a time."""
+    total = tl.zeros((r.shape[0], c.shape[0]), tl.float32)
+    for first in range(0, H, PIECE):
+        k = first + tl.arange(0, PIECE)
+        inside = (r < B)[:, None] & (k < H)[None, :]
+        piece = weights(u + block * H * H, k, c, H, H, TRANSPOSED)
+        total += dot(read(left, r, k, stride, inside), piece)
+    return total
 
 
 @triton.jit
@@ -88,28 +101,37 @@ def forward(
             u3 = weights(u + 3 * H * H, k, c, H, H, True)
     for t in range(T):
         at = t * B
+        last = hidden + at * H
         if not HELD:
-            u0 = weights(u, k, c, H, H, True)
-        s0 = dot(h, u0) + b0 + _inputs(inputs, ids, at, r, c, B, H, P, 0, inside)
+            tl.debug_barrier()
+        s0 = (
+            (dot(h, u0) if HELD else _pieces(last, H, r, u, 0, c, B, H, True))
+            + b0
+            + _inputs(inputs, ids, at, r, c, B, H, P, 0, inside)
+        )
         if CELL == ELMAN:
             new = activate(s0, F)
         else:
-            if not HELD:
-                u1 = weights(u + H * H, k, c, H, H, True)
-            s1 = dot(h, u1) + b1 + _inputs(inputs, ids, at, r, c, B, H, P, 1, inside)
+            s1 = (
+                (dot(h, u1) if HELD else _pieces(last, H, r, u, 1, c, B, H, True))
+                + b1
+                + _inputs(inputs, ids, at, r, c, B, H, P, 1, inside)
+            )
             s0, s1 = tl.sigmoid(s0), tl.sigmoid(s1)
-            if not HELD:
-                u2 = weights(u + 2 * H * H, k, c, H, H, True)
             s2 = _inputs(inputs, ids, at, r, c, B, H, P, 2, inside) + b2
             if CELL == GRU:
-                s3 = dot(h, u2) + b3
+                s3 = (dot(h, u2) if HELD else _pieces(last, H, r, u, 2, c, B, H, True)) + b3
                 s2 = hyperbolic(s2 + s0 * s3)
                 new = s2 + s1 * (h - s2)
             else:
-                s2 = hyperbolic(s2 + dot(h, u2))
-                if not HELD:
-                    u3 = weights(u + 3 * H * H, k, c, H, H, True)
-                s3 = dot(h, u3) + b3 + _inputs(inputs, ids, at, r, c, B, H, P, 3, inside)
+                s2 = hyperbolic(
+                    s2 + (dot(h, u2) if HELD else _pieces(last, H, r, u, 2, c, B, H, True))
+                )
+                s3 = (
+                    (dot(h, u3) if HELD else _pieces(last, H, r, u, 3, c, B, H, True))
+                    + b3
+                    + _inputs(inputs, ids, at, r, c, B, H, P, 3, inside)
+                )
                 s3 = tl.sigmoid(s3)
                 kept = s1 * m + s0 * s2
                 new = s3 * hyperbolic(kept)
@@ -229,8 +251,8 @@ def backward(
                 g0 = tl.where((t < length)[:, None], g0, 0.0)
             write(to, r, c, G * H, inside, g0)
             if not HELD:
-                u0 = weights(u, k, c, H, H, False)
-            down = dot(g0, u0)
+                tl.debug_barrier()
+            down = dot(g0, u0) if HELD else _pieces(to, G * H, r, u, 0, c, B, H, False)
         else:
             acts = activations + at * G * H
             s0 = read(acts, r, c, G * H, inside)
@@ -265,20 +287,15 @@ def backward(
             write(to + 2 * H, r, c, G * H, inside, g2)
             write(to + 3 * H, r, c, G * H, inside, g3)
             if not HELD:
-                u0 = weights(u, k, c, H, H, False)
-            down = dot(g0, u0)
-            if not HELD:
-                u1 = weights(u + H * H, k, c, H, H, False)
-            down += dot(g1, u1)
-            if not HELD:
-                u2 = weights(u + 2 * H * H, k, c, H, H, False)
+                tl.debug_barrier()
+            down = dot(g0, u0) if HELD else _pieces(to, G * H, r, u, 0, c, B, H, False)
+            down += dot(g1, u1) if HELD else _pieces(to + H, G * H, r, u, 1, c, B, H, False)
             if CELL == GRU:
-                down += dot(g3, u2) + direct
+                down += direct
+                down += dot(g3, u2) if HELD else _pieces(to + 3 * H, G * H, r, u, 2, c, B, H, False)
             else:
-                down += dot(g2, u2)
-                if not HELD:
-                    u3 = weights(u + 3 * H * H, k, c, H, H, False)
-                down += dot(g3, u3)
+                down += dot(g2, u2) if HELD else _pieces(to + 2 * H, G * H, r, u, 2, c, B, H, False)
+                down += dot(g3, u3) if HELD else _pieces(to + 3 * H, G * H, r, u, 3, c, B, H, False)
         if lengths is not None:
             down = tl.where((t < length)[:, None], down, d)
         d = down
