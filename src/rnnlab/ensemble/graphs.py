@@ -55,7 +55,7 @@ class Graphs:
         own = fed._replace(part=fed.part._replace(batch=batch))
         graph = torch.cuda.CUDAGraph()
         try:
-            with torch.cuda.graph(graph):
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # the feed pins memory
                 losses, norms = self._update(own)
         except RuntimeError:  # something in the update waits for the device
             torch.cuda.synchronize()

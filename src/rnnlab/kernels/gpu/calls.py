@@ -21,7 +21,7 @@ _LARGEST = 128  # numbers of a vector that a program keeps
 _HELD = 2**14  # numbers of the state's weights that stay with a program
 _READOUT = 2**13  # numbers of a readout's weights that do
 _ROWS = 16  # sequences of a program
-_STAGES = 1  # of loads ahead of their use
+_STAGES = 3  # of loads ahead of their use
 
 
 class _Cell(NamedTuple):
