@@ -12,8 +12,8 @@ from rnnlab.ensemble.batches import Batches, Part, answered_steps
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.spec import map_batch
 
-_MOST_WORKERS = 8
-_AHEAD = 4  # batches that each worker draws ahead
+_MOST_WORKERS = 16
+_AHEAD = 2  # batches that each worker draws ahead
 _SMALL = (torch.uint8, torch.int16, torch.int32)  # types of ids on their way to a device
 
 
