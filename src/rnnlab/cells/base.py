@@ -115,10 +115,16 @@ def usable_kernel(cell: Cell, inputs: Tensor, *, horizon: int | None = None) -> 
     """Return the kernel of a cell if it can compute with these inputs here, else `None`."""
     if not kernels_take(inputs, next(cell.parameters(), inputs)):
         return None
+    kernel = kernel_on(cell, inputs.device.type)
+    if kernel is None or horizon is None:
+        return kernel
+    return kernel if kernel.has_horizon and inputs.is_cpu else None
+
+
+def kernel_on(cell: Cell, device: str) -> CellKernel | None:
+    """Return the kernel of a cell for a type of device, if there is one."""
     kernel = declared_kernel(cell)
-    if kernel is None or (horizon is not None and not kernel.has_horizon):
-        return None
-    if inputs.is_cpu or (horizon is None and gpu_computes(kernel.kernel, *kernel.sizes)):
+    if kernel is None or device == "cpu" or gpu_computes(kernel.kernel, *kernel.sizes):
         return kernel
     return None
 
