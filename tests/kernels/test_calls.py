@@ -25,7 +25,8 @@ def kernel_of(name: str) -> tuple[CellKernel, Tensors]:
     cell = make.func(SYMBOLS, *make.args[1:], **make.keywords)
     kernel = cell.kernel()
     ids = torch.randint(SYMBOLS, (ROWS, STEPS))
-    tensors = kernel.tensors(ids, cell.initial_state(ROWS), torch.ones(ROWS, STEPS) > 0)
+    mask = torch.ones(ROWS, STEPS) > 0
+    tensors = kernel.read(ids, cell.initial_state(ROWS), mask).tensors
     return kernel, tensors
 
 
@@ -128,7 +129,7 @@ def test_weights_of_another_cell(cell: str, sums: int) -> None:
     kernel = ScanKernel(cell, *weights, torch.zeros(sums * size))
     state, ids = torch.zeros(ROWS, size), torch.zeros(ROWS, STEPS, dtype=torch.int64)
     with pytest.raises(ValueError, match=r"input_weight must have the shape \(1, \d+, 5\), got"):
-        unroll(kernel, kernel.tensors(ids, state, None))
+        unroll(kernel, kernel.read(ids, state, None).tensors)
 
 
 HEADER = """
@@ -158,7 +159,7 @@ def test_a_header_of_ones_own_with_other_blocks(tmp_path: Path) -> None:
             for part, rows in (blocks | others).items()
         }
         kernel = ScanKernel("doubling", **weights, header=header)
-        unroll(kernel, kernel.tensors(ids, state, None))
+        unroll(kernel, kernel.read(ids, state, None).tensors)
 
     run()
     for part, rows in (("input_weight", 1), ("state_weight", 2), ("bias", 1), ("bias", 3)):
