@@ -42,7 +42,7 @@ def kernel_of(model: Model, batch: Batch, width: int = 1) -> Generation | None:
         kernel = usable_kernel(cell, parts[0])
         if kernel is None or kernel.kernel.name != "scan" or kernel.kernel.cells is not None:
             return None
-        tensors = kernel.tensors(parts[0], own, None)
+        tensors = kernel.read(parts[0], own, None).tensors
         assert tensors.state_weight is not None
         hidden, memory = (
             part.repeat_interleave(width, dim=0) for part in (tensors.hidden, tensors.memory)

@@ -54,10 +54,10 @@ def kernel_loss(
     assert kernel is not None
     readout = top.readout if isinstance(top, Jordan) else model.readout
     assert isinstance(readout, nn.Linear)
-    tensors = kernel.tensors(features, state[-1], None)
+    tensors, final = kernel.read(features, state[-1], None)
     loss, hidden, memory, *_ = UnrollLoss.apply(
         Options(kernel.kernel, steps, model.horizon),
         *tensors._replace(readout_weight=None, readout_bias=None),
         *Readout(readout.weight, readout.bias, batch.target, batch.mask),
     )
-    return loss, (*states, kernel.final((hidden, memory), features, state[-1], None))
+    return loss, (*states, final(hidden, memory))

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+import numpy as np
 import torch
 
 _SMALLEST_NORMAL = 2.0**-1022
@@ -60,6 +61,8 @@ def flush_denormals(on: bool) -> None:
     threads = torch.get_num_threads()
     if on == flushes_denormals() and (threads == 1 or _team() == (threads, on)):
         return
+    for dtype in (np.float32, np.float64):
+        np.finfo(dtype)  # numpy 1 computes the smallest denormal once, and warns if that is 0
     torch.set_flush_denormal(on)
     parallel = openmp_parallel()
     if parallel is not None and threads > 1:

@@ -24,6 +24,7 @@ from rnnlab.process.arithmetic import arithmetic
 from rnnlab.process.memory import memory_errors_named
 from rnnlab.process.output import note
 from rnnlab.runs.loggers import make_external_logger
+from rnnlab.tasks.batch_check import checked
 from rnnlab.training.resume_point import START, ResumePoint
 from rnnlab.training.transfer import load_initial_weights
 
@@ -218,7 +219,8 @@ def check_metrics(experiment: Experiment) -> list[str]:
     """
     task = experiment.task
     size = min(2, experiment.data.held_out("val")[0][1])
-    scores = evaluate(experiment.model, task, [task.sample("val", 0, size)]).compute()
+    batch = checked(task, task.sample("val", 0, size))
+    scores = evaluate(experiment.model, task, [batch]).compute()
     names = [f"val/{name}" for name in scores]
     for name in names:
         task.mode(name)
