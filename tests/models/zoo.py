@@ -5,7 +5,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from rnnlab.models import Model, Seq2Seq, Stream
+from rnnlab.models import Model, Seq2Seq, Stream, Transformer
 from rnnlab.models.teacher_forcing import Constant
 from rnnlab.spec import Batch, Port, Reals, TaskSpec, Tokens
 from tests.cells.zoo import elman, gru, jordan, lstm, prefix_mask, scatter, taps, taps_mlp
@@ -40,6 +40,7 @@ SETTINGS = {
     "initial_state": "zero",
     "horizon": None,
 }
+POSITIONS = ("learned", "sinusoidal", "rotary", "none")
 WAYS = {
     "plain": {},
     "context_every_step": {"context_every_step": True},
@@ -90,6 +91,22 @@ def make_seq2seq(
         decoder=partial(Stream, cell=CELLS[decoder], **SETTINGS | (decoder_settings or {})),
         **defaults | settings,
     ).double()
+    scatter(model)
+    return model
+
+
+def make_transformer(spec: TaskSpec, **settings) -> Transformer:
+    """Build a Transformer with scattered parameters and a context shorter than the sequences."""
+    defaults = {
+        "hidden_size": 8,
+        "num_layers": 2,
+        "num_heads": 2,
+        "feedforward_size": 5,
+        "positions": "rotary",
+        "context": 3,
+        "dropout": 0.0,
+    }
+    model = Transformer(spec, **defaults | settings).double()
     scatter(model)
     return model
 
