@@ -45,9 +45,10 @@ def models() -> dict[str, Make]:
         for name, way in WAYS.items():
             found[f"seq2seq-{ports}-{name}"] = partial(make_seq2seq, spec, **way)
     for positions in POSITIONS:
-        for ports, spec in SPECS.items():
+        for ports, spec in [*SPECS.items(), *SOURCE_SPECS.items()]:
             make = partial(make_transformer, spec, positions=positions)
-            found[f"transformer-{ports}-{positions}"] = make
+            kind = "transformer" if spec.source is None else "transformer_seq2seq"
+            found[f"{kind}-{ports}-{positions}"] = make
     return found
 
 

@@ -5,11 +5,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from rnnlab.cells import readable
 from rnnlab.errors import ConfigError
 from rnnlab.models.transformer_layers import Layer, MultiHeadAttention, rotated
-from rnnlab.spec import Reals, TaskSpec, Tokens
+from rnnlab.spec import Batch, Reals, TaskSpec, Tokens
 from tests.cells.zoo import same, scatter
-from tests.models.zoo import POSITIONS, SPECS, B, T, by_steps, draw_batch, make_transformer
+from tests.models.zoo import (
+    POSITIONS,
+    SOURCE_SPECS,
+    SPECS,
+    B,
+    T,
+    by_steps,
+    draw_batch,
+    make_transformer,
+)
 
 H, N = 8, 2
 CAUSAL = torch.ones(T, T, dtype=torch.bool).tril()
@@ -45,15 +55,21 @@ def test_heads_compute_scaled_dot_product_attention() -> None:
     attention = scatter(MultiHeadAttention(H, N, rotary=False).double())
     read, memory = features(), features(7)
     keys_values = attention.key_value(memory)
-    found, weights = attention(read, keys_values, torch.ones(1, dtype=torch.bool))
+    everything = torch.ones(1, 1, dtype=torch.bool)
+    fast = attention(read, keys_values, everything)
+    weights = []
+    attention.softmax.register_forward_hook(lambda *call: weights.append(call[-1]))
+    with readable(attention):
+        found = attention(read, keys_values, everything)
     heads = [
         part.unflatten(2, (N, H // N)).transpose(1, 2)
         for part in (attention.query(read), *keys_values.chunk(2, dim=2))
     ]
     expected = F.scaled_dot_product_attention(*heads).transpose(1, 2).flatten(2)
     same(found, attention.output(expected))
-    assert weights.shape == (B, N, T, 7)
-    same(weights.sum(3), torch.ones(B, N, T, dtype=torch.float64))
+    same(found, fast)
+    assert [w.shape for w in weights] == [(B, N, T, 7)]
+    same(weights[0].sum(3), torch.ones(B, N, T, dtype=torch.float64))
 
 
 def test_a_layer_is_torchs_encoder_layer_with_the_norm_first() -> None:
@@ -71,10 +87,9 @@ def test_a_layer_with_memory_is_torchs_decoder_layer() -> None:
     twin = torch_layer(layer, nn.TransformerDecoderLayer)
     read, memory = features(), features(4)
     keys_values = layer.memory_attention.key_value(memory)
-    everything = torch.ones(1, dtype=torch.bool)
-    found, _, weights = layer(read, CAUSAL, None, keys_values, everything)
+    everything = torch.ones(1, 1, dtype=torch.bool)
+    found, _ = layer(read, CAUSAL, None, keys_values, everything)
     same(found, twin(read, memory, tgt_mask=~CAUSAL))
-    assert weights.shape == (B, N, T, 4)
 
 
 def test_a_rotated_product_depends_on_the_distance_alone() -> None:
@@ -192,3 +207,34 @@ def test_gradients_agree_with_finite_differences() -> None:
 def test_a_model_without_a_target_is_no_transformer() -> None:
     with pytest.raises(ConfigError, match="target"):
         make_transformer(TaskSpec(input=Tokens(3), target=None))
+
+
+@pytest.mark.parametrize("positions", POSITIONS)
+def test_fused_attention_is_the_readable_one(positions: str) -> None:
+    model = make_transformer(SPECS["tokens"], positions=positions)
+    batch = draw_batch(model.spec)
+    fused, state = model(batch)
+    with readable(model):
+        same(model(batch), (fused, state))
+
+
+@pytest.mark.parametrize("positions", POSITIONS)
+def test_what_stands_in_the_padding_of_a_source_changes_nothing(positions: str) -> None:
+    model = make_transformer(SOURCE_SPECS["tokens"], positions=positions)
+    batch = draw_batch(model.spec)
+    padded = torch.where(batch.source_mask, batch.source, 5)
+    same(model(batch._replace(source=padded))[0], model(batch)[0], rtol=0, atol=0)
+    alone = Batch(*(None if part is None else part[1:2] for part in batch))
+    cut = alone._replace(source=alone.source[:, :3], source_mask=alone.source_mask[:, :3])
+    same(model(cut)[0], model(batch)[0][1:2])
+
+
+def test_a_step_of_the_source_sees_those_after_it() -> None:
+    model = make_transformer(SOURCE_SPECS["reals"])
+    batch = draw_batch(model.spec)
+    source = batch.source.requires_grad_()
+    encoded = model.encoder(source, batch.source_mask)
+    (seen,) = torch.autograd.grad(encoded[0, 0].cos().sum(), source)
+    assert seen[0].abs().sum(1).all()
+    (seen,) = torch.autograd.grad(model(batch)[0][1].cos().sum(), source)
+    assert seen[1].abs().sum(1).gt(0).tolist() == batch.source_mask[1].tolist()

@@ -5,7 +5,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from rnnlab.models import Model, Seq2Seq, Stream, Transformer
+from rnnlab.models import Model, Seq2Seq, Stream, Transformer, TransformerSeq2Seq
 from rnnlab.models.teacher_forcing import Constant
 from rnnlab.spec import Batch, Port, Reals, TaskSpec, Tokens
 from tests.cells.zoo import elman, gru, jordan, lstm, prefix_mask, scatter, taps, taps_mlp
@@ -96,7 +96,10 @@ def make_seq2seq(
 
 
 def make_transformer(spec: TaskSpec, **settings) -> Transformer:
-    """Build a Transformer with scattered parameters and a context shorter than the sequences."""
+    """Build a Transformer, scattered, with a context shorter than the sequences.
+
+    It has an encoder if the spec has a source.
+    """
     defaults = {
         "hidden_size": 8,
         "num_layers": 2,
@@ -106,7 +109,8 @@ def make_transformer(spec: TaskSpec, **settings) -> Transformer:
         "context": 3,
         "dropout": 0.0,
     }
-    model = Transformer(spec, **defaults | settings).double()
+    kind = Transformer if spec.source is None else TransformerSeq2Seq
+    model = kind(spec, **defaults | settings).double()
     scatter(model)
     return model
 

@@ -19,15 +19,19 @@ Context = Annotated[int, Ge(2), Le(2**20)]
 
 
 class TransformerState(NamedTuple):
-    """The keys and values of the last steps.
+    """The keys and values of the last steps, and those of the source.
 
     Attributes:
         caches: `(B, C, 2 H)` of each layer, oldest first; C is `context` - 1.
         steps: `(B,)` int64, the number of steps so far; of the C only the last so many are real.
+        memory: `(B, S, 2 H)` of each layer, keys and values of the source; none without encoder.
+        mask: `(B, S)` bool, True on real source steps.
     """
 
     caches: tuple[Tensor, ...]
     steps: Tensor
+    memory: tuple[Tensor, ...]
+    mask: Tensor
 
 
 @stackable()
@@ -44,13 +48,13 @@ class Transformer(Model):
     Args:
         spec: input and output types.
         hidden_size: H.
-        num_layers: L.
+        num_layers: L; an encoder has as many.
         num_heads: N, a divisor of H.
         feedforward_size: size of the hidden layer of each feed-forward net; `null` is 4 H.
         positions: how it knows the order of the steps: by vectors added to the input, learned or
             sinusoidal, whose number is `context`, after which they repeat; or by rotary queries and
             keys. Even with `none` a causal model can count.
-        context: number of steps that a step attends to, itself included.
+        context: number of steps that a step attends to, itself included; a source is seen whole.
         dropout: dropout probability of embeddings and of the outputs of attention and feed-forward
             nets.
 
@@ -78,19 +82,27 @@ class Transformer(Model):
             raise ConfigError("a Transformer needs a task with a target")
         self.spec = spec
         self.hidden_size, self.context = hidden_size, context
+
+        def layers(*, reads_memory: bool) -> nn.ModuleList:
+            return nn.ModuleList(
+                Layer(
+                    hidden_size,
+                    num_heads,
+                    feedforward_size or 4 * hidden_size,
+                    rotary=positions == "rotary",
+                    dropout=dropout,
+                    reads_memory=reads_memory,
+                )
+                for _ in range(num_layers)
+            )
+
+        self.encoder: Encoder | None = None
+        if spec.source is not None:
+            embedding = Embedding(spec.source, hidden_size, positions, context, dropout)
+            self.encoder = Encoder(embedding, layers(reads_memory=False))
         self.embedding = Embedding(spec.input, hidden_size, positions, context, dropout)
         self.initial = None if spec.initial is None else nn.Linear(spec.initial.size, hidden_size)
-        feedforward_size = feedforward_size or 4 * hidden_size
-        self.layers = nn.ModuleList(
-            Layer(
-                hidden_size,
-                num_heads,
-                feedforward_size,
-                rotary=positions == "rotary",
-                dropout=dropout,
-            )
-            for _ in range(num_layers)
-        )
+        self.layers = layers(reads_memory=self.encoder is not None)
         self.norm = nn.LayerNorm(hidden_size)
         self.readout = nn.Linear(hidden_size, spec.target.size)
 
@@ -100,7 +112,7 @@ class Transformer(Model):
 
     def step(self, input: Tensor, state: TransformerState) -> tuple[Tensor, TransformerState]:
         """Take one step: `(B,)` or `(B, I)`, state -> `(B, O)`, state."""
-        output, state, _ = self._run(input[:, None], state)
+        output, state = self._run(input[:, None], state)
         return output[:, 0], state
 
     def forward(
@@ -108,40 +120,48 @@ class Transformer(Model):
     ) -> tuple[Tensor, TransformerState]:
         """Compute the outputs `(B, T, O)` of a batch, all steps at once."""
         state = self._begin(batch, 0) if state is None else state
-        output, state, _ = self._run(batch.input, state)
-        return output, state
+        return self._run(batch.input, state)
 
     def _begin(self, batch: Batch, size: int) -> TransformerState:
         """Return the state before the first input, with room for `size` empty steps at least."""
         rows = len(batch.input)
         empty = self.norm.weight.new_zeros(rows, size, 2 * self.hidden_size)
         steps = torch.zeros(rows, dtype=torch.int64, device=empty.device)
-        state = TransformerState(tuple(empty for _ in self.layers), steps)
+        memory, mask = self._encode(batch)
+        state = TransformerState(tuple(empty for _ in self.layers), steps, memory, mask)
         if batch.initial is None or self.initial is None:
             return state
-        return self._attend(self.initial(batch.initial)[:, None], state)[1]
+        return self._read(self.initial(batch.initial)[:, None], state)[1]
 
-    def _run(
-        self, inputs: Tensor, state: TransformerState
-    ) -> tuple[Tensor, TransformerState, Tensor]:
-        """Return outputs `(B, T, O)`, the state after them, and weights `(B, L, N, T, C + T)`."""
-        features = self.embedding(inputs, state.steps)
-        features, state, weights = self._attend(features, state)
-        return self.readout(self.norm(features)), state, weights
+    def _encode(self, batch: Batch) -> tuple[tuple[Tensor, ...], Tensor]:
+        """Return keys and values of the source for each layer, and which of its steps are real."""
+        if self.encoder is None:
+            return (), batch.mask[:, :0]
+        if batch.source is None:
+            raise ValueError("an encoder-decoder model reads Batch.source; this batch has none")
+        mask = batch.source_mask
+        if mask is None:
+            mask = torch.ones(batch.source.shape[:2], dtype=torch.bool, device=batch.source.device)
+        memory = self.encoder(batch.source, mask)
+        layers = (layer for layer in self.layers if isinstance(layer, Layer))
+        return tuple(layer.memory_keys_values(memory) for layer in layers), mask
 
-    def _attend(
-        self, features: Tensor, state: TransformerState
-    ) -> tuple[Tensor, TransformerState, Tensor]:
+    def _run(self, inputs: Tensor, state: TransformerState) -> tuple[Tensor, TransformerState]:
+        """Return the outputs `(B, T, O)`, and the state after them."""
+        features, state = self._read(self.embedding(inputs, state.steps), state)
+        return self.readout(self.norm(features)), state
+
+    def _read(self, features: Tensor, state: TransformerState) -> tuple[Tensor, TransformerState]:
         """Apply the layers to `(B, T, H)`; a state may hold fewer than C steps, and returns C."""
         length, cached = features.shape[1], state.caches[0].shape[1]
         visible = self._visible(state.steps, cached, length)
-        caches, weights = [], []
-        for layer, cache in zip(self.layers, state.caches, strict=True):
-            features, keys_values, own = layer(features, visible, cache)
+        real = state.mask[:, None, None]  # (B, 1, 1, S)
+        caches = []
+        for n, (layer, cache) in enumerate(zip(self.layers, state.caches, strict=True)):
+            memory = state.memory[n] if state.memory else None
+            features, keys_values = layer(features, visible, cache, memory, real)
             caches.append(last_steps(keys_values, self.context - 1))
-            weights.append(own)
-        after = TransformerState(tuple(caches), state.steps + length)
-        return features, after, torch.stack(weights, dim=1)
+        return features, state._replace(caches=tuple(caches), steps=state.steps + length)
 
     def _visible(self, steps: Tensor, cached: int, length: int) -> Tensor:
         """Return which of C + T steps each of the last T sees, `(B, 1, T, C + T)`."""
@@ -150,6 +170,39 @@ class Transformer(Model):
         near = (age >= 0) & (age < self.context)
         real = cached - place <= steps[:, None]  # (B, C + T)
         return (near & real[:, None])[:, None]
+
+
+@stackable()
+class TransformerSeq2Seq(Transformer):
+    """An encoder-decoder of Transformers: each layer of the decoder attends to the whole source.
+
+    Vaswani et al. (2017), fig. 1, with norms before the parts of a layer. The encoder's layers see
+    the whole source, before and after. Settings and state as `Transformer`.
+    """
+
+    layout: ClassVar[Layout] = "encoder_decoder"
+
+
+class Encoder(nn.Module):
+    """Layers in which each step of the source attends to all its real steps.
+
+    Args:
+        embedding: of the source.
+        layers: lowest first.
+    """
+
+    def __init__(self, embedding: Embedding, layers: nn.ModuleList) -> None:
+        super().__init__()
+        self.embedding = embedding
+        self.layers = layers
+        self.norm = nn.LayerNorm(embedding.hidden_size)
+
+    def forward(self, source: Tensor, mask: Tensor) -> Tensor:
+        """Encode `(B, S)` or `(B, S, I)` as `(B, S, H)`; `mask` `(B, S)` is True on real steps."""
+        features = self.embedding(source, source.new_zeros(len(source), dtype=torch.int64))
+        for layer in self.layers:
+            features, _ = layer(features, mask[:, None, None])
+        return self.norm(features)
 
 
 def last_steps(steps: Tensor, size: int) -> Tensor:

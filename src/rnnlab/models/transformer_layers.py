@@ -29,7 +29,13 @@ class MultiHeadAttention(nn.Module):
         hidden_size: H.
         num_heads: N, a divisor of H.
         rotary: whether steps are told by rotation; D is even then.
+
+    Attributes:
+        fast: whether torch's fused attention computes it, without weights; `readable` clears it.
+        softmax: returns the weights `(B, N, T, S)` where it is not fused.
     """
+
+    fast: bool = True
 
     def __init__(self, hidden_size: int, num_heads: int, *, rotary: bool) -> None:
         super().__init__()
@@ -37,12 +43,11 @@ class MultiHeadAttention(nn.Module):
         self.rotary = rotary
         self.query = _linear(hidden_size, hidden_size)
         self.key_value = _linear(hidden_size, hidden_size, parts=2)
+        self.softmax = nn.Softmax(dim=3)
         self.output = _linear(hidden_size, hidden_size)
 
-    def forward(
-        self, features: Tensor, keys_values: Tensor, visible: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return the output `(B, T, H)` and the weights `(B, N, T, S)`.
+    def forward(self, features: Tensor, keys_values: Tensor, visible: Tensor) -> Tensor:
+        """Return the output `(B, T, H)`.
 
         Args:
             features: `(B, T, H)`, which queries are made of.
@@ -55,9 +60,12 @@ class MultiHeadAttention(nn.Module):
         if self.rotary:
             query = rotated(query, key.shape[2] - query.shape[2])
             key = rotated(key, 0)
-        scores = query @ key.transpose(2, 3) / math.sqrt(query.shape[3])  # (B, N, T, S)
-        weights = scores.masked_fill(~visible, -math.inf).softmax(dim=3)
-        return self.output((weights @ value).transpose(1, 2).flatten(2)), weights
+        if self.fast:
+            heads = F.scaled_dot_product_attention(query, key, value, attn_mask=visible)
+        else:
+            scores = query @ key.transpose(2, 3) / math.sqrt(query.shape[3])  # (B, N, T, S)
+            heads = self.softmax(scores.masked_fill(~visible, -math.inf)) @ value
+        return self.output(heads.transpose(1, 2).flatten(2))
 
     def _heads(self, features: Tensor) -> Tensor:
         """Divide `(B, S, H)` among the heads, `(B, N, S, D)`."""
@@ -120,6 +128,11 @@ class Layer(nn.Module):
         )
         self.dropout = Dropout(dropout)
 
+    def memory_keys_values(self, memory: Tensor) -> Tensor:
+        """Return keys and values `(B, S, 2 H)` of an encoder's outputs `(B, S, H)`."""
+        assert self.memory_attention is not None
+        return self.memory_attention.key_value(memory)
+
     def forward(
         self,
         features: Tensor,
@@ -127,29 +140,26 @@ class Layer(nn.Module):
         cache: Tensor | None = None,
         memory: Tensor | None = None,
         memory_visible: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return features `(B, T, H)`, keys and values `(B, C + T, 2 H)`, and attention weights.
+    ) -> tuple[Tensor, Tensor]:
+        """Return features `(B, T, H)`, and keys and values `(B, C + T, 2 H)`.
 
         Args:
             features: `(B, T, H)`.
             visible: bool, broadcast to `(B, N, T, C + T)`.
             cache: `(B, C, 2 H)`, keys and values of earlier steps.
-            memory: `(B, S, 2 H)`, those of an encoder's steps.
+            memory: `(B, S, 2 H)`, made by `memory_keys_values`.
             memory_visible: bool, broadcast to `(B, N, T, S)`.
-
-        The weights are those on the memory `(B, N, T, S)`, or without one `(B, N, T, C + T)`.
         """
         normed = self.norm(features)
         keys_values = self.attention.key_value(normed)
         if cache is not None:
             keys_values = torch.cat([cache, keys_values], dim=1)
-        found, weights = self.attention(normed, keys_values, visible)
-        features = features + self.dropout(found)
+        features = features + self.dropout(self.attention(normed, keys_values, visible))
         if self.memory_norm is not None and self.memory_attention is not None:
             normed = self.memory_norm(features)
-            found, weights = self.memory_attention(normed, memory, memory_visible)
+            found = self.memory_attention(normed, memory, memory_visible)
             features = features + self.dropout(found)
-        return features + self.dropout(self.feedforward(features)), keys_values, weights
+        return features + self.dropout(self.feedforward(features)), keys_values
 
 
 class Embedding(nn.Module):
@@ -175,7 +185,7 @@ class Embedding(nn.Module):
             if isinstance(port, Tokens)
             else nn.Linear(port.size, hidden_size)
         )
-        self.context = context
+        self.hidden_size, self.context = hidden_size, context
         self.positions: Tensor | None = None
         if positions == "learned":
             self.positions = nn.Parameter(torch.randn(context, hidden_size))
