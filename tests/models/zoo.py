@@ -8,7 +8,19 @@ from torch import Tensor
 from rnnlab.models import Model, Seq2Seq, Stream, Transformer, TransformerSeq2Seq
 from rnnlab.models.teacher_forcing import Constant
 from rnnlab.spec import Batch, Port, Reals, TaskSpec, Tokens
-from tests.cells.zoo import elman, gru, jordan, lstm, prefix_mask, scatter, taps, taps_mlp
+from tests.cells.zoo import (
+    ctrnn,
+    elman,
+    gru,
+    jordan,
+    lstm,
+    min_gru,
+    mrnn,
+    prefix_mask,
+    scatter,
+    taps,
+    taps_mlp,
+)
 
 B, T, S = 3, 5, 6
 
@@ -18,6 +30,9 @@ CELLS = {
     "lstm": lstm,
     "lstm_peepholes": partial(lstm, peepholes=True),
     "jordan": jordan,
+    "ctrnn": ctrnn,
+    "mrnn": mrnn,
+    "min_gru": min_gru,
     "taps": taps,
     "taps_one": partial(taps, taps=1),
     "taps_mlp": taps_mlp,
