@@ -8,6 +8,7 @@ from annotated_types import Ge, Le
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from rnnlab.cells import readable
 from rnnlab.errors import ConfigError
 from rnnlab.models.base import Model
 from rnnlab.models.transformer_layers import Embedding, Layer, PositionKind
@@ -63,6 +64,7 @@ class Transformer(Model):
     """
 
     layout: ClassVar[Layout] = "stream"
+    is_map: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -122,6 +124,29 @@ class Transformer(Model):
         state = self._begin(batch, 0) if state is None else state
         return self._run(batch.input, state)
 
+    def attend(self, batch: Batch) -> Tensor:
+        """Return the weights on the source, or without encoder on the input steps."""
+        weights: list[Tensor] = []
+        heads = [layer.memory_attention or layer.attention for layer in self._layers]
+        hooks = [
+            part.softmax.register_forward_hook(lambda *call: weights.append(call[-1]))
+            for part in heads
+        ]
+        try:
+            with readable(self):
+                self(batch)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        weights = weights[-len(heads) :]  # before them `Batch.initial` may have been read
+        size = batch.input.shape[1] if self.encoder is None else weights[0].shape[3]
+        return torch.stack([own[..., -size:] for own in weights], dim=1)
+
+    @property
+    def _layers(self) -> list[Layer]:
+        """The layers, lowest first."""
+        return [layer for layer in self.layers if isinstance(layer, Layer)]
+
     def _begin(self, batch: Batch, size: int) -> TransformerState:
         """Return the state before the first input, with room for `size` empty steps at least."""
         rows = len(batch.input)
@@ -143,8 +168,7 @@ class Transformer(Model):
         if mask is None:
             mask = torch.ones(batch.source.shape[:2], dtype=torch.bool, device=batch.source.device)
         memory = self.encoder(batch.source, mask)
-        layers = (layer for layer in self.layers if isinstance(layer, Layer))
-        return tuple(layer.memory_keys_values(memory) for layer in layers), mask
+        return tuple(layer.memory_keys_values(memory) for layer in self._layers), mask
 
     def _run(self, inputs: Tensor, state: TransformerState) -> tuple[Tensor, TransformerState]:
         """Return the outputs `(B, T, O)`, and the state after them."""
