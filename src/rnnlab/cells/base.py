@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -166,12 +166,15 @@ def last_real(outputs: Tensor, mask: Tensor | None, initial: Tensor) -> Tensor:
 
 @contextmanager
 def readable(module: nn.Module) -> Iterator[None]:
-    """Make every cell inside `module` unroll by `unroll_loop`, as vmap and the tests need."""
-    cells = [cell for cell in module.modules() if isinstance(cell, Cell) and cell.fast]
-    for cell in cells:
-        cell.fast = False
+    """Clear `fast` of every part of `module`, as vmap and the tests need.
+
+    Cells then unroll by `unroll_loop`, and attention has weights.
+    """
+    parts: list[Any] = [part for part in module.modules() if getattr(part, "fast", False)]
+    for part in parts:
+        part.fast = False
     try:
         yield
     finally:
-        for cell in cells:
-            del cell.fast
+        for part in parts:
+            del part.fast
