@@ -70,6 +70,18 @@ def coefficient_error(run: Run) -> float:
     return max(abs(weights[0] - 2 * math.cos(omega)), abs(weights[1] + 1))
 
 
+def distance_from_least_squares(run: Run) -> float:
+    """Compare the weights of delay taps with those that least squares find."""
+    weights = run.model.get_parameter("readout.weight").detach().numpy()  # (1, K)
+    fitted = run.experiment.task.least_squares(weights.shape[1])  # type: ignore[attr-defined]
+    return float(abs(weights - fitted[:-1].T).max())
+
+
+def validation(name: str) -> Callable[[Run], float]:
+    """Take a metric of the validation split."""
+    return lambda run: float(run.results["val"][name])
+
+
 def longest_third(run: Run) -> float:
     """Score exact match on the third of the test sources that are longest."""
     exact = run.results["breakdown"]["exact_match_by_length"]
@@ -233,6 +245,27 @@ TARGETS = {
     ),
     "next_char_lstm": _target(
         "experiment=next_char_lstm", "nats per character", test("loss"), 180, **below(1.6)
+    ),
+    "series_yule_ar": _target(
+        "experiment=series_yule_ar",
+        "distance from the coefficients by least squares",
+        distance_from_least_squares,
+        10,
+        **below(1e-4),
+    ),
+    "series_sunspots_ar": _target(
+        "experiment=series_sunspots_ar",
+        "one-step error on 1921-1955 over the variance",
+        validation("nmse"),
+        10,
+        **between(0.12, 0.14),
+    ),
+    "series_mackey_glass_ar_ffn": _target(
+        "experiment=series_mackey_glass_ar_ffn",
+        "NRMSE six units of time ahead",
+        test("nrmse"),
+        20,
+        **below(0.03),
     ),
 }
 

@@ -28,6 +28,7 @@ TASKS = {  # settings, metric, what it is
     "oscillation": ([], "free_distance", "distance from the figure eight"),
     "copy": (["task.delay=5"], "free_accuracy", "symbols right"),
     "translation": (["task.max_clauses=1"], "free_accuracy", "words right"),
+    "series": (["task.cue_steps=16"], "nrmse", "NRMSE one step ahead, Mackey-Glass"),
 }
 
 

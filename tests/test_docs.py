@@ -50,6 +50,8 @@ PLUGINS = {  # what a word needs that an environment for tests may lack
     "hydra/launcher=submitit_slurm": "submitit",
     "hydra/launcher=submitit_local": "submitit",
     "hydra/launcher=ray": "ray",
+    "experiment=series_sunspots_ar": "statsmodels",
+    "experiment=series_yule_ar": "statsmodels",
 }
 UNCHECKED = {
     "rnnlab-train trainer=ddp trainer.devices=2 ...": "it asks for two GPUs, which tests have not",
@@ -119,6 +121,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     place = tmp_path_factory.mktemp("docs")
     for name, speaker in (("my.txt", "ROMEO"), ("other.txt", "ROMEO"), ("french.txt", "ROMÉO")):
         (place / name).write_text(f"{speaker}:\n{TEXT}" * 4, encoding="utf-8")
+    sales = "".join(f"{2000 + n},{n % 7}\n" for n in range(99))
+    (place / "series.csv").write_text(f"year,sales\n{sales}", encoding="utf-8")
     pairs = "".join(f"the cat {n}\tle chat {n}\n" for n in range(99))
     (place / "pairs.tsv").write_text(pairs, encoding="utf-8")
     (place / "english.txt").write_text("the cat sleeps\nthe dog sleeps\n", encoding="utf-8")

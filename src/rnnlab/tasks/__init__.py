@@ -10,6 +10,7 @@ from rnnlab.tasks.next_char import NextChar
 from rnnlab.tasks.oscillation import Oscillation
 from rnnlab.tasks.oscillation_clamped import OscillationClamped
 from rnnlab.tasks.rows import RowTask
+from rnnlab.tasks.series import Series
 from rnnlab.tasks.transduction import Transduction
 from rnnlab.tasks.translation import Translation
 
@@ -28,6 +29,7 @@ __all__ = [
     "OscillationClamped",
     "RowTask",
     "Scorer",
+    "Series",
     "StoredSymbols",
     "Task",
     "TextFiles",
