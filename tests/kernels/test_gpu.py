@@ -1,5 +1,8 @@
 """The kernels for a GPU equal the loop in float64: on one, or else in Triton's interpreter."""
 
+import os
+import subprocess
+import sys
 from copy import deepcopy
 from functools import partial
 from importlib.util import find_spec
@@ -183,6 +186,17 @@ def test_products(rows: int, columns: int, width: int) -> None:
     torch.testing.assert_close(found, expected, **close)
     again = products(left, numbers, ids, 7)
     assert all(torch.equal(*pair) for pair in zip(found, again, strict=True))
+
+
+def test_a_gpu_has_the_memory_that_each_program_takes() -> None:
+    """No GPU is needed to compile for one."""
+    environment = {name: text for name, text in os.environ.items() if name != "TRITON_INTERPRET"}
+    script = [sys.executable, "-m", "tests.kernels.compile_for_gpu"]
+    done = subprocess.run(script, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    taken = [int(line.split()[1]) for line in done.stdout.splitlines()]
+    assert len(taken) > 50
+    assert max(taken) <= 232_448  # bytes of shared memory, of an H100
 
 
 def test_wide_nets_take_another_way() -> None:
