@@ -160,6 +160,34 @@ def test_one_model_alone(name: str, horizon: int | None, threads: int, monkeypat
         torch.testing.assert_close(leaf, other, **close)
 
 
+def test_other_types_are_read_the_readable_way() -> None:
+    model, batch = make_stream(SPEC, "lstm").float(), draw_batch(3)
+    assert has_kernel_loss(model, batch)
+    assert not has_kernel_loss(model, batch._replace(input=batch.input.int()))
+    assert not has_kernel_loss(model, batch._replace(input=batch.input.double()))
+    assert not has_kernel_loss(model, batch._replace(target=batch.target.int()))
+    assert not has_kernel_loss(model, batch._replace(mask=batch.mask.float()))
+    assert not has_kernel_loss(deepcopy(model).double(), batch)
+
+
+HOOKS = {
+    "forward": lambda module: module.register_forward_hook(lambda *_: None),
+    "before forward": lambda module: module.register_forward_pre_hook(lambda *_: None),
+    "backward": lambda module: module.register_full_backward_hook(lambda *_: None),
+    "before backward": lambda module: module.register_full_backward_pre_hook(lambda *_: None),
+}
+
+
+@pytest.mark.parametrize("kind", HOOKS)
+def test_hooks_look_on_the_readable_way(kind: str) -> None:
+    model, batch = make_stream(SPEC, "taps_mlp").float(), draw_batch(3)
+    for module in model.modules():
+        handle = HOOKS[kind](module)
+        assert not has_kernel_loss(model, batch)
+        handle.remove()
+    assert has_kernel_loss(model, batch)
+
+
 @pytest.mark.parametrize("settings", [{"hidden_size": 1}, {"hidden_size": 5}, {"hidden_size": 33}])
 @pytest.mark.parametrize("cell", ["elman", "gru", "lstm"])
 def test_sizes_that_no_tile_divides(cell: str, settings) -> None:
