@@ -28,7 +28,7 @@ def has_kernel_loss(model: Model, batch: Batch) -> TypeGuard[Stream]:
         return False
     *lower, top = model.cell.layers
     kernel = usable_kernel(top, batch.input, horizon=model.horizon)
-    if not top.fast or kernel is None or len(kernel.rest):
+    if not top.fast or kernel is None or kernel.rest:
         return False
     return model.horizon is None or not lower
 
@@ -48,14 +48,16 @@ def kernel_loss(
     batch: Batch,
     state: State | None = None,
     steps: Sequence[int] | None = None,
-) -> tuple[Tensor, State]:
+) -> tuple[Tensor, State | None]:
     """Compute the mean cross-entropy `()` of a batch without the outputs, and the final state.
+
+    The state is detached, and `None` if no batch goes on from this one.
 
     Args:
         model: one that `has_kernel_loss`.
         batch: its targets and mask may be those of `steps` alone.
-        state: before the first step, `None` for `model.begin(batch)`. The final state is detached.
-        steps: the answered steps, or `None` for all.
+        state: before the first step, `None` for `model.begin(batch)`.
+        steps: the answered steps, or `None` for all; only if `can_select_steps`.
     """
     state = model.begin(batch) if state is None else state
     inputs = batch.input if model.embed.one_hot else model.embed(batch.input)
@@ -71,4 +73,4 @@ def kernel_loss(
         *tensors._replace(readout_weight=None, readout_bias=None),
         *Readout(readout.weight, readout.bias, batch.target, batch.mask),
     )
-    return loss, (*states, final(hidden, memory))
+    return loss, None if batch.first is None else (*states, final(hidden, memory))
