@@ -12,10 +12,11 @@ import torch
 
 from rnnlab.cells import Cell, readable
 from rnnlab.cells.base import declared_kernel, usable_kernel
-from rnnlab.ensemble.batches import select_steps, stack
+from rnnlab.ensemble.batches import stack
 from rnnlab.ensemble.stacked_model import StackedModel
 from rnnlab.kernels import functions
 from rnnlab.models import Model
+from rnnlab.models.answers import select_steps
 from rnnlab.models.kernel_loss import has_kernel_loss, kernel_loss
 from rnnlab.spec import Batch, TaskSpec, Tokens, map_batch
 from rnnlab.state import leaves, like, map_state

@@ -35,13 +35,13 @@ class CellKernel(Protocol):
         kernel: which one.
         sizes: of the hidden vector and of what is fed back.
         has_horizon: whether it can limit how far gradients flow back.
-        rest: what follows the kernel in each step.
+        rest: the layers that follow the kernel in each step.
     """
 
     kernel: Kernel
     sizes: tuple[int, int]
     has_horizon: bool
-    rest: nn.Sequential
+    rest: Sequence[nn.Module]
 
     def read(self, inputs: Tensor, state: State, mask: Tensor | None) -> Reading:
         """Return what the kernel reads; one-hot inputs may be given by their indices."""
@@ -62,7 +62,7 @@ class ScanKernel:
     """
 
     has_horizon = True
-    rest = nn.Sequential()
+    rest: Sequence[nn.Module] = ()
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class JordanKernel:
     """
 
     has_horizon = True
-    rest = nn.Sequential()
+    rest: Sequence[nn.Module] = ()
 
     def __init__(
         self,
@@ -164,4 +164,6 @@ def unroll_by_kernel(
     taped = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
     options = Options(cell.kernel, steps, horizon, aged_inputs, aged_outputs, taped)
     outputs, hidden, memory, _ = Unroll.apply(options, *tensors)
-    return cell.rest(outputs), final(hidden, memory)
+    for layer in cell.rest:
+        outputs = layer(outputs)
+    return outputs, final(hidden, memory)

@@ -1,5 +1,6 @@
 """Delay taps: a window over the last K inputs, linear or followed by a feed-forward net."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -131,7 +132,7 @@ class TapsMLP(Taps):
         """Return the kernel of the first hidden layer."""
         layer, _, *rest = self.hidden
         assert isinstance(layer, nn.Linear)
-        return TapsKernel(self.activation, self.taps, layer, nn.Sequential(*rest))
+        return TapsKernel(self.activation, self.taps, layer, rest)
 
 
 class TapsKernel:
@@ -146,7 +147,9 @@ class TapsKernel:
 
     has_horizon = False
 
-    def __init__(self, activation: str, taps: int, layer: nn.Linear, rest: nn.Sequential) -> None:
+    def __init__(
+        self, activation: str, taps: int, layer: nn.Linear, rest: Sequence[nn.Module]
+    ) -> None:
         self.kernel = Kernel("taps", ACTIVATIONS.index(activation), taps=taps)
         self.sizes = (layer.out_features, 0)
         self.rest = rest

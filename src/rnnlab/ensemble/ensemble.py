@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnnlab.ensemble.batches import Part, member_batch, select_steps
+from rnnlab.ensemble.batches import Part, member_batch
 from rnnlab.ensemble.draws import Draws
 from rnnlab.ensemble.feed import Fed, Feed
 from rnnlab.ensemble.graphs import Graphs
@@ -22,6 +22,7 @@ from rnnlab.ensemble.scoring import loss, score, selects_steps, stacked_metrics
 from rnnlab.ensemble.snapshot import Restored, Snapshot, load_checkpoints
 from rnnlab.ensemble.stacked_model import StackedModel
 from rnnlab.inference.evaluate import state_before
+from rnnlab.models.answers import select_steps
 from rnnlab.models.base import Model
 from rnnlab.models.kernel_loss import has_kernel_loss, kernel_loss
 from rnnlab.models.stream import Stream

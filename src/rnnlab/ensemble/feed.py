@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from rnnlab.ensemble.batches import Batches, Part, answered_steps
+from rnnlab.ensemble.batches import Batches, Part
 from rnnlab.experiment.experiment import Experiment
+from rnnlab.models.answers import answered_steps
 from rnnlab.spec import map_batch
 
 _MOST_WORKERS = 16

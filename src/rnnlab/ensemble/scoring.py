@@ -9,18 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rnnlab.ensemble.batches import (
-    Batches,
-    answered_steps,
-    batch_in_dims,
-    member_batch,
-    select_steps,
-)
+from rnnlab.ensemble.batches import Batches, batch_in_dims, member_batch
 from rnnlab.ensemble.stacked_model import StackedModel
-from rnnlab.ensemble.unroll import can_select_steps
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.inference.evaluate import state_before
 from rnnlab.inference.generate import free_run, reads_answers
+from rnnlab.models.answers import answered_steps, can_select_steps, select_steps
 from rnnlab.models.base import Model
 from rnnlab.spec import Batch, Split, Tokens, map_batch
 from rnnlab.stackable import declared_stackable

@@ -7,7 +7,7 @@ gradients written by hand, which is therefore not kept.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, TypeGuard
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from rnnlab.cells import Cell, Stack, Taps, TapsMLP, readable, unroll_loop
 from rnnlab.cells.base import one_hot, usable_kernel
 from rnnlab.cells.kernels import unroll_by_kernel
 from rnnlab.cells.taps import last_inputs
+from rnnlab.models.answers import can_select_steps
 from rnnlab.models.base import Model
 from rnnlab.models.stream import Embed, Stream
 from rnnlab.state import State, leaves
@@ -46,11 +47,6 @@ def unrolling_members(model: Model, steps: Sequence[int] | None) -> Iterator[Non
         finally:
             for module, name, _ in replaced:
                 delattr(module, name)
-
-
-def can_select_steps(model: Model) -> TypeGuard[Stream]:
-    """Whether the readout can be computed at some of the steps only."""
-    return isinstance(model, Stream) and model.horizon is None and not model.taught
 
 
 def _unroll(

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from rnnlab.cells.base import usable_kernel
 from rnnlab.kernels.functions import kernels_take
 from rnnlab.kernels.generation import Distribution, Generation, Layer, NotFinite
-from rnnlab.models.base import Model
+from rnnlab.models.base import Model, is_observed
 from rnnlab.models.stream import Stream
 from rnnlab.spec import Batch, Tokens
 from rnnlab.state import leaves
@@ -76,7 +76,7 @@ def _is_readable(model: Stream, batch: Batch) -> bool:
         and type(model.readout) is nn.Linear
         and not (model.training and (model.dropout.p or model.cell.dropout.p))
         and model.cell.layers[0].input_size == model.embed.size
-        and not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
+        and not is_observed(model)
         and ids.numel() > 0
         and int(ids.min()) >= 0
         and int(ids.max()) < read.size
