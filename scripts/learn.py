@@ -96,8 +96,13 @@ def longest_third(run: Run) -> float:
 
 
 def at_least(bound: float) -> dict[str, Any]:
-    """Promise a number of at least `bound`."""
-    return {"promise": f">= {bound:g}", "holds": lambda value: value >= bound}
+    """Promise a number of at least `bound`, in single precision."""
+    return {"promise": f">= {bound:g}", "holds": lambda value: value >= bound - 1e-6}
+
+
+def above(bound: float) -> dict[str, Any]:
+    """Promise a number above `bound`."""
+    return {"promise": f"> {bound:g}", "holds": lambda value: value > bound}
 
 
 def below(bound: float) -> dict[str, Any]:
@@ -266,6 +271,47 @@ TARGETS = {
         test("nrmse"),
         20,
         **below(0.03),
+    ),
+    "digits_gru": _target(
+        "experiment=digits_gru",
+        "accuracy row by row",
+        test("accuracy"),
+        120,
+        **at_least(0.97),
+    ),
+    "digits_pixels_gru": _target(
+        "experiment=digits_pixels_gru",
+        "accuracy pixel by pixel",
+        test("accuracy"),
+        300,
+        **at_least(0.9),
+    ),
+    "next_pixel_lstm": _target(
+        "experiment=next_pixel_lstm",
+        "bits per pixel (neighbours left and above 2.41)",
+        test("bits_per_pixel"),
+        180,
+        **below(2.1),
+    ),
+    "labels_gru": _target(
+        "experiment=labels_gru",
+        "accuracy (naive Bayes 0.90)",
+        test("accuracy"),
+        60,
+        **at_least(0.98),
+    ),
+    "motions_gru": _target(
+        "experiment=motions_gru", "accuracy", test("accuracy"), 60, **at_least(0.95)
+    ),
+    "speakers_gru": _target(
+        "experiment=speakers_gru", "accuracy", test("accuracy"), 60, **at_least(0.95)
+    ),
+    "gestures_gru": _target(
+        "experiment=gestures_gru",
+        "accuracy (nearest neighbour 0.913)",
+        test("accuracy"),
+        60,
+        **above(0.913),
     ),
 }
 

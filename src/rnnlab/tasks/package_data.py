@@ -1,9 +1,12 @@
 """Files of data that installed packages carry, found without importing the packages."""
 
+import gzip
 from importlib.util import find_spec
 from pathlib import Path
 
 from rnnlab.errors import ConfigError
+from rnnlab.spec import Split
+from rnnlab.tasks.corpus import TextFiles
 
 _PROJECTS = {"sklearn": "scikit-learn"}  # the name on PyPI, where it is not that of the package
 
@@ -30,3 +33,13 @@ def package_file(package: str, path: str, setting: str) -> Path:
         f"{setting} reads data of the package {project}, which {problem}: "
         "pip install 'rnnlab[data]', or give task.path=FILE"
     )
+
+
+class PackageTexts(TextFiles):
+    """Text files that a package carries, compressed or not."""
+
+    def read(self, split: Split) -> str:
+        """Read the file that holds a split."""
+        file = Path(self.named[self.key(split)])
+        data = file.read_bytes()
+        return (gzip.decompress(data) if file.suffix == ".gz" else data).decode()
