@@ -55,7 +55,8 @@ def sized(
     if not keys:
         name = cfg.choices.get("model") or "the model"
         raise ConfigError(f"parameters={parameters} needs a hidden_size, which {name} lacks")
-    width = _nearest(OmegaConf.to_yaml(cfg), tuple(keys), budget)
+    parts = OmegaConf.create({"model": cfg.model, "task": cfg.task})
+    width = _nearest(OmegaConf.to_yaml(parts), tuple(keys), budget)
     return _with_width(cfg, keys, width)
 
 
@@ -94,7 +95,7 @@ def _nearest(yaml: str, keys: tuple[str, ...], budget: int) -> int:
     cfg = OmegaConf.create(yaml)
     assert isinstance(cfg, DictConfig)
     with global_state_restored():
-        spec = build("task", cfg.task, target(cfg.model).layout, cfg.seed).spec
+        spec = build("task", cfg.task, target(cfg.model).layout, 0).spec
 
         def count(width: int) -> int:
             return _count(_with_width(cfg, keys, width), spec)
