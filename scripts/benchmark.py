@@ -4,7 +4,8 @@ Parts: cells, horizon, trainer, groups, generate, data, watch, startup; all of t
 named. The things compared take turns, for machines are shared and noisy: a row is the least
 processor time of all rounds, or the median of a clock. And sweep, which takes half an hour: whole
 commands, once each, on one thread and two workers; `--threads 2` adds a row on two threads,
-`--jobs TEXT` takes some rows alone. JAX is compared where it is installed.
+`--jobs TEXT` takes some rows alone. And gpu, for minutes on one. JAX is compared where it is
+installed.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from rnnlab.cells import unroll_within
 from rnnlab.config.build import build
 from rnnlab.config.compose import compose
 from rnnlab.ensemble.ensemble import Ensemble
+from rnnlab.ensemble.feed import Fed
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.inference.generate import Sampler, beam_search, free_answers
 from rnnlab.models.kernel_loss import has_kernel_loss, kernel_loss
@@ -86,6 +88,7 @@ GROUPS = {
         )
     },
 }
+_SHORT_COPY = ["task=copy", "data.batch_size=64", "task.length=10", "task.delay=20"]  # 40 steps
 LAUNCHERS = {
     "basic": ["hydra/launcher=basic"],
     "joblib x2": ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"],
@@ -194,22 +197,28 @@ def plain_steps(experiment: Experiment, count: int) -> float:
     return (time.perf_counter() - began) / count * 1e3
 
 
-def trainer_steps(words: list[str], count: int, directory: str) -> float:
+def trainer_steps(
+    words: list[str],
+    count: int,
+    directory: str,
+    clock: Callable[[], float] = time.process_time,
+    block: int = 20,
+) -> float:
     """Milliseconds of the processor for an update through the Trainer, with callbacks and loggers.
 
-    The least mean of 20 updates in a row, between two rows of training scalars.
+    The least mean of some updates in a row; 20 lie between two rows of training scalars.
     """
     stamps: list[float] = []
     end = SequenceModule.on_train_batch_end
 
     def stamp(module: SequenceModule, *parts: Any) -> None:
         end(module, *parts)
-        stamps.append(time.process_time())
+        stamps.append(clock())
 
     steps = [f"trainer.max_steps={count}", f"trainer.val_every={count}", f"output_dir={directory}"]
     with patch.object(SequenceModule, "on_train_batch_end", stamp):
         train(compose([*words, *steps, "data.val_size=2", "data.test_size=2"]))
-    return min(b - a for a, b in zip(stamps, stamps[20:], strict=False)) / 20 * 1e3
+    return min(b - a for a, b in zip(stamps, stamps[block:], strict=False)) / block * 1e3
 
 
 def trainer() -> None:
@@ -266,9 +275,11 @@ def groups() -> None:
 
 def stacked(words: list[str], count: int) -> Ensemble:
     """Return a group of seeds, without run directories."""
-    members = []
+    members, cfg = [], compose([*words, "data.val_size=2"])
     for seed in range(count):
-        prepared = prepare(compose([*words, f"seed={seed}", "data.val_size=2"]))
+        cfg = cfg.copy()
+        cfg.seed = seed
+        prepared = prepare(cfg)
         experiment = prepared.experiment
         with without_compiler():
             optimizer = prepared.make_optimizer(experiment.model.parameters())
@@ -287,7 +298,7 @@ def stacked(words: list[str], count: int) -> Ensemble:
     return Ensemble(members)
 
 
-def update_alone(experiment: Experiment) -> Callable[[], None]:
+def update_alone(experiment: Experiment, device: str = "cpu") -> Callable[[], None]:
     """Return an update of one run by its kernel and torch's optimizer."""
     model, batches = experiment.model, iter(range(10**9))
     optimizer = build("optimizer", experiment.cfg.optimizer)(model.parameters())
@@ -295,14 +306,92 @@ def update_alone(experiment: Experiment) -> Callable[[], None]:
     model.train()
 
     def update() -> None:
-        batch = experiment.data.train(next(batches))
+        batch = map_batch(lambda part: part.to(device), experiment.data.train(next(batches)))
         optimizer.zero_grad()
-        assert has_kernel_loss(model, batch)
-        kernel_loss(model, batch)[0].backward()
+        if has_kernel_loss(model, batch):
+            kernel_loss(model, batch)[0].backward()
+        else:
+            experiment.task.loss(model(batch)[0], batch).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
 
     return update
+
+
+def gpu() -> None:
+    if not torch.cuda.is_available():
+        print("\ngpu: there is none here")
+        return
+    print(f"\ngpu: {torch.cuda.get_device_name()}, ms an update of one net\n")
+    heads = ("B", "T", "I", "H", "trainer", "loop", "torch", "JAX")
+    print(f"{'cell':8}" + "".join(f"{head:>9}" for head in heads))
+    shape = SIZES[1]
+    words = [*COPIES[shape], "trainer=gpu"]
+    for name in CELLS:
+        own = [f"model={name}", *words]
+        with tempfile.TemporaryDirectory() as directory:
+            ours = trainer_steps(own, 400, directory, time.perf_counter, 100)
+        experiment = Experiment.assemble(compose(own))
+        batch = experiment.data.train(0)
+        experiment.model.to("cuda")
+        works = [
+            update_alone(experiment, "cuda"),
+            partial(torch_update(name, shape[2], shape[3], "cuda"), batch),
+        ]
+        scan = jax_update(name, shape[2], shape[3])
+        works += [] if scan is None else [partial(scan, batch)]
+        row = "".join(f"{n:9}" for n in shape) + f"{ours:9.2f}"
+        print(f"{name:8}{row}" + "".join(f"{on_device(work):9.2f}" for work in works), flush=True)
+
+    print(
+        "\ngpu: ms an update of N nets, 64 sequences of 40 steps; computed from one batch alone\n"
+    )
+    print(f"{'jobs':16}{'N':>6}{'group':>9}{'computed':>9}{'JAX':>9}{'ratio':>9}")
+    for name, size in (("elman", 32), ("elman", 128), ("gru", 32), ("lstm", 32), ("jordan", 32)):
+        for count in (64, 1024):
+            words = [f"model={name}", f"model.cell.hidden_size={size}", *_SHORT_COPY, "trainer=gpu"]
+            group = stacked(words, count)
+            whole = on_device(group.update)
+            fed = group._feed(group.step)
+            with patch.object(group, "_feed", _OneBatch(fed)):
+                ours = on_device(group.update)
+            part = map_batch(lambda part: part.cpu(), fed[0].part.batch)
+            spec = group.task.spec
+            scan = jax_update(name, spec.input.size, size, count)
+            other = on_device(partial(scan, part), scan.wait) if scan else float("nan")
+            row = f"{name + ' ' + str(size):16}{count:6}{whole:9.2f}{ours:9.2f}{other:9.2f}"
+            print(f"{row}{other / ours:9.2f}", flush=True)
+
+
+class _OneBatch:
+    """The same batch at every update."""
+
+    def __init__(self, fed: list[Fed]) -> None:
+        self.fed = fed
+        self.shared = False
+
+    def __call__(self, step: int) -> list[Fed]:  # noqa: ARG002
+        return self.fed
+
+
+def on_device(work: Callable[[], None], wait: Callable[[], Any] = lambda: None) -> float:
+    """Milliseconds of work on a GPU that is not waited for between the calls."""
+
+    def finish() -> None:
+        wait()
+        torch.cuda.synchronize()
+
+    for _ in range(5):
+        work()
+    finish()
+    began = time.perf_counter()
+    count = 0
+    while time.perf_counter() - began < 1.0 or count < 10:
+        for _ in range(10):
+            work()
+        finish()
+        count += 10
+    return (time.perf_counter() - began) / count * 1e3
 
 
 def generate() -> None:
@@ -451,7 +540,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="a row more of sweep, with so many")
     parser.add_argument("--jobs", default="", help="part of the name of the sweep's rows")
     wanted = parser.parse_args()
-    known = PARTS | {"sweep": partial(sweep, wanted.threads, wanted.jobs)}
+    known = PARTS | {"gpu": gpu, "sweep": partial(sweep, wanted.threads, wanted.jobs)}
     for part in wanted.parts:
         if part not in known:
             parser.error(f"{part!r} is no part: it takes {', '.join(known)}")

@@ -142,8 +142,21 @@ TARGETS = {
     "copy_seq2seq": _target(
         "experiment=copy_seq2seq", "recall accuracy", test("free_accuracy"), 60, **at_least(0.99)
     ),
+    "copy_transformer": _target(
+        "experiment=copy_transformer", "recall accuracy", test("accuracy"), 60, **at_least(0.99)
+    ),
+    "copy_mrnn": _target(
+        "experiment=copy_mrnn", "recall accuracy", test("accuracy"), 60, **at_least(0.99)
+    ),
     "addition_seq2seq": _target(
         "experiment=addition_seq2seq",
+        "exact match",
+        test("free_exact_match"),
+        180,
+        **at_least(0.95),
+    ),
+    "addition_transformer_seq2seq": _target(
+        "experiment=addition_transformer_seq2seq",
         "exact match",
         test("free_exact_match"),
         180,
@@ -169,6 +182,13 @@ TARGETS = {
     "addition_marked_gru": _target(
         "experiment=addition_marked_gru", "MSE (floor 0.167)", test("loss"), 60, **below(0.01)
     ),
+    "addition_marked_min_gru": _target(
+        "experiment=addition_marked_min_gru",
+        "MSE (floor 0.167)",
+        test("loss"),
+        60,
+        **below(0.01),
+    ),
     "addition_marked_elman_1": _target(
         "experiment=addition_marked_elman_1",
         "MSE (floor 0.167), one-step BPTT",
@@ -192,6 +212,13 @@ TARGETS = {
     ),
     "oscillation_figure_eight_elman": _target(
         "experiment=oscillation_figure_eight_elman",
+        "largest distance over 20 free periods",
+        test("free_max_distance"),
+        60,
+        **below(0.05),
+    ),
+    "oscillation_figure_eight_ctrnn": _target(
+        "experiment=oscillation_figure_eight_ctrnn",
         "largest distance over 20 free periods",
         test("free_max_distance"),
         60,

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from rnnlab.spec import map_batch
+
 TAPS = 8
 
 
@@ -42,7 +44,7 @@ class Jordan(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         """Return logits `(B, T, V)` of symbols `(B, T)`."""
         read = self.read(F.one_hot(ids, self.symbols).float())
-        context = torch.zeros(len(ids), self.symbols)
+        context = read.new_zeros(len(ids), self.symbols)
         answers = []
         for step in read.unbind(1):
             answers.append(self.readout(torch.tanh(step + self.feed(context))))
@@ -74,13 +76,16 @@ def torch_model(name: str, symbols: int, hidden_size: int) -> nn.Module:
     return (Jordan if name == "jordan" else Windows)(symbols, hidden_size)
 
 
-def torch_update(name: str, symbols: int, hidden_size: int) -> Callable[[Any], None]:
+def torch_update(
+    name: str, symbols: int, hidden_size: int, device: str = "cpu"
+) -> Callable[[Any], None]:
     """Return an update: loss, gradients, clipping, Adam."""
-    model = torch_model(name, symbols, hidden_size)
+    model = torch_model(name, symbols, hidden_size).to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
 
     def update(batch: Any) -> None:
         optimizer.zero_grad()
+        batch = map_batch(lambda part: part.to(device), batch)
         target = batch.target.masked_fill(~batch.mask, -100)
         F.cross_entropy(model(batch.input).flatten(0, 1), target.flatten()).backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -89,10 +94,17 @@ def torch_update(name: str, symbols: int, hidden_size: int) -> Callable[[Any], N
     return update
 
 
-def jax_update(name: str, symbols: int, hidden_size: int) -> Callable[[Any], None] | None:
-    """Return the same update as one jitted function over a scan, or `None` without JAX."""
+def jax_update(
+    name: str, symbols: int, hidden_size: int, members: int | None = None
+) -> Callable[[Any], None] | None:
+    """Return the same update as one jitted function over a scan, or `None` without JAX.
+
+    With members it is one of as many nets by `vmap`, and their batches `(N, B, T)` stay on the
+    device from the first call on. The results are not waited for.
+    """
     one_thread = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
     os.environ.setdefault("XLA_FLAGS", one_thread)
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     try:
         import jax
         import jax.numpy as jnp
@@ -153,7 +165,6 @@ def jax_update(name: str, symbols: int, hidden_size: int) -> Callable[[Any], Non
         chosen = jnp.take_along_axis(chosen, target[..., None], axis=2)[..., 0]
         return -(chosen * mask).sum() / mask.sum()
 
-    @jax.jit
     def update(p: Any, m: Any, v: Any, t: Any, ids: Any, target: Any, mask: Any) -> Any:
         grads = jax.grad(loss)(p, ids, target, mask)
         norm = jnp.sqrt(sum((g**2).sum() for g in grads.values()))
@@ -166,12 +177,22 @@ def jax_update(name: str, symbols: int, hidden_size: int) -> Callable[[Any], Non
         }
         return p, m, v
 
+    if members is not None:
+        update = jax.vmap(update, in_axes=(0, 0, 0, None, 0, 0, 0))
+        parameters = {n: jnp.broadcast_to(x, (members, *x.shape)) for n, x in parameters.items()}
+    update = jax.jit(update)
     zeros = {n: jnp.zeros_like(x) for n, x in parameters.items()}
     state = [parameters, zeros, dict(zeros), 0.0]
+    held: list[Any] = []
 
     def run(batch: Any) -> None:
         state[3] += 1.0
-        parts = (jnp.asarray(part.numpy()) for part in (batch.input, batch.target, batch.mask))
-        state[:3] = jax.block_until_ready(update(*state[:3], state[3], *parts))
+        parts = held or [jnp.asarray(p.numpy()) for p in (batch.input, batch.target, batch.mask)]
+        state[:3] = update(*state[:3], state[3], *parts)
+        if members is None:
+            jax.block_until_ready(state[0])
+        else:
+            held[:] = parts
 
+    run.wait = lambda: jax.block_until_ready(state[0])  # type: ignore[attr-defined]
     return run

@@ -50,7 +50,7 @@ def test_a_run_like_no_other_is_told_in_what_it_differs(tmp_path: Path) -> None:
     [
         ("optimizer=lbfgs", "LBFGS has no stacked form"),
         ("optimizer=adam +optimizer.amsgrad=true", "optimizer.amsgrad=True has no stacked form"),
-        ("trainer=gpu", "it trains on devices of its own, groups on one CPU"),
+        ("trainer=gpu trainer.devices=2", "it trains on several devices, groups on one"),
         ("trainer.precision=bf16-mixed", "trainer.precision=bf16-mixed, groups take 32-true"),
         ("trainer.accumulate=2", "trainer.accumulate=2, groups take 1"),
         (

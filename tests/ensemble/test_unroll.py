@@ -9,10 +9,10 @@ from functools import partial
 import pytest
 import torch
 
-from rnnlab.ensemble.batches import answered_steps, select_steps, stack
+from rnnlab.ensemble.batches import stack
 from rnnlab.ensemble.stacked_model import StackedModel, flat_parameters
-from rnnlab.ensemble.unroll import can_select_steps
 from rnnlab.models import Model
+from rnnlab.models.answers import answered_steps, can_select_steps, select_steps
 from rnnlab.spec import Batch, map_batch
 from tests.cells.zoo import scatter
 from tests.models.zoo import CELLS, SOURCE_SPECS, SPECS, WAYS, draw_batch, make_seq2seq, make_stream

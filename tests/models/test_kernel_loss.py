@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from rnnlab.cells import Elman
-from rnnlab.ensemble.batches import select_steps, stack
+from rnnlab.ensemble.batches import stack
 from rnnlab.ensemble.stacked_model import StackedModel
 from rnnlab.kernels import calls, load_kernels
 from rnnlab.models import Model, Stream
+from rnnlab.models.answers import answered_steps, can_select_steps, select_steps
 from rnnlab.models.kernel_loss import has_kernel_loss, kernel_loss
 from rnnlab.spec import Batch, TaskSpec, Tokens
 from rnnlab.state import leaves
@@ -139,6 +140,7 @@ def test_one_model_alone(name: str, horizon: int | None, threads: int, monkeypat
         pytest.skip("their kernel has no horizon")
     model = scatter(make_stream(SPEC, cell, cell_settings=of_cell, horizon=horizon)).float()
     batch = draw_batch(37)
+    batch = batch._replace(first=torch.ones(37) > 0)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -158,6 +160,57 @@ def test_one_model_alone(name: str, horizon: int | None, threads: int, monkeypat
         torch.testing.assert_close(part, other, **close)
     for leaf, other in zip(leaves(state), leaves(expected_state), strict=True):
         torch.testing.assert_close(leaf, other, **close)
+
+
+@pytest.mark.parametrize("settings", [{}, {"embedding_size": 3, "num_layers": 2}])
+@pytest.mark.parametrize("name", sorted({*CELLS} - {"jordan_taught"}))
+def test_the_answered_steps_alone_give_what_all_steps_give(name: str, settings) -> None:
+    cell, of_cell = CELLS[name]
+    model = scatter(make_stream(SPEC, cell, cell_settings=of_cell, **settings)).float()
+    batch = draw_batch(18)._replace(first=torch.ones(18) > 0)
+    batch.mask[:, [0, 4, 6]] = False
+    steps = answered_steps(batch)
+    assert can_select_steps(model)
+    assert steps == [2, 3, 5]
+    found = []
+    for some in (None, steps):
+        loss, state = kernel_loss(model, select_steps(batch, some), None, some)
+        found.append([loss, *leaves(state), *torch.autograd.grad(loss, list(model.parameters()))])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-7)
+
+
+def test_a_state_that_nobody_goes_on_from_is_not_made() -> None:
+    model = make_stream(SPEC, "lstm").float()
+    assert kernel_loss(model, draw_batch(3))[1] is None
+
+
+def test_other_types_are_read_the_readable_way() -> None:
+    model, batch = make_stream(SPEC, "lstm").float(), draw_batch(3)
+    assert has_kernel_loss(model, batch)
+    assert not has_kernel_loss(model, batch._replace(input=batch.input.int()))
+    assert not has_kernel_loss(model, batch._replace(input=batch.input.double()))
+    assert not has_kernel_loss(model, batch._replace(target=batch.target.int()))
+    assert not has_kernel_loss(model, batch._replace(mask=batch.mask.float()))
+    assert not has_kernel_loss(deepcopy(model).double(), batch)
+
+
+HOOKS = {
+    "forward": lambda module: module.register_forward_hook(lambda *_: None),
+    "before forward": lambda module: module.register_forward_pre_hook(lambda *_: None),
+    "backward": lambda module: module.register_full_backward_hook(lambda *_: None),
+    "before backward": lambda module: module.register_full_backward_pre_hook(lambda *_: None),
+}
+
+
+@pytest.mark.parametrize("kind", HOOKS)
+def test_hooks_look_on_the_readable_way(kind: str) -> None:
+    model, batch = make_stream(SPEC, "taps_mlp").float(), draw_batch(3)
+    for module in model.modules():
+        handle = HOOKS[kind](module)
+        assert not has_kernel_loss(model, batch)
+        handle.remove()
+    assert has_kernel_loss(model, batch)
 
 
 @pytest.mark.parametrize("settings", [{"hidden_size": 1}, {"hidden_size": 5}, {"hidden_size": 33}])

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from lightning.pytorch import Trainer
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 import rnnlab
 from rnnlab.config import packages
@@ -81,6 +82,42 @@ def test_what_asks_for_more_takes_lightnings_loop(tmp_path, monkeypatch, more):
     monkeypatch.setattr(packages, "_NAMED", {"lightning": None})
     words = tiny(tmp_path, "packages=[lightning]", *MORE, *more)
     trained(words, monkeypatch, short=False)
+
+
+@pytest.mark.parametrize("name", ["Adam", "AdamW", "SGD", "RMSprop"])
+def test_a_plain_step_is_the_optimizers(name):
+    weights = []
+    for plain in (False, True):
+        parameter = torch.nn.Parameter(torch.ones(3))
+        optimizer = getattr(torch.optim, name)([parameter], lr=0.1)
+        module.take_fused_steps(optimizer)
+        step = epoch_loop._plain_step(optimizer) if plain else optimizer.step
+        for slope in (1.0, -2.0, 3.0):
+            parameter.grad = torch.full((3,), slope)
+            step()
+        assert parameter.requires_grad
+        weights.append(parameter.detach())
+    assert torch.equal(*weights)
+
+
+def test_hooks_of_a_step_are_called():
+    optimizer, called = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.1), []
+    handle = optimizer.register_step_post_hook(lambda *_: called.append(1))
+    epoch_loop._plain_step(optimizer)()
+    handle.remove()
+    everybodys = register_optimizer_step_pre_hook(lambda *_: called.append(2))
+    epoch_loop._plain_step(optimizer)()
+    everybodys.remove()
+    epoch_loop._plain_step(optimizer)()
+    assert called == [1, 2]
+
+
+def test_a_step_of_somebodys_own_is_called_as_it_is():
+    class Own(torch.optim.SGD):
+        """With a step of its own."""
+
+    optimizer = Own([torch.nn.Parameter(torch.ones(1))], lr=0.1)
+    assert epoch_loop._plain_step(optimizer) == optimizer.step
 
 
 def test_an_unknown_version_of_lightning_keeps_its_own_loop(monkeypatch):

@@ -11,7 +11,10 @@ from lightning.pytorch import Trainer
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from rnnlab.experiment.schedulers import constant, plateau
+from rnnlab.kernels import load_kernels
+from rnnlab.models.kernel_loss import kernel_loss
 from rnnlab.state import leaves, structure
+from rnnlab.training import module as training_module
 from rnnlab.training.module import SequenceModule
 from tests.small_runs import COPY, assemble, tiny_text
 
@@ -114,6 +117,29 @@ def test_sequences_on_their_own_carry_nothing():
     one, other = take(module, 0), take(module, 0)
     assert module.carried is None
     assert one == other
+
+
+@pytest.mark.skipif(load_kernels() is None, reason="no C++ compiler here")
+@pytest.mark.parametrize("model", ["elman", "lstm", "ar_ffn", "jordan"])
+def test_answers_are_computed_where_the_mask_is_true_alone(model, monkeypatch):
+    module, asked = make([f"model={model}", *COPY]), []
+
+    def spy(model, batch, state, steps):
+        asked.append((batch.target.shape[1], steps))
+        return kernel_loss(model, batch, state, steps)
+
+    monkeypatch.setattr(training_module, "kernel_loss", spy)
+    found = []
+    for some in (True, False):
+        monkeypatch.setattr(training_module, "can_select_steps", lambda _, some=some: some)
+        loss = module.training_step(module.data.train(0), 0)["loss"]
+        found.append([loss, *torch.autograd.grad(loss, list(module.model.parameters()))])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-7)
+    mask = module.data.train(0).mask
+    answered = mask.any(dim=0).nonzero().flatten().tolist()
+    assert 0 < len(answered) < mask.shape[1]
+    assert asked == [(len(answered), answered), (mask.shape[1], None)]
 
 
 @pytest.mark.parametrize("model", ["elman", "lstm"])

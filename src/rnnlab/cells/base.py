@@ -3,14 +3,14 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from rnnlab.cells.kernels import CellKernel, unroll_by_kernel
 from rnnlab.errors import ConfigError
-from rnnlab.kernels.functions import kernels_take
+from rnnlab.kernels.functions import gpu_computes, kernels_take
 from rnnlab.spec import Port
 from rnnlab.state import State, leaves, like, map_state, where
 
@@ -61,7 +61,7 @@ class Cell(nn.Module, ABC):
         return unroll_loop(self, inputs, state, mask)
 
     def kernel(self) -> CellKernel | None:
-        """Return how a kernel in C++ computes the cell on a CPU, or `None`.
+        """Return how a kernel computes the cell, or `None`.
 
         It stands for the `forward` of the class that defines both: a subclass that overrides
         `forward` alone has none.
@@ -111,11 +111,22 @@ def one_hot(inputs: Tensor, size: int, dtype: torch.dtype) -> Tensor:
     return (inputs[..., None] == torch.arange(size, device=inputs.device)).to(dtype)
 
 
-def usable_kernel(cell: Cell, inputs: Tensor) -> CellKernel | None:
+def usable_kernel(cell: Cell, inputs: Tensor, *, horizon: int | None = None) -> CellKernel | None:
     """Return the kernel of a cell if it can compute with these inputs here, else `None`."""
     if not kernels_take(inputs, next(cell.parameters(), inputs)):
         return None
-    return declared_kernel(cell)
+    kernel = kernel_on(cell, inputs.device.type)
+    if kernel is None or horizon is None:
+        return kernel
+    return kernel if kernel.has_horizon and inputs.is_cpu else None
+
+
+def kernel_on(cell: Cell, device: str) -> CellKernel | None:
+    """Return the kernel of a cell for a type of device, if there is one."""
+    kernel = declared_kernel(cell)
+    if kernel is None or device == "cpu" or gpu_computes(kernel.kernel, *kernel.sizes):
+        return kernel
+    return None
 
 
 def declared_kernel(cell: Cell) -> CellKernel | None:
@@ -155,12 +166,15 @@ def last_real(outputs: Tensor, mask: Tensor | None, initial: Tensor) -> Tensor:
 
 @contextmanager
 def readable(module: nn.Module) -> Iterator[None]:
-    """Make every cell inside `module` unroll by `unroll_loop`, as vmap and the tests need."""
-    cells = [cell for cell in module.modules() if isinstance(cell, Cell) and cell.fast]
-    for cell in cells:
-        cell.fast = False
+    """Clear `fast` of every part of `module`, as vmap and the tests need.
+
+    Cells then unroll by `unroll_loop`, and attention has weights.
+    """
+    parts: list[Any] = [part for part in module.modules() if getattr(part, "fast", False)]
+    for part in parts:
+        part.fast = False
     try:
         yield
     finally:
-        for cell in cells:
-            del cell.fast
+        for part in parts:
+            del part.fast

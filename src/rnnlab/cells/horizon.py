@@ -40,7 +40,7 @@ def unroll_within(
     batch_size, length = inputs.shape[:2]
     if horizon is None or horizon >= length or not torch.is_grad_enabled():
         return cell.unroll(inputs, state, mask)
-    if (kernels := _kernels(cell, inputs)) is not None:
+    if (kernels := _kernels(cell, inputs, horizon)) is not None:
         return _unroll_layers(cell, kernels, inputs, state, horizon, mask)
 
     inputs = one_hot(inputs, cell.input_size, leaves(state)[0].dtype)
@@ -73,11 +73,13 @@ def unroll_within(
     return outputs, map_state(lambda s: s.unflatten(0, (batch_size, length))[rows, final], states)
 
 
-def _kernels(cell: Cell, inputs: Tensor) -> list[CellKernel] | None:
+def _kernels(cell: Cell, inputs: Tensor, horizon: int) -> list[CellKernel] | None:
     """Return the kernel of each layer if all are usable here and can limit gradients."""
     layers = cell.layers if isinstance(cell, Stack) else [cell]
-    kernels = [usable_kernel(layer, inputs) if layer.fast else None for layer in layers]
-    usable = [kernel for kernel in kernels if kernel is not None and kernel.has_horizon]
+    kernels = [
+        usable_kernel(layer, inputs, horizon=horizon) if layer.fast else None for layer in layers
+    ]
+    usable = [kernel for kernel in kernels if kernel is not None]
     return usable if len(usable) == len(layers) else None
 
 

@@ -3,9 +3,9 @@
 `Cell.kernel` returns one of these classes; `unroll_by_kernel` runs it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -16,26 +16,35 @@ from rnnlab.kernels.library import cell_index
 from rnnlab.state import State, leaves, like
 
 
+class Reading(NamedTuple):
+    """What a kernel reads to unroll a cell, and how its last vectors make the cell's state.
+
+    Attributes:
+        tensors: what it reads.
+        final: returns the final state, given the last `hidden` and `memory`.
+    """
+
+    tensors: Tensors
+    final: Callable[[Tensor, Tensor], State]
+
+
 class CellKernel(Protocol):
     """How a kernel computes a cell.
 
     Attributes:
         kernel: which one.
+        sizes: of the hidden vector and of what is fed back.
         has_horizon: whether it can limit how far gradients flow back.
-        rest: what follows the kernel in each step.
+        rest: the layers that follow the kernel in each step.
     """
 
     kernel: Kernel
+    sizes: tuple[int, int]
     has_horizon: bool
-    rest: nn.Sequential
+    rest: Sequence[nn.Module]
 
-    def tensors(self, inputs: Tensor, state: State, mask: Tensor | None) -> Tensors:
+    def read(self, inputs: Tensor, state: State, mask: Tensor | None) -> Reading:
         """Return what the kernel reads; one-hot inputs may be given by their indices."""
-
-    def final(
-        self, found: tuple[Tensor, Tensor], inputs: Tensor, state: State, mask: Tensor | None
-    ) -> State:
-        """Return the cell's final state from the last `hidden` and `memory` of the kernel."""
 
 
 class ScanKernel:
@@ -53,7 +62,7 @@ class ScanKernel:
     """
 
     has_horizon = True
-    rest = nn.Sequential()
+    rest: Sequence[nn.Module] = ()
 
     def __init__(
         self,
@@ -65,22 +74,17 @@ class ScanKernel:
     ) -> None:
         index = cell_index(cell, header)
         self.kernel = Kernel("scan", -1 if index is None else index, cells=header)
+        self.sizes = (state_weight.shape[-1], state_weight.shape[-1])
         self._weights = (input_weight, state_weight, bias, None, None)
 
-    def tensors(self, inputs: Tensor, state: State, mask: Tensor | None) -> Tensors:
+    def read(self, inputs: Tensor, state: State, mask: Tensor | None) -> Reading:
         """Take a state of a hidden vector and, in some cells, a memory cell."""
-        hidden, *memory = leaves(state)
-        return Tensors(*self._weights, hidden, memory[0] if memory else hidden[:, :0], inputs, mask)
-
-    def final(
-        self,
-        found: tuple[Tensor, Tensor],
-        inputs: Tensor,  # noqa: ARG002
-        state: State,
-        mask: Tensor | None,  # noqa: ARG002
-    ) -> State:
-        """Return a state of the same structure."""
-        return like(state, list(found[: len(leaves(state))]))
+        parts = leaves(state)
+        hidden, memory = parts if len(parts) == 2 else (*parts, parts[0][:, :0])
+        return Reading(
+            Tensors(*self._weights, hidden, memory, inputs, mask),
+            lambda *found: like(state, list(found[: len(parts)])),
+        )
 
 
 class JordanKernel:
@@ -96,7 +100,7 @@ class JordanKernel:
     """
 
     has_horizon = True
-    rest = nn.Sequential()
+    rest: Sequence[nn.Module] = ()
 
     def __init__(
         self,
@@ -110,13 +114,14 @@ class JordanKernel:
     ) -> None:
         index = ACTIVATIONS.index(activation)
         self.kernel = Kernel("jordan", index, decay=decay, squashed=squashed, taught=taught)
+        self.sizes = (hidden.out_features, readout.out_features)
         self._hidden, self._readout = hidden, readout
 
-    def tensors(self, inputs: Tensor, state: State, mask: Tensor | None) -> Tensors:
+    def read(self, inputs: Tensor, state: State, mask: Tensor | None) -> Reading:
         """Take a `JordanState`."""
         size = self._hidden.in_features - self._readout.out_features
         weight, readout = self._hidden.weight, self._readout
-        return Tensors(
+        tensors = Tensors(
             weight[:, :size],
             weight[:, size:],
             self._hidden.bias,
@@ -127,17 +132,9 @@ class JordanKernel:
             inputs,
             mask,
         )
-
-    def final(
-        self,
-        found: tuple[Tensor, Tensor],
-        inputs: Tensor,  # noqa: ARG002
-        state: State,
-        mask: Tensor | None,  # noqa: ARG002
-    ) -> State:
-        """Return a `JordanState`."""
-        output, context = found
-        return state._replace(context=context, output=output)
+        return Reading(
+            tensors, lambda output, context: state._replace(context=context, output=output)
+        )
 
 
 def unroll_by_kernel(
@@ -163,8 +160,10 @@ def unroll_by_kernel(
         aged_inputs: see `Options`.
         aged_outputs: see `Options`.
     """
-    tensors = cell.tensors(inputs, state, mask)
+    tensors, final = cell.read(inputs, state, mask)
     taped = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
     options = Options(cell.kernel, steps, horizon, aged_inputs, aged_outputs, taped)
-    outputs, *found, _ = Unroll.apply(options, *tensors)
-    return cell.rest(outputs), cell.final((found[0], found[1]), inputs, state, mask)
+    outputs, hidden, memory, _ = Unroll.apply(options, *tensors)
+    for layer in cell.rest:
+        outputs = layer(outputs)
+    return outputs, final(hidden, memory)

@@ -1,5 +1,6 @@
 """Delay taps: a window over the last K inputs, linear or followed by a feed-forward net."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor, nn
 
 from rnnlab.cells.base import Cell, one_hot
 from rnnlab.cells.init import InputInit, init_input
+from rnnlab.cells.kernels import Reading
 from rnnlab.kernels.calls import ACTIVATIONS, Kernel, Tensors
 from rnnlab.ranges import LayerSizes, PositiveInt
 from rnnlab.stackable import stackable
@@ -130,7 +132,7 @@ class TapsMLP(Taps):
         """Return the kernel of the first hidden layer."""
         layer, _, *rest = self.hidden
         assert isinstance(layer, nn.Linear)
-        return TapsKernel(self.activation, self.taps, layer, nn.Sequential(*rest))
+        return TapsKernel(self.activation, self.taps, layer, rest)
 
 
 class TapsKernel:
@@ -145,26 +147,22 @@ class TapsKernel:
 
     has_horizon = False
 
-    def __init__(self, activation: str, taps: int, layer: nn.Linear, rest: nn.Sequential) -> None:
+    def __init__(
+        self, activation: str, taps: int, layer: nn.Linear, rest: Sequence[nn.Module]
+    ) -> None:
         self.kernel = Kernel("taps", ACTIVATIONS.index(activation), taps=taps)
+        self.sizes = (layer.out_features, 0)
         self.rest = rest
         self._layer = layer
 
-    def tensors(self, inputs: Tensor, state: Tensor, mask: Tensor | None) -> Tensors:  # noqa: ARG002
+    def read(self, inputs: Tensor, state: Tensor, mask: Tensor | None) -> Reading:
         """Take the state oldest first, the order of the inputs in time."""
         before, layer = state.flip(1).flatten(1), self._layer
         weight, bias = layer.weight, layer.bias
-        return Tensors(weight, None, bias, None, None, before, before[:, :0], inputs)
-
-    def final(
-        self,
-        found: tuple[Tensor, Tensor],  # noqa: ARG002
-        inputs: Tensor,
-        state: Tensor,
-        mask: Tensor | None,
-    ) -> Tensor:
-        """Return the last K-1 inputs."""
-        return last_inputs(inputs, state, mask)
+        return Reading(
+            Tensors(weight, None, bias, None, None, before, before[:, :0], inputs),
+            lambda *_: last_inputs(inputs, state, mask),
+        )
 
 
 def last_inputs(inputs: Tensor, state: Tensor, mask: Tensor | None) -> Tensor:

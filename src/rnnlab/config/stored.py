@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
-from omegaconf._utils import get_yaml_loader
+from omegaconf.basecontainer import get_yaml_loader  # type: ignore[attr-defined]  # 2.3 and 2.4
 from yaml.constructor import SafeConstructor
 from yaml.resolver import Resolver
 
@@ -87,6 +87,9 @@ def _loader() -> Any:
     if not yaml.__with_libyaml__:
         return slow
     from yaml.cyaml import CParser
+
+    if issubclass(slow, CParser):  # from OmegaConf 2.4 on
+        return slow
 
     class Loader(CParser, slow):
         """OmegaConf's constructors and resolvers over the parser of libyaml."""

@@ -37,6 +37,7 @@ class Batches:
         experiments: those of the members.
 
     Attributes:
+        members: how many there are.
         shared: whether all members have the same batches, since they have the same seed or the
             task draws nothing; then batches are `(B, ...)`, without N.
     """
@@ -45,6 +46,7 @@ class Batches:
         by_seed = {experiment.task.seed: experiment for experiment in experiments}
         position = {seed: n for n, seed in enumerate(by_seed)}
         self._indices = [position[experiment.task.seed] for experiment in experiments]
+        self.members = len(self._indices)
         self._experiments = list(by_seed.values())
         self._first = self._experiments[0]
         self._generators = Generators(list(by_seed))
@@ -188,31 +190,6 @@ def batch_in_dims(batch: Batch, *, shared: bool) -> Batch:
 def member_batch(batch: Batch, n: int, *, shared: bool) -> Batch:
     """Return the batch of one member."""
     return batch if shared else map_batch(lambda part: part[n], batch)
-
-
-def answered_steps(batch: Batch) -> list[int] | None:
-    """Return the steps at which the mask is True in any row; `None` if every step is one."""
-    steps = batch.mask.flatten(0, -2).numpy().any(axis=0)  # torch is slow along this axis
-    return None if steps.all() else np.flatnonzero(steps).tolist()
-
-
-def select_steps(batch: Batch, steps: Sequence[int] | None) -> Batch:
-    """Keep targets and masks of some steps only, and the whole input; `None` keeps all."""
-    if steps is None:
-        return batch
-    dim = batch.mask.dim() - 1
-    length = len(steps)
-    consecutive = length > 0 and steps[-1] - steps[0] == length - 1
-
-    def at_steps(part: Tensor) -> Tensor:
-        if consecutive:
-            return part.narrow(dim, steps[0], length)
-        return part.index_select(dim, torch.tensor(steps, dtype=torch.int64))
-
-    target_mask = None if batch.target_mask is None else at_steps(batch.target_mask)
-    return batch._replace(
-        target=at_steps(batch.target), mask=at_steps(batch.mask), target_mask=target_mask
-    )
 
 
 def _pad(parts: Sequence[Tensor | None], indices: Sequence[list[int]]) -> Tensor | None:

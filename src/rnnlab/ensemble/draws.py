@@ -1,7 +1,8 @@
 """The random numbers of N members, each of which draws what its run alone draws.
 
 A run draws the masks of dropout and the choices of scheduled sampling from torch's global
-generator. Here each member has a generator with the same seed, which draws the same numbers.
+generator. Here each member has a generator with the same seed, which draws the same numbers; on
+a GPU a run alone draws others, from the GPU's generator.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -132,5 +133,5 @@ class _OfMembers(torch.autograd.Function):
         info: Any, in_dims: tuple[int | None, ...], like: Tensor, draws: Draws, draw: Draw
     ) -> tuple[Tensor, int]:
         """Draw for all members."""
-        del info, in_dims, like
-        return draws.stack(draw), 0
+        del info, in_dims
+        return draws.stack(draw).to(like.device), 0

@@ -11,14 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnnlab.ensemble.batches import (
-    Batches,
-    Part,
-    answered_steps,
-    member_batch,
-    select_steps,
-)
+from rnnlab.ensemble.batches import Part, member_batch
 from rnnlab.ensemble.draws import Draws
+from rnnlab.ensemble.feed import Fed, Feed
+from rnnlab.ensemble.graphs import Graphs
 from rnnlab.ensemble.member import Member
 from rnnlab.ensemble.optimizers import STACKED_OPTIMIZERS
 from rnnlab.ensemble.scheduler import StackedScheduler
@@ -26,6 +22,7 @@ from rnnlab.ensemble.scoring import loss, score, selects_steps, stacked_metrics
 from rnnlab.ensemble.snapshot import Restored, Snapshot, load_checkpoints
 from rnnlab.ensemble.stacked_model import StackedModel
 from rnnlab.inference.evaluate import state_before
+from rnnlab.models.answers import select_steps
 from rnnlab.models.base import Model
 from rnnlab.models.kernel_loss import has_kernel_loss, kernel_loss
 from rnnlab.models.stream import Stream
@@ -34,6 +31,8 @@ from rnnlab.random_streams import torch_generator
 from rnnlab.spec import Batch
 from rnnlab.state import State, detach, leaves, like, map_state
 from rnnlab.training.stopping import divergence_message
+
+_LOSS = "the training loss"
 
 
 class Divergence(NamedTuple):
@@ -51,9 +50,10 @@ class Ensemble:
 
     Attributes:
         members: those that still train, in the order of the stacked tensors.
+        device: where they train.
         step: updates done.
         total: updates of the whole run.
-        last_loss: `(N,)`, the losses of the last update.
+        last_loss: `(N,)`, the losses of the last update that was checked.
         symbols_per_update: how many symbols all members read in the last update.
     """
 
@@ -64,7 +64,8 @@ class Ensemble:
         self.task = first.experiment.task
         self.total = first.total_steps
         self.step = first.saved_step
-        self.stacked = StackedModel([m.experiment.model for m in members])
+        self.device = self.training.device
+        self.stacked = StackedModel([m.experiment.model for m in members], self.device)
         self.optimizer = STACKED_OPTIMIZERS[first.optimizer_class]([m.param_group for m in members])
         self.scheduler = StackedScheduler(
             first.make_scheduler,
@@ -75,6 +76,7 @@ class Ensemble:
         self._loss: Tensor | None = None
         self._num_losses = 0
         self.last_loss = torch.full((len(members),), torch.nan)
+        self._unchecked: list[tuple[int, dict[str, Tensor]]] = []
         self.symbols_per_update = 0
         self._clock = _Clock()
         self._steps_since, self._symbols_since = 0, 0
@@ -85,34 +87,35 @@ class Ensemble:
             self._draws = Draws([torch_generator(seed, "training") for seed in seeds])
         if first.resumed_from is not None:
             self._restore(load_checkpoints(members, self.stacked, self.optimizer, self.scheduler))
+        self._feed = self._new_feed()
         self._set_up()
 
     def _restore(self, restored: Restored) -> None:
         self._loss, self._num_losses = restored.loss, restored.num_losses
+        if self._loss is not None:
+            self._loss = self._loss.to(self.device)
         if self._draws is not None:
             self._draws.load(restored.random)
         if restored.carried is not None:
             empty = Batch(*(torch.zeros(restored.carried[0].shape[1], 0),) * 3)
             template = self.members[0].experiment.model.begin(empty)
-            self._carried = like(template, restored.carried)
+            self._carried = like(template, [leaf.to(self.device) for leaf in restored.carried])
 
     def update(self) -> list[Divergence]:
-        """Update all members once; return those whose loss or gradient is not finite."""
-        if self._draws is None:
-            parts = [Part(None, self._batches.train(self.step))]
-        else:
-            parts = self._batches.train_unpadded(self.step)
+        """Update all members once; return those whose loss or gradient is not finite.
+
+        On the CPU each update is checked; on a GPU, as in single runs, those that are logged or
+        before a validation, with all updates since the last check.
+        """
+        fed = self._feed(self.step)
+        parts = [one.part for one in fed]
         logged = (self.step + 1) % self.training.log_every == 0 or self.step + 1 == self.total
-        flat = self.stacked.flat.requires_grad_()
-        computed = [self._compute(flat, part, logged=logged) for part in parts]
-        losses = self._join([one.losses for one in computed], parts)
-        (grad,) = torch.autograd.grad(losses.sum(), flat)
-        losses = losses.detach()
-        self._carry([one.state for one in computed], parts)
-        flat.requires_grad_(False)
-        norms = grad.norm(dim=1)
-        grad.mul_((self._limits / (norms + 1e-6)).clamp_(max=1.0)[:, None])
-        self.optimizer.update(flat, grad, self.scheduler.learning_rates)
+        self.optimizer.begin(self.stacked.flat, self.scheduler.learning_rates)
+        computed: list[_Computed] = []
+        if self.device.type == "cuda" and not logged and self._can_record(parts):
+            losses, norms = self._graphs(fed[0])
+        else:
+            computed, losses, norms = self._update(fed, logged=logged)
         self.scheduler.after_update()
         self.step += 1
         self._steps_since += 1
@@ -120,49 +123,73 @@ class Ensemble:
         symbols = mask.shape[-2] * mask.shape[-1]
         self._symbols_since += symbols
         self.symbols_per_update = symbols * len(self.members)
-        diverged = self._diverged({"the training loss": losses, "the gradient's norm": norms})
+        quantities = {_LOSS: losses, "the gradient's norm": norms}
+        self._unchecked.append((self.step, quantities))
+        check = logged or self.device.type == "cpu" or self.step % self.training.val_every == 0
+        diverged = self.check() if check else []
         self._loss = losses if self._loss is None else self._loss + losses
         self._num_losses += 1
-        self.last_loss = losses
         if logged:
             rows = [self._metrics(one) for one in computed]
             self._log(self._join_rows(rows, parts), norms)
         return diverged
+
+    def _update(
+        self, fed: Sequence[Fed], *, logged: bool
+    ) -> tuple[list["_Computed"], Tensor, Tensor]:
+        """Update all members in place; return also their losses and the norms of gradients."""
+        parts = [one.part for one in fed]
+        flat = self.stacked.flat.requires_grad_()
+        computed = [self._compute(flat, one, logged=logged) for one in fed]
+        losses = self._join([one.losses for one in computed], parts)
+        (grad,) = torch.autograd.grad(losses.sum(), flat)
+        self._carry([one.state for one in computed], parts)
+        flat.requires_grad_(False)
+        norms = grad.norm(dim=1)
+        grad.mul_((self._limits / (norms + 1e-6)).clamp_(max=1.0)[:, None])
+        self.optimizer.apply(flat, grad)
+        return computed, losses.detach(), norms
+
+    def _can_record(self, parts: Sequence[Part]) -> bool:
+        """Whether nothing but the parameters stays from one update to the next."""
+        return self._draws is None and parts[0].batch.first is None
 
     def validate(self) -> list[Divergence]:
         """Score all members and keep their best weights; return those that have diverged."""
         scores = score(self.stacked, self.stacked.flat, [m.experiment for m in self.members], "val")
         rows = [{f"val/{name}": v for name, v in one.metrics.items()} for one in scores]
         losses = torch.tensor([row["val/loss"] for row in rows])
-        diverged = self._diverged({"the validation loss": losses})
+        self._unchecked.append((self.step, {"the validation loss": losses}))
+        diverged = self.check()
         monitored = [
             row[m.experiment.cfg.monitor] for m, row in zip(self.members, rows, strict=True)
         ]
+        flat = self.stacked.flat.cpu()
         for n, m in enumerate(self.members):
             if all(n != divergence.n for divergence in diverged):
                 m.log(rows[n], self.step)
                 m.scores = rows[n]
-                m.best.add(monitored[n], self.step, partial(self._weights, n))
+                m.best.add(monitored[n], self.step, partial(self._weights, flat, n))
         self.scheduler.after_validation(monitored)
         self._restart_clock()
         return diverged
 
-    def _weights(self, n: int) -> dict[str, Tensor]:
-        split = self.stacked.split(self.stacked.flat[n])
+    def _weights(self, flat: Tensor, n: int) -> dict[str, Tensor]:
+        split = self.stacked.split(flat[n])
         return {f"model.{name}": value for name, value in split.items()}
 
     def snapshot(self) -> Snapshot:
-        """Copy the training state of all members."""
+        """Copy the training state of all members, to the CPU."""
         rates = self.scheduler.learning_rates
         return Snapshot(
             self.step,
-            self.stacked.flat.clone(),
+            _copy(self.stacked.flat),
             self.optimizer.copy(),
             [(self.scheduler.member_state(n), rate) for n, rate in enumerate(rates)],
-            None if self._loss is None else self._loss.clone(),
+            None if self._loss is None else _copy(self._loss),
             self._num_losses,
             self._clock.time_share(len(self.members)),
-            None if self._carried is None else leaves(self._carried),
+            None if self._carried is None else [leaf.cpu() for leaf in leaves(self._carried)],
             None if self._draws is None else self._draws.states(),
         )
 
@@ -176,28 +203,41 @@ class Ensemble:
         self.scheduler.keep(rows)
         self._loss = None if self._loss is None else self._loss[rows]
         self.last_loss = self.last_loss[rows]
+        self._unchecked = [
+            (step, {name: numbers[rows] for name, numbers in quantities.items()})
+            for step, quantities in self._unchecked
+        ]
         self._draws = None if self._draws is None else self._draws.of(rows)
         if self._carried is not None:
             self._carried = map_state(lambda leaf: leaf[rows], self._carried)
         if rows:
+            if not self._feed.keeps(rows):
+                self._feed = self._new_feed()
             self._set_up()
 
     def _set_up(self) -> None:
         """Make what depends on the present members."""
-        self._batches = Batches([m.experiment for m in self.members])
         limits = [m.experiment.training.clip_norm for m in self.members]
-        self._limits = torch.tensor([torch.inf if c is None else c for c in limits])
+        self._limits = torch.tensor(
+            [torch.inf if c is None else c for c in limits], device=self.device
+        )
         self._can_select = selects_steps(self.stacked.model)
+        self._graphs = Graphs(lambda fed: self._update([fed], logged=False)[1:])
 
-    def _compute(self, flat: Tensor, part: Part, *, logged: bool) -> "_Computed":
+    def _new_feed(self) -> Feed:
+        experiments = [m.experiment for m in self.members]
+        unpadded = self._draws is not None
+        return Feed(experiments, self.device, self.total, unpadded=unpadded)
+
+    def _compute(self, flat: Tensor, fed: Fed, *, logged: bool) -> "_Computed":
         """Compute the losses of some members, and what a logged row needs."""
-        members, batch = part
+        members, batch = fed.part
         carries = batch.first is not None
         # Metrics of some tasks need the outputs of every step, and so does the last state.
         select = self._can_select and not carries and (self.task.stepwise or not logged)
-        steps = answered_steps(batch) if select else None
+        steps = fed.answered if select else None
         selected = select_steps(batch, steps)
-        options: dict[str, Any] = {"shared": self._batches.shared, "steps": steps}
+        options: dict[str, Any] = {"shared": self._feed.shared, "steps": steps}
         own = flat if members is None else flat[members]
         before = () if self._carried is None or not carries else (_rows(self._carried, members),)
         by_kernel = self.task.plain_loss and has_kernel_loss(self.stacked.model, selected)
@@ -268,23 +308,29 @@ class Ensemble:
         }
         return [by_member[n] for n in range(len(self.members))]
 
-    def _diverged(self, quantities: dict[str, Tensor]) -> list[Divergence]:
-        """Return the members with a quantity `(N,)` that is not finite, as `DivergenceCheck`."""
-        if isfinite(sum(float(values.sum()) for values in quantities.values())):
+    def check(self) -> list[Divergence]:
+        """Return the members that have diverged since the last check, as `DivergenceCheck`."""
+        unchecked, self._unchecked = self._unchecked, []
+        if not unchecked:
             return []
+        values = [numbers for _, quantities in unchecked for numbers in quantities.values()]
+        fine = isfinite(torch.cat(values).sum())
+        before, self.last_loss = self.last_loss, unchecked[-1][1].get(_LOSS, self.last_loss)
         messages: dict[int, str] = {}
-        for name, values in quantities.items():
-            for n in (~torch.isfinite(values)).nonzero().flatten().tolist():
-                if n not in messages:
-                    messages[n] = divergence_message(
-                        name,
-                        float(values[n]),
-                        self.step,
-                        float(self.last_loss[n]),
-                        learning_rate=self.scheduler.learning_rates[n],
-                        clip_norm=self.members[n].experiment.training.clip_norm,
-                        precision="32-true",
-                    )
+        for step, quantities in () if fine else unchecked:
+            for name, numbers in quantities.items():
+                for n in (~torch.isfinite(numbers)).nonzero().flatten().tolist():
+                    if n not in messages:
+                        messages[n] = divergence_message(
+                            name,
+                            float(numbers[n]),
+                            step,
+                            float(before[n]),
+                            learning_rate=self.scheduler.learning_rates[n],
+                            clip_norm=self.members[n].experiment.training.clip_norm,
+                            precision="32-true",
+                        )
+            before = quantities.get(_LOSS, before)
         return [Divergence(n, message) for n, message in messages.items()]
 
     @torch.no_grad()
@@ -310,7 +356,7 @@ class Ensemble:
         """Score the outputs of some members, all at once if the task's metrics allow `vmap`."""
         assert computed.output is not None
         output, batch = computed.output.detach(), computed.batch
-        shared, members = self._batches.shared, range(len(output))
+        shared, members = self._feed.shared, range(len(output))
         means = stacked_metrics(self.task, output, batch, shared=shared)
         if means is not None:
             columns = {name: mean.value.tolist() for name, mean in means.items()}
@@ -339,6 +385,10 @@ class _Computed(NamedTuple):
     output: Tensor | None
     batch: Batch
     state: State | None
+
+
+def _copy(tensor: Tensor) -> Tensor:
+    return tensor.to("cpu", copy=True)
 
 
 def _rows(state: State, members: Sequence[int] | None) -> State:

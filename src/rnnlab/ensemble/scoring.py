@@ -9,20 +9,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rnnlab.ensemble.batches import (
-    Batches,
-    answered_steps,
-    batch_in_dims,
-    member_batch,
-    select_steps,
-)
+from rnnlab.ensemble.batches import Batches, batch_in_dims, member_batch
 from rnnlab.ensemble.stacked_model import StackedModel
-from rnnlab.ensemble.unroll import can_select_steps
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.inference.evaluate import state_before
 from rnnlab.inference.generate import free_run, reads_answers
+from rnnlab.models.answers import answered_steps, can_select_steps, select_steps
 from rnnlab.models.base import Model
-from rnnlab.spec import Batch, Split, Tokens
+from rnnlab.spec import Batch, Split, Tokens, map_batch
 from rnnlab.stackable import declared_stackable
 from rnnlab.state import State
 from rnnlab.tasks.base import Mean, Scorer, Task
@@ -56,12 +50,13 @@ def score(
     carried: tuple[State, ...] = ()  # the state that the next batch goes on from, if any
     stacked.model.eval()
     for index, size in batches.held_out(split):
-        batch = batches.sample(split, index, size)
+        drawn = batches.sample(split, index, size)
+        batch = map_batch(lambda part: part.to(flat.device), drawn)
         if free:
             output = stacked(free_run, flat, batch, shared=batches.shared)
             scorers["free_"].update(output, batch, shared=batches.shared)
         carries = batch.first is not None
-        steps = answered_steps(batch) if select and not carries else None
+        steps = answered_steps(drawn) if select and not carries else None
         selected = select_steps(batch, steps)
         output, *carried_on = stacked(
             partial(_forward, carries), flat, selected, *carried, shared=batches.shared, steps=steps

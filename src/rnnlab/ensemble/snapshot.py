@@ -84,7 +84,8 @@ class Snapshot:
         scheduler, learning_rate = self.schedulers[n]
         group = {**member.param_group, "lr": learning_rate}
         cfg = member.experiment.cfg
-        seed_globals(cfg.seed, "training")  # members draw nothing from the global generators
+        # Members draw nothing from the global generators.
+        seed_globals(cfg.seed, "training", devices=cfg.trainer.accelerator != "cpu")
         random = random_states()
         if self.random is not None:
             random["torch"] = self.random[n]
@@ -143,8 +144,9 @@ def load_checkpoints(
         states.append(
             {name: torch.cat([state[name].flatten() for state in parameters]) for name in names}
         )
-    stacked.flat = torch.stack(rows)
-    optimizer.load(states, contents[0]["global_step"])
+    device = stacked.flat.device
+    stacked.flat = torch.stack(rows).to(device)
+    optimizer.load(states, contents[0]["global_step"], device)
     groups = [content["optimizer_states"][0]["param_groups"][0] for content in contents]
     scheduler.load([c["lr_schedulers"][0] for c in contents], [group["lr"] for group in groups])
     telemetry = [content["callbacks"]["Telemetry"] for content in contents]

@@ -24,6 +24,7 @@ class StackedModel:
 
     Args:
         models: equal but for the values of their parameters.
+        device: where to compute.
 
     Raises:
         ConfigError: their buffers differ.
@@ -33,18 +34,18 @@ class StackedModel:
         model: computes with one member's parameters at a time; its own values are not used.
     """
 
-    def __init__(self, models: Sequence[Model]) -> None:
+    def __init__(self, models: Sequence[Model], device: torch.device | None = None) -> None:
         for name, buffer in models[0].named_buffers():
             if any(not buffer.equal(model.get_buffer(name)) for model in models[1:]):
                 raise ConfigError(f"the buffer {name} differs from run to run")
-        self.model = deepcopy(models[0])
+        self.model = deepcopy(models[0]).to(device)
         self._shapes = {name: p.shape for name, p in models[0].named_parameters()}
         self._holders: list[tuple[dict[str, Any], str]] = [
             (self.model.get_submodule(module)._parameters, parameter)
             for module, _, parameter in (name.rpartition(".") for name in self._shapes)
         ]
         self._sizes = [shape.numel() for shape in self._shapes.values()]
-        self.flat = torch.stack([flat_parameters(model) for model in models])
+        self.flat = torch.stack([flat_parameters(model) for model in models]).to(device)
 
     def __call__(
         self,

@@ -137,7 +137,8 @@ class _Session:
         """Record in each `run.json` that training began."""
 
         def begin(m: Member) -> None:
-            about = {**facts(m.experiment, "cpu"), "group": len(self.members)}
+            device = str(self.ensemble.device)
+            about = {**facts(m.experiment, device), "group": len(self.members)}
             m.run.begin(self.ensemble.step, about, m.experiment.task.symbols)
 
         self._remove(self._write_each(self.members, begin))
@@ -191,6 +192,7 @@ class _Session:
         while ensemble.members and ensemble.step < ensemble.total:
             stop = self.signals.received is not None
             if stop or schedule.is_due(ensemble.step):
+                self._end_diverged(ensemble.check())
                 self._save(ensemble.members, ensemble.snapshot())
                 schedule.restart()
             if stop:
@@ -283,7 +285,7 @@ class _Session:
                 self._lose(m, error)
         if not finished:
             return
-        models = StackedModel([m.experiment.model for m in finished])
+        models = StackedModel([m.experiment.model for m in finished], self.ensemble.device)
         experiments = [m.experiment for m in finished]
         val, test = (score(models, models.flat, experiments, s) for s in ("val", "test"))
         scores = {

@@ -7,7 +7,7 @@ gradients written by hand, which is therefore not kept.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, TypeGuard
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from rnnlab.cells import Cell, Stack, Taps, TapsMLP, readable, unroll_loop
 from rnnlab.cells.base import one_hot, usable_kernel
 from rnnlab.cells.kernels import unroll_by_kernel
 from rnnlab.cells.taps import last_inputs
+from rnnlab.models.answers import can_select_steps
 from rnnlab.models.base import Model
 from rnnlab.models.stream import Embed, Stream
 from rnnlab.state import State, leaves
@@ -48,11 +49,6 @@ def unrolling_members(model: Model, steps: Sequence[int] | None) -> Iterator[Non
                 delattr(module, name)
 
 
-def can_select_steps(model: Model) -> TypeGuard[Stream]:
-    """Whether the readout can be computed at some of the steps only."""
-    return isinstance(model, Stream) and model.horizon is None and not model.taught
-
-
 def _unroll(
     cell: Cell,
     steps: Sequence[int] | None,
@@ -81,8 +77,9 @@ def _taps(
     """Transform the windows of all wanted steps in one product, as `Taps.unroll_fast` does."""
     length, taps = inputs.shape[1], cell.taps
     padded = torch.cat([state.flip(1), inputs], dim=1)
-    wanted = torch.arange(length) if steps is None else torch.tensor(steps)
-    index = wanted[:, None] + torch.arange(taps - 1, -1, -1)  # (S, K), newest first
+    device = inputs.device
+    wanted = torch.tensor(range(length) if steps is None else steps, device=device)
+    index = wanted[:, None] + torch.arange(taps - 1, -1, -1, device=device)  # (S, K), newest first
     windows = padded[:, index]  # under `vmap`, `unfold` would copy tap by tap
     outputs = cell.transform(windows.flatten(2))
     return outputs, state if steps is not None else last_inputs(inputs, state, mask)

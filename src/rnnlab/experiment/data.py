@@ -11,6 +11,7 @@ from rnnlab.ranges import PositiveInt, Sequences
 from rnnlab.spec import SPLITS, Batch, Split, map_batch
 from rnnlab.stackable import stackable
 from rnnlab.tasks.base import Task
+from rnnlab.tasks.batch_check import checked
 
 _AHEAD = 8  # updates whose batches are made at once
 _SMALL = 2**14  # steps of all rows of a batch that is made ahead
@@ -82,12 +83,16 @@ class Data:
         return self.batch_size if self.train_size is None else min(self.batch_size, self.train_size)
 
     def train(self, index: int) -> Batch:
-        """Make training batch `index`, a pure function of seed and index."""
+        """Make training batch `index`, a pure function of seed and index.
+
+        Raises:
+            ConfigError: it is not what the task's spec says.
+        """
         if self.train_size is not None:
-            return self._from_training_set(index)
+            return checked(self.task, self._from_training_set(index))
         update = index // self.accumulate
         length = None if self.curriculum is None else self.curriculum.length(update)
-        return self.task.sample("train", index, self.batch_size, length=length)
+        return checked(self.task, self.task.sample("train", index, self.batch_size, length=length))
 
     def held_out(self, split: Split) -> list[tuple[int, int]]:
         """Return (index, batch_size) of each batch of the validation or test split."""
@@ -236,7 +241,7 @@ class HeldOutLoader:
 
     def __iter__(self) -> Iterator[Batch]:
         for index, size in self.plan:
-            batch = self.data.task.sample(self.split, index, size)
+            batch = checked(self.data.task, self.data.task.sample(self.split, index, size))
             yield share(batch, self.rank, self.world_size)
 
 

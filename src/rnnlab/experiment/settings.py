@@ -70,6 +70,11 @@ class TrainerSettings:
         return min(self.max_steps, max(1, self.max_sequences // (batch_size * self.accumulate)))
 
     @property
+    def device(self) -> torch.device:
+        """The first device."""
+        return torch.device("cpu" if self.accelerator == "cpu" else "cuda")
+
+    @property
     def determinism(self) -> str:
         """How exactly a run with the same config has the same numbers, for `run.json`."""
         same = "bit for bit with the same versions"

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from rnnlab.cells.base import usable_kernel
 from rnnlab.kernels.functions import kernels_take
 from rnnlab.kernels.generation import Distribution, Generation, Layer, NotFinite
-from rnnlab.models.base import Model
+from rnnlab.models.base import Model, is_observed
 from rnnlab.models.stream import Stream
 from rnnlab.spec import Batch, Tokens
 from rnnlab.state import leaves
@@ -32,7 +32,9 @@ def kernel_of(model: Model, batch: Batch, width: int = 1) -> Generation | None:
         return None
     readout = model.readout
     assert isinstance(readout, nn.Linear)
-    if not kernels_take(*readout.parameters(), *model.embed.parameters()):
+    if not readout.weight.is_cpu or not kernels_take(
+        *readout.parameters(), *model.embed.parameters()
+    ):
         return None
     state, layers = model.begin(batch), []
     for cell, own in zip(model.cell.layers, state, strict=True):
@@ -40,7 +42,7 @@ def kernel_of(model: Model, batch: Batch, width: int = 1) -> Generation | None:
         kernel = usable_kernel(cell, parts[0])
         if kernel is None or kernel.kernel.name != "scan" or kernel.kernel.cells is not None:
             return None
-        tensors = kernel.tensors(parts[0], own, None)
+        tensors = kernel.read(parts[0], own, None).tensors
         assert tensors.state_weight is not None
         hidden, memory = (
             part.repeat_interleave(width, dim=0) for part in (tensors.hidden, tensors.memory)
@@ -74,7 +76,7 @@ def _is_readable(model: Stream, batch: Batch) -> bool:
         and type(model.readout) is nn.Linear
         and not (model.training and (model.dropout.p or model.cell.dropout.p))
         and model.cell.layers[0].input_size == model.embed.size
-        and not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
+        and not is_observed(model)
         and ids.numel() > 0
         and int(ids.min()) >= 0
         and int(ids.max()) < read.size

@@ -183,11 +183,11 @@ def _parts(total: int, count: int) -> list[range]:
     return [range(n * total // count, (n + 1) * total // count) for n in range(count)]
 
 
-def _check(kernel: Kernel, cell: Tensors, judged: bool) -> None:
+def _check(kernel: Kernel, cell: Tensors, steps: Sequence[int] | None, judged: bool) -> None:
     """Refuse tensors that a kernel would read or write beyond.
 
     Raises:
-        ValueError: a shape or a type is not the one that the others ask for.
+        ValueError: a shape or a type is not the one that the others ask for, or a step is not one.
         IndexError: a one-hot input has an index below 0 or above its size.
     """
     members, batch, fed = cell.hidden.shape
@@ -221,6 +221,8 @@ def _check(kernel: Kernel, cell: Tensors, judged: bool) -> None:
             raise ValueError(f"{name} must not be of {part.dtype}")
     if not inputs.is_floating_point():
         _check_range("one-hot inputs", inputs, None, columns)
+    if steps is not None and list(steps) != sorted(set(steps).intersection(range(length))):
+        raise ValueError(f"steps must ascend from 0 to {length - 1}, got {list(steps)}")
 
 
 def _check_range(name: str, ids: Tensor, mask: Tensor | None, classes: int) -> None:
@@ -230,17 +232,22 @@ def _check_range(name: str, ids: Tensor, mask: Tensor | None, classes: int) -> N
         raise IndexError(f"{name} must be from 0 to {classes - 1}")
 
 
-def _check_readout(readout: Readout, outputs: tuple[int, ...]) -> None:
-    """Refuse a readout and targets that don't fit the steps of a call, as `_check` does."""
-    members, batch, wanted, _ = outputs
-    classes = readout.weight.shape[1]
-    if readout.bias.shape != (members, classes):
-        raise ValueError(f"the readout's bias must have {classes} numbers")
-    for name in ("target", "mask"):
-        part, kind = getattr(readout, name), torch.int64 if name == "target" else torch.bool
-        if part.shape != (members, batch, wanted) or part.dtype != kind:
+def _check_readout(readout: Readout, call: "_Request") -> None:
+    """Refuse a readout and targets that don't fit the outputs of a call, as `_check` does."""
+    members, batch, wanted, width = call.outputs
+    answers = call.kernel.name == "jordan"
+    size, classes = call.fields["size"], width if answers else readout.weight.shape[1]
+    expected: dict[str, tuple[tuple[int, ...], torch.dtype]] = {
+        "weight": ((members, classes, size), torch.float32),
+        "bias": ((members, classes), torch.float32),
+        "target": ((members, batch, wanted), torch.int64),
+        "mask": ((members, batch, wanted), torch.bool),
+    }
+    for name, (shape, dtype) in expected.items():
+        part = getattr(readout, name)
+        if part.shape != shape or part.dtype != dtype:
             raise ValueError(
-                f"{name} must have the shape {(members, batch, wanted)} and {kind}, got "
+                f"the readout's {name} must have the shape {shape} and {dtype}, got "
                 f"{tuple(part.shape)} and {part.dtype}"
             )
     _check_range("targets", readout.target, readout.mask, classes)
@@ -260,7 +267,7 @@ class _Request:
 
     def __init__(self, options: Options, cell: Tensors, *, judged: bool = False) -> None:
         kernel, inputs = options.kernel, cell.inputs
-        _check(kernel, cell, judged)
+        _check(kernel, cell, options.steps, judged)
         if options.aged_inputs:
             inputs = inputs[:, 0].contiguous()
         self.members, batch, fed = cell.hidden.shape
@@ -292,16 +299,15 @@ class _Request:
             "numbers": None if one_hot else inputs,
             "ids": inputs if one_hot else None,
         }
-        self.name, self.cells = f"rnnlab_{kernel.name}", kernel.cells
-        self.cell = kernel.cell
+        self.kernel, self.name = kernel, f"rnnlab_{kernel.name}"
         weights = [cell.input_weight, *([] if cell.state_weight is None else [cell.state_weight])]
         work = batch * length * sum(weight[0].numel() for weight in weights)
         self.shares = _shares(self.members, batch, work)
 
     def tape_size(self) -> int:
         """Return how many numbers the tape of one member has."""
-        row = cpp_function(f"{self.name}_tape", self.cells, c_int64)
-        return int(row(c_int(self.cell), byref(_Unrolling(**self.fields)))) * self.outputs[1]
+        row = cpp_function(f"{self.name}_tape", self.kernel.cells, c_int64)
+        return int(row(c_int(self.kernel.cell), byref(_Unrolling(**self.fields)))) * self.outputs[1]
 
     def sums(self, like: Tensor) -> Tensor:
         """Return zeros of a tensor's shape for each thread that adds to them."""
@@ -324,7 +330,7 @@ class _Request:
             answer: fields of `Answer`.
             answer_sums: fields of `Answer` that each thread adds to.
         """
-        kernel: Any = cpp_function(self.name, self.cells)
+        kernel: Any = cpp_function(self.name, self.kernel.cells)
         calls, alive = (_Call * len(self.shares))(), []
         for n, (members, rows) in enumerate(self.shares):
             at = n if self.members == 1 else 0
@@ -335,7 +341,7 @@ class _Request:
             alive += [net, judge]
             calls[n] = _Call(
                 kernel=cast(kernel, c_void_p),
-                cell=self.cell,
+                cell=self.kernel.cell,
                 operation=operation,
                 first=members.start,
                 last=members.stop,
@@ -344,7 +350,7 @@ class _Request:
             )
         threads = min(torch.get_num_threads(), len(calls))
         parallel: Any = openmp_parallel() if threads > 1 else None
-        run = cpp_function("rnnlab_calls", self.cells)
+        run = cpp_function("rnnlab_calls", self.kernel.cells)
         numbers = c_int64(len(calls)), c_int64(threads)
         if not run(calls, *numbers, None if parallel is None else cast(parallel, c_void_p)):
             raise MemoryError(
@@ -355,9 +361,10 @@ class _Request:
 def forward(options: Options, cell: Tensors) -> tuple[Tensor, ...]:
     """Return outputs, the last `hidden` and `memory`, and a tape."""
     call = _Request(options, cell)
+    assert call.members == 1 or not options.taped, "a tape holds one member"
     states = torch.empty(call.outputs)
     hidden, memory = torch.empty_like(cell.hidden), torch.empty_like(cell.memory)
-    tape = TAPES.take(call.tape_size()) if options.taped else None
+    tape = _TAPES.take(call.tape_size()) if options.taped else None
     written = {"states": states, "last_hidden": hidden, "last_memory": memory, "tape": tape}
     call.run(_Operation.FORWARD, written, {})
     if options.aged_outputs:
@@ -387,7 +394,7 @@ def learn(
 ) -> list[Tensor]:
     """Return losses, the last `hidden` and `memory`, and the gradients of all tensors."""
     call = _Request(options, cell, judged=True)
-    _check_readout(readout, call.outputs)
+    _check_readout(readout, call)
     others, sums = _gradients(call, cell, needed)
     hidden, memory = torch.empty_like(cell.hidden), torch.empty_like(cell.memory)
     last = {"last_hidden": hidden, "last_memory": memory}
@@ -402,6 +409,11 @@ def learn(
     empty = loss.new_empty(len(loss), 0)
     of_cell = (empty if part is None else part for part in _found(sums, others))
     return [loss, hidden, memory, *of_cell, *of_readout]
+
+
+def give_back(tape: Tensor) -> None:
+    """Take back a tape that nobody reads any more."""
+    _TAPES.give(tape)
 
 
 def _gradients(
@@ -455,4 +467,4 @@ class _Tapes:
         self._free = sorted([base, *self._free], key=len)[-self._MOST :]
 
 
-TAPES = _Tapes()
+_TAPES = _Tapes()

@@ -5,27 +5,57 @@ They add the dimension of N members for one net, and use that of `vmap`.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from rnnlab.kernels.calls import TAPES, Options, Readout, Tensors, backward, forward, learn
-from rnnlab.kernels.library import load_kernels
+from rnnlab.kernels import calls
+from rnnlab.kernels.calls import Kernel, Options, Readout, Tensors
+from rnnlab.kernels.library import kernels_are_off, why_no_kernels
 
 
 def kernels_take(*tensors: Tensor | None) -> bool:
     """Whether the kernels are available and compute with tensors of this device and dtype."""
+    given = [tensor for tensor in tensors if tensor is not None]
+    device = given[0].device.type
     return (
-        all(
-            tensor.is_cpu and (tensor.dtype == torch.float32 or not tensor.is_floating_point())
-            for tensor in tensors
-            if tensor is not None
-        )
-        and not torch.is_autocast_enabled("cpu")
-        and load_kernels() is not None
+        all(t.device.type == device for t in given)
+        and all(t.dtype == torch.float32 or not t.is_floating_point() for t in given)
+        and device in ("cpu", "cuda")
+        and not torch.is_autocast_enabled(device)
+        and why_none_on(device) is None
     )
+
+
+@cache
+def why_none_on(device: str) -> str | None:
+    """Return why no kernels are available for a type of device, or `None` if they are."""
+    if device == "cpu":
+        return why_no_kernels()
+    if kernels_are_off():
+        return "RNNLAB_KERNELS=off"
+    return None if find_spec("triton") else "Triton is not installed"
+
+
+@cache
+def gpu_calls() -> Any:
+    """Return the module of the kernels for a GPU, which needs Triton."""
+    return import_module("rnnlab.kernels.gpu.calls")
+
+
+def gpu_computes(kernel: Kernel, size: int, fed: int) -> bool:
+    """Whether a kernel for a GPU computes a cell of H units that read F fed-back numbers."""
+    return bool(gpu_calls().computes(kernel, size, fed))
+
+
+def _calls_of(tensor: Tensor) -> Any:
+    """Return the module whose kernels compute where a tensor is."""
+    return calls if tensor.is_cpu else gpu_calls()
 
 
 class Unroll(torch.autograd.Function):
@@ -39,7 +69,7 @@ class Unroll(torch.autograd.Function):
     def forward(options: Options, *tensors: Tensor | None) -> tuple[Tensor, ...]:
         """Compute the outputs."""
         cell, single = _with_members(tensors)
-        states, hidden, memory, tape = forward(options, cell)
+        states, hidden, memory, tape = _calls_of(cell.hidden).forward(options, cell)
         return _without_members((states, hidden, memory, tape), single)
 
     @staticmethod
@@ -62,9 +92,10 @@ class Unroll(torch.autograd.Function):
         usable = ctx.threads == torch.get_num_threads()
         ctx.threads = 0
         needed = ctx.needs_input_grad[6:9]
-        found = backward(ctx.options, cell, tape if usable else None, grads, needed)
+        kernels = _calls_of(cell.hidden)
+        found = kernels.backward(ctx.options, cell, tape if usable else None, grads, needed)
         if usable:
-            TAPES.give(tape)
+            kernels.give_back(tape)
         return None, *_without_members(found, single), None
 
     @staticmethod
@@ -73,10 +104,12 @@ class Unroll(torch.autograd.Function):
     ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
         """Compute all members in one call.
 
-        Without a tape: to write and read those of N members takes longer than what they save.
+        Without a tape on a CPU: to write and read those of N members takes longer than what they
+        save.
         """
         tensors = _members_first(info.batch_size, in_dims[1:], args[1:])
-        outputs = Unroll.apply(replace(args[0], taped=False), *tensors)
+        taped = args[0].taped and not tensors[0].is_cpu  # type: ignore[union-attr]
+        outputs = Unroll.apply(replace(args[0], taped=taped), *tensors)
         return outputs, (0,) * len(outputs)
 
 
@@ -95,7 +128,8 @@ class UnrollLoss(torch.autograd.Function):
         readout = Readout(*tensors[9:])  # type: ignore[arg-type]
         if single:
             readout = Readout(*(part[None] for part in readout))
-        return _without_members(learn(options, cell, _contiguous(readout), needed), single)
+        found = _calls_of(cell.hidden).learn(options, cell, _contiguous(readout), needed)
+        return _without_members(found, single)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:  # noqa: ARG004
@@ -109,7 +143,7 @@ class UnrollLoss(torch.autograd.Function):
         """Scale the saved gradients by that of each loss, which mostly is 1."""
         factor = grads[0]
         parts: list[Tensor | None] = [p if p.numel() else None for p in ctx.saved_tensors]
-        if not bool((factor == 1).all()):
+        if not factor.is_cpu or not bool((factor == 1).all()):  # to look would wait for a GPU
             ones = [1] * max(part.dim() for part in ctx.saved_tensors)
             parts = [
                 None

@@ -21,9 +21,12 @@ class Model(nn.Module, ABC):
     Attributes:
         layout: the layout of the batches that the model reads.
         spec: input and output types.
+        is_map: whether a step is a map of one state vector to the next, in which analyses look for
+            fixed points, cycles and chaos.
     """
 
     layout: ClassVar[Layout]
+    is_map: ClassVar[bool] = True
     spec: TaskSpec
 
     @abstractmethod
@@ -50,6 +53,14 @@ class Model(nn.Module, ABC):
         """Compute what training uses in place of `forward`; `step` is the number of updates."""
         return self(batch, state)
 
+    def attend(self, batch: Batch) -> Tensor | None:  # noqa: ARG002
+        """Return the attention weights under teacher forcing, `None` without any.
+
+        They are `(B, L, N, T, S)`, of L layers with N heads, from T steps to the S source steps,
+        or without a source to the T input steps.
+        """
+        return None
+
     def draw(self, rows: int, steps: int) -> Tensor:
         """Draw uniform random numbers `(rows, steps)`; each member of a group draws its own."""
         device = next((p.device for p in self.parameters()), None)
@@ -64,3 +75,18 @@ class Model(nn.Module, ABC):
     def reads_targets(self) -> bool:
         """Whether `forward` reads `Batch.target` (teacher forcing inside the model)."""
         return False
+
+
+def is_observed(module: nn.Module) -> bool:
+    """Whether somebody looks on at a module or at a part of it by hooks, which no kernel calls."""
+    parts = [module]
+    for part in parts:  # which grows meanwhile: `modules` takes ten times as long
+        if (
+            part._forward_hooks
+            or part._forward_pre_hooks
+            or part._backward_hooks
+            or part._backward_pre_hooks
+        ):
+            return True
+        parts += [inner for inner in part._modules.values() if inner is not None]
+    return False

@@ -29,6 +29,7 @@ PAIR_CONTRACTS = Contracts()
 # Settings that make our own models and tasks small enough to be tried in milliseconds.
 _SMALL = {
     "hidden_size": 6,
+    "num_heads": 3,
     "taps": 3,
     "length": 5,
     "eval_periods": 2,

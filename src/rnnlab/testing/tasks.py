@@ -6,10 +6,12 @@ from collections.abc import Mapping
 import torch
 from torch.nn import functional as F
 
+from rnnlab.errors import ConfigError
 from rnnlab.experiment.data import share
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.inference.evaluate import evaluate
 from rnnlab.spec import SPLITS, Reals, Tokens
+from rnnlab.tasks.batch_check import checked
 from rnnlab.testing.contracts import Contracts
 from rnnlab.testing.pairs import PAIR_CONTRACTS, ROWS, assemble
 
@@ -33,6 +35,16 @@ def check_task(*overrides: str) -> None:
         experiment = assemble(f"model={model}", *overrides)
         for contracts in (TASK_CONTRACTS, PAIR_CONTRACTS):
             contracts.check(f"{' '.join(overrides)} in the layout {layout}", experiment)
+
+
+@TASK_CONTRACTS.add
+def batches_are_what_the_spec_says(experiment: Experiment) -> None:
+    """Ids are int64 and in range, vectors float32 and masks bool, in the shapes of `Batch`."""
+    for split in SPLITS:
+        try:
+            checked(experiment.task, experiment.task.sample(split, 0, ROWS))
+        except ConfigError as error:
+            raise AssertionError(f"{split}: {error}") from error
 
 
 @TASK_CONTRACTS.add

@@ -12,6 +12,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from rnnlab.experiment.schedulers import MakeScheduler
 from rnnlab.inference.evaluate import Evaluator, state_before
 from rnnlab.metric import Mode
+from rnnlab.models.answers import answered_steps, can_select_steps, select_steps
 from rnnlab.models.base import Model
 from rnnlab.models.kernel_loss import has_kernel_loss, kernel_loss
 from rnnlab.process.ddp import all_gather
@@ -80,7 +81,8 @@ class SequenceModule(L.LightningModule):
         state = state_before(self.model, batch, self.carried)
         if self.task.plain_loss and has_kernel_loss(self.model, batch):
             output = self._output(batch, state) if self.is_logged(self.global_step + 1) else None
-            mean, state = kernel_loss(self.model, batch, state)
+            steps = answered_steps(batch) if self._selects_steps(batch) else None
+            mean, state = kernel_loss(self.model, select_steps(batch, steps), state, steps)
         else:
             output, state = self.model.forward_training(batch, state, self.global_step)
             mean = self.task.loss(output, batch)
@@ -89,6 +91,10 @@ class SequenceModule(L.LightningModule):
         self._next_carried = None if batch.first is None else detach(state)
         loss = mean if batch.weight is None else mean * batch.weight[0].to(mean.dtype)
         return {"loss": loss, "mean": mean.detach(), "output": output}
+
+    def _selects_steps(self, batch: Batch) -> bool:
+        """Whether answers are computed where the mask is True alone; a GPU's can't be read here."""
+        return batch.mask.is_cpu and can_select_steps(self.model)
 
     @torch.no_grad()
     def _output(self, batch: Batch, state: State | None) -> Tensor:

@@ -1,0 +1,1 @@
+"""Kernels in Triton, compiled at first use, that unroll cells on a GPU."""
