@@ -14,6 +14,8 @@ from rnnlab.config.compose import compose
 from rnnlab.errors import ConfigError
 from rnnlab.spec import Batch, Reals, TaskSpec, Tokens
 from rnnlab.tasks.base import Scorer, Task
+from rnnlab.testing.examples import FILES
+from rnnlab.testing.pairs import assemble
 
 
 class Answers(Task):
@@ -166,10 +168,12 @@ def test_a_stream_of_numbers_belongs_to_seed_split_and_index() -> None:
 # Lengths
 
 LAYOUTS = {"elman": "stream", "seq2seq": "encoder_decoder"}
+TEXTS = ("next_char", "next_word")  # they go on from batch to batch
+NO_LENGTH = {*FILES, "scan"}  # tasks whose data say how long a sequence is
 
 
 @pytest.mark.parametrize("model", ["elman", "seq2seq"])
-@pytest.mark.parametrize("name", [name for name in describe("task") if name != "next_char"])
+@pytest.mark.parametrize("name", [name for name in describe("task") if name not in NO_LENGTH])
 def test_no_training_sequence_is_longer_than_the_longest(name: str, model: str) -> None:
     task = build("task", compose([f"task={name}"]).task, LAYOUTS[model], 0)
     for length in (None, 3):
@@ -180,6 +184,16 @@ def test_no_training_sequence_is_longer_than_the_longest(name: str, model: str) 
         clamps = name in ("oscillation_clamped", "attractor_memory")
         if name != "translation" and not clamps:  # bounded; more is clamped
             assert longest - found <= (name == "addition_binary")  # draws 1 length of 12 a batch
+
+
+@pytest.mark.parametrize("model", ["elman", "seq2seq"])
+@pytest.mark.parametrize("name", sorted(NO_LENGTH.difference(TEXTS)))
+def test_the_longest_sequence_of_given_data_is_known(name: str, model: str) -> None:
+    task = assemble(f"task={name}", f"model={model}").task
+    batches = [task.sample("train", i, 64) for i in range(task.num_batches("train", 64) or 20)]
+    read = [batch.input if batch.source is None else batch.source for batch in batches]
+    # The longest command of SCAN need not have the longest actions.
+    assert 0 <= task.longest() - max(part.shape[1] for part in read) <= 9 * (name == "scan")
 
 
 def test_what_the_state_is_clamped_to_is_read_too() -> None:

@@ -214,6 +214,12 @@ class RowTask(FileTask, Generic[Row]):
         """Return the number of batches of one epoch."""
         return self.rows.num_batches(split, batch_size)
 
+    def longest(self, length: int | None = None) -> int:  # noqa: ARG002
+        """Count the steps of the longest row of train, or of its source if it has one."""
+        batches = (self.lay_out([row]) for row in self.rows["train"])
+        read = (batch.input if batch.source is None else batch.source for batch in batches)
+        return max(part.shape[1] for part in read)
+
     def warnings(self) -> Iterator[str]:
         """Warn where rows of a held-out file stand in train."""
         yield from self.rows.warnings()

@@ -104,6 +104,13 @@ class Scan(Transduction):
         """Return the number of batches of val or test; train is drawn without end."""
         return None if split == "train" else -(-len(self._indices[split]) // batch_size)
 
+    def most_symbols(self, length: int | None) -> tuple[int, int]:  # noqa: ARG002
+        """Return the most words of a command, and the most actions, in train."""
+        trained = self._indices["train"]
+        pools = (self.sources, self.targets)
+        source, target = (int(pool.lengths[trained].max()) for pool in pools)
+        return source, target
+
     def pairs(self, split: Split, index: int, batch_size: int, length: int | None) -> Pairs:
         """Draw commands of train, or take the next ones of val or test."""
         if length is not None:
