@@ -28,6 +28,13 @@ TASKS = {  # settings, metric, what it is
     "oscillation": ([], "free_distance", "distance from the figure eight"),
     "copy": (["task.delay=5"], "free_accuracy", "symbols right"),
     "translation": (["task.max_clauses=1"], "free_accuracy", "words right"),
+    "digits": ([], "accuracy", "digits right, row by row"),
+    "next_pixel": ([], "bits_per_pixel", "bits per pixel, of seq2seq in lower halves"),
+    "labels": ([], "accuracy", "languages right"),
+    "motions": ([], "accuracy", "activities right"),
+    "speakers": ([], "accuracy", "speakers right"),
+    "gestures": ([], "accuracy", "gestures right"),
+    "series": (["task.cue_steps=16"], "nrmse", "NRMSE one step ahead, Mackey-Glass"),
 }
 
 

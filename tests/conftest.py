@@ -13,6 +13,8 @@ from rnnlab.files import group_commit
 from tests.small_runs import tiny
 
 torch.set_num_threads(1)
+if not torch.cuda.is_available():  # read when the kernels for a GPU are first imported
+    os.environ["TRITON_INTERPRET"] = "1"
 
 
 @pytest.fixture(autouse=True, scope="session")

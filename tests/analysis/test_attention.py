@@ -115,7 +115,7 @@ def test_maps_are_the_models_own() -> None:
     experiment = build(*DOT, *COPY)
     found = Attention(**DEFAULTS).analyze(experiment)
     batch = experiment.task.sample("test", 0, 5)
-    weights = experiment.model.attend(batch)
+    weights = experiment.model.attend(batch)[:, 0, 0]
     for row, drawn in enumerate(found.numbers["maps"]):
         torch.testing.assert_close(torch.from_numpy(drawn["weights"]), weights[row])
         assert drawn["answers"] == experiment.task.labels(batch.target[row])
@@ -160,9 +160,64 @@ def test_models_without_attention_are_refused(tmp_path: Path) -> None:
         ["task=translation"],
         ["task=oscillation", "task.eval_periods=3", "model.input_feeding=true"],
         ["task=addition_marked", "model.bidirectional=true"],
+        ["task=translation", "model=transformer_seq2seq"],
+        ["task=oscillation", "task.eval_periods=3", "model=transformer"],
     ],
 )
 def test_maps_can_be_drawn(words: list[str]) -> None:
     pytest.importorskip("matplotlib")
-    found = Attention(**DEFAULTS | {"num_maps": 3}).analyze(build(*DOT, *words))
-    found.pictures[""].draw().draw_without_rendering()
+    first = [] if words[-1].startswith("model=") else DOT
+    found = Attention(**DEFAULTS | {"num_maps": 3}).analyze(build(*first, *words))
+    for picture in found.pictures.values():
+        picture.draw().draw_without_rendering()
+
+
+HEADS = ["model.hidden_size=8", "model.num_layers=2", "model.num_heads=2"]
+
+
+def test_each_head_of_each_layer_of_a_transformer_is_looked_at() -> None:
+    experiment = build("model=transformer_seq2seq", *HEADS, *COPY)
+    found = Attention(**DEFAULTS).analyze(experiment)
+    batch = experiment.task.sample("test", 0, 5)
+    weights = experiment.model.attend(batch)
+    assert weights.shape[1:3] == (2, 2)
+    torch.testing.assert_close(weights.sum(4), torch.ones(weights.shape[:4]))
+    right = experiment.task.alignment(batch)
+    for n, head in enumerate(found.numbers["heads"]):
+        assert (head["layer"], head["head"]) == (n // 2 + 1, n % 2 + 1)
+        own = weights[:, n // 2, n % 2]
+        expected = align(own.detach(), right, batch.mask, batch.source_mask)
+        assert head["alignment"] == expected._asdict()
+    for n, drawn in enumerate(found.numbers["maps"]):
+        sequence, layer, head = n // 4, n // 2 % 2, n % 2
+        assert (drawn["sequence"], drawn["layer"], drawn["head"]) == (sequence, layer + 1, head + 1)
+        torch.testing.assert_close(
+            torch.from_numpy(drawn["weights"]), weights[sequence, layer, head]
+        )
+    assert list(found.pictures) == ["", "sequence_1"]
+    assert sum("layer 2 head 1: " in line for line in found.lines) == 1
+
+
+def test_a_transformer_without_encoder_attends_to_its_inputs() -> None:
+    experiment = build("model=transformer", *HEADS, *COPY)
+    found = Attention(**DEFAULTS).analyze(experiment)
+    batch = experiment.task.sample("test", 0, 5)
+    weights = experiment.model.attend(batch)
+    assert weights.shape[3:] == (batch.input.shape[1],) * 2
+    assert not weights.triu(1).any()
+    drawn = found.numbers["maps"][0]
+    assert drawn["source"] == experiment.task.labels(batch.input[0])
+    with torch.no_grad():
+        for layer in experiment.model.layers:
+            layer.attention.query.weight.zero_()
+            layer.attention.query.bias.zero_()
+    even = Attention(**DEFAULTS).analyze(experiment).numbers
+    for head in even["heads"]:
+        assert head["entropy_nats"] == pytest.approx(even["entropy_uniform_nats"])
+
+
+def test_what_a_transformer_begins_with_is_in_no_map() -> None:
+    experiment = build("model=transformer", *HEADS, "task=oscillation_clamped")
+    batch = experiment.task.sample("test", 0, 3)
+    steps = batch.input.shape[1]
+    assert experiment.model.attend(batch).shape == (3, 2, 2, steps, steps)

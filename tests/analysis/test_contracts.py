@@ -22,11 +22,16 @@ CAN_DRAW = find_spec("matplotlib") is not None and find_spec("scipy") is not Non
 MODELS = {
     "ar": ["model.cell.taps=3"],
     "ar_ffn": ["model.cell.taps=3", "model.cell.hidden_size=6"],
+    "ctrnn": ["model.cell.hidden_size=6"],
     "elman": ["model.cell.hidden_size=6"],
     "gru": ["model.cell.hidden_size=6", "model.num_layers=2"],
     "jordan": ["model.cell.hidden_size=6"],
     "lstm": ["model.cell.hidden_size=6"],
+    "min_gru": ["model.cell.hidden_size=6"],
+    "mrnn": ["model.cell.hidden_size=6"],
     "seq2seq": ["model.encoder.cell.hidden_size=6", "model.decoder.cell.hidden_size=6"],
+    "transformer": ["model.hidden_size=8", "model.num_heads=2"],
+    "transformer_seq2seq": ["model.hidden_size=8", "model.num_heads=2"],
 }
 TASKS = {
     "addition_binary": ["task.length=4"],
@@ -46,11 +51,16 @@ LESS = {
 WITHOUT = {
     "ar": {"attractors", "automaton", "bptt", "gates", "attention"},
     "ar_ffn": {"attractors", "automaton", "bptt", "gates", "attention"},
+    "ctrnn": {"gates", "attention"},
     "elman": {"gates", "attention"},
     "gru": {"attention"},
     "jordan": {"gates", "attention"},
     "lstm": {"attention"},
+    "min_gru": {"attention"},
+    "mrnn": {"gates", "attention"},
     "seq2seq": {"attention", "automaton"},
+    "transformer": {*describe("analysis")} - {"attention", "lengths"},
+    "transformer_seq2seq": {*describe("analysis")} - {"attention", "lengths"},
 }
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
-from rnnlab.cells import GRU, LSTM, Cell, Elman, Jordan, Stack, Taps, TapsMLP
+from rnnlab.cells import CTRNN, GRU, LSTM, MRNN, Cell, Elman, Jordan, MinGRU, Stack, Taps, TapsMLP
 from rnnlab.spec import Reals, Tokens
 from rnnlab.testing.cells import (
     BATCH,
@@ -42,6 +42,9 @@ jordan = partial(
     teacher_forcing=False,
     input_init="xavier",
 )
+ctrnn = partial(CTRNN, hidden_size=HIDDEN, activation="tanh", tau=3.0, dt=0.5, **weights)
+mrnn = partial(MRNN, hidden_size=HIDDEN, num_factors=None, factor_bias=1.0, **weights)
+min_gru = partial(MinGRU, hidden_size=HIDDEN, update_bias=0.0, input_init="xavier")
 taps = partial(Taps, taps=3)
 taps_mlp = partial(TapsMLP, taps=3, hidden_size=HIDDEN, activation="tanh", input_init="xavier")
 
@@ -59,6 +62,11 @@ CELLS: dict[str, Callable[[], Cell]] = {
     "jordan": partial(jordan, INPUT, Reals(2)),
     "jordan_tokens": partial(jordan, INPUT, Tokens(3)),
     "jordan_taught": partial(jordan, INPUT, Reals(2), teacher_forcing=True),
+    "ctrnn": partial(ctrnn, INPUT),
+    "ctrnn_relu": partial(ctrnn, INPUT, activation="relu"),
+    "mrnn": partial(mrnn, INPUT),
+    "mrnn_few_factors": partial(mrnn, INPUT, num_factors=2),
+    "min_gru": partial(min_gru, INPUT),
     "taps": partial(taps, INPUT),
     "taps_one": partial(taps, INPUT, taps=1),
     "taps_longer_than_input": partial(taps, INPUT, taps=STEPS + 3),

@@ -63,3 +63,18 @@ def test_listing_needs_no_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_sizes_are_printed_as_overrides(call):
+    status, out, _ = call("size", "model=elman,transformer", "task=copy", "parameters=20k")
+    assert status == 0
+    elman, transformer = out.splitlines()
+    assert elman.split("  #")[0].rstrip() == "model=elman model.cell.hidden_size=132"
+    assert elman.endswith("# 20,073 parameters, +0.4%")
+    assert transformer.startswith("model=transformer model.hidden_size=")
+
+
+def test_a_size_needs_a_budget(call):
+    status, out, err = call("size", "model=gru", "task=copy")
+    assert (status, out) == (2, "")
+    assert "parameters=NUMBER is missing" in err

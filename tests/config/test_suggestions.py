@@ -1,5 +1,7 @@
 """Suggestions for unknown names."""
 
+from itertools import product
+
 import pytest
 
 from rnnlab.config.compose import compose
@@ -81,8 +83,10 @@ TASKS = ("next_char", "translation")
 def test_every_name_that_is_suggested_is_one_here():
     own = {"resume", "run", "prompt", "num_samples", "temperature", "length", "beam"}
     own |= {"logger", "curriculum", "model.attention", "model.teacher_forcing"}
-    known = own.union(*(settings_of(compose(["model=elman", f"task={t}"])) for t in TASKS))
-    assert not [key for key in _CALLED if key not in known | {"sweep_name", "dry_run"}]
+    pairs = product(("elman", "transformer"), TASKS)
+    known = own.union(*(settings_of(compose([f"model={m}", f"task={t}"])) for m, t in pairs))
+    known |= {"sweep_name", "dry_run", "parameters"}
+    assert not [key for key in _CALLED if key not in known]
     for word in _FIXED:
         compose([word, "model=elman", "task=copy"])
 

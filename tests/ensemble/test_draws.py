@@ -43,6 +43,10 @@ CARRYING = {
     "jordan": ["model=jordan", SIZE],
     "ar_ffn": ["model=ar_ffn", SIZE, "model.cell.taps=3"],
     "lstm_learned_state": ["model=lstm", SIZE, "model.initial_state=learned", "model.horizon=2"],
+    "transformer": [
+        *("model=transformer", "model.hidden_size=8", "model.num_heads=2", "model.context=12"),
+        *("model.positions=learned", "model.dropout=0.1", "optimizer.eps=1e-4"),
+    ],
     "seq2seq": SEQ2SEQ,
 }
 MORE = ["trainer.max_steps=6", "trainer.log_every=2", "trainer.val_every=3"]

@@ -42,7 +42,7 @@ SIZES = {
 
 def declared_initial() -> Iterator[tuple[str, str]]:
     """Yield every setting that the cell of a model declares to affect initial weights only."""
-    for model in ("elman", "gru", "lstm", "jordan", "ar", "ar_ffn"):
+    for model in ("elman", "ctrnn", "mrnn", "gru", "min_gru", "lstm", "jordan", "ar", "ar_ffn"):
         kind = target(compose([f"model={model}", "task=copy"]).model.cell)
         declared = declared_stackable(kind)
         assert declared is not None, kind

@@ -29,6 +29,12 @@ SEQ2SEQ = [
     "model.encoder.cell.hidden_size=5",
     "model.decoder.cell.hidden_size=6",
 ]
+TRANSFORMER = [
+    "model=transformer",
+    "model.hidden_size=8",
+    "model.num_heads=2",
+    "optimizer.eps=1e-4",
+]
 MODELS = {
     "elman": ["model=elman", "model.cell.hidden_size=6", *COPY],
     "elman_reals": ["model=elman", "model.cell.hidden_size=6", "task=oscillation", *SMALL],
@@ -50,6 +56,16 @@ MODELS = {
         "model.cell.peepholes=true",
         *COPY,
     ],
+    "ctrnn": ["model=ctrnn", "model.cell.hidden_size=6", *COPY],
+    "mrnn": ["model=mrnn", "model.cell.hidden_size=6", *COPY],
+    "min_gru": ["model=min_gru", "model.cell.hidden_size=6", *COPY],
+    "transformer": [*TRANSFORMER, *COPY],
+    "transformer_learned": [
+        *TRANSFORMER,
+        *("model.positions=learned", "model.dropout=0.2", "model.context=5"),
+        *COPY,
+    ],
+    "transformer_seq2seq": ["model=transformer_seq2seq", *TRANSFORMER[1:], *ADDITION],
     "ar": ["model=ar", "model.cell.taps=3", *COPY],
     "ar_ffn": ["model=ar_ffn", "model.cell.taps=3", "model.cell.hidden_size=[6,5]", *COPY],
     "seq2seq": [*SEQ2SEQ, *ADDITION],

@@ -1,6 +1,8 @@
 """The kernels for a GPU equal the loop in float64: on one, or else in Triton's interpreter."""
 
 import os
+import subprocess
+import sys
 from copy import deepcopy
 from functools import partial
 from importlib.util import find_spec
@@ -10,10 +12,11 @@ import torch
 
 from rnnlab.cells import Cell, readable
 from rnnlab.cells.base import declared_kernel, usable_kernel
-from rnnlab.ensemble.batches import select_steps, stack
+from rnnlab.ensemble.batches import stack
 from rnnlab.ensemble.stacked_model import StackedModel
 from rnnlab.kernels import functions
 from rnnlab.models import Model
+from rnnlab.models.answers import select_steps
 from rnnlab.models.kernel_loss import has_kernel_loss, kernel_loss
 from rnnlab.spec import Batch, TaskSpec, Tokens, map_batch
 from rnnlab.state import leaves, like, map_state
@@ -22,8 +25,6 @@ from tests.models.test_kernel_loss import TASK, draw_batch
 from tests.models.zoo import SPECS, make_stream
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-if DEVICE.type == "cpu":  # read when Triton's functions are made
-    os.environ["TRITON_INTERPRET"] = "1"
 needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="needs Triton")
 pytestmark = [needs_triton, *([pytest.mark.gpu] if DEVICE.type == "cuda" else [])]
 
@@ -49,7 +50,7 @@ STREAMS = {
 @pytest.fixture(autouse=True)
 def _kernels_for_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     if DEVICE.type == "cpu":
-        monkeypatch.setattr(functions, "load_kernels", object)
+        monkeypatch.setattr(functions, "why_none_on", lambda _: None)
         monkeypatch.setattr(functions, "_calls_of", lambda _: functions.gpu_calls())
 
 
@@ -69,7 +70,7 @@ def unroll(cell: Cell, taken: list[torch.Tensor], state, mask) -> list[torch.Ten
 
 
 @pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize(("rows", "hidden_size"), [(1, 1), (3, 16), (37, 5), (17, 33)])
+@pytest.mark.parametrize(("rows", "hidden_size"), [(1, 1), (3, 16), (37, 5), (17, 33), (3, 70)])
 @pytest.mark.parametrize("name", NAMES)
 def test_values_and_gradients(name: str, rows: int, hidden_size: int, masked: bool) -> None:
     cell = scatter(CELLS[name](hidden_size=hidden_size)).float().to(DEVICE)
@@ -186,6 +187,17 @@ def test_products(rows: int, columns: int, width: int) -> None:
     torch.testing.assert_close(found, expected, **close)
     again = products(left, numbers, ids, 7)
     assert all(torch.equal(*pair) for pair in zip(found, again, strict=True))
+
+
+def test_a_gpu_has_the_memory_that_each_program_takes() -> None:
+    """No GPU is needed to compile for one."""
+    environment = {name: text for name, text in os.environ.items() if name != "TRITON_INTERPRET"}
+    script = [sys.executable, "-m", "tests.kernels.compile_for_gpu"]
+    done = subprocess.run(script, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    taken = [int(line.split()[1]) for line in done.stdout.splitlines()]
+    assert len(taken) > 50
+    assert max(taken) <= 232_448  # bytes of shared memory, of an H100
 
 
 def test_wide_nets_take_another_way() -> None:

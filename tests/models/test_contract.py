@@ -14,6 +14,7 @@ from rnnlab.spec import Batch
 from tests.cells.zoo import same
 from tests.models.zoo import (
     CELLS,
+    POSITIONS,
     SOURCE_SPECS,
     SPECS,
     WAYS,
@@ -23,13 +24,14 @@ from tests.models.zoo import (
     draw_batch,
     make_seq2seq,
     make_stream,
+    make_transformer,
 )
 
 Make = Callable[[], Model]
 
 
 def models() -> dict[str, Make]:
-    """Every cell in a stream and in an encoder-decoder, and every way of joining the two."""
+    """Every cell in a stream and an encoder-decoder, every way of joining them, Transformers."""
     found: dict[str, Make] = {}
     full = {"num_layers": 2, "initial_state": "learned", "horizon": 2, "embedding_size": 3}
     for cell in CELLS:
@@ -42,6 +44,11 @@ def models() -> dict[str, Make]:
     for ports, spec in SOURCE_SPECS.items():
         for name, way in WAYS.items():
             found[f"seq2seq-{ports}-{name}"] = partial(make_seq2seq, spec, **way)
+    for positions in POSITIONS:
+        for ports, spec in [*SPECS.items(), *SOURCE_SPECS.items()]:
+            make = partial(make_transformer, spec, positions=positions)
+            kind = "transformer" if spec.source is None else "transformer_seq2seq"
+            found[f"{kind}-{ports}-{positions}"] = make
     return found
 
 

@@ -5,10 +5,22 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from rnnlab.models import Model, Seq2Seq, Stream
+from rnnlab.models import Model, Seq2Seq, Stream, Transformer, TransformerSeq2Seq
 from rnnlab.models.teacher_forcing import Constant
 from rnnlab.spec import Batch, Port, Reals, TaskSpec, Tokens
-from tests.cells.zoo import elman, gru, jordan, lstm, prefix_mask, scatter, taps, taps_mlp
+from tests.cells.zoo import (
+    ctrnn,
+    elman,
+    gru,
+    jordan,
+    lstm,
+    min_gru,
+    mrnn,
+    prefix_mask,
+    scatter,
+    taps,
+    taps_mlp,
+)
 
 B, T, S = 3, 5, 6
 
@@ -18,6 +30,9 @@ CELLS = {
     "lstm": lstm,
     "lstm_peepholes": partial(lstm, peepholes=True),
     "jordan": jordan,
+    "ctrnn": ctrnn,
+    "mrnn": mrnn,
+    "min_gru": min_gru,
     "taps": taps,
     "taps_one": partial(taps, taps=1),
     "taps_mlp": taps_mlp,
@@ -40,6 +55,7 @@ SETTINGS = {
     "initial_state": "zero",
     "horizon": None,
 }
+POSITIONS = ("learned", "sinusoidal", "rotary", "none")
 WAYS = {
     "plain": {},
     "context_every_step": {"context_every_step": True},
@@ -90,6 +106,26 @@ def make_seq2seq(
         decoder=partial(Stream, cell=CELLS[decoder], **SETTINGS | (decoder_settings or {})),
         **defaults | settings,
     ).double()
+    scatter(model)
+    return model
+
+
+def make_transformer(spec: TaskSpec, **settings) -> Transformer:
+    """Build a Transformer, scattered, with a context shorter than the sequences.
+
+    It has an encoder if the spec has a source.
+    """
+    defaults = {
+        "hidden_size": 8,
+        "num_layers": 2,
+        "num_heads": 2,
+        "feedforward_size": 5,
+        "positions": "rotary",
+        "context": 3,
+        "dropout": 0.0,
+    }
+    kind = Transformer if spec.source is None else TransformerSeq2Seq
+    model = kind(spec, **defaults | settings).double()
     scatter(model)
     return model
 

@@ -385,6 +385,15 @@ def test_the_best_of_a_longer_run_is_of_its_own_history(tmp_path, stop):
     assert differences(checkpoint.read(run.path / "checkpoints/best.ckpt"), known) == []
 
 
+def test_a_transformers_cache_is_resumed(tmp_path):
+    small = ["model.hidden_size=8", "model.num_heads=2", "model.context=12"]
+    text = [word for word in tiny_text(tmp_path) if not word.startswith("model")]
+    words = ["model=transformer", *small, "model.positions=learned", *text]
+    whole = rnnlab.train([*words, "trainer.max_steps=6"])
+    more = rnnlab.resume(rnnlab.train(words).path, ["trainer.max_steps=6"])
+    assert_same(more, whole)
+
+
 def test_init_from_takes_the_best_weights_and_nothing_else(tmp_path):
     old = rnnlab.train(tiny(tmp_path / "old", *LONG))
     words = tiny(tmp_path / "new", "optimizer.lr=1e-20", "seed=5", f"init_from={old.path}")

@@ -14,8 +14,7 @@ from rnnlab.analysis.probe.autonomous import (
     AutonomousMap,
     InputChoice,
     autonomous_maps,
-    feeds_back_reals,
-    has_only_taps,
+    lacks_map,
 )
 from rnnlab.analysis.probe.system import batch_in_double, in_double, systems
 from rnnlab.errors import ConfigError
@@ -71,8 +70,8 @@ class Attractors(Analysis):
     seed: Seed
 
     def refusal(self, model: Model, task: Task) -> str | None:
-        """Reject delay taps, unless real-valued answers are fed back."""
-        if has_only_taps(model) and not feeds_back_reals(task):
+        """Reject Transformers, and delay taps unless real-valued answers are fed back."""
+        if lacks_map(model, task):
             return "its state is its last inputs, and stands still when they do"
         return None
 

@@ -28,8 +28,7 @@ from rnnlab.analysis.probe.autonomous import (
     AutonomousMap,
     InputChoice,
     autonomous_maps,
-    feeds_back_reals,
-    has_only_taps,
+    lacks_map,
 )
 from rnnlab.analysis.probe.system import batch_in_double, in_double
 from rnnlab.experiment.experiment import Experiment
@@ -79,8 +78,8 @@ class FixedPoints(Analysis):
     seed: Seed
 
     def refusal(self, model: Model, task: Task) -> str | None:
-        """Reject delay taps, unless real-valued answers are fed back."""
-        if has_only_taps(model) and not feeds_back_reals(task):
+        """Reject Transformers, and delay taps unless real-valued answers are fed back."""
+        if lacks_map(model, task):
             return "its state is its last inputs, and stands still when they do"
         return None
 

@@ -18,9 +18,8 @@ from rnnlab.analysis.numerics.exponents import (
 from rnnlab.analysis.probe.autonomous import (
     InputChoice,
     autonomous_maps,
-    feeds_back_reals,
-    has_only_taps,
     is_free_running,
+    lacks_map,
     without_teacher,
 )
 from rnnlab.analysis.probe.free_run import FreeRun
@@ -100,8 +99,8 @@ class Lyapunov(Analysis):
             raise ConfigError(f"input must be one that stays, got {self.input!r}")
 
     def refusal(self, model: Model, task: Task) -> str | None:
-        """Reject delay taps, unless real-valued answers are fed back."""
-        if has_only_taps(model) and not feeds_back_reals(task):
+        """Reject Transformers, and delay taps unless real-valued answers are fed back."""
+        if lacks_map(model, task):
             return "its state is its last inputs, in which every difference ends after its taps"
         return None
 

@@ -80,9 +80,11 @@ class Spectrum(Analysis):
     steps: PositiveInt
     seed: Seed
 
-    def refusal(self, model: Model, task: Task) -> str | None:  # noqa: ARG002
-        """Reject all tasks but oscillations."""
-        return None if isinstance(task, Oscillation) else "only an oscillation has a rhythm to keep"
+    def refusal(self, model: Model, task: Task) -> str | None:
+        """Reject all tasks but oscillations, and models without a state vector to push."""
+        if not isinstance(task, Oscillation):
+            return "only an oscillation has a rhythm to keep"
+        return None if model.is_map else "its state is what it has read, and no vector to push"
 
     def analyze(self, experiment: Experiment) -> Findings:
         """Compute the power spectra and the response to perturbations."""

@@ -1,22 +1,28 @@
 """Cells: `(input, state) -> (output, state)`."""
 
 from rnnlab.cells.base import Cell, readable, unroll_loop
+from rnnlab.cells.ctrnn import CTRNN
 from rnnlab.cells.elman import Elman
 from rnnlab.cells.gru import GRU
 from rnnlab.cells.horizon import unroll_within
 from rnnlab.cells.jordan import Jordan, JordanState
 from rnnlab.cells.lstm import LSTM, LSTMState
+from rnnlab.cells.min_gru import MinGRU
+from rnnlab.cells.mrnn import MRNN
 from rnnlab.cells.stack import Stack
 from rnnlab.cells.taps import Taps, TapsMLP
 
 __all__ = [
+    "CTRNN",
     "GRU",
     "LSTM",
+    "MRNN",
     "Cell",
     "Elman",
     "Jordan",
     "JordanState",
     "LSTMState",
+    "MinGRU",
     "Stack",
     "Taps",
     "TapsMLP",

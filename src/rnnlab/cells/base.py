@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -115,10 +115,16 @@ def usable_kernel(cell: Cell, inputs: Tensor, *, horizon: int | None = None) -> 
     """Return the kernel of a cell if it can compute with these inputs here, else `None`."""
     if not kernels_take(inputs, next(cell.parameters(), inputs)):
         return None
+    kernel = kernel_on(cell, inputs.device.type)
+    if kernel is None or horizon is None:
+        return kernel
+    return kernel if kernel.has_horizon and inputs.is_cpu else None
+
+
+def kernel_on(cell: Cell, device: str) -> CellKernel | None:
+    """Return the kernel of a cell for a type of device, if there is one."""
     kernel = declared_kernel(cell)
-    if kernel is None or (horizon is not None and not kernel.has_horizon):
-        return None
-    if inputs.is_cpu or (horizon is None and gpu_computes(kernel.kernel, *kernel.sizes)):
+    if kernel is None or device == "cpu" or gpu_computes(kernel.kernel, *kernel.sizes):
         return kernel
     return None
 
@@ -160,12 +166,15 @@ def last_real(outputs: Tensor, mask: Tensor | None, initial: Tensor) -> Tensor:
 
 @contextmanager
 def readable(module: nn.Module) -> Iterator[None]:
-    """Make every cell inside `module` unroll by `unroll_loop`, as vmap and the tests need."""
-    cells = [cell for cell in module.modules() if isinstance(cell, Cell) and cell.fast]
-    for cell in cells:
-        cell.fast = False
+    """Clear `fast` of every part of `module`, as vmap and the tests need.
+
+    Cells then unroll by `unroll_loop`, and attention has weights.
+    """
+    parts: list[Any] = [part for part in module.modules() if getattr(part, "fast", False)]
+    for part in parts:
+        part.fast = False
     try:
         yield
     finally:
-        for cell in cells:
-            del cell.fast
+        for part in parts:
+            del part.fast

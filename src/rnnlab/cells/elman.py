@@ -13,7 +13,7 @@ from rnnlab.cells.kernels import ScanKernel
 from rnnlab.ranges import Positive, PositiveInt
 from rnnlab.stackable import stackable
 
-_ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "sigmoid": torch.sigmoid}
+ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "sigmoid": torch.sigmoid}
 _FUSED = {"tanh": torch.rnn_tanh, "relu": torch.rnn_relu}
 
 
@@ -64,7 +64,7 @@ class Elman(Cell):
         total = F.linear(input, self.input_weight, self.bias) + F.linear(
             state, self.recurrent_weight
         )
-        hidden = _ACTIVATIONS[self.activation](total)
+        hidden = ACTIVATIONS[self.activation](total)
         return hidden, hidden
 
     def kernel(self) -> ScanKernel:
@@ -90,7 +90,7 @@ class Elman(Cell):
                 _FUSED[self.activation], inputs, state[None].contiguous(), weights
             )
         else:
-            activation = _ACTIVATIONS[self.activation]
+            activation = ACTIVATIONS[self.activation]
             recurrent = self.recurrent_weight.t()
             hidden, steps = state, []
             for projected in F.linear(inputs, self.input_weight, self.bias).unbind(1):

@@ -1,21 +1,28 @@
 """`rnnlab-list`: the options of config groups."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rnnlab.cli.exits import command, command_arguments
 from rnnlab.errors import ConfigError
 from rnnlab.process.output import say
 
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
 _USAGE = """
 rnnlab-list: models, tasks and experiments, each with its one-line description.
 
 usage: rnnlab-list [--config-dir DIR] [packages=[NAME,...]] [GROUP ...]
+       rnnlab-list size model=MODEL,... task=TASK parameters=150k [SETTING=VALUE ...]
 
   DIR      with configs of your own, as rnnlab-train takes it
   NAME     a package whose configs are listed too
   GROUP    models, tasks, experiments (all three if none is named), analyses, sweeps,
            optimizers, schedulers, trainers, curricula, teacher_forcing, loggers, debugs; or
            pairs: the tuned experiments
+  size     the hidden_size with which each model has nearly so many parameters, as
+           rnnlab-train parameters=150k sets it
 """
 
 _GROUPS = {
@@ -50,7 +57,10 @@ def _main() -> None:
 
     allow_packages_of(named)
     with using_source(ConfigSource(own)):
-        _list(arguments)
+        if arguments[:1] == ["size"]:
+            _sizes([*named, *arguments[1:]])
+        else:
+            _list(arguments)
 
 
 def _own_directory(arguments: list[str]) -> Path | None:
@@ -66,6 +76,32 @@ def _own_directory(arguments: list[str]) -> Path | None:
         del arguments[index : index + 2 - len(equals)]
         found = found or Path(value)  # the last one counts, as with rnnlab-train
     return found
+
+
+def _sizes(overrides: list[str]) -> None:
+    """Print the overrides that give models a number of parameters, a line for each model."""
+    from rnnlab.config.compose import compose
+    from rnnlab.config.size import num_parameters, read_budget, width_keys
+
+    given = dict(override.partition("=")[::2] for override in overrides)
+    if "parameters" not in given:
+        raise ConfigError("parameters=NUMBER is missing, such as parameters=150k")
+    budget = read_budget(given["parameters"])
+    others = [override for override in overrides if not override.startswith("model=")]
+    found = []
+    for model in given["model"].split(",") if "model" in given else [None]:
+        cfg = compose([*([] if model is None else [f"model={model}"]), *others])
+        widths = [f"{key}={_selected(cfg, key)}" for key in width_keys(cfg)]
+        found.append((" ".join([f"model={cfg.choices.model}", *widths]), num_parameters(cfg)))
+    column = max(len(words) for words, _ in found)
+    for words, parameters in found:
+        say(f"{words:{column}}  # {parameters:,} parameters, {parameters / budget - 1:+.1%}")
+
+
+def _selected(cfg: "DictConfig", key: str) -> object:
+    from omegaconf import OmegaConf
+
+    return OmegaConf.select(cfg, key)
 
 
 def _list(arguments: list[str]) -> None:

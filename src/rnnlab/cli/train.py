@@ -154,12 +154,14 @@ def _run_alone(cfg: DictConfig, overrides: Sequence[str]) -> None:
         pop_command_options,
         with_choices,
     )
+    from rnnlab.config.size import sized
     from rnnlab.runs.named_files import with_file_hashes
 
     options = pop_command_options(cfg)
     if options.trial is not None:
         raise ConfigError(NO_TRIAL)
-    cfg = with_file_hashes(with_choices(cfg, HydraConfig.get().runtime.choices))
+    cfg = with_choices(cfg, HydraConfig.get().runtime.choices)
+    cfg = with_file_hashes(sized(cfg, options.parameters, overrides))
     if options.dry_run:
         from rnnlab.training.prepare import prepare, print_warnings
 

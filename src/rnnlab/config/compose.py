@@ -14,6 +14,7 @@ from rnnlab.config.build import check_values
 from rnnlab.config.explain import REFUSALS, explain, settings_of
 from rnnlab.config.overrides import parse_override, quote_short, with_quoted_paths
 from rnnlab.config.packages import allow_packages, allow_packages_of
+from rnnlab.config.size import sized
 from rnnlab.config.sources import hydra_initialized, primary_config
 from rnnlab.config.stored import has_interpolations
 from rnnlab.config.suggestions import did_you_mean
@@ -25,6 +26,7 @@ _COMMAND_FIELDS: dict[str, Any] = {
     "on_error": Literal["continue", "stop"],
     "dry_run": bool,
     "trial": Any,
+    "parameters": int | str | None,
 }
 COMMAND_KEYS = ("sweep", *_COMMAND_FIELDS, "output_dir")
 """Keys of overrides that configure the command or where it writes, not the run."""
@@ -39,11 +41,13 @@ class CommandOptions(NamedTuple):
         on_error: whether a sweep goes on after a failed job: `continue` or `stop`.
         dry_run: whether to check the settings and train nothing.
         trial: of a search's job, the value of `TrialRef.override`; else `None`.
+        parameters: what `sized` fits the model to, or `None`.
     """
 
     on_error: str
     dry_run: bool
     trial: Any
+    parameters: int | str | None
 
 
 def compose(overrides: list[str]) -> DictConfig:
@@ -65,8 +69,8 @@ def compose(overrides: list[str]) -> DictConfig:
     choices = dict(cfg.hydra.runtime.choices)
     with open_dict(cfg):
         del cfg["hydra"]
-    pop_command_options(cfg)
-    return with_choices(cfg, choices)
+    options = pop_command_options(cfg)
+    return sized(with_choices(cfg, choices), options.parameters, overrides)
 
 
 def pop_command_options(cfg: DictConfig) -> CommandOptions:
@@ -81,7 +85,8 @@ def pop_command_options(cfg: DictConfig) -> CommandOptions:
     except OmegaConfBaseException as error:
         raise ConfigError(first_line(error)) from error
     check_values(options, _COMMAND_FIELDS)
-    return CommandOptions(options["on_error"], options["dry_run"], options["trial"])
+    del options["sweep_name"]
+    return CommandOptions(**options)
 
 
 def overrides_of_run(overrides: Iterable[str]) -> dict[str, str]:

@@ -49,10 +49,14 @@ _CALLED = {
     "task.length": "seq_len seqlen seq_length sequence_length block_size context_length max_length",
     "task.level": "tokenizer tokenization tokens",
     "model.num_layers": "layers n_layers nlayers n_layer num_layer depth",
-    "model.cell.hidden_size": (
+    "model.hidden_size": (
         "hidden hiddens hidden_dim hidden_units num_hidden n_hidden nhid hid_size units num_units "
-        "rnn_size d_model width state_size hidden_sizes"
+        "rnn_size d_model n_embd width state_size hidden_sizes"
     ),
+    "model.num_heads": "heads n_heads nhead nheads n_head num_attention_heads attention_heads",
+    "model.feedforward_size": "dim_feedforward d_ff ffn_dim ff_dim ff_size intermediate_size",
+    "model.positions": "pos pos_encoding positional_encoding position_embedding pos_embedding",
+    "model.context": "context_size n_ctx window window_size max_len max_seq_len",
     "model.cell.activation": "nonlinearity act act_fn",
     "model.embedding_size": "embedding embed emsize embed_size embedding_dim embed_dim emb_dim",
     "model.dropout": "drop drop_rate dropout_rate p_dropout",
@@ -68,6 +72,7 @@ _CALLED = {
     "seed": "random_seed manual_seed random_state rng rng_seed",
     "threads": "num_threads n_threads omp_num_threads num_workers workers n_jobs",
     "flush_denormals": "flush_denormal denormals set_flush_denormal ftz",
+    "parameters": "params num_params n_params num_parameters n_parameters parameter_budget",
     "output_dir": (
         "out output outdir out_dir outputs_dir output_path log_dir logdir save_dir save_path "
         "default_root_dir results_dir run_dir"

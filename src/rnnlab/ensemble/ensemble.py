@@ -14,6 +14,7 @@ from torch import Tensor
 from rnnlab.ensemble.batches import Part, member_batch
 from rnnlab.ensemble.draws import Draws
 from rnnlab.ensemble.feed import Fed, Feed
+from rnnlab.ensemble.graphs import Graphs
 from rnnlab.ensemble.member import Member
 from rnnlab.ensemble.optimizers import STACKED_OPTIMIZERS
 from rnnlab.ensemble.scheduler import StackedScheduler
@@ -109,16 +110,12 @@ class Ensemble:
         fed = self._feed(self.step)
         parts = [one.part for one in fed]
         logged = (self.step + 1) % self.training.log_every == 0 or self.step + 1 == self.total
-        flat = self.stacked.flat.requires_grad_()
-        computed = [self._compute(flat, one, logged=logged) for one in fed]
-        losses = self._join([one.losses for one in computed], parts)
-        (grad,) = torch.autograd.grad(losses.sum(), flat)
-        losses = losses.detach()
-        self._carry([one.state for one in computed], parts)
-        flat.requires_grad_(False)
-        norms = grad.norm(dim=1)
-        grad.mul_((self._limits / (norms + 1e-6)).clamp_(max=1.0)[:, None])
-        self.optimizer.update(flat, grad, self.scheduler.learning_rates)
+        self.optimizer.begin(self.stacked.flat, self.scheduler.learning_rates)
+        computed: list[_Computed] = []
+        if self.device.type == "cuda" and not logged and self._can_record(parts):
+            losses, norms = self._graphs(fed[0])
+        else:
+            computed, losses, norms = self._update(fed, logged=logged)
         self.scheduler.after_update()
         self.step += 1
         self._steps_since += 1
@@ -136,6 +133,26 @@ class Ensemble:
             rows = [self._metrics(one) for one in computed]
             self._log(self._join_rows(rows, parts), norms)
         return diverged
+
+    def _update(
+        self, fed: Sequence[Fed], *, logged: bool
+    ) -> tuple[list["_Computed"], Tensor, Tensor]:
+        """Update all members in place; return also their losses and the norms of gradients."""
+        parts = [one.part for one in fed]
+        flat = self.stacked.flat.requires_grad_()
+        computed = [self._compute(flat, one, logged=logged) for one in fed]
+        losses = self._join([one.losses for one in computed], parts)
+        (grad,) = torch.autograd.grad(losses.sum(), flat)
+        self._carry([one.state for one in computed], parts)
+        flat.requires_grad_(False)
+        norms = grad.norm(dim=1)
+        grad.mul_((self._limits / (norms + 1e-6)).clamp_(max=1.0)[:, None])
+        self.optimizer.apply(flat, grad)
+        return computed, losses.detach(), norms
+
+    def _can_record(self, parts: Sequence[Part]) -> bool:
+        """Whether nothing but the parameters stays from one update to the next."""
+        return self._draws is None and parts[0].batch.first is None
 
     def validate(self) -> list[Divergence]:
         """Score all members and keep their best weights; return those that have diverged."""
@@ -205,6 +222,7 @@ class Ensemble:
             [torch.inf if c is None else c for c in limits], device=self.device
         )
         self._can_select = selects_steps(self.stacked.model)
+        self._graphs = Graphs(lambda fed: self._update([fed], logged=False)[1:])
 
     def _new_feed(self) -> Feed:
         experiments = [m.experiment for m in self.members]

@@ -13,8 +13,8 @@ from rnnlab.experiment.experiment import Experiment
 from rnnlab.models.answers import answered_steps
 from rnnlab.spec import map_batch
 
-_MOST_WORKERS = 8
-_AHEAD = 4  # batches that each worker draws ahead
+_MOST_WORKERS = 16
+_AHEAD = 2  # batches that each worker draws ahead
 _SMALL = (torch.uint8, torch.int16, torch.int32)  # types of ids on their way to a device
 
 

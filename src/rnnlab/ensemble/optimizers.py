@@ -40,17 +40,46 @@ class StackedOptimizer(ABC):
         self.states: dict[str, Tensor] = {}
         self.step = 0
         self._cache: dict[tuple[str, int | None], PerMember] = {}
+        self._rates: PerMember = 0.0
+        self._columns: list[float | Tensor] = []
+        self._on_device: Tensor | None = None
 
-    @torch.no_grad()
     def update(self, flat: Tensor, grad: Tensor, learning_rates: Sequence[float]) -> None:
         """Update the parameters `flat` `(N, P)` in place by the gradient `(N, P)`."""
+        self.begin(flat, learning_rates)
+        self.apply(flat, grad)
+
+    def begin(self, flat: Tensor, learning_rates: Sequence[float]) -> None:
+        """Begin an update: compute what `apply` takes besides tensors of all parameters.
+
+        On a GPU that stays in the same memory, as a CUDA graph of `apply` needs.
+        """
         if not self.states:
             self.states = {name: torch.zeros_like(flat) for name in self.names}
         self.step += 1
-        self._update(flat, grad, _per_member(learning_rates))
+        self._rates = _per_member(learning_rates)
+        columns = self._settings(self._rates)
+        if not flat.is_cuda:
+            self._columns = [self._to_torch(column) for column in columns]
+            return
+        rows = [np.broadcast_to(column, (len(flat), 1)) for column in columns]
+        values = torch.from_numpy(np.stack(rows).astype(np.float32))
+        if self._on_device is None:
+            self._on_device = torch.empty_like(values, device=flat.device)
+        self._on_device.copy_(values)
+        self._columns = list(self._on_device.unbind())
+
+    @torch.no_grad()
+    def apply(self, flat: Tensor, grad: Tensor) -> None:
+        """Update the parameters in place, after `begin`."""
+        self._apply(flat, grad, *self._columns)
 
     @abstractmethod
-    def _update(self, flat: Tensor, grad: Tensor, rates: PerMember) -> None: ...
+    def _settings(self, rates: PerMember) -> Sequence[PerMember]:
+        """Return what `_apply` takes of each member, in float64."""
+
+    @abstractmethod
+    def _apply(self, flat: Tensor, grad: Tensor, *settings: Any) -> None: ...
 
     def copy(self) -> Self:
         """Return a copy with its own states, on the CPU."""
@@ -61,7 +90,7 @@ class StackedOptimizer(ABC):
     def keep(self, members: Sequence[int]) -> None:
         """Drop all members but these."""
         self.param_groups = [self.param_groups[n] for n in members]
-        self._cache = {}
+        self._cache, self._on_device = {}, None
         self.states = {name: value[list(members)] for name, value in self.states.items()}
 
     def member_state(self, n: int) -> dict[str, Tensor]:
@@ -97,14 +126,11 @@ class StackedOptimizer(ABC):
         """Convert a column computed in float64 to a tensor with the dtype of the states."""
         if isinstance(values, float):
             return values
-        state = self.states[self.names[0]]
-        return torch.as_tensor(values, dtype=state.dtype, device=state.device)
+        return torch.as_tensor(values, dtype=self.states[self.names[0]].dtype)
 
-    def _add_weight_decay(self, flat: Tensor, grad: Tensor) -> Tensor:
-        decay = self._setting("weight_decay")
-        return (
-            grad if isinstance(decay, float) and decay == 0 else grad + self._to_torch(decay) * flat
-        )
+    def _add_weight_decay(self, flat: Tensor, grad: Tensor, decay: float | Tensor) -> Tensor:
+        decays = any(group["weight_decay"] for group in self.param_groups)
+        return grad + decay * flat if decays else grad
 
 
 _ADAM_SETTINGS: tuple[tuple[str, int | None], ...] = (
@@ -119,42 +145,51 @@ class Adam(StackedOptimizer):
 
     names = ("exp_avg", "exp_avg_sq")
 
-    def _update(self, flat: Tensor, grad: Tensor, rates: PerMember) -> None:
-        mean, square = self.states["exp_avg"], self.states["exp_avg_sq"]
-        if self._update_fused(flat, grad, rates):
-            return
+    def _settings(self, rates: PerMember) -> Sequence[PerMember]:
         first, second = self._setting("betas", 0), self._setting("betas", 1)
-        if self.param_groups[0]["decoupled_weight_decay"]:
-            flat *= self._to_torch(1 - rates * self._setting("weight_decay"))
-        else:
-            grad = self._add_weight_decay(flat, grad)
-        mean.lerp_(grad, self._to_torch(1 - first))
-        square.lerp_(grad.square(), self._to_torch(1 - second))
+        decay = self._setting("weight_decay")
         # Both bias corrections are applied to the step size, which costs no pass over the states.
         root = (1 - second**self.step) ** 0.5
-        step = square.sqrt().add_(self._to_torch(self._setting("eps") * root))
-        flat -= torch.div(mean, step, out=step).mul_(
-            self._to_torch(rates * root / (1 - first**self.step))
+        return (
+            1 - rates * decay if self.param_groups[0]["decoupled_weight_decay"] else decay,
+            1 - first,
+            1 - second,
+            self._setting("eps") * root,
+            rates * root / (1 - first**self.step),
         )
 
-    def _update_fused(self, flat: Tensor, grad: Tensor, rates: PerMember) -> bool:
+    def _apply(self, flat: Tensor, grad: Tensor, *settings: Any) -> None:
+        if not flat.is_cuda and self._apply_fused(flat, grad, self._rates):
+            return
+        decay, of_mean, of_square, eps, rate = settings
+        mean, square = self.states["exp_avg"], self.states["exp_avg_sq"]
+        if self.param_groups[0]["decoupled_weight_decay"]:
+            flat *= decay
+        else:
+            grad = self._add_weight_decay(flat, grad, decay)
+        mean.lerp_(grad, of_mean)
+        square.lerp_(grad.square(), of_square)
+        step = square.sqrt().add_(eps)
+        flat -= torch.div(mean, step, out=step).mul_(rate)
+
+    def _apply_fused(self, flat: Tensor, grad: Tensor, rates: PerMember) -> bool:
         """Update by torch's fused kernel, in one pass over the memory; `False` if it can't.
 
         One call computes members with equal settings. If settings differ, a call for each member
         pays where a member has many parameters: for 64 members of 1673 and 20,000 parameters it
-        takes 0.17 and 0.65 ms, one call 0.07 and 0.76, the operations of `_update` 0.13 and 1.8.
+        takes 0.17 and 0.65 ms, one call 0.07 and 0.76, the operations of `_apply` 0.13 and 1.8.
         """
         settings = (rates, *(self._setting(*name) for name in _ADAM_SETTINGS))
         alike = all(isinstance(setting, float) for setting in settings)
         if not (flat.is_contiguous() and grad.is_contiguous()) or flat.dtype != torch.float32:
             return False
-        if not alike and (flat.is_cuda or flat.shape[1] < _MANY_PARAMETERS):
+        if not alike and flat.shape[1] < _MANY_PARAMETERS:
             return False
         decoupled = self.param_groups[0]["decoupled_weight_decay"]
         fused = torch._fused_adamw_ if decoupled else torch._fused_adam_
         tensors = (flat, grad, self.states["exp_avg"], self.states["exp_avg_sq"])
         rows = [tensors] if alike else list(zip(*(part.unbind() for part in tensors), strict=True))
-        step = torch.tensor(float(self.step), device=flat.device)
+        step = torch.tensor(float(self.step))
         for n, (weights, gradient, mean, square) in enumerate(rows):
             rate, first, second, decay, eps = (
                 setting if isinstance(setting, float) else float(setting[n, 0])
@@ -184,12 +219,16 @@ class SGD(StackedOptimizer):
     names = ("momentum_buffer",)
     counts_updates = False
 
-    def _update(self, flat: Tensor, grad: Tensor, rates: PerMember) -> None:
-        grad = self._add_weight_decay(flat, grad)
-        momentum, buffer = self._to_torch(self._setting("momentum")), self.states["momentum_buffer"]
+    def _settings(self, rates: PerMember) -> Sequence[PerMember]:
+        return self._setting("weight_decay"), self._setting("momentum"), rates
+
+    def _apply(self, flat: Tensor, grad: Tensor, *settings: Any) -> None:
+        decay, momentum, rate = settings
+        grad = self._add_weight_decay(flat, grad, decay)
+        buffer = self.states["momentum_buffer"]
         buffer.mul_(momentum).add_(grad)
         ahead = grad + momentum * buffer if self.param_groups[0]["nesterov"] else buffer
-        flat -= self._to_torch(rates) * ahead
+        flat -= rate * ahead
 
     def _has_state(self, name: str, n: int) -> bool:  # noqa: ARG002
         return bool(self.param_groups[n]["momentum"])
@@ -200,13 +239,19 @@ class RMSprop(StackedOptimizer):
 
     names = ("square_avg", "momentum_buffer")
 
-    def _update(self, flat: Tensor, grad: Tensor, rates: PerMember) -> None:
-        grad = self._add_weight_decay(flat, grad)
+    def _settings(self, rates: PerMember) -> Sequence[PerMember]:
+        settings = (self._setting(name) for name in ("weight_decay", "alpha", "eps", "momentum"))
+        decay, alpha, eps, momentum = settings
+        return decay, 1 - alpha, eps, momentum, rates
+
+    def _apply(self, flat: Tensor, grad: Tensor, *settings: Any) -> None:
+        decay, of_square, eps, momentum, rate = settings
+        grad = self._add_weight_decay(flat, grad, decay)
         square, buffer = self.states["square_avg"], self.states["momentum_buffer"]
-        square.lerp_(grad.square(), self._to_torch(1 - self._setting("alpha")))
-        step = square.sqrt().add_(self._to_torch(self._setting("eps")))
-        buffer.mul_(self._to_torch(self._setting("momentum"))).add_(torch.div(grad, step, out=step))
-        flat -= self._to_torch(rates) * buffer
+        square.lerp_(grad.square(), of_square)
+        step = square.sqrt().add_(eps)
+        buffer.mul_(momentum).add_(torch.div(grad, step, out=step))
+        flat -= rate * buffer
 
     def _has_state(self, name: str, n: int) -> bool:
         return name != "momentum_buffer" or bool(self.param_groups[n]["momentum"])

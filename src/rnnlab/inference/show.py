@@ -2,11 +2,11 @@
 
 import torch
 from PIL import Image
+from torch import Tensor
 
 from rnnlab.inference.generate import free_run, reads_answers
 from rnnlab.inference.sample import Decoding, generate_sample
 from rnnlab.models.base import Model
-from rnnlab.models.seq2seq import Seq2Seq
 from rnnlab.plots.draw import heat_map
 from rnnlab.spec import Batch, map_batch
 from rnnlab.tasks.base import Task
@@ -37,16 +37,14 @@ def show_samples(model: Model, task: Task, batch: Batch) -> dict[str, str | Imag
         prompt = task.prompt(None, 1, _OPEN_ENDED_STEPS)
         shown["samples"] = generate_sample(model, task, prompt, Decoding()).shown
         shown["guesses"] = task.show(few, model(few)[0])
-    if isinstance(model, Seq2Seq) and model.attention is not None:
-        shown["attention"] = _attention_map(model, task, few)
+    if few.source is not None and (weights := model.attend(few)) is not None:
+        shown["attention"] = _attention_map(weights.mean(dim=(1, 2)), task, few)
     model.train(training)
     return shown
 
 
-def _attention_map(model: Seq2Seq, task: Task, batch: Batch) -> Image.Image:
-    """Draw the attention weights of the first row, answered steps by real source steps."""
-    weights = model.attend(batch)
-    assert weights is not None
+def _attention_map(weights: Tensor, task: Task, batch: Batch) -> Image.Image:
+    """Draw the first row of weights `(B, T, S)`, answered steps by real source steps."""
     assert batch.source is not None
     source_mask = (
         batch.source_mask

@@ -1,4 +1,4 @@
-"""Kernels in C++, compiled at first use, that unroll cells."""
+"""Kernels that unroll cells: in C++ for CPUs, in Triton for GPUs, compiled at first use."""
 
 from rnnlab.kernels.library import load_kernels, why_no_kernels
 

@@ -16,7 +16,7 @@ from torch.autograd.function import once_differentiable
 
 from rnnlab.kernels import calls
 from rnnlab.kernels.calls import Kernel, Options, Readout, Tensors
-from rnnlab.kernels.library import load_kernels
+from rnnlab.kernels.library import kernels_are_off, why_no_kernels
 
 
 def kernels_take(*tensors: Tensor | None) -> bool:
@@ -28,14 +28,24 @@ def kernels_take(*tensors: Tensor | None) -> bool:
         and all(t.dtype == torch.float32 or not t.is_floating_point() for t in given)
         and device in ("cpu", "cuda")
         and not torch.is_autocast_enabled(device)
-        and (load_kernels() is not None if device == "cpu" else gpu_calls() is not None)
+        and why_none_on(device) is None
     )
 
 
 @cache
+def why_none_on(device: str) -> str | None:
+    """Return why no kernels are available for a type of device, or `None` if they are."""
+    if device == "cpu":
+        return why_no_kernels()
+    if kernels_are_off():
+        return "RNNLAB_KERNELS=off"
+    return None if find_spec("triton") else "Triton is not installed"
+
+
+@cache
 def gpu_calls() -> Any:
-    """Return the module of the kernels for a GPU, or `None` without Triton."""
-    return import_module("rnnlab.kernels.gpu.calls") if find_spec("triton") else None
+    """Return the module of the kernels for a GPU, which needs Triton."""
+    return import_module("rnnlab.kernels.gpu.calls")
 
 
 def gpu_computes(kernel: Kernel, size: int, fed: int) -> bool:
@@ -133,7 +143,7 @@ class UnrollLoss(torch.autograd.Function):
         """Scale the saved gradients by that of each loss, which mostly is 1."""
         factor = grads[0]
         parts: list[Tensor | None] = [p if p.numel() else None for p in ctx.saved_tensors]
-        if not bool((factor == 1).all()):
+        if not factor.is_cpu or not bool((factor == 1).all()):  # to look would wait for a GPU
             ones = [1] * max(part.dim() for part in ctx.saved_tensors)
             parts = [
                 None

@@ -28,6 +28,11 @@ def load_kernels(cells: Path | None = None) -> ctypes.CDLL | None:
     return loaded if isinstance(loaded, ctypes.CDLL) else None
 
 
+def kernels_are_off() -> bool:
+    """Whether the user wants none."""
+    return os.environ.get("RNNLAB_KERNELS") == "off"
+
+
 def why_no_kernels(cells: Path | None = None) -> str | None:
     """Return why the kernels are not available, or `None` if they are."""
     loaded = _load(cells)
@@ -37,7 +42,7 @@ def why_no_kernels(cells: Path | None = None) -> str | None:
 @cache
 def _load(cells: Path | None) -> ctypes.CDLL | str:
     """Return the compiled kernels, or why they are not available."""
-    if os.environ.get("RNNLAB_KERNELS") == "off":
+    if kernels_are_off():
         return "RNNLAB_KERNELS=off"
     command = find_compiler()
     if isinstance(command, str):

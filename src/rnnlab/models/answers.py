@@ -1,6 +1,7 @@
 """The steps at which a model answers: its readout is needed at these alone."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TypeGuard
 
 import numpy as np
@@ -34,10 +35,15 @@ def select_steps(batch: Batch, steps: Sequence[int] | None) -> Batch:
     def at_steps(part: Tensor) -> Tensor:
         if consecutive:
             return part.narrow(dim, steps[0], length)
-        index = torch.tensor(steps, dtype=torch.int64, device=part.device)
-        return part.index_select(dim, index)
+        return part.index_select(dim, _index(tuple(steps), part.device))
 
     target_mask = None if batch.target_mask is None else at_steps(batch.target_mask)
     return batch._replace(
         target=at_steps(batch.target), mask=at_steps(batch.mask), target_mask=target_mask
     )
+
+
+@lru_cache(maxsize=64)
+def _index(steps: tuple[int, ...], device: torch.device) -> Tensor:
+    """Return steps that are copied to a device once, for a CUDA graph can't copy them."""
+    return torch.tensor(steps, dtype=torch.int64, device=device)

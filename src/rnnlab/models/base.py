@@ -21,9 +21,12 @@ class Model(nn.Module, ABC):
     Attributes:
         layout: the layout of the batches that the model reads.
         spec: input and output types.
+        is_map: whether a step is a map of one state vector to the next, in which analyses look for
+            fixed points, cycles and chaos.
     """
 
     layout: ClassVar[Layout]
+    is_map: ClassVar[bool] = True
     spec: TaskSpec
 
     @abstractmethod
@@ -49,6 +52,14 @@ class Model(nn.Module, ABC):
     ) -> tuple[Tensor, State]:
         """Compute what training uses in place of `forward`; `step` is the number of updates."""
         return self(batch, state)
+
+    def attend(self, batch: Batch) -> Tensor | None:  # noqa: ARG002
+        """Return the attention weights under teacher forcing, `None` without any.
+
+        They are `(B, L, N, T, S)`, of L layers with N heads, from T steps to the S source steps,
+        or without a source to the T input steps.
+        """
+        return None
 
     def draw(self, rows: int, steps: int) -> Tensor:
         """Draw uniform random numbers `(rows, steps)`; each member of a group draws its own."""

@@ -160,10 +160,10 @@ class Seq2Seq(Model):
         return output, state
 
     def attend(self, batch: Batch) -> Tensor | None:
-        """Return the attention weights `(B, T, S)` under teacher forcing, `None` without any."""
+        """Return the attention weights `(B, 1, 1, T, S)`, `None` without attention."""
         if self.attention is None:
             return None
-        return self._decode(batch, self.begin(batch))[1]
+        return self._decode(batch, self.begin(batch))[1][:, None, None]
 
     def forward_training(
         self, batch: Batch, state: State | None, step: int

@@ -22,6 +22,7 @@ from rnnlab.config.compose import (
 )
 from rnnlab.config.packages import allow_packages
 from rnnlab.config.plain import plain
+from rnnlab.config.size import sized
 from rnnlab.errors import Busy, ConfigError, Diverged, Missing, RunLost
 from rnnlab.files.atomic import path_inside, remove_part_files, write_atomically
 from rnnlab.files.untrusted import JOB_NAME, Failure, read_json
@@ -118,7 +119,9 @@ def make_job(
     """
     options = pop_command_options(cfg)
     trial = TrialRef.read(options.trial)
-    cfg = with_file_hashes(with_choices(cfg, choices))
+    overrides = list(overrides)
+    cfg = sized(with_choices(cfg, choices), options.parameters, overrides)
+    cfg = with_file_hashes(cfg)
     return Job(sweep, cfg, overrides_of_run(overrides), trial), options
 
 

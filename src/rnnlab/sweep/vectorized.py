@@ -6,7 +6,8 @@ from rnnlab.config.build import check
 from rnnlab.ensemble import find_groups, train_group
 from rnnlab.ensemble.groups import ONLY, UNLIKE
 from rnnlab.errors import Busy, ConfigError
-from rnnlab.kernels import why_no_kernels
+from rnnlab.experiment.settings import resolve_accelerator
+from rnnlab.kernels.functions import why_none_on
 from rnnlab.process.output import note
 from rnnlab.runs.new_run import NewRun
 from rnnlab.runs.run import Run
@@ -49,8 +50,10 @@ def train_groups(jobs: Mapping[int, Job], members: str | int) -> list[int]:
             continue  # none of the group can: each is refused when it is run alone
         kind = "trials" if jobs[chosen[0]].trial else "jobs"
         note(f"{len(chosen)} {kind} as one model: {_format_numbers(_numbers(jobs, chosen))}")
-        if not done and (why := why_no_kernels()):
-            note(f"without compiled kernels groups are 3 to 10 times slower: {why}")
+        cfg = open_jobs[chosen[0]].cfg
+        device = "cpu" if resolve_accelerator(cfg.trainer.accelerator) == "cpu" else "cuda"
+        if not done and (why := why_none_on(device)):
+            note(f"without kernels groups are 3 to 10 times slower: {why}")
         if _train([open_jobs[position] for position in chosen], members):
             done += chosen
     return done

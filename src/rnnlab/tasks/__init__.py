@@ -5,11 +5,17 @@ from rnnlab.tasks.attractor_memory import AttractorMemory
 from rnnlab.tasks.base import Mean, Scorer, Task
 from rnnlab.tasks.copy import Copy, CopyRepeat, CopyReverse
 from rnnlab.tasks.corpus import TextFiles
+from rnnlab.tasks.digits import Digits
 from rnnlab.tasks.file_task import FileTask, StoredSymbols
+from rnnlab.tasks.labels import Labels
+from rnnlab.tasks.motions import Gestures, Motions, Speakers
 from rnnlab.tasks.next_char import NextChar
+from rnnlab.tasks.next_pixel import NextPixel
 from rnnlab.tasks.oscillation import Oscillation
 from rnnlab.tasks.oscillation_clamped import OscillationClamped
+from rnnlab.tasks.recognition import Recognition
 from rnnlab.tasks.rows import RowTask
+from rnnlab.tasks.series import Series
 from rnnlab.tasks.transduction import Transduction
 from rnnlab.tasks.translation import Translation
 
@@ -21,13 +27,21 @@ __all__ = [
     "Copy",
     "CopyRepeat",
     "CopyReverse",
+    "Digits",
     "FileTask",
+    "Gestures",
+    "Labels",
     "Mean",
+    "Motions",
     "NextChar",
+    "NextPixel",
     "Oscillation",
     "OscillationClamped",
+    "Recognition",
     "RowTask",
     "Scorer",
+    "Series",
+    "Speakers",
     "StoredSymbols",
     "Task",
     "TextFiles",

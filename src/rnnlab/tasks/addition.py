@@ -11,7 +11,7 @@ from rnnlab.errors import ConfigError
 from rnnlab.ranges import PositiveInt
 from rnnlab.spec import SPLITS, Batch, Layout, Reals, Split, TaskSpec, Tokens
 from rnnlab.stackable import stackable
-from rnnlab.tasks import digits
+from rnnlab.tasks import numerals
 from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.lengths import Lengths
 from rnnlab.tasks.splits import split_of
@@ -68,14 +68,14 @@ class Addition(Transduction):
         draws = batch_size * (2 if split == "train" else 16)
         kept: list[np.ndarray] = []
         while sum(map(len, kept)) < batch_size:
-            drawn = digits.draw_pairs(rng, draws, low, high)
-            kept.append(drawn[split_of(digits.keys(drawn)) == SPLITS.index(split)])
+            drawn = numerals.draw_pairs(rng, draws, low, high)
+            kept.append(drawn[split_of(numerals.keys(drawn)) == SPLITS.index(split)])
         left, right = np.concatenate(kept)[:batch_size].transpose(1, 0, 2)
-        total = digits.add(left, right)
+        total = numerals.add(left, right)
         source, source_length = self._spell_sum(left, right)
-        counts = digits.count(total)
+        counts = numerals.count(total)
         if not self.reversed:
-            total = digits.flip(total, counts)
+            total = numerals.flip(total, counts)
         return Pairs(source, source_length, total + self.num_specials, counts)
 
     def alignment(self, batch: Batch) -> Tensor | None:
@@ -95,12 +95,12 @@ class Addition(Transduction):
 
     def _spell_sum(self, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Write `left+right` as ids, most significant digits first."""
-        first, second = digits.count(left)[:, None], digits.count(right)[:, None]
+        first, second = numerals.count(left)[:, None], numerals.count(right)[:, None]
         width = left.shape[1]
         source = np.full((len(left), 2 * width + 1), 10)  # 10 is the plus
-        source[:, :width] = np.where(np.arange(width) < first, digits.flip(left, first[:, 0]), 10)
+        source[:, :width] = np.where(np.arange(width) < first, numerals.flip(left, first[:, 0]), 10)
         places = first + 1 + np.arange(width)
-        np.put_along_axis(source, places, digits.flip(right, second[:, 0]), axis=1)
+        np.put_along_axis(source, places, numerals.flip(right, second[:, 0]), axis=1)
         return source + self.num_specials, (first + 1 + second)[:, 0]
 
 
@@ -154,7 +154,7 @@ class AdditionBinary(Task):
         bits = rng.integers(2, size=(batch_size, length, 2))
         columns = torch.zeros((batch_size, length + 1, 2))
         columns[:, :length] = torch.from_numpy(bits)
-        target = torch.from_numpy(digits.add(bits[:, :, 0], bits[:, :, 1], base=2))
+        target = torch.from_numpy(numerals.add(bits[:, :, 0], bits[:, :, 1], base=2))
         mask = torch.ones(target.shape, dtype=torch.bool)
         if self.layout == "stream":
             return Batch(columns, target, mask)

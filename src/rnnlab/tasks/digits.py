@@ -1,49 +1,94 @@
-"""Numbers of any length as rows of digits, least significant first, padded with zeros."""
+"""Digits: a picture is read pixel by pixel or row by row, and named at the end."""
 
-from itertools import pairwise
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
-from rnnlab.tasks.splits import mix
-
-
-def draw_pairs(rng: np.random.Generator, n: int, low: int, high: int) -> np.ndarray:
-    """Draw pairs of numbers with `low` to `high` digits, as digits `(n, 2, high)`."""
-    counts = rng.integers(low, high, endpoint=True, size=(n, 2, 1))
-    digits = rng.integers(10, size=(n, 2, high))
-    leading = np.arange(high) == counts - 1
-    digits = np.where(leading & (counts > 1), rng.integers(1, 10, size=(n, 2, 1)), digits)
-    return np.where(np.arange(high) < counts, digits, 0)
-
-
-def keys(digits: np.ndarray) -> np.ndarray:
-    """Return a uint64 key for each pair of numbers `(n, 2, D)`, the same in either order."""
-    powers = np.uint64(10) ** np.arange(digits.shape[2], dtype=np.uint64)  # wraps beyond 19 digits
-    numbers = (digits.astype(np.uint64) * powers).sum(2, dtype=np.uint64)
-    return mix(numbers).sum(1, dtype=np.uint64)
+from rnnlab.plots.gallery import gallery
+from rnnlab.random_streams import generator
+from rnnlab.ranges import DataFile
+from rnnlab.spec import Layout
+from rnnlab.stackable import stackable
+from rnnlab.tasks.file_task import StoredSymbols
+from rnnlab.tasks.pictures import LabelPlace, picture_files, read_pictures
+from rnnlab.tasks.recognition import Recognition, Recording
 
 
-def add(left: np.ndarray, right: np.ndarray, base: int = 10) -> np.ndarray:
-    """Add digits `(B, D)`, least significant first -> `(B, D + 1)`."""
-    sums = np.empty(
-        (left.shape[1] + 1, left.shape[0]), dtype=np.int64
-    )  # digits of one place are contiguous
-    np.add(left.T, right.T, out=sums[:-1])
-    sums[-1] = 0
-    for place, above in pairwise(sums):
-        carry = place >= base
-        above += carry
-        place -= base * carry
-    return np.ascontiguousarray(sums.T)
+@stackable()
+class Digits(Recognition):
+    """Name the digit in a picture whose pixels are read one after another, or row by row.
 
+    Le, Jaitly and Hinton (2015) for pixel by pixel, and for a fixed permutation of the pixels,
+    after which neighbours in the picture are far apart in time. Row by row of 8x8 pixels:
 
-def count(digits: np.ndarray) -> np.ndarray:
-    """Return the number of digits of numbers `(B, D)` without leading zeros; 0 has one."""
-    places = np.arange(1, digits.shape[1] + 1)
-    return np.maximum((places * (digits > 0)).max(1), 1)
+        input    row1 row2 ... row8     8 grey levels each
+        target   _    _    ... seven
+        mask     .    .    ... x
 
+    Grey levels are standardised by mean and standard deviation of all pixels of train.
 
-def flip(digits: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Reverse the first `counts` digits of each row; those after them are undefined."""
-    places = counts[:, None] - 1 - np.arange(digits.shape[1])
-    return np.take_along_axis(digits, np.maximum(places, 0), axis=1)
+    Args:
+        stored: the classes of a trained model.
+        path: a CSV file, a picture a line: grey levels from 0 to 255, row by row, and a label;
+            `null` for the digits of scikit-learn.
+        val_path: such a file to validate on; `null` for a tenth of `path`.
+        test_path: such a file to test on; `null` for a tenth of `path`.
+        encoding: Python's name of the files' encoding; `null` for UTF-8.
+        label: whether the label is first or last in a line.
+        by: whether a step reads a pixel or a row.
+        permuted: whether the pixels are permuted, in all pictures alike and for all seeds.
+    """
+
+    narrow: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        layout: Layout,
+        seed: int,
+        stored: StoredSymbols | None = None,
+        *,
+        path: DataFile | None,
+        val_path: DataFile | None,
+        test_path: DataFile | None,
+        encoding: str | None,
+        label: Literal["first", "last"],
+        by: Literal["pixel", "row"],
+        permuted: bool,
+    ) -> None:
+        self.label_place: LabelPlace = label
+        self.by_row = by == "row"
+        self.permuted = permuted
+        files = picture_files(path, val_path, test_path, encoding)
+        super().__init__(layout, seed, stored, files)
+
+    def parse(self, text: str, key: str, path: str) -> list[Recording]:
+        """Read pictures, in the order of their pixels."""
+        return [
+            Recording(self._sequence(picture.pixels), picture.label)
+            for picture in read_pictures(text, self.label_place, key, path)
+        ]
+
+    def moments(self, rows: Sequence[Recording]) -> tuple[Any, Any]:
+        """Return mean and standard deviation of all pixels."""
+        values = np.concatenate([row.values for row in rows])
+        return values.mean(), values.std() or 1.0
+
+    def draw(self, values: NDArray[np.float32], title: str) -> Image.Image:
+        """Draw a picture from its sequence."""
+        picture = np.empty(values.size)
+        picture[self._order(values.size)] = values.ravel()
+        side = round(values.size**0.5)
+        shades = picture.reshape(1, side, side) / max(1, picture.max())
+        return gallery(shades, [title], title="", size=160)
+
+    def _sequence(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the pixels `(T, 1)` in the order of reading, or the rows `(T, I)`."""
+        read = pixels.ravel()[self._order(pixels.size)].astype(np.float32)
+        return read.reshape(pixels.shape if self.by_row else (-1, 1))
+
+    def _order(self, size: int) -> NDArray[np.int64]:
+        """Return the place of each pixel that is read."""
+        return generator(0, "task", 0).permutation(size) if self.permuted else np.arange(size)

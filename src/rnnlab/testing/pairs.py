@@ -21,6 +21,7 @@ from rnnlab.inference.evaluate import evaluate
 from rnnlab.inference.generate import beam_search, free_answers, free_run
 from rnnlab.spec import Batch, Tokens
 from rnnlab.testing.contracts import Contracts
+from rnnlab.testing.examples import FILES
 
 ROWS = 3
 PAIR_CONTRACTS = Contracts()
@@ -28,6 +29,7 @@ PAIR_CONTRACTS = Contracts()
 # Settings that make our own models and tasks small enough to be tried in milliseconds.
 _SMALL = {
     "hidden_size": 6,
+    "num_heads": 3,
     "taps": 3,
     "length": 5,
     "eval_periods": 2,
@@ -35,7 +37,6 @@ _SMALL = {
     "pattern_size": 6,
     "answer_last": 3,
 }
-_TEXT = "".join(f"line {n} of {n * n}: the dog sleeps on.\n" for n in range(150))
 
 
 def check_model(*overrides: str, tasks: Sequence[str] | None = None) -> None:
@@ -65,10 +66,10 @@ def assemble(*overrides: str) -> Experiment:
     Raises:
         ConfigError: an override is wrong.
     """
-    with _text() as path:
-        cfg = compose([*overrides, f"data.batch_size={ROWS}"])
-        kept = {word.partition("=")[0] for word in overrides}
-        if cfg.choices["task"] == "next_char" and "task.path" not in kept:
+    cfg = compose([*overrides, f"data.batch_size={ROWS}"])
+    kept = {word.partition("=")[0] for word in overrides}
+    with _file(cfg.choices["task"]) as path:
+        if path is not None and "task.path" not in kept:
             cfg.task.path = str(path)
         OmegaConf.set_struct(cfg, False)
         _shrink(cfg.model, "model", kept)
@@ -79,11 +80,14 @@ def assemble(*overrides: str) -> Experiment:
 
 
 @contextmanager
-def _text() -> Iterator[Path]:
-    """Give a short text, in a file that is there as long as tasks are built."""
+def _file(task: str) -> Iterator[Path | None]:
+    """Write a small file for a task that reads one, there as long as the task is built."""
+    if task not in FILES:
+        yield None
+        return
     with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / "text.txt"
-        path.write_text(_TEXT, encoding="utf-8")
+        path = Path(directory) / "data.txt"
+        path.write_text(FILES[task](), encoding="utf-8")
         yield path
 
 
@@ -131,7 +135,7 @@ def free_running_reads_no_target(pair: Experiment) -> None:
 
 def _blind(batch: Batch, feedback: bool) -> Batch:
     """Take every target out of a batch, and every input that holds one."""
-    shuffled = batch._replace(target=torch.flip(batch.target, (0, 1)))
+    shuffled = batch._replace(target=batch.target.flip(1).roll(1, 0))
     if not feedback:
         return shuffled
     held = F.pad(batch.mask, (1, 0))[:, :-1]

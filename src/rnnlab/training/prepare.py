@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from torch.optim import Optimizer
 
 from rnnlab.cells import Cell, Stack
-from rnnlab.cells.base import declared_kernel
+from rnnlab.cells.base import kernel_on
 from rnnlab.config.build import build
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
@@ -19,7 +19,7 @@ from rnnlab.experiment.schedulers import MakeScheduler
 from rnnlab.experiment.settings import TrainerSettings
 from rnnlab.files import checkpoint
 from rnnlab.inference.evaluate import evaluate
-from rnnlab.kernels import why_no_kernels
+from rnnlab.kernels.functions import why_none_on
 from rnnlab.process.arithmetic import arithmetic
 from rnnlab.process.memory import memory_errors_named
 from rnnlab.process.output import note
@@ -182,17 +182,17 @@ def facts(experiment: Experiment, device: str) -> dict[str, Any]:
 
 
 def _kernels(experiment: Experiment, device: str) -> str:
-    """Say which cells the kernels in C++ compute, and why others unroll by torch."""
-    precision = experiment.training.precision
-    if device != "cpu" or precision != "32-true":
-        return f"none, on {device} with precision {precision}"
-    if (why := why_no_kernels()) is not None:
+    """Say which cells the kernels compute, and why others unroll by torch."""
+    precision, kind = experiment.training.precision, device.partition(":")[0]
+    if precision != "32-true":
+        return f"none, with precision {precision}"
+    if (why := why_none_on(kind)) is not None:
         return f"none: {why}"
     cells = {cell for cell in experiment.model.modules() if isinstance(cell, Cell)}
     others = {
         type(cell).__name__
         for cell in cells
-        if not isinstance(cell, Stack) and declared_kernel(cell) is None
+        if not isinstance(cell, Stack) and kernel_on(cell, kind) is None
     }
     return f"all but {', '.join(sorted(others))}" if others else "all"
 

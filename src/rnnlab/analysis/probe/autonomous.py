@@ -52,6 +52,11 @@ def has_only_taps(model: Model) -> bool:
     return not any(system.recurrent for system in systems(model).values())
 
 
+def lacks_map(model: Model, task: Task) -> bool:
+    """Whether there is no autonomous map, as nothing but the last inputs is carried on."""
+    return not model.is_map or (has_only_taps(model) and not feeds_back_reals(task))
+
+
 def is_free_running(choice: InputChoice, task: Task, name: str | None) -> bool:
     """Whether the choice of input means free running; `name` is the system or `None`.
 

@@ -90,8 +90,8 @@ def products(
     blocks, blocks_ids = triton.cdiv(width, rb), triton.cdiv(classes, rb)
     tiles = max(1, blocks + blocks_ids) * triton.cdiv(columns, lb)
     parts = max(1, min(_PROGRAMS // (members * tiles), rows // (4 * kb)))
-    share = triton.cdiv(triton.cdiv(rows, parts), kb) * kb
-    parts = triton.cdiv(rows, share)
+    share = max(1, triton.cdiv(triton.cdiv(rows, parts), kb)) * kb
+    parts = max(1, triton.cdiv(rows, share))
     of_numbers = None if numbers is None else left.new_empty(members, parts, columns, width)
     of_ids = None if ids is None else left.new_empty(members, parts, columns, classes)
     sums = left.new_empty(members, parts, columns)

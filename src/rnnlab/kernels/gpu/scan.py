@@ -4,9 +4,16 @@ Tensors are time-major, so that the state before each step is a matrix, and thei
 of `Tensors`: P blocks of the input's weights, Q of the state's, G sums.
 """
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
 import triton
 import triton.language as tl
+from torch import Tensor
 
+from rnnlab.kernels.calls import Options, Readout, Tensors
+from rnnlab.kernels.gpu.answer import answer
 from rnnlab.kernels.gpu.blocks import (
     activate,
     dot,
@@ -17,8 +24,11 @@ from rnnlab.kernels.gpu.blocks import (
     weights,
     write,
 )
+from rnnlab.kernels.gpu.call import Asked, Call, contiguous, fits, padded
+from rnnlab.kernels.gpu.products import products
 
 ELMAN, GRU, LSTM = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
+PIECE = tl.constexpr(32)  # columns of the weights that are read at once
 
 
 @triton.jit
@@ -29,6 +39,18 @@ def _inputs(inputs, ids, at, r, c, B, H, P: tl.constexpr, block, inside):
         return read(inputs + block * H, rows, c, P * H, inside)
     else:
         return read(inputs + at * P * H + block * H, r, c, P * H, inside)
+
+
+@triton.jit
+def _pieces(left, stride, r, u, block, c, B, H, TRANSPOSED: tl.constexpr):
+    """Multiply rows in memory with a block of the state's weights, some columns at a time."""
+    total = tl.zeros((r.shape[0], c.shape[0]), tl.float32)
+    for first in range(0, H, PIECE):
+        k = first + tl.arange(0, PIECE)
+        inside = (r < B)[:, None] & (k < H)[None, :]
+        piece = weights(u + block * H * H, k, c, H, H, TRANSPOSED)
+        total += dot(read(left, r, k, stride, inside), piece)
+    return total
 
 
 @triton.jit
@@ -87,29 +109,38 @@ def forward(
         if Q > 3:
             u3 = weights(u + 3 * H * H, k, c, H, H, True)
     for t in range(T):
-        at = t * B
+        at = tl.cast(t, tl.int64) * B
+        last = hidden + at * H
         if not HELD:
-            u0 = weights(u, k, c, H, H, True)
-        s0 = dot(h, u0) + b0 + _inputs(inputs, ids, at, r, c, B, H, P, 0, inside)
+            tl.debug_barrier()
+        s0 = (
+            (dot(h, u0) if HELD else _pieces(last, H, r, u, 0, c, B, H, True))
+            + b0
+            + _inputs(inputs, ids, at, r, c, B, H, P, 0, inside)
+        )
         if CELL == ELMAN:
             new = activate(s0, F)
         else:
-            if not HELD:
-                u1 = weights(u + H * H, k, c, H, H, True)
-            s1 = dot(h, u1) + b1 + _inputs(inputs, ids, at, r, c, B, H, P, 1, inside)
+            s1 = (
+                (dot(h, u1) if HELD else _pieces(last, H, r, u, 1, c, B, H, True))
+                + b1
+                + _inputs(inputs, ids, at, r, c, B, H, P, 1, inside)
+            )
             s0, s1 = tl.sigmoid(s0), tl.sigmoid(s1)
-            if not HELD:
-                u2 = weights(u + 2 * H * H, k, c, H, H, True)
             s2 = _inputs(inputs, ids, at, r, c, B, H, P, 2, inside) + b2
             if CELL == GRU:
-                s3 = dot(h, u2) + b3
+                s3 = (dot(h, u2) if HELD else _pieces(last, H, r, u, 2, c, B, H, True)) + b3
                 s2 = hyperbolic(s2 + s0 * s3)
                 new = s2 + s1 * (h - s2)
             else:
-                s2 = hyperbolic(s2 + dot(h, u2))
-                if not HELD:
-                    u3 = weights(u + 3 * H * H, k, c, H, H, True)
-                s3 = dot(h, u3) + b3 + _inputs(inputs, ids, at, r, c, B, H, P, 3, inside)
+                s2 = hyperbolic(
+                    s2 + (dot(h, u2) if HELD else _pieces(last, H, r, u, 2, c, B, H, True))
+                )
+                s3 = (
+                    (dot(h, u3) if HELD else _pieces(last, H, r, u, 3, c, B, H, True))
+                    + b3
+                    + _inputs(inputs, ids, at, r, c, B, H, P, 3, inside)
+                )
                 s3 = tl.sigmoid(s3)
                 kept = s1 * m + s0 * s2
                 new = s3 * hyperbolic(kept)
@@ -204,14 +235,15 @@ def backward(
             u2 = weights(u + 2 * H * H, k, c, H, H, False)
         if Q > 3:
             u3 = weights(u + 3 * H * H, k, c, H, H, False)
-    h = read(hidden + T * B * H, r, c, H, inside)
+    end = tl.cast(T, tl.int64) * B * H
+    h = read(hidden + end, r, c, H, inside)
     if CELL == LSTM:
-        m = read(memory + T * B * H, r, c, H, inside)
+        m = read(memory + end, r, c, H, inside)
     for past in range(T):
         t = T - 1 - past
-        at = t * B
+        at = tl.cast(t, tl.int64) * B
         arriving = d
-        slot = tl.load(slots + t)
+        slot = tl.load(slots + t).to(tl.int64)
         if slot >= 0:
             if of_outputs is not None:
                 arriving += read(of_outputs + slot * B * H, r, c, H, inside)
@@ -229,8 +261,8 @@ def backward(
                 g0 = tl.where((t < length)[:, None], g0, 0.0)
             write(to, r, c, G * H, inside, g0)
             if not HELD:
-                u0 = weights(u, k, c, H, H, False)
-            down = dot(g0, u0)
+                tl.debug_barrier()
+            down = dot(g0, u0) if HELD else _pieces(to, G * H, r, u, 0, c, B, H, False)
         else:
             acts = activations + at * G * H
             s0 = read(acts, r, c, G * H, inside)
@@ -265,20 +297,15 @@ def backward(
             write(to + 2 * H, r, c, G * H, inside, g2)
             write(to + 3 * H, r, c, G * H, inside, g3)
             if not HELD:
-                u0 = weights(u, k, c, H, H, False)
-            down = dot(g0, u0)
-            if not HELD:
-                u1 = weights(u + H * H, k, c, H, H, False)
-            down += dot(g1, u1)
-            if not HELD:
-                u2 = weights(u + 2 * H * H, k, c, H, H, False)
+                tl.debug_barrier()
+            down = dot(g0, u0) if HELD else _pieces(to, G * H, r, u, 0, c, B, H, False)
+            down += dot(g1, u1) if HELD else _pieces(to + H, G * H, r, u, 1, c, B, H, False)
             if CELL == GRU:
-                down += dot(g3, u2) + direct
+                down += direct
+                down += dot(g3, u2) if HELD else _pieces(to + 3 * H, G * H, r, u, 2, c, B, H, False)
             else:
-                down += dot(g2, u2)
-                if not HELD:
-                    u3 = weights(u + 3 * H * H, k, c, H, H, False)
-                down += dot(g3, u3)
+                down += dot(g2, u2) if HELD else _pieces(to + 2 * H, G * H, r, u, 2, c, B, H, False)
+                down += dot(g3, u3) if HELD else _pieces(to + 3 * H, G * H, r, u, 3, c, B, H, False)
         if lengths is not None:
             down = tl.where((t < length)[:, None], down, d)
         d = down
@@ -288,3 +315,165 @@ def backward(
         write(of_memory + n * B * H, r, c, H, inside, e)
     if readout_weight is not None:
         tl.store(losses + n * tl.num_programs(1) + tl.program_id(1), tl.sum(loss, 0))
+
+
+class _Cell(NamedTuple):
+    """A cell: blocks of its input's and its state's weights by sums, of which it has G."""
+
+    code: int
+    activation: int
+    of_input: tuple[int, ...]
+    of_state: tuple[int, ...]
+    sums: int
+
+
+_CELLS = (
+    *(_Cell(ELMAN.value, f, (0,), (0,), 1) for f in range(3)),
+    _Cell(GRU.value, 0, (0, 1, 2), (0, 1, 3), 4),
+    _Cell(LSTM.value, 0, (0, 1, 2, 3), (0, 1, 2, 3), 4),
+)  # in the order of `Cells` in cells.h
+_HELD = 2**14  # numbers of the state's weights that stay with a program
+
+
+class ScanCall(Call):
+    """A call of these kernels."""
+
+    def __init__(self, options: Options, cell: Tensors, tape: Tensor | None) -> None:
+        self.kind = kind = _CELLS[options.kernel.cell]
+        members, batch, size = cell.hidden.shape
+        length, row = cell.inputs.shape[2], batch * size
+        remembers = kind.code == LSTM.value
+        gates = 0 if kind.code == ELMAN.value else kind.sums
+        states = (length + 1) * row
+        super().__init__(
+            options, cell, size, [states, remembers * states, length * gates * row], tape
+        )
+        hidden, memory, self.activations = self.parts
+        shape = (members, length + 1, batch, size)
+        self.hidden = hidden.view(shape)
+        self.memory = memory.view(shape) if remembers else None
+        self.of_readout: tuple[Tensor | None, Tensor | None] = None, None
+        blocks = len(kind.of_state)
+        self.options |= {
+            "CELL": kind.code,
+            "F": kind.activation,
+            "Q": blocks,
+            "G": kind.sums,
+            "HELD": blocks * padded(size) ** 2 <= _HELD,
+        }
+
+    def forward(self) -> None:
+        """Write the tape."""
+        self.hidden[:, 0] = self.cell.hidden
+        if self.memory is not None:
+            self.memory[:, 0] = self.cell.memory
+        forward[self.grid](
+            self.read_inputs(),
+            self.ids,
+            self.cell.state_weight,
+            self.cell.bias,
+            self.lengths,
+            self.hidden,
+            self.memory,
+            self.activations,
+            self.length,
+            self.batch,
+            self.input_size,
+            self.size,
+            P=len(self.kind.of_input),
+            **self.options,
+        )
+
+    def outputs(self) -> Tensor:
+        """Return the states after all steps, `(N, T, B, H)`."""
+        return self.hidden[:, 1:]
+
+    def last(self) -> tuple[Tensor, Tensor]:
+        """Return the last `hidden` and `memory`."""
+        memory = self.cell.memory if self.memory is None else self.memory[:, -1]
+        return self.hidden[:, -1].clone(), memory.clone()
+
+    def backward(self, of_outputs: Tensor | None, of_last: Sequence[Tensor | None]) -> None:
+        """Compute the gradients of all sums."""
+        self._backward(of_outputs, of_last)
+
+    def learn(self, readout: Readout, asked: Asked) -> Tensor:
+        """Compute losses, and the gradients of a readout and of all sums."""
+        rows = self.at_wanted(self.outputs()).flatten(1, 2)
+        if not fits(*readout.weight.shape[1:]):
+            loss, of_rows, self.of_readout = answer(readout, rows, asked)
+            self._backward(of_rows, (None, None))
+            return loss
+        loss, of_logits = self._backward(None, (None, None), readout, asked)
+        of_weight, _, of_bias = products(of_logits, rows)
+        self.of_readout = of_weight, of_bias
+        return loss
+
+    def _backward(
+        self,
+        of_outputs: Tensor | None,
+        of_last: Sequence[Tensor | None],
+        readout: Readout | None = None,
+        asked: Asked | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Compute the gradients of all sums; return losses `(N)` and the gradient of logits."""
+        like, rows = self.hidden, self.length * self.batch
+        steps, classes = self.wanted_steps(), 0 if readout is None else readout.weight.shape[1]
+        losses = like.new_empty(self.grid)
+        of_logits = like.new_empty(self.members, steps * self.batch, classes)
+        self.of_sums = like.new_empty(self.members, rows, self.kind.sums * self.size)
+        self.of_hidden = torch.empty_like(self.cell.hidden)
+        self.of_memory = torch.empty_like(self.cell.memory)
+        backward[self.grid](
+            self.cell.state_weight,
+            self.lengths,
+            self.hidden,
+            self.memory,
+            self.activations,
+            self.slots(),
+            of_outputs,
+            *contiguous(of_last),
+            *((None, None) if readout is None else (readout.weight, readout.bias)),
+            *((None, None) if asked is None else asked),
+            losses,
+            of_logits,
+            self.of_sums,
+            self.of_hidden,
+            self.of_memory,
+            self.length,
+            self.batch,
+            self.size,
+            steps,
+            classes,
+            OP=padded(classes),
+            **self.options,
+        )
+        return losses.sum(1), of_logits
+
+    def gradients(self, needed: Sequence[bool]) -> list[Tensor | None]:
+        """Return the gradients of `Tensors` but the mask."""
+        before = self.hidden[:, :-1].flatten(1, 2)
+        of_state, of_table, of_bias = products(self.of_sums, before, self.ids, self.input_size)
+        assert of_state is not None
+        read = len(self.kind.of_input) * self.size  # the sums that read the input come first
+        of_input_sums = self.of_sums[:, :, :read]
+        if of_table is None:
+            of_table, _, _ = products(of_input_sums, self.rows())
+        assert of_table is not None
+        of_hidden, of_memory, of_inputs = needed
+        return [
+            of_table[:, :read],
+            _blocks(of_state, self.kind.of_state, self.size),
+            of_bias,
+            *self.of_readout,
+            self.of_hidden if of_hidden else None,
+            self.of_memory if of_memory else None,
+            self.input_gradients(of_input_sums) if of_inputs else None,
+        ]
+
+
+def _blocks(rows: Tensor, blocks: Sequence[int], size: int) -> Tensor:
+    """Select blocks of rows `(N, G H, X)`."""
+    if list(blocks) == list(range(rows.shape[1] // size)):
+        return rows
+    return torch.cat([rows[:, b * size : (b + 1) * size] for b in blocks], dim=1)

@@ -1,0 +1,84 @@
+"""Time series made by equations, in arithmetic that is the same on every machine."""
+
+import math
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers = NDArray[np.float64]
+_Point = tuple[float, ...]
+
+_FINE = 10  # steps of integration per unit of time, of Mackey and Glass
+
+
+@cache
+def mackey_glass(count: int = 1500, *, delay: int = 17, every: int = 6) -> Numbers:
+    """Integrate the equation of Mackey and Glass (1977), `(count, 1)`.
+
+        dx/dt = 0.2 x(t - delay) / (1 + x(t - delay)^10) - 0.1 x(t)
+
+    By the Runge-Kutta method of order 4 with steps of 0.1 from x = 1.2 and 0 before; sampled every
+    6 units of time after 120, as is usual for predictions from four values (Jang, 1993).
+    """
+    step, held = 1 / _FINE, delay * _FINE
+    x, past = 1.2, [0.0] * (held + 1)
+    past[-1] = x
+    skipped, period = 120 * _FINE, every * _FINE
+    for _ in range(skipped + (count - 1) * period):
+        then, later = past[-held - 1], past[-held]
+        drives = [_feedback(then), _feedback((then + later) / 2), _feedback(later)]
+        k1 = drives[0] - 0.1 * x
+        k2 = drives[1] - 0.1 * (x + step / 2 * k1)
+        k3 = drives[1] - 0.1 * (x + step / 2 * k2)
+        k4 = drives[2] - 0.1 * (x + step * k3)
+        x += step / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+        past.append(x)
+    return np.array(past[held + skipped :: period])[:, None]
+
+
+def _feedback(x: float) -> float:
+    square = x * x
+    fourth = square * square
+    return 0.2 * x / (1 + fourth * fourth * square)  # no power, which differs between libraries
+
+
+@cache
+def lorenz(count: int = 2000, *, every: int = 5) -> Numbers:
+    """Integrate the equations of Lorenz (1963) with 10, 28, 8/3, `(count, 3)`.
+
+        dx/dt = 10 (y - x);  dy/dt = x (28 - z) - y;  dz/dt = x y - 8/3 z
+
+    By the Runge-Kutta method of order 4 with steps of 0.01 from (1, 1, 1); sampled every `every`
+    steps after 1000.
+    """
+    step, points = 0.01, []
+    state: _Point = (1.0, 1.0, 1.0)
+    for number in range(1000 + (count - 1) * every + 1):
+        if number >= 1000 and (number - 1000) % every == 0:
+            points.append(state)
+        k1 = _convection(state)
+        k2 = _convection(_moved(state, k1, step / 2))
+        k3 = _convection(_moved(state, k2, step / 2))
+        k4 = _convection(_moved(state, k3, step))
+        slope = tuple(a + 2 * b + 2 * c + d for a, b, c, d in zip(k1, k2, k3, k4, strict=True))
+        state = _moved(state, slope, step / 6)
+    return np.array(points)
+
+
+def _convection(state: _Point) -> _Point:
+    x, y, z = state
+    return 10 * (y - x), x * (28 - z) - y, x * y - 8 / 3 * z
+
+
+def _moved(state: _Point, slope: _Point, step: float) -> _Point:
+    return tuple(s + step * d for s, d in zip(state, slope, strict=True))
+
+
+def sines(count: int = 1000) -> Numbers:
+    """Add three sines with periods of 11, 17.3 and 41 steps, `(count, 1)`.
+
+    Three frequencies and a mean of zero: six delay taps predict it.
+    """
+    turns = 2 * math.pi * np.arange(count)
+    return (np.sin(turns / 11) + 0.7 * np.sin(turns / 17.3) + 0.5 * np.sin(turns / 41))[:, None]

@@ -1,0 +1,45 @@
+"""Files of data that installed packages carry, found without importing the packages."""
+
+import gzip
+from importlib.util import find_spec
+from pathlib import Path
+
+from rnnlab.errors import ConfigError
+from rnnlab.spec import Split
+from rnnlab.tasks.corpus import TextFiles
+
+_PROJECTS = {"sklearn": "scikit-learn"}  # the name on PyPI, where it is not that of the package
+
+
+def package_file(package: str, path: str, setting: str) -> Path:
+    """Return the path of a file that a package carries.
+
+    Args:
+        package: its name in Python.
+        path: of the file, in the package's directory.
+        setting: what asks for it, for the error, such as `task.name=sunspots`.
+
+    Raises:
+        ConfigError: the package is not installed, or has no such file in this version.
+    """
+    found = find_spec(package)
+    folders = found.submodule_search_locations if found else None
+    files = [file for folder in folders or [] if (file := Path(folder, path)).is_file()]
+    if files:
+        return files[0]
+    project = _PROJECTS.get(package, package)
+    problem = f"has no {path} in this version" if folders else "is not installed"
+    raise ConfigError(
+        f"{setting} reads data of the package {project}, which {problem}: "
+        "pip install 'rnnlab[data]', or give task.path=FILE"
+    )
+
+
+class PackageTexts(TextFiles):
+    """Text files that a package carries, compressed or not."""
+
+    def read(self, split: Split) -> str:
+        """Read the file that holds a split."""
+        file = Path(self.named[self.key(split)])
+        data = file.read_bytes()
+        return (gzip.decompress(data) if file.suffix == ".gz" else data).decode()

@@ -1,0 +1,269 @@
+"""Recognition: a sequence is read to its end, and its class is named there."""
+
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from rnnlab.errors import ConfigError
+from rnnlab.plots.draw import heat_map, join, line_plot
+from rnnlab.spec import Batch, Layout, Reals, TaskSpec, Tokens
+from rnnlab.tasks.base import Mean, Scorer, Task
+from rnnlab.tasks.classifiers import linear_readout, nearest_neighbour
+from rnnlab.tasks.corpus import TextFiles
+from rnnlab.tasks.file_task import StoredSymbols
+from rnnlab.tasks.package_data import PackageTexts
+from rnnlab.tasks.rows import RowTask
+
+_COMPARED = 4000, 1000  # most sequences of train and of test for the baselines
+_COLUMNS = 60  # most steps of a picture of probabilities
+
+
+class Recording(NamedTuple):
+    """A sequence and its class.
+
+    Attributes:
+        values: `(T, I)`.
+        label: name of the class.
+    """
+
+    values: NDArray[np.float32]
+    label: str
+
+
+class Recognition(RowTask[Recording]):
+    """Name the class of a sequence of vectors after its last step.
+
+        input    x1 x2 x3 x4
+        target   _  _  _  c
+        mask     .  .  .  x
+
+    In the encoder-decoder layout the encoder reads the sequence, and the decoder answers in one
+    step. Inputs are standardised by mean and standard deviation of train, each channel for itself.
+
+    The floors are the scores on test of the commonest class of train (`accuracy`, and for `loss`
+    the entropy of the classes), of the nearest neighbour (`accuracy_nearest_neighbour`, Euclidean)
+    and of a linear readout of all steps at once (`accuracy_linear_readout`). The last two learn
+    from train and val, 4000 sequences at most, and are tested on 1000 at most; a sequence ends, or
+    goes on as the mean of train, where the longest that they know ends.
+
+    Args:
+        layout: given by the model.
+        seed: of the order of training.
+        stored: the classes of a trained model.
+        files: the files.
+
+    Attributes:
+        symbols: the names of the classes, sorted.
+        narrow: whether pictures of sequences stand side by side.
+    """
+
+    narrow: ClassVar[bool] = False
+
+    def __init__(
+        self, layout: Layout, seed: int, stored: StoredSymbols | None, files: TextFiles
+    ) -> None:
+        self._packaged = isinstance(files, PackageTexts)
+        super().__init__(layout, seed, stored, files)
+        rows = self.rows.all
+        found = {row.label for row in rows}
+        self.symbols = tuple(self.stored_symbols or sorted(found))
+        self._ids = {name: index for index, name in enumerate(self.symbols)}
+        if strange := sorted(found - {*self.symbols}):
+            raise ConfigError(
+                f"task: the classes must be those that were learnt, {', '.join(self.symbols)}, got "
+                f"{', '.join(strange)}"
+            )
+        size = rows[0].values.shape[1] if rows else 1
+        self.mean: Any = 0.0
+        self.deviation: Any = 1.0
+        if rows:
+            self.mean, self.deviation = self.moments(self.rows["train"])
+        read = Reals(size)
+        source = read if layout == "encoder_decoder" else None
+        self.spec = TaskSpec(input=read, target=Tokens(len(self.symbols)), source=source)
+
+    def moments(self, rows: Sequence[Recording]) -> tuple[Any, Any]:
+        """Return mean and standard deviation of the inputs; of a constant one it is 1."""
+        values = np.concatenate([row.values for row in rows])
+        deviation = values.std(0)
+        return values.mean(0), np.where(deviation > 0, deviation, 1)
+
+    def identity(self, row: Recording) -> str:
+        """Return the numbers of a sequence, which must not stand in two splits."""
+        return hashlib.sha256(row.values.tobytes()).hexdigest()
+
+    def lay_out(self, rows: Sequence[Recording]) -> Batch:
+        """Make a batch of sequences, right-padded with zeros."""
+        inputs, lengths = self._padded(rows)
+        answers = torch.tensor([self._ids[row.label] for row in rows])
+        return answer_at_the_end(self.layout, inputs, lengths, answers)
+
+    def _padded(self, rows: Sequence[Recording]) -> tuple[Tensor, Tensor]:
+        """Return standardised sequences `(B, T, I)`, and their lengths `(B,)`."""
+        sequences = [
+            torch.from_numpy(((row.values - self.mean) / self.deviation).astype(np.float32))
+            for row in rows
+        ]
+        lengths = torch.tensor([len(sequence) for sequence in sequences])
+        return torch.nn.utils.rnn.pad_sequence(sequences, batch_first=True), lengths
+
+    def fingerprint(self) -> str:
+        """Add a hash of a package's data, which may change without any setting."""
+        fingerprint = super().fingerprint()
+        if not self._packaged:
+            return fingerprint
+        hashes = [fingerprint, *map(self.identity, self.rows.all)]
+        return hashlib.sha256(" ".join(hashes).encode()).hexdigest()[:16]
+
+    def metrics(self, output: Tensor, batch: Batch) -> dict[str, Mean]:
+        """Compute the loss in nats and the accuracy."""
+        scores = super().metrics(output, batch)
+        del scores["exact_match"]  # of one answer: the accuracy
+        return scores
+
+    def scorer(self) -> Scorer:
+        """Return a scorer that also scores each class."""
+        return RecognitionScorer(self, self.symbols)
+
+    @cached_property
+    def floor(self) -> Mapping[str, float]:  # type: ignore[override]  # computed on first use
+        """Scores of the commonest class, the nearest neighbour and a linear readout."""
+        known = [*self.rows["train"], *self.rows["val"]]
+        parts = zip((known, self.rows["test"]), _COMPARED, strict=True)
+        rows = [_some(part, most) for part, most in parts]
+        steps = max(len(row.values) for row in rows[0])
+        train, test = (
+            torch.nn.functional.pad(inputs, (0, 0, 0, max(0, steps - inputs.shape[1])))[:, :steps]
+            for inputs in (self._padded(part)[0] for part in rows)
+        )
+        classes, right = (torch.tensor([self._ids[row.label] for row in part]) for part in rows)
+        near = nearest_neighbour(train.flatten(1), classes, test.flatten(1))
+        linear = linear_readout(train.flatten(1), classes, test.flatten(1), len(self.symbols))
+        return label_floors(self.rows["train"], self.rows["test"]) | {
+            "accuracy_nearest_neighbour": float((near == right).float().mean()),
+            "accuracy_linear_readout": float((linear == right).float().mean()),
+        }
+
+    def show(self, batch: Batch, output: Tensor) -> Image.Image:
+        """Draw sequences, and below them the probability of each class as the model reads on."""
+        pictures = []
+        for row in range(min(3, len(output))):
+            read, steps = _read(batch, row)
+            values = read.cpu().numpy() * self.deviation + self.mean
+            right = self.symbols[int(batch.target[row][batch.mask[row]][0])]
+            claim = self.symbols[int(output[row][batch.mask[row]][0].argmax())]
+            verdict = right if claim == right else f"{right}, answered {claim}"
+            beliefs = output[row, steps].float().softmax(-1).cpu().numpy()
+            shown = np.unique(np.linspace(0, len(beliefs) - 1, _COLUMNS).round().astype(int))
+            first = 1 if batch.source is None else len(read)
+            belief = heat_map(
+                beliefs[shown].T,
+                row_labels=self.symbols,
+                column_labels=[str(first + step) for step in shown],
+                title="probability after each step" if len(beliefs) > 1 else "probability",
+                limits=(0, 1),
+            )
+            pictures.append(join([self.draw(values, verdict), belief], vertical=True))
+        return join(pictures, vertical=not self.narrow)
+
+    def draw(self, values: NDArray[np.float32], title: str) -> Image.Image:
+        """Draw a sequence `(T, I)`."""
+        channels = {f"x{i + 1}": {"x": values[:, i]} for i in range(min(6, values.shape[1]))}
+        return line_plot(channels, title=title, x_label="step", x_start=1)
+
+
+class RecognitionScorer(Scorer):
+    """Adds up metrics over batches, and the accuracy of each class.
+
+    Args:
+        task: with one answer a sequence.
+        names: of the classes.
+    """
+
+    def __init__(self, task: Task, names: Sequence[str]) -> None:
+        super().__init__(task)
+        self._names = names
+        self._rows: list[Tensor] = []
+
+    def update(self, output: Tensor, batch: Batch) -> None:
+        """Score one batch; answers stay on their device until `breakdown`."""
+        super().update(output, batch)
+        asked = batch.mask
+        self._rows.append(torch.stack([batch.target[asked], output.argmax(dim=2)[asked]]))
+
+    def parts(self) -> Any:
+        """Return all sums and answers."""
+        return {"means": super().parts(), "rows": [rows.cpu() for rows in self._rows]}
+
+    def merge(self, parts: Any) -> None:
+        """Add the sums and answers of another scorer."""
+        super().merge(parts["means"])
+        self._rows += parts["rows"]
+
+    def breakdown(self) -> dict[str, dict[str, float]]:
+        """Return the accuracy and the number of sequences of each class."""
+        right, claim = torch.cat(self._rows, dim=1) if self._rows else torch.empty(2, 0)
+        scores: dict[str, dict[str, float]] = {"accuracy_by_class": {}, "sequences_by_class": {}}
+        for index in right.unique().long().tolist():
+            here = right == index
+            name = self._names[index]
+            scores["accuracy_by_class"][name] = float((claim == right)[here].float().mean())
+            scores["sequences_by_class"][name] = float(here.sum())
+        return scores
+
+
+def answer_at_the_end(layout: Layout, inputs: Tensor, lengths: Tensor, answers: Tensor) -> Batch:
+    """Make a batch in which each sequence is answered after its last step.
+
+    Args:
+        layout: of the batch.
+        inputs: `(B, T)` ids or `(B, T, I)` numbers, right-padded.
+        lengths: `(B,)` steps of each.
+        answers: `(B,)` ids.
+    """
+    steps = torch.arange(inputs.shape[1])
+    if layout == "encoder_decoder":
+        asked = torch.zeros_like(inputs[:, :1])
+        mask = torch.ones(len(answers), 1, dtype=torch.bool)
+        known = steps < lengths[:, None]
+        return Batch(asked, answers[:, None], mask, source=inputs, source_mask=known)
+    mask = steps == lengths[:, None] - 1
+    return Batch(inputs, torch.where(mask, answers[:, None], 0), mask)
+
+
+def label_floors(train: Sequence[Any], test: Sequence[Any]) -> dict[str, float]:
+    """Score on test the commonest label of train, and the labels' frequencies.
+
+    The loss, in nats, is that of each label's frequency in train with one more count, so that a
+    label without example has a probability.
+    """
+    counts = Counter(row.label for row in train)
+    labels = {*counts, *(row.label for row in test)}
+    total = counts.total() + len(labels)
+    commonest = max(sorted(counts), key=lambda label: counts[label])
+    return {
+        "loss": -sum(math.log((counts[row.label] + 1) / total) for row in test) / len(test),
+        "accuracy": sum(row.label == commonest for row in test) / len(test),
+    }
+
+
+def _some(rows: list[Recording], most: int) -> list[Recording]:
+    """Return at most so many rows, from all over the list."""
+    return rows[:: -(-len(rows) // most)]
+
+
+def _read(batch: Batch, row: int) -> tuple[Tensor, Tensor]:
+    """Return the sequence `(T, I)` that a row reads, and the steps of its output, as indices."""
+    if batch.source is not None and batch.source_mask is not None:
+        return batch.source[row][batch.source_mask[row]], torch.tensor([0])
+    length = int(batch.mask[row].int().argmax()) + 1
+    return batch.input[row, :length], torch.arange(length)

@@ -1,0 +1,90 @@
+"""Recordings of several channels with a label: `.ts` files, CSV files, and sktime's."""
+
+import csv
+from itertools import groupby
+
+import numpy as np
+
+from rnnlab.errors import ConfigError
+from rnnlab.tasks.recognition import Recording
+
+
+def read_recordings(text: str, key: str, path: str) -> list[Recording]:
+    """Read recordings from a file of one of two formats.
+
+    `.ts` (Bagnall et al., 2018): a header of lines that begin with `@`, then a recording a line:
+    the numbers of each channel with commas between, colons between the channels, the label last.
+
+    CSV: a heading, then a line a step: a name of the recording, its label, a number for each
+    channel. The steps of a recording are consecutive lines.
+
+    Args:
+        text: content of the file.
+        key: its config key, for errors.
+        path: its path, for errors.
+
+    Raises:
+        ConfigError: a line is not as it should be, or a number is missing.
+    """
+    first = next((line for line in text.split("\n") if line.strip() and line[0] != "#"), "")
+    rows = (_of_ts if first.startswith("@") else _of_csv)(text, f"{key}: line {{}} of {path}")
+    sizes = {row.values.shape[1] for row in rows}
+    if len(sizes) != 1:
+        raise ConfigError(
+            f"{key}: {path} must have recordings with one number of channels, got "
+            f"{', '.join(map(str, sorted(sizes))) or 'no recording'}"
+        )
+    return rows
+
+
+def _of_ts(text: str, where: str) -> list[Recording]:
+    rows = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        line = line.strip()
+        if not line or line[0] in "@#":
+            continue
+        *channels, label = line.split(":")
+        numbers = [_numbers(channel.split(","), where.format(number)) for channel in channels]
+        if not channels or not label or len({len(channel) for channel in numbers}) > 1:
+            raise ConfigError(
+                f"{where.format(number)} must be channels of one length and a label, got lengths "
+                f"{[len(channel) for channel in numbers]} and label {label!r}"
+            )
+        rows.append(Recording(np.array(numbers, dtype=np.float32).T, label))
+    return rows
+
+
+def _of_csv(text: str, where: str) -> list[Recording]:
+    heading, *lines = csv.reader(text.splitlines())
+    steps = []
+    for number, cells in enumerate(lines, start=2):
+        if not any(cells):
+            continue
+        if len(cells) != len(heading) or len(cells) < 3 or not cells[1].strip():
+            raise ConfigError(
+                f"{where.format(number)} must be the name of a recording, a label, and a number "
+                f"for each channel, {max(3, len(heading))} cells, got {len(cells)}: {cells[:3]}"
+            )
+        numbers = _numbers(cells[2:], where.format(number))
+        steps.append(((cells[0].strip(), cells[1].strip()), numbers))
+    return [
+        Recording(np.array([numbers for _, numbers in group], dtype=np.float32), label)
+        for (_, label), group in groupby(steps, key=lambda step: step[0])
+    ]
+
+
+def _numbers(cells: list[str], where: str) -> list[float]:
+    """Convert cells to numbers.
+
+    Raises:
+        ConfigError: one is not a number, or missing (`?`, NaN).
+    """
+    found = []
+    for cell in cells:
+        try:
+            found.append(float(cell))
+        except ValueError:
+            found.append(float("nan"))
+        if not np.isfinite(found[-1]):
+            raise ConfigError(f"{where} must have a number in each step, got {cell.strip()!r}")
+    return found
