@@ -432,12 +432,13 @@ def watch() -> None:
     heads = ("update", "look", "picture", "light", "full look", "pictures", "full")
     print(f"{'pair':28}" + "".join(f"{head:>11}" for head in heads))
     for name, words in PAIRS.items():
-        experiment = Experiment.assemble(compose(words))
-        cfg, update = experiment.cfg, plain_steps(experiment, 30)
+        experiment = Experiment.assemble(cfg := compose(words))
+        with tempfile.TemporaryDirectory() as directory:
+            update = trainer_steps(words, 100, directory)
         line = f"{name:28}{update:11.2f}"
         for full in (False, True):
             look, picture = look_and_draw(experiment, full)
-            pictures = 2000 / cfg.trainer.val_every if full else 4  # light: ever more seldom
+            pictures = 2000 / cfg.trainer.val_every if full else 3  # light: ever more seldom
             spent = 2000 / cfg.watch_every * look + pictures * picture
             line += f"{look:11.2f}{picture:11.2f}{spent / (2000 * update):11.2%}"
         print(line)
@@ -452,7 +453,7 @@ def look_and_draw(experiment: Experiment, full: bool) -> list[float]:
     watching._lines = [(step, seen.decay) for step in range(8)]
     with tempfile.TemporaryDirectory() as directory:
         events = Events(Path(directory), 0)
-        return medians(
+        return cheapest(
             ROUNDS,
             lambda: diagnose(model, task, few, full=full),
             lambda: watching._show(events, model, seen, 1),

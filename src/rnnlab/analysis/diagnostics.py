@@ -13,11 +13,18 @@ from rnnlab.analysis.probe.gradients import (
     GradientDecay,
     decay,
     effective_horizon,
-    flow,
+    observed_flow,
     top_part,
 )
-from rnnlab.analysis.probe.observe import differentiable
-from rnnlab.analysis.probe.system import System, Trace, systems, traces
+from rnnlab.analysis.probe.observe import differentiable, observe
+from rnnlab.analysis.probe.system import (
+    System,
+    Trace,
+    cells,
+    observed_states,
+    observed_traces,
+    systems,
+)
 from rnnlab.models.base import Model
 from rnnlab.spec import Batch
 from rnnlab.tasks.base import Task
@@ -59,24 +66,26 @@ def diagnose(model: Model, task: Task, batch: Batch, *, full: bool) -> Diagnosti
         return Diagnostics({}, None, None, {})
     reader = next(iter(found))
     with differentiable(model):
-        flows = flow(model, task, batch, _ANSWERS)
+        with observe(cells(found)) as calls:
+            output, _ = model(batch)
+        flows = observed_flow(found, calls, output, task, batch, _ANSWERS)
         scalars: dict[str, float] = {}
-        planes = {}
+        planes, faded = {}, {}
         with torch.no_grad():
-            traced = traces(model, batch)
+            traced = observed_traces(found, calls, batch)
             for name, system in found.items():
                 end = f"/{name}" if len(found) > 1 else ""
-                states = system.run(traced[name].inputs, traced[name].start)
-                faded = decay(flows[name][top_part(system)])
+                states = observed_states(system, calls)
+                faded[name] = decay(flows[name][top_part(system)])
                 scalars |= {
                     f"{key}{end}": value
                     for key, value in _measure(system, traced[name], states).items()
                 }
-                scalars[f"horizon{end}"] = effective_horizon(faded)
+                scalars[f"horizon{end}"] = effective_horizon(faded[name])
                 if full and states.isfinite().all():
                     planes[name] = _plane(states, traced[name].mask)
     read = flows[reader][top_part(found[reader])]
-    return Diagnostics(scalars, _by_distance(decay(read)), read, planes)
+    return Diagnostics(scalars, _by_distance(faded[reader]), read, planes)
 
 
 def _by_distance(faded: GradientDecay) -> Tensor | None:

@@ -3,7 +3,15 @@
 import pytest
 import torch
 
-from rnnlab.analysis.probe.system import System, systems, traces
+from rnnlab.analysis.probe.observe import observe
+from rnnlab.analysis.probe.system import (
+    System,
+    cells,
+    observed_states,
+    observed_traces,
+    systems,
+    traces,
+)
 from rnnlab.models.stream import Stream
 from rnnlab.state import flatten
 from tests.cells.zoo import scatter
@@ -27,6 +35,18 @@ def test_a_system_run_on_what_was_watched_ends_where_the_model_did(name: str, la
     stepped, answer = system.step_and_readout(trace.inputs[:, -1], states[:, -2])
     torch.testing.assert_close(stepped, states[:, -1])
     torch.testing.assert_close(answer, model(batch)[0][:, -1])
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("name", CELLS)
+def test_states_that_were_observed_are_those_of_the_trace(name: str, layers: int) -> None:
+    model = build(name, num_layers=layers)
+    found = systems(model)
+    with observe(cells(found)) as calls:
+        model(batch := draw_batch(SPECS["tokens"]))
+    (system,), (trace,) = found.values(), observed_traces(found, calls, batch).values()
+    states = system.run(trace.inputs, trace.start)
+    torch.testing.assert_close(observed_states(system, calls), states)
 
 
 def test_parts_are_named_in_the_order_of_the_flat_state() -> None:

@@ -79,17 +79,28 @@ def flow(model: Model, task: Task, batch: Batch, num_answers: int) -> dict[str, 
     """
     found = systems(model)
     with differentiable(model), observe(cells(found)) as calls:
-        output = model(batch)[0]
-        (error,) = torch.autograd.grad(task.loss(output, batch), output, retain_graph=True)
-        answers = evenly_spaced(batch.mask.any(0).nonzero().flatten(), num_answers)
-        seeds = error.new_zeros(len(answers), *error.shape)
-        seeds[range(len(answers)), :, answers] = error[:, answers].transpose(0, 1)
-        seeds *= batch.mask.sum()  # the loss is a mean over all answers
-        nodes = _nodes(found, calls)
-        count = sum(node.numel() for node in _flat(nodes))
-        norms = vmap(  # (B, A, S) of each part
-            partial(_norms, output, nodes), out_dims=1, chunk_size=max(1, _NUMBERS // max(1, count))
-        )(seeds)
+        return observed_flow(found, calls, model(batch)[0], task, batch, num_answers)
+
+
+def observed_flow(
+    found: Mapping[str, System],
+    calls: Calls,
+    output: Tensor,
+    task: Task,
+    batch: Batch,
+    num_answers: int,
+) -> dict[str, dict[str, Flow]]:
+    """Return what `flow` does, of systems whose cells were observed."""
+    (error,) = torch.autograd.grad(task.loss(output, batch), output, retain_graph=True)
+    answers = evenly_spaced(batch.mask.any(0).nonzero().flatten(), num_answers)
+    seeds = error.new_zeros(len(answers), *error.shape)
+    seeds[range(len(answers)), :, answers] = error[:, answers].transpose(0, 1)
+    seeds *= batch.mask.sum()  # the loss is a mean over all answers
+    nodes = _nodes(found, calls)
+    count = sum(node.numel() for node in _flat(nodes))
+    norms = vmap(  # (B, A, S) of each part
+        partial(_norms, output, nodes), out_dims=1, chunk_size=max(1, _NUMBERS // max(1, count))
+    )(seeds)
     return {
         name: {
             part: _flow(steps, _lengths(name, batch), answers, batch.mask)
@@ -207,7 +218,7 @@ def _norms(
     )
     return {
         name: {
-            part: torch.stack([next(gradients).flatten(1).norm(dim=1) for _ in steps], dim=1)
+            part: torch.stack([next(gradients) for _ in steps], dim=1).flatten(2).norm(dim=2)
             for part, steps in parts.items()
         }
         for name, parts in nodes.items()

@@ -6,16 +6,15 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.func import jacrev, vmap
 
-from rnnlab.analysis.probe.observe import observe
-from rnnlab.cells import Cell, Stack, Taps, TapsMLP, readable
+from rnnlab.analysis.probe.observe import Calls, observe
+from rnnlab.cells import Cell, Stack, Taps, TapsMLP
 from rnnlab.errors import ConfigError
 from rnnlab.models.base import Model
 from rnnlab.models.seq2seq import Seq2Seq
 from rnnlab.models.stream import Stream
 from rnnlab.spec import Batch, map_batch
-from rnnlab.state import State, flatten, leaves, unflatten
+from rnnlab.state import State, flatten, leaves, map_state, unflatten
 
 ANSWERING = ("network", "decoder")
 """Names of the systems that answer; the others read the source."""
@@ -86,12 +85,14 @@ class System:
 
     def jacobian(self, inputs: Tensor, states: Tensor) -> Tensor:
         """Return the Jacobian dF/ds: `(B, I)`, `(B, D)` -> `(B, D, D)`, a row for each output."""
-
-        def one(x: Tensor, s: Tensor) -> Tensor:
-            return self.step(x[None], s[None])[0]
-
-        with readable(self.stream):
-            return vmap(jacrev(one, argnums=1))(inputs, states)
+        square = (len(states), self.size)
+        # With a copy of the state for each output, one backward pass gives all rows.
+        with torch.enable_grad():
+            copies = states.repeat_interleave(self.size, dim=0).requires_grad_()  # (B D, D)
+            after = self.step(inputs.repeat_interleave(self.size, dim=0), copies)
+            outputs = after.unflatten(0, square).diagonal(dim1=1, dim2=2)
+            (slopes,) = torch.autograd.grad(outputs.sum(), copies)
+        return slopes.unflatten(0, square)
 
 
 def systems(model: Model) -> dict[str, System]:
@@ -138,6 +139,12 @@ def traces(model: Model, batch: Batch) -> dict[str, Trace]:
     found = systems(model)
     with observe(cells(found)) as calls:
         model(batch)
+    return observed_traces(found, calls, batch)
+
+
+@torch.no_grad()
+def observed_traces(found: Mapping[str, System], calls: Calls, batch: Batch) -> dict[str, Trace]:
+    """Return the traces of systems whose cells were observed."""
     made = {}
     for name, system in found.items():
         layers = [calls[layer] for layer in system.cell.layers]
@@ -146,6 +153,15 @@ def traces(model: Model, batch: Batch) -> dict[str, Trace]:
         mask = every if name in ANSWERING else real_steps(batch, name)
         made[name] = Trace(inputs, flatten(tuple(own[0].inputs[1] for own in layers)), mask)
     return made
+
+
+def observed_states(system: System, calls: Calls) -> Tensor:
+    """Return the states `(B, T, D)` after each step of a system whose cells were observed."""
+    layers = (
+        map_state(lambda *steps: torch.stack(steps, dim=1), *(call.outputs[1] for call in calls[c]))
+        for c in system.cell.layers
+    )
+    return flatten_steps(tuple(layers))
 
 
 def real_steps(batch: Batch, name: str) -> Tensor:

@@ -20,7 +20,7 @@ from rnnlab.training.module import SequenceModule
 _ROWS = 8
 _MAX_LINES = 16  # of the picture; of more every second one is kept
 _MIN_EXPONENT = -6  # the smallest share of a gradient that is drawn, as a power of ten
-_GROWTH = 2  # ratio between the updates of one picture and the next
+_GROWTH = 4  # ratio between the updates of one picture and the next
 
 
 class Watch(L.Callback):
