@@ -13,6 +13,7 @@ from rnnlab.tasks.next_char import NextChar
 from rnnlab.tasks.next_pixel import NextPixel
 from rnnlab.tasks.oscillation import Oscillation
 from rnnlab.tasks.oscillation_clamped import OscillationClamped
+from rnnlab.tasks.phonemes import Phonemes, PhonemesAligned
 from rnnlab.tasks.recognition import Recognition
 from rnnlab.tasks.rows import RowTask
 from rnnlab.tasks.series import Series
@@ -37,6 +38,8 @@ __all__ = [
     "NextPixel",
     "Oscillation",
     "OscillationClamped",
+    "Phonemes",
+    "PhonemesAligned",
     "Recognition",
     "RowTask",
     "Scorer",
