@@ -86,6 +86,20 @@ def validation(name: str) -> Callable[[Run], float]:
     return lambda run: float(run.results["val"][name])
 
 
+def of_train(name: str) -> Callable[[Run], float]:
+    """Score the words that were learnt, by the last weights."""
+
+    def measure(run: Run) -> float:
+        experiment = run.open([], "last")
+        task = experiment.task
+        count = task.num_batches("train", 64)
+        assert count is not None
+        batches = (task.sample("train", index, 64) for index in range(count))
+        return evaluate(experiment.model, task, batches).compute()[name]
+
+    return measure
+
+
 def longest_third(run: Run) -> float:
     """Score exact match on the third of the test sources that are longest."""
     exact = run.results["breakdown"]["exact_match_by_length"]
@@ -324,6 +338,27 @@ TARGETS = {
         test("accuracy"),
         60,
         **at_least(0.98),
+    ),
+    "phonemes_aligned_elman": _target(
+        "experiment=phonemes_aligned_elman",
+        "sounds of letters right, of the 1,000 words learnt",
+        of_train("accuracy"),
+        60,
+        **at_least(0.95),
+    ),
+    "phonemes_aligned_elman_unseen": _target(
+        "experiment=phonemes_aligned_elman",
+        "phoneme error on unseen words (letter by letter 0.43)",
+        test("phoneme_error"),
+        60,
+        **below(0.25),
+    ),
+    "phonemes_attention": _target(
+        "experiment=phonemes_attention",
+        "phoneme error on unseen words (letter by letter 0.42)",
+        test("free_phoneme_error"),
+        300,
+        **below(0.2),
     ),
     "motions_gru": _target(
         "experiment=motions_gru", "accuracy", test("accuracy"), 60, **at_least(0.95)

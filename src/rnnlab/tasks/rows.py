@@ -1,5 +1,6 @@
 """Tasks whose sequences are the rows of files: lines, records, pictures."""
 
+import hashlib
 import zlib
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -58,6 +59,10 @@ class Rows(Generic[Row]):
     def __getitem__(self, split: Split) -> list[Row]:
         """Return the rows of a split."""
         return [self.all[index] for index in self.indices[split]]
+
+    def digest(self, of_task: str) -> str:
+        """Return a task's fingerprint with a hash of all rows, which a package may change."""
+        return hashlib.sha256(repr((of_task, self.all)).encode()).hexdigest()[:16]
 
     def num_batches(self, split: Split, batch_size: int) -> int:
         """Return the number of batches of one epoch; the last one may be smaller."""

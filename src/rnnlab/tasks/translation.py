@@ -1,7 +1,8 @@
-"""Translation: English to French by a toy grammar, or pairs from a file."""
+"""Translation: English to French by a toy grammar, Django's messages, or pairs from a file."""
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -11,16 +12,21 @@ from rnnlab.errors import ConfigError
 from rnnlab.ranges import DataFile, PositiveInt
 from rnnlab.spec import Batch, Layout, Split
 from rnnlab.stackable import stackable
+from rnnlab.tasks.catalogues import DjangoCatalogues
+from rnnlab.tasks.classifiers import nearest_text
 from rnnlab.tasks.corpus import TextFiles
 from rnnlab.tasks.file_task import FileTask, StoredSymbols
 from rnnlab.tasks.lengths import Lengths
 from rnnlab.tasks.pairs import Numbering, Pool, read_pairs
 from rnnlab.tasks.rows import Rows
+from rnnlab.tasks.text_scores import bleu, have_bleu, text_scores
 from rnnlab.tasks.toy_french.clauses import clauses
 from rnnlab.tasks.transduction import Pairs, Transduction, TransductionScorer
 from rnnlab.tasks.vocabulary import UNKNOWN, choose_symbols, unseen_symbols
 from rnnlab.tasks.words import cut_words, join_words
 
+# Most pairs for the nearest neighbour.
+_COMPARED: Mapping[Split, int] = {"train": 4000, "test": 1000}
 _APOSTROPHES = ("'", "\u2019")  # typewriter's, typographer's
 
 
@@ -36,7 +42,12 @@ class Translation(Transduction, FileTask):
 
     With `path` the pairs are `source<TAB>target` lines of a file; a fixed hash of the source
     chooses the split, about 80 : 10 : 10, and `sample` takes no length. A split with a file of its
-    own has no pairs of it.
+    own has no pairs of it. With `source=django` they are the messages of the package Django and
+    their French translations (`catalogues.py`), some 880 pairs of 4 words on average: few enough
+    that most held-out messages have a word that train lacks. So the floor of pairs has the scores
+    on test of a translation memory, which answers with the translation of the nearest source of
+    train (`bleu_nearest_neighbour`, `chrf_nearest_neighbour`; by the cosine of counts of character
+    trigrams; of 4000 and 1000 pairs at most).
 
     At the level of words, punctuation is a word and so is `l'`; combining marks, joiners and joined
     emoji are not split, and in Chinese, Japanese, Thai and other scripts without spaces each
@@ -47,9 +58,10 @@ class Translation(Transduction, FileTask):
     Args:
         stored: the symbols of a trained model.
         level: whether symbols are words or characters.
+        source: `django` for the messages of Django; `null` for the grammar, or with `path`.
         max_clauses: most clauses of a sentence, which draws their number; with a `length` in
-            `sample` all sentences have as many. `null` with `path`.
-        path: a file of pairs, or `null` for the grammar.
+            `sample` all sentences have as many. `null` with `path` and `source`.
+        path: a file of pairs, or `null`.
         val_path: a file of pairs to validate on; `null` for a tenth of `path`.
         test_path: a file of pairs to test on; `null` for a tenth of `path`.
         encoding: Python's name of the files' encoding; `null` for UTF-8.
@@ -57,7 +69,7 @@ class Translation(Transduction, FileTask):
             the vocabulary; `null` for all symbols of the files.
     """
 
-    higher_is_better: ClassVar = {**Transduction.higher_is_better, "bleu": True}
+    higher_is_better: ClassVar = {**Transduction.higher_is_better, "bleu": True, "chrf": True}
 
     def __init__(
         self,
@@ -65,6 +77,7 @@ class Translation(Transduction, FileTask):
         seed: int,
         stored: StoredSymbols | None = None,
         *,
+        source: Literal["django"] | None,
         level: Literal["word", "character"],
         max_clauses: PositiveInt | None,
         path: DataFile | None,
@@ -73,25 +86,38 @@ class Translation(Transduction, FileTask):
         encoding: str | None,
         min_count: PositiveInt | None,
     ) -> None:
-        if path is None and max_clauses is None:
-            raise ConfigError("max_clauses must be 1 or more where path is null, got null")
-        if path is not None and max_clauses is not None:
+        if source is not None and path is not None:
+            raise ConfigError(f"task.source must be null where task.path is {path}, got {source}")
+        given = path or source
+        if given is None and max_clauses is None:
             raise ConfigError(
-                f"max_clauses must be null where path={path} gives the sentences, got {max_clauses}"
+                "max_clauses must be 1 or more where path and source are null, got null"
             )
-        for name, value in (
-            ("val_path", val_path),
-            ("test_path", test_path),
-            ("min_count", min_count),
+        if given is not None and max_clauses is not None:
+            key = "source" if path is None else "path"
+            raise ConfigError(
+                f"max_clauses must be null where {key}={given} gives the sentences, got "
+                f"{max_clauses}"
+            )
+        for name, value, wanted in (
+            ("val_path", val_path, path),
+            ("test_path", test_path, path),
+            ("min_count", min_count, given),
         ):
-            if path is None and value is not None:
+            if wanted is None and value is not None:
                 raise ConfigError(f"task.{name} must be null where task.path is null, got {value}")
         self._files = TextFiles(path, val_path, test_path, encoding)
+        identity: Callable[[tuple[str, str]], str] = _source
+        if source is not None:
+            self._files = catalogues = DjangoCatalogues(source)
+            identity = catalogues.message
         self.by_word = level == "word"
         self.max_clauses = max_clauses
-        self.set_stored(stored if path is not None else None)
+        self.set_stored(stored if given is not None else None)
         learnt = self.stored_symbols and self.stored_symbols[self.num_specials :]
-        self.rows = None if path is None else Rows(self._files, read_pairs, _source, self.problem)
+        self.rows = None
+        if given is not None:
+            self.rows = Rows(self._files, read_pairs, identity, self.problem)
         if self.problem is not None:
             super().__init__(layout, seed, learnt or ())
             return
@@ -180,8 +206,37 @@ class Translation(Transduction, FileTask):
         """Join words with spaces, except after an apostrophe or before a full stop."""
         return join_words(symbols) if self.by_word else "".join(symbols)
 
+    @cached_property
+    def floor(self) -> Mapping[str, float]:  # type: ignore[override]  # computed on first use
+        """Scores of symbols' frequencies by position, and of pairs those of the nearest source."""
+        if self.rows is None:
+            return super().floor
+        train, test = (
+            self.rows[split][:: max(1, -(-len(self.rows.indices[split]) // most))]
+            for split, most in _COMPARED.items()
+        )
+        near = nearest_text([source for source, _ in train], [source for source, _ in test])
+        rights = [cut_words(target) for _, target in test]
+        claims = [cut_words(train[index][1]) for index in near]
+        scores = text_scores(
+            [
+                " ".join(claim[: len(right) + 1])
+                for claim, right in zip(claims, rights, strict=True)
+            ],
+            [" ".join(right) for right in rights],
+        )
+        near_scores = {f"{name}_nearest_neighbour": score for name, score in scores.items()}
+        return {**super().floor, **near_scores}
+
+    def fingerprint(self) -> str:
+        """Add a hash of the messages of Django, which may change without any setting."""
+        fingerprint = super().fingerprint()
+        if self.rows is None or not isinstance(self._files, DjangoCatalogues):
+            return fingerprint
+        return self.rows.digest(fingerprint)
+
     def scorer(self) -> "TranslationScorer":
-        """Return a scorer that adds BLEU."""
+        """Return a scorer that adds BLEU and the character F-score."""
         return TranslationScorer(self)
 
     def show(self, batch: Batch, output: Tensor) -> str:
@@ -210,7 +265,7 @@ def _source(pair: tuple[str, str]) -> str:
 
 
 class TranslationScorer(TransductionScorer):
-    """Adds corpus BLEU (Papineni et al., 2002; 4-grams of words, no smoothing, 0 to 1).
+    """Adds corpus BLEU and the character F-score, see `text_scores.py`.
 
     An answer is read up to its end symbol, or to the length of the right answer with its end.
     """
@@ -222,7 +277,7 @@ class TranslationScorer(TransductionScorer):
         self._answers: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def update(self, output: Tensor, batch: Batch) -> None:
-        """Score one batch, and keep its answers for BLEU."""
+        """Score one batch, and keep its answers for the scores of texts."""
         super().update(output, batch)
         self._answers.append((output.argmax(dim=2), batch.target, batch.mask))
 
@@ -237,10 +292,8 @@ class TranslationScorer(TransductionScorer):
         self._answers += parts["answers"]
 
     def compute(self) -> dict[str, float]:
-        """Return the means, and BLEU if a right answer has 4 words or more."""
-        scores = super().compute()
-        claims, rights = self._texts()
-        return scores | {"bleu": _bleu(claims, rights)} if _have_bleu(rights) else scores
+        """Return the means, and the scores of texts."""
+        return super().compute() | text_scores(*self._texts())
 
     def breakdown(self) -> dict[str, dict[str, float]]:
         """Return scores by source length, with BLEU if a right answer has 4 words or more."""
@@ -251,9 +304,9 @@ class TranslationScorer(TransductionScorer):
         for length in np.unique(lengths):
             rows = np.flatnonzero(lengths == length)
             right = [rights[row] for row in rows]
-            if _have_bleu(right):
-                bleu = _bleu([claims[row] for row in rows], right)
-                scores["bleu_by_length"][str(length)] = bleu
+            if have_bleu(right):
+                score = bleu([claims[row] for row in rows], right)
+                scores["bleu_by_length"][str(length)] = score
         return scores
 
     def _texts(self) -> tuple[list[str], list[str]]:
@@ -276,15 +329,3 @@ class TranslationScorer(TransductionScorer):
         if not self.task.by_word:
             words = cut_words("".join("\ufffd" if word == UNKNOWN else word for word in words))
         return " ".join(words)
-
-
-def _have_bleu(rights: list[str]) -> bool:
-    """Whether BLEU can be above 0: 4-grams need 4 words."""
-    return any(len(right.split()) >= 4 for right in rights)
-
-
-def _bleu(claims: list[str], rights: list[str]) -> float:
-    bleu_score: Any
-    from torchmetrics.functional.text import bleu_score  # slow to import
-
-    return float(bleu_score(claims, [[right] for right in rights]))

@@ -23,6 +23,13 @@ def labelled() -> str:
     return "".join(f"{'abcd' * (n % 3 + 1)}{n}\t{'xyz'[n % 3]}\n" for n in range(_ROWS))
 
 
+def pronunciations() -> str:
+    """Return words of three letters and their phonemes, of which `x` has two and `e` none."""
+    sounds = {"a": " AH", "k": " K", "x": " K S", "e": ""}
+    words = ("".join("akxe"[n // 4**k % 4] for k in range(3)) for n in range(1, 64))
+    return "".join(f"a{word}{''.join(sounds[a] for a in 'a' + word)}\n" for word in words)
+
+
 def pictures() -> str:
     """Return pictures of 3x3 pixels with three labels."""
     levels = np.random.default_rng(0).integers(17, size=(_ROWS, 9))
@@ -45,6 +52,8 @@ FILES: dict[str, Callable[[], str]] = {
     "next_pixel": pictures,
     "labels": labelled,
     "digits": pictures,
+    "phonemes": pronunciations,
+    "phonemes_aligned": pronunciations,
     "motions": recordings,
     "speakers": recordings,
     "gestures": recordings,
