@@ -12,6 +12,10 @@ class Missing(ConfigError):
     """A file doesn't exist; the message names it."""
 
 
+class NoPackage(ConfigError):
+    """A package with data is not installed; the message names it and the command."""
+
+
 class Damaged(ConfigError):
     """A file is not what rnnlab wrote; the message names it and the problem."""
 

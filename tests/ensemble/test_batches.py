@@ -12,7 +12,7 @@ from rnnlab.spec import Batch
 from rnnlab.tasks.lengths import Lengths
 from tests.small_runs import assemble
 
-TASKS = [task for task in describe("task") if task != "next_char"]  # which draws nothing
+TASKS = sorted(set(describe("task")) - {"next_char", "next_word"})  # which draw nothing
 MODELS = ("elman", "seq2seq")  # one of each layout
 
 

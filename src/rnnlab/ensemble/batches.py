@@ -54,7 +54,8 @@ class Batches:
         self._data.task = copy(self._data.task)
         # Some tasks are built from their seed, and finite training sets are shuffled by it.
         differ = len({experiment.task.fingerprint() for experiment in self._experiments}) > 1
-        self._one_by_one = differ or self._first.data.train_size is not None
+        finite = self._first.data.train_size is not None
+        self._one_by_one = differ or finite or self._shuffles()
         self.shared = len(by_seed) == 1 or not (self._one_by_one or self._draws())
 
     def train(self, index: int) -> Batch:
@@ -91,6 +92,14 @@ class Batches:
         if self._first.training.overfit:
             return self.train(0)
         return self._make(batch_size, lambda data, rows: data.task.sample(split, index, rows))
+
+    def _shuffles(self) -> bool:
+        """Whether the seed orders the batches of a task that has so many and no more."""
+        if self._first.task.num_batches("train", self._first.data.batch_size) is None:
+            return False
+        batches = [experiment.data.train(0) for experiment in self._experiments[:2]]
+        parts = [part for part in zip(*batches, strict=True) if part[0] is not None]
+        return any(not torch.equal(part[0], part[-1]) for part in parts)
 
     def _draws(self) -> bool:
         """Whether the task draws its batches by its generator, or has data that never end."""

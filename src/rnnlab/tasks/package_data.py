@@ -4,7 +4,7 @@ import gzip
 from importlib.util import find_spec
 from pathlib import Path
 
-from rnnlab.errors import ConfigError
+from rnnlab.errors import NoPackage
 from rnnlab.spec import Split
 from rnnlab.tasks.corpus import TextFiles
 
@@ -20,7 +20,7 @@ def package_file(package: str, path: str, setting: str) -> Path:
         setting: what asks for it, for the error, such as `task.name=sunspots`.
 
     Raises:
-        ConfigError: the package is not installed, or has no such file in this version.
+        NoPackage: the package is not installed, or has no such file in this version.
     """
     return package_files(package, path, setting)[0]
 
@@ -29,7 +29,7 @@ def package_files(package: str, pattern: str, setting: str) -> list[Path]:
     """Return the paths of all files of a package that a pattern finds, such as `**/*.po`, sorted.
 
     Raises:
-        ConfigError: the package is not installed, or has no such file in this version.
+        NoPackage: the package is not installed, or has no such file in this version.
     """
     found = find_spec(package)
     folders = found.submodule_search_locations if found else None
@@ -38,7 +38,7 @@ def package_files(package: str, pattern: str, setting: str) -> list[Path]:
         return sorted(files)
     project = _PROJECTS.get(package, package)
     problem = f"has no {pattern} in this version" if folders else "is not installed"
-    raise ConfigError(
+    raise NoPackage(
         f"{setting} reads data of the package {project}, which {problem}: "
         "pip install 'rnnlab[data]', or give task.path=FILE"
     )
