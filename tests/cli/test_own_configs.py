@@ -7,6 +7,7 @@ from omegaconf import OmegaConf
 
 from rnnlab.cli import list as listing
 from rnnlab.cli import train
+from rnnlab.config.catalogue import describe
 from rnnlab.config.sources import config_directory
 from rnnlab.runs.run import Run
 from tests.small_runs import COPY, ELMAN, tiny
@@ -32,6 +33,7 @@ hydra: {mode: MULTIRUN, sweeper: {params: {seed: '2'}}}
     "hydra/launcher/two.yaml": "defaults: [joblib]\nn_jobs: 2\n",
     "best.yaml": "defaults: [train, _self_]\nseed: 5\n",
 }
+SWEEPS = ", ".join(sorted([*describe("sweep"), "mine", "older"]))
 
 
 @pytest.fixture
@@ -70,7 +72,7 @@ def test_a_typo_beside_an_own_choice_is_reported(call):
     ("word", "said"),
     [
         ("experiment=mien", "experiment=mien doesn't exist: did you mean mine?; experiment is"),
-        ("sweep=mien", "did you mean mine?; sweep is one of memory, mine, older, recall"),
+        ("sweep=mien", f"did you mean mine?; sweep is one of {SWEEPS}"),
         ("model=own_elmann", "model=own_elmann doesn't exist: did you mean own_elman?"),
         ("hydra/launcher=tow", "hydra/launcher=tow doesn't exist: did you mean two?"),
     ],
@@ -194,7 +196,7 @@ def test_another_directory_of_rnnlabs_configs_is_refused_in_a_line(run_main, con
 def test_help_shows_own_choices(call):
     status, out, _ = call("--help")
     assert status == 0
-    assert "sweep: memory, mine, older, recall" in out
+    assert f"sweep: {SWEEPS}" in out
 
 
 @pytest.mark.parametrize("option", ["--config-dir {}", "--config-dir={}", "-cd {}"])

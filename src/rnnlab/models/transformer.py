@@ -54,7 +54,7 @@ class Transformer(Model):
         feedforward_size: size of the hidden layer of each feed-forward net; `null` is 4 H.
         positions: how it knows the order of the steps: by vectors added to the input, learned or
             sinusoidal, whose number is `context`, after which they repeat; or by rotary queries and
-            keys. Even with `none` a causal model can count.
+            keys. Even with `none` a causal model can count steps (Haviv et al., 2022).
         context: number of steps that a step attends to, itself included; a source is seen whole.
         dropout: dropout probability of embeddings and of the outputs of attention and feed-forward
             nets.
@@ -154,8 +154,9 @@ class Transformer(Model):
         steps = torch.zeros(rows, dtype=torch.int64, device=empty.device)
         memory, mask = self._encode(batch)
         state = TransformerState(tuple(empty for _ in self.layers), steps, memory, mask)
-        if batch.initial is None or self.initial is None:
+        if batch.initial is None:
             return state
+        assert self.initial is not None, "the spec has none"
         return self._read(self.initial(batch.initial)[:, None], state)[1]
 
     def _encode(self, batch: Batch) -> tuple[tuple[Tensor, ...], Tensor]:

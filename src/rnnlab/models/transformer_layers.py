@@ -78,7 +78,8 @@ def rotated(vectors: Tensor, start: int) -> Tensor:
     Su et al. (2021), eqs. 15 and 34; a pair is one number of the first half and one of the second.
     `start` is the first step.
     """
-    angles = _angles(start + torch.arange(vectors.shape[-2]), vectors.shape[-1]).to(vectors)
+    steps = start + torch.arange(vectors.shape[-2], device=vectors.device)
+    angles = _angles(steps, vectors.shape[-1]).to(vectors.dtype)
     cos, sin = angles.cos(), angles.sin()
     first, second = vectors.chunk(2, dim=-1)
     return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
@@ -207,7 +208,7 @@ class Embedding(nn.Module):
 
 def _angles(steps: Tensor, size: int) -> Tensor:
     """Return the angles `(S, size / 2)` of steps `(S,)` in waves from 2 pi steps to 10000 of it."""
-    exponents = torch.arange(0, size, 2, dtype=torch.float64) / size
+    exponents = torch.arange(0, size, 2, dtype=torch.float64, device=steps.device) / size
     return steps[:, None] * float(_LONGEST_WAVE) ** -exponents
 
 
