@@ -361,7 +361,11 @@ TARGETS = {
         **below(0.2),
     ),
     "motions_gru": _target(
-        "experiment=motions_gru", "accuracy", test("accuracy"), 60, **at_least(0.95)
+        "experiment=motions_gru",
+        "accuracy (nearest neighbour 0.57)",
+        test("accuracy"),
+        60,
+        **at_least(0.9),
     ),
     "speakers_gru": _target(
         "experiment=speakers_gru", "accuracy", test("accuracy"), 60, **at_least(0.95)

@@ -105,6 +105,8 @@ def test_recordings_are_read_from_two_formats() -> None:
         ("@data\n1:a\n1:2:a\n", "must have recordings with one number of channels, got 1, 2"),
         ("@data\n", "got no recording"),
         ("name,label,x\na,b,1\na,b\n", "line 3 of f must be the name .* 3 cells, got 2"),
+        ('name,label,x\na,"b,1\n', "line 2 of f is not CSV"),
+        ("@data\n1e39:a\n", "line 2 of f must have a number in each step, got '1e39'"),
         ("name,label,x\na,b,\n", "line 2 of f must have a number in each step, got ''"),
     ],
 )

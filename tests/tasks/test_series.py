@@ -175,7 +175,7 @@ def test_an_own_file_is_read_split_and_shown_in_its_own_units(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "settings", [{"name": None}, {"path": "x.csv"}, {"column": "x"}, {"season_steps": 2000}]
+    "settings", [{"path": "x.csv"}, {"column": "x"}, {"encoding": "cp1252"}, {"season_steps": 2000}]
 )
 def test_settings_that_contradict_each_other_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="task"):
@@ -198,6 +198,12 @@ def test_sunspots_are_yules() -> None:
     )
     assert task.least_squares(2)[:2, 0] == pytest.approx([1.336, -0.650], abs=5e-4)
     assert task.fingerprint() != make(name="sunspots").fingerprint()
+
+
+def test_a_model_is_used_at_the_scale_that_it_learnt() -> None:
+    task = make(val_first=701, test_first=801)
+    assert task.fingerprint() == make(val_first=701, test_first=901, last=950).fingerprint()
+    assert task.fingerprint() != make(val_first=601, test_first=801).fingerprint()
 
 
 def test_a_missing_package_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:

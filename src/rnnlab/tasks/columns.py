@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ from rnnlab.errors import ConfigError
 
 _SEPARATORS = "\t;,"  # the first of them that the first line has
 _SHOWN = 12  # names of columns in an error
+LARGEST = 3e38  # number of float32
 
 
 class Record(NamedTuple):
@@ -46,11 +47,7 @@ def read_columns(text: str, columns: Sequence[str | int] | None, key: str, path:
     """
     first, _, _ = text.partition("\n")
     separator = next((mark for mark in _SEPARATORS if mark in first), ",")
-    numbered = [
-        (number, [cell.strip() for cell in row])
-        for number, row in enumerate(csv.reader(text.splitlines(), delimiter=separator), start=1)
-        if any(cell.strip() for cell in row)
-    ]
+    numbered = list(read_rows(text, separator, key, path))
     decimal_comma = separator == ";"
     heading = _heading([row for _, row in numbered[:2]], decimal_comma)
     rows = numbered[1:] if heading else numbered
@@ -61,7 +58,7 @@ def read_columns(text: str, columns: Sequence[str | int] | None, key: str, path:
         for side, column in enumerate(chosen):
             cell = row[column] if column < len(row) else ""
             values[index, side] = value = _number(cell, decimal_comma)
-            if not math.isfinite(value):
+            if not abs(value) < LARGEST:
                 raise ConfigError(
                     f"{key}: line {number} of {path} must have a number in the column "
                     f"{names[column]!r}, got {cell!r}"
@@ -69,6 +66,22 @@ def read_columns(text: str, columns: Sequence[str | int] | None, key: str, path:
     timed = len(names) > 1 and 0 not in chosen
     times = [row[0] if timed else str(index) for index, (_, row) in enumerate(rows, start=1)]
     return Record(tuple(names[column] for column in chosen), tuple(times), values)
+
+
+def read_rows(text: str, separator: str, key: str, path: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the number of each line that is not empty, from 1, and its cells without spaces.
+
+    Raises:
+        ConfigError: a line is not CSV.
+    """
+    lines = enumerate(text.split("\n"), start=1)
+    for number, line in lines:
+        try:
+            (cells,) = csv.reader([line], delimiter=separator, strict=True) if line else [[]]
+        except (csv.Error, ValueError) as error:
+            raise ConfigError(f"{key}: line {number} of {path} is not CSV: {error}") from error
+        if any(cell.strip() for cell in cells):
+            yield number, [cell.strip() for cell in cells]
 
 
 def _heading(first: list[list[str]], decimal_comma: bool) -> list[str] | None:
@@ -97,8 +110,9 @@ def _place(column: str | int, names: Sequence[str], key: str, path: str) -> int:
     """Return the place of a column, from 0."""
     if column in names:
         return names.index(str(column))
-    if str(column).isdecimal() and 1 <= int(column) <= len(names):
-        return int(column) - 1
+    numbers = [*map(str, range(1, len(names) + 1))]
+    if str(column) in numbers:
+        return numbers.index(str(column))
     shown = ", ".join(map(repr, names[:_SHOWN])) + (", ..." if names[_SHOWN:] else "")
     raise ConfigError(
         f"task.column must name columns of {key}={path}, or number them from 1 to {len(names)}, "

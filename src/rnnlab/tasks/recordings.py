@@ -1,11 +1,12 @@
 """Recordings of several channels with a label: `.ts` files, CSV files, and sktime's."""
 
-import csv
 from itertools import groupby
 
 import numpy as np
 
 from rnnlab.errors import ConfigError
+from rnnlab.spelling import brief
+from rnnlab.tasks.columns import LARGEST, read_rows
 from rnnlab.tasks.recognition import Recording
 
 
@@ -27,7 +28,11 @@ def read_recordings(text: str, key: str, path: str) -> list[Recording]:
         ConfigError: a line is not as it should be, or a number is missing.
     """
     first = next((line for line in text.split("\n") if line.strip() and line[0] != "#"), "")
-    rows = (_of_ts if first.startswith("@") else _of_csv)(text, f"{key}: line {{}} of {path}")
+    where = f"{key}: line {{}} of {path}"
+    if first.startswith("@"):
+        rows = _of_ts(text, where)
+    else:
+        rows = _of_csv(list(read_rows(text, ",", key, path)), where)
     sizes = {row.values.shape[1] for row in rows}
     if len(sizes) != 1:
         raise ConfigError(
@@ -54,19 +59,16 @@ def _of_ts(text: str, where: str) -> list[Recording]:
     return rows
 
 
-def _of_csv(text: str, where: str) -> list[Recording]:
-    heading, *lines = csv.reader(text.splitlines())
+def _of_csv(lines: list[tuple[int, list[str]]], where: str) -> list[Recording]:
+    width = max(3, len(lines[0][1]) if lines else 0)
     steps = []
-    for number, cells in enumerate(lines, start=2):
-        if not any(cells):
-            continue
-        if len(cells) != len(heading) or len(cells) < 3 or not cells[1].strip():
+    for number, cells in lines[1:]:
+        if len(cells) != width or not cells[1]:
             raise ConfigError(
                 f"{where.format(number)} must be the name of a recording, a label, and a number "
-                f"for each channel, {max(3, len(heading))} cells, got {len(cells)}: {cells[:3]}"
+                f"for each channel, {width} cells, got {len(cells)}: {brief(','.join(cells), 40)!r}"
             )
-        numbers = _numbers(cells[2:], where.format(number))
-        steps.append(((cells[0].strip(), cells[1].strip()), numbers))
+        steps.append(((cells[0], cells[1]), _numbers(cells[2:], where.format(number))))
     return [
         Recording(np.array([numbers for _, numbers in group], dtype=np.float32), label)
         for (_, label), group in groupby(steps, key=lambda step: step[0])
@@ -85,6 +87,6 @@ def _numbers(cells: list[str], where: str) -> list[float]:
             found.append(float(cell))
         except ValueError:
             found.append(float("nan"))
-        if not np.isfinite(found[-1]):
+        if not abs(found[-1]) < LARGEST:
             raise ConfigError(f"{where} must have a number in each step, got {cell.strip()!r}")
     return found

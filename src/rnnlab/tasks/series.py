@@ -67,7 +67,8 @@ class Series(Task):
     The splits are parts of the series in order, train first. Windows of train start every `stride`
     steps; those of the other splits follow each other, so that each value is predicted once, and
     their cues may lie in the split before. Values are standardised by mean and standard deviation
-    of train. The seed shuffles the windows of train, nothing else.
+    of train, and a model is refused where these are others than it learnt with. The seed shuffles
+    the windows of train, nothing else.
 
     Metrics, teacher-forced (one step) or free-running (up to `forecast_steps`): `loss`, the squared
     error of standardised values; `nmse`, the squared error over the variance of the whole record
@@ -79,8 +80,9 @@ class Series(Task):
 
     Args:
         name: a series of a package (yearly sunspots, monthly airline passengers, yearly lynx
-            pelts, half-hourly solar power) or a generated one; `null` with `path`.
-        path: a CSV file, with or without a heading; `null` with `name`.
+            pelts, half-hourly solar power) or a generated one; `null` for `mackey_glass`, or with
+            `path`.
+        path: a CSV file, with or without a heading; `null` for a named series.
         column: name or number, from 1, of the column that is predicted, or several; `null` for the
             last. The first column gives the times if it is not among them, else times are the
             numbers of the rows, from 1.
@@ -123,10 +125,14 @@ class Series(Task):
         input_noise: NonNegative,
     ) -> None:
         super().__init__(layout, seed)
+        if name is None and path is None:
+            name = "mackey_glass"
         columns = [column] if isinstance(column, str | int) else column
         record = _read(name, path, columns, encoding)
         self.name = name or "series"
-        self.packaged = name in _PACKAGED
+        packaged = name in _PACKAGED
+        # A package may change without any setting.
+        self._digest = hashlib.sha256(record.values.tobytes()).hexdigest() if packaged else ""
         self.columns = record.names
         self.cue_steps, self.length = cue_steps, length
         self.stride = stride or length
@@ -159,7 +165,7 @@ class Series(Task):
         self.values = (raw - self.mean) / self.deviation
         self.variance = self.values.var(0)
         self.points = to_tensor(self.values)
-        season = _PACKAGED[self.name].season_steps if self.packaged else None
+        season = _PACKAGED[self.name].season_steps if packaged else None
         self.season_steps = season_steps or season
         if self.season_steps is not None and self.season_steps > test:
             raise ConfigError(
@@ -239,7 +245,8 @@ class Series(Task):
         error = self.values[begin:end] ** 2
         nmse = float((error / self.variance).mean())
         floors = {"loss": float(error.mean()), "nmse": nmse, "nrmse": math.sqrt(nmse)}
-        for prefix, steps in (("nmse", 1), ("nmse_forecast", self.forecast_steps)):
+        forecast_steps = min(self.forecast_steps, end - begin)
+        for prefix, steps in (("nmse", 1), ("nmse_forecast", forecast_steps)):
             for name, forecast in self._baselines(np.arange(begin, end, steps), steps).items():
                 right = self.values[begin:end]
                 error = forecast.reshape(-1, right.shape[1])[: len(right)] - right
@@ -261,12 +268,11 @@ class Series(Task):
         return forecasts.least_squares(self.values, max(begin, lags), end, lags)
 
     def fingerprint(self) -> str:
-        """Add a hash of a package's numbers, which may change without any setting."""
-        fingerprint = super().fingerprint()
-        if not self.packaged:
-            return fingerprint
-        data = fingerprint.encode() + self.values.tobytes()
-        return hashlib.sha256(data).hexdigest()[:16]
+        """Add mean and deviation, and a hash of a package's numbers."""
+        scale = [f"{number:.5g}" for number in (*self.mean, *self.deviation)]
+        return hashlib.sha256(
+            repr((super().fingerprint(), *scale, self._digest)).encode()
+        ).hexdigest()[:16]
 
     def show(self, batch: Batch, output: Tensor) -> Image.Image:
         """Draw the cue, then truth, answers and the forecast by least squares over time."""
@@ -330,11 +336,9 @@ def _read(
     name: str | None, path: str | None, columns: list[str | int] | None, encoding: str | None
 ) -> Record:
     """Read the series that the settings name."""
-    if (name is None) == (path is None):
-        raise ConfigError(
-            f"task needs a name or a path: one must be null, got name={name} and path={path}"
-        )
     if path is not None:
+        if name is not None:
+            raise ConfigError(f"task.name must be null where task.path={path} gives the series")
         text = read_text(path, encoding=encoding)
         return read_columns(text, columns, "task.path", path)
     if columns is not None or encoding is not None:
