@@ -314,6 +314,13 @@ TARGETS = {
         60,
         **at_least(0.98),
     ),
+    "caption_attention": _target(
+        "experiment=caption_attention",
+        "exact match on unseen combinations (told where each digit stands 0.96)",
+        test("free_exact_match"),
+        300,
+        **at_least(0.9),
+    ),
     "phonemes_aligned_elman": _target(
         "experiment=phonemes_aligned_elman",
         "sounds of letters right, of the 1,000 words learnt",

@@ -3,6 +3,7 @@
 from rnnlab.tasks.addition import Addition, AdditionBinary, AdditionMarked
 from rnnlab.tasks.attractor_memory import AttractorMemory
 from rnnlab.tasks.base import Mean, Scorer, Task
+from rnnlab.tasks.caption import Caption
 from rnnlab.tasks.copy import Copy, CopyRepeat, CopyReverse
 from rnnlab.tasks.corpus import TextFiles
 from rnnlab.tasks.digits import Digits
@@ -25,6 +26,7 @@ __all__ = [
     "AdditionBinary",
     "AdditionMarked",
     "AttractorMemory",
+    "Caption",
     "Copy",
     "CopyRepeat",
     "CopyReverse",

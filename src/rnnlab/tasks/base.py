@@ -267,6 +267,19 @@ class Task(ABC):
         """
         return None
 
+    def over_picture(
+        self,
+        batch: Batch,  # noqa: ARG002
+        row: int,  # noqa: ARG002
+        weights: np.ndarray,  # noqa: ARG002
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return the picture `(N, N)` that a row's source shows, and attention weights over it.
+
+        Grey levels are 0 for white to 1. The weights `(A, S)` of A answers on S source steps become
+        `(A, N, N)`, 0 to 1. `None` if the source is no picture.
+        """
+        return None
+
     def phases(self, batch: Batch) -> Tensor | None:  # noqa: ARG002
         """Return the phase of each target in turns, `(B, T)` in [0, 1); `None` without a period."""
         return None

@@ -44,6 +44,7 @@ FILES: dict[str, Callable[[], str]] = {
     "next_char": text,
     "next_pixel": pictures,
     "labels": labelled,
+    "caption": pictures,
     "digits": pictures,
     "phonemes": pronunciations,
     "phonemes_aligned": pronunciations,
