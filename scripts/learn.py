@@ -321,6 +321,13 @@ TARGETS = {
         300,
         **at_least(0.9),
     ),
+    "speech_attention": _target(
+        "experiment=speech_attention",
+        "character error on unseen words, speakers and tempi (nearest neighbour 0.58)",
+        test("free_character_error"),
+        300,
+        **below(0.05),
+    ),
     "phonemes_aligned_elman": _target(
         "experiment=phonemes_aligned_elman",
         "sounds of letters right, of the 1,000 words learnt",

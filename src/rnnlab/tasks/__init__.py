@@ -18,6 +18,7 @@ from rnnlab.tasks.phonemes import Phonemes, PhonemesAligned
 from rnnlab.tasks.recognition import Recognition
 from rnnlab.tasks.rows import RowTask
 from rnnlab.tasks.series import Series
+from rnnlab.tasks.speech import Speech
 from rnnlab.tasks.transduction import Transduction
 from rnnlab.tasks.translation import Translation
 
@@ -47,6 +48,7 @@ __all__ = [
     "Scorer",
     "Series",
     "Speakers",
+    "Speech",
     "StoredSymbols",
     "Task",
     "TextFiles",

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from rnnlab.errors import ConfigError
 from rnnlab.plots.gallery import gallery
 from rnnlab.ranges import DataFile
 from rnnlab.spec import SPLITS, Batch, Layout, Split
@@ -124,8 +125,10 @@ class Caption(Transcription, FileTask):
         """Join words with spaces."""
         return " ".join(symbols)
 
-    def hear(self, split: Split, index: int, batch_size: int) -> Heard:
+    def hear(self, split: Split, index: int, batch_size: int, length: int | None) -> Heard:
         """Paint canvases, and say what is on them."""
+        if length is not None:
+            raise ConfigError(f"length can't be chosen of captions, got {length}")
         scene = self._scene(split, index, batch_size)
         windows = self._windows(self._paint(scene))
         texts = [

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from rnnlab.errors import ConfigError
 from rnnlab.spec import Batch, Layout, Reals, Split, TaskSpec
@@ -55,16 +56,14 @@ class Transcription(Transduction):
             self.spec = TaskSpec(input=Reals(size + 1), target=self.spec.target)
 
     @abstractmethod
-    def hear(self, split: Split, index: int, batch_size: int) -> Heard:
-        """Make the sequences of batch `index`."""
+    def hear(self, split: Split, index: int, batch_size: int, length: int | None) -> Heard:
+        """Make the sequences of batch `index`; `length` replaces the configured length."""
 
     def sample(
         self, split: Split, index: int, batch_size: int, *, length: int | None = None
     ) -> Batch:
         """Make one batch; rows of different lengths are padded on the right."""
-        if length is not None:
-            raise ConfigError(f"length can't be chosen in this task, got {length}")
-        heard = self.hear(split, index, batch_size)
+        heard = self.hear(split, index, batch_size, length)
         vectors = torch.from_numpy(heard.vectors)
         if self.layout == "encoder_decoder":
             return self._encoder_decoder(_blank(heard))._replace(source=vectors)
@@ -75,15 +74,19 @@ class Transcription(Transduction):
         inputs[..., -1] = batch.mask
         return batch._replace(input=inputs)
 
-    def pairs(self, split: Split, index: int, batch_size: int, length: int | None) -> Pairs:  # noqa: ARG002
+    def pairs(self, split: Split, index: int, batch_size: int, length: int | None) -> Pairs:
         """Return the answers of a batch beside blank sources."""
-        return _blank(self.hear(split, index, batch_size))
+        return _blank(self.hear(split, index, batch_size, length))
 
     def prompt(self, text: str | None, num_samples: int, length: int | None) -> Batch:
         """Make a batch of test sequences."""
         if text is not None:
             raise ConfigError(f"prompt must be null, got {text!r}: the source is no text")
         return self.sample("test", 0, num_samples, length=length)
+
+    def labels(self, ids: Tensor) -> list[str]:
+        """Return the symbols of answers, or the numbers of the steps of a source."""
+        return super().labels(ids) if ids.dim() == 1 else [str(step) for step in range(len(ids))]
 
     def vectors(self, batch: Batch, row: int) -> NDArray[np.float32]:
         """Return the vectors `(S, I)` that a row reads."""
