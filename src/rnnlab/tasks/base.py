@@ -43,6 +43,7 @@ class Task(ABC):
         scores_free_run: whether free running is scored as well as teacher forcing, if answers are
             fed back.
         end: the end-of-sequence token, or `None`.
+        never: tokens that are no answers, such as padding, which a beam search leaves out.
         lengths: the range of `length`, if the task draws lengths.
         prompt_by_line: whether each line of a file is a prompt, or the whole file is one.
         one_length: whether all rows of a batch have the same length.
@@ -63,6 +64,7 @@ class Task(ABC):
     }
     scores_free_run: bool = True
     end: int | None = None
+    never: Sequence[int] = ()
     lengths: Lengths | None = None
     prompt_by_line: bool = True
     one_length: bool = False

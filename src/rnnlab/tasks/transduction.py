@@ -61,6 +61,7 @@ class Transduction(Task):
 
     def __init__(self, layout: Layout, seed: int, symbols: Sequence[str]) -> None:
         super().__init__(layout, seed)
+        self.never = (self.pad, self.separator)
         self.symbols = ("<pad>", "<separator>", "<end>", *symbols)
         self._ids = {symbol: i + self.num_specials for i, symbol in enumerate(symbols)}
         tokens = Tokens(len(self.symbols))
