@@ -262,6 +262,13 @@ TARGETS = {
         180,
         **below(0.7),
     ),
+    "translation_django": _target(
+        "experiment=translation_django",
+        "BLEU of 87 messages (nearest neighbour 0.28)",
+        test("free_bleu"),
+        300,
+        **between(0.15, 0.28),
+    ),
     "next_char_lstm": _target(
         "experiment=next_char_lstm", "nats per character", test("loss"), 180, **below(1.6)
     ),
