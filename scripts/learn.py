@@ -273,6 +273,13 @@ TARGETS = {
         180,
         **below(0.7),
     ),
+    "translation_django": _target(
+        "experiment=translation_django",
+        "BLEU of 87 messages (nearest neighbour 0.28)",
+        test("free_bleu"),
+        300,
+        **between(0.15, 0.28),
+    ),
     "next_char_lstm": _target(
         "experiment=next_char_lstm", "nats per character", test("loss"), 180, **below(1.6)
     ),
@@ -338,6 +345,20 @@ TARGETS = {
         test("accuracy"),
         60,
         **at_least(0.98),
+    ),
+    "caption_attention": _target(
+        "experiment=caption_attention",
+        "exact match on unseen combinations (told where each digit stands 0.96)",
+        test("free_exact_match"),
+        300,
+        **at_least(0.9),
+    ),
+    "speech_attention": _target(
+        "experiment=speech_attention",
+        "character error on unseen words, speakers and tempi (nearest neighbour 0.58)",
+        test("free_character_error"),
+        300,
+        **below(0.05),
     ),
     "phonemes_aligned_elman": _target(
         "experiment=phonemes_aligned_elman",

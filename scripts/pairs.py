@@ -33,6 +33,8 @@ TASKS = {  # settings, metric, what it is
     "translation": (["task.max_clauses=1"], "free_accuracy", "words right"),
     "digits": ([], "accuracy", "digits right, row by row"),
     "next_pixel": ([], "bits_per_pixel", "bits per pixel, of seq2seq in lower halves"),
+    "caption": ([], "free_accuracy", "words of captions right"),
+    "speech": ([], "free_character_error", "characters wrong"),
     "labels": ([], "accuracy", "languages right"),
     "phonemes": (["task.common=1250"], "free_phoneme_error", "phonemes wrong"),
     "phonemes_aligned": (["task.common=1250"], "phoneme_error", "phonemes wrong, letter by letter"),

@@ -56,7 +56,7 @@ def test_draws_are_the_seeds(call):
 
 
 def test_beams_and_several_samples_are_printed(call):
-    assert call("text", "prompt=line", "length=10", "beam=3")[0] == 0
+    assert call("text", "prompt=line", "length=10", "beam=3", "length_norm=0.6")[0] == 0
     _, out, _ = call("text", "length=10", "num_samples=3")
     assert out.count("\n---\n") == 2
 

@@ -84,9 +84,16 @@ def log_probability(model: Model, batch: Batch, answers: Tensor, end: int | None
     return total
 
 
-def best_of_all(model: Model, batch: Batch, end: int | None) -> tuple[Tensor, Tensor]:
-    """Try every answer there is."""
-    answers = torch.tensor(list(product(range(V), repeat=batch.input.shape[1])))
+def best_of_all(
+    model: Model, batch: Batch, end: int | None, *, mean: bool = False, never: tuple[int, ...] = ()
+) -> tuple[Tensor, Tensor]:
+    """Try every answer there is; with `mean` the best is that of log-probability per symbol."""
+    symbols = [symbol for symbol in range(V) if symbol not in never]
+    answers = torch.tensor(list(product(symbols, repeat=batch.input.shape[1])))
+    lengths = torch.ones(len(answers))
+    if mean:
+        ends = (answers == end).int()
+        lengths += torch.where(ends.any(1), ends.argmax(1), answers.shape[1] - 1)
     best = []
     for row in range(len(batch.input)):
         one = Batch._make(
@@ -94,7 +101,8 @@ def best_of_all(model: Model, batch: Batch, end: int | None) -> tuple[Tensor, Te
             for part in batch
         )
         scores = log_probability(model, one, answers, end)
-        best.append((answers[scores.argmax()], scores.max()))
+        winner = (scores / lengths).argmax()
+        best.append((answers[winner], scores[winner]))
     return torch.stack([a for a, _ in best]), torch.stack([s for _, s in best])
 
 
@@ -118,6 +126,26 @@ def test_an_encoder_decoder_is_searched_the_same_way(seq2seq, end):
     answers, scores = beam_search(seq2seq, batch, V**T, end)
     right, likeliest = best_of_all(seq2seq, batch, end)
     assert not torch.equal(beam_search(seq2seq, batch, 1, end)[0], right)
+    torch.testing.assert_close(answers, right)
+    torch.testing.assert_close(scores.double(), likeliest, rtol=1e-5, atol=1e-5)
+
+
+@torch.no_grad()
+def test_answers_of_different_lengths_are_compared_by_their_means(stream):
+    batch = blank(rows=9)
+    answers, scores = beam_search(stream, batch, V**T, 1, length_norm=1.0)
+    right, likeliest = best_of_all(stream, batch, 1, mean=True)
+    assert not torch.equal(best_of_all(stream, batch, 1)[0], right)
+    torch.testing.assert_close(answers, right)
+    torch.testing.assert_close(scores.double(), likeliest, rtol=1e-5, atol=1e-5)
+
+
+@torch.no_grad()
+def test_a_beam_search_leaves_out_what_is_no_answer(stream):
+    batch = blank(rows=9)
+    assert (beam_search(stream, batch, V**T, None)[0] == 0).any()
+    answers, scores = beam_search(stream, batch, V**T, None, never=(0,))
+    right, likeliest = best_of_all(stream, batch, None, never=(0,))
     torch.testing.assert_close(answers, right)
     torch.testing.assert_close(scores.double(), likeliest, rtol=1e-5, atol=1e-5)
 

@@ -84,6 +84,7 @@ def test_beams_are_those_of_the_search(writer):
     ("decoding", "said"),
     [
         (Decoding(1.0, beam=2), "temperature must be 0 or null with beam=2, got 1.0"),
+        (Decoding(0.0, length_norm=1.0), "length_norm=1.0 needs a beam"),
         (Decoding(0.0, top_k=3), "top_k=3 needs a temperature above 0"),
         (Decoding(top_k=3, beam=2), "top_k=3 needs a temperature above 0"),
         (Decoding(0.0, top_p=0.9), "top_p=0.9 needs a temperature above 0"),

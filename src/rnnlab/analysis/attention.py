@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from rnnlab.analysis.base import Analysis, Findings, Picture, Rows, draw_batch
+from rnnlab.analysis.figures.over_picture import Overlay, draw_over_pictures
 from rnnlab.analysis.figures.style import SEQUENTIAL, new_figure
 from rnnlab.analysis.probe.labelled_trace import names
 from rnnlab.experiment.experiment import Experiment
@@ -154,7 +155,8 @@ class Attention(Analysis):
                 "maps": [drawn._asdict() for drawn in maps],
             },
             tables={"": _table(maps)},
-            pictures=_pictures(maps, weights.shape[2]),
+            pictures=_pictures(maps, weights.shape[2])
+            | _over_pictures(task, batch, answered, weights, rows),
         )
 
 
@@ -327,6 +329,19 @@ def _pictures(maps: Sequence[AttentionMap], num_heads: int) -> dict[str, Picture
         name = "" if row == 0 else f"sequence_{row}"
         pictures[name] = Picture(partial(_draw, list(own), num_heads))
     return pictures
+
+
+def _over_pictures(
+    task: Task, batch: Batch, answered: Tensor, weights: Tensor, rows: Sequence[int]
+) -> dict[str, Picture]:
+    """Return the mean weights of all heads over the pictures that a task's sources show."""
+    overlays = []
+    for row in rows:
+        asked = batch.mask[row]
+        found = task.over_picture(batch, row, weights[row].mean((0, 1))[asked].numpy())
+        if found is not None:
+            overlays.append(Overlay(*found, task.labels(answered[row][asked])))
+    return {"over_picture": Picture(partial(draw_over_pictures, overlays))} if overlays else {}
 
 
 def _name(known: Sequence[str] | None, step: int) -> str:

@@ -21,8 +21,8 @@ _USAGE = """
 rnnlab-sample: let a trained model write, answer or oscillate, from its run directory alone.
 
 usage: rnnlab-sample run=DIR [prompt=TEXT | prompt_file=FILE] [length=N] [temperature=X] [top_k=N]
-                     [top_p=X] [num_samples=N] [beam=N] [seed=N] [answer_file=FILE]
-                     [checkpoint=best] [SETTING=VALUE ...]
+                     [top_p=X] [num_samples=N] [beam=N] [length_norm=X] [seed=N]
+                     [answer_file=FILE] [checkpoint=best] [SETTING=VALUE ...]
 
   run=DIR            the directory that training printed last
   prompt=TEXT        what to go on from: a beginning for next_char, a source for addition and
@@ -35,6 +35,8 @@ usage: rnnlab-sample run=DIR [prompt=TEXT | prompt_file=FILE] [length=N] [temper
   top_p=X            draw among the likeliest that have this probability together; null: all
   num_samples=N      how many (1)
   beam=N             search with so many beams for the likeliest whole answer (temperature 0 only)
+  length_norm=X      of the beam search: divide the log-probability of an answer by its length to
+                     the power of X; 0: don't, which favours short answers; 1: the mean (0)
   seed=N             of the draws (0)
   answer_file=FILE   a new file for the answers, without what was asked, each line of prompt_file
                      in a line of its own; -: standard output
@@ -70,11 +72,12 @@ def _main() -> None:
         "top_p": PositiveProbability | None,
         "num_samples": PositiveInt,
         "beam": PositiveInt | None,
+        "length_norm": NonNegative,
         "seed": Count,
         "answer_file": str | None,
         "checkpoint": Literal["best", "last"],
     }
-    defaults = {"num_samples": 1, "seed": 0, "checkpoint": "best"}
+    defaults = {"num_samples": 1, "length_norm": 0.0, "seed": 0, "checkpoint": "best"}
     own, overrides = parse_arguments(
         _USAGE, fields, {**dict.fromkeys(fields.keys() - {"run"}), **defaults}
     )
@@ -90,7 +93,8 @@ def _main() -> None:
 
     experiment = run.open(overrides, own["checkpoint"])
     task, answers_only = experiment.task, own["answer_file"] is not None
-    decoding = Decoding(*(own[key] for key in ("temperature", "top_k", "top_p", "beam", "seed")))
+    settings = ("temperature", "top_k", "top_p", "beam", "seed", "length_norm")
+    decoding = Decoding(**{key: own[key] for key in settings})
     with _writer(own["answer_file"]) as write, arithmetic(experiment.cfg):
         for prompt in _prompts(task, own):
             sample = generate_sample(

@@ -1,6 +1,6 @@
 """Free running: greedy decoding, sampling and beam search."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -125,24 +125,37 @@ def _nucleus(probabilities: Tensor, top_p: float) -> Tensor:
 
 
 @torch.no_grad()
-def beam_search(model: Model, batch: Batch, width: int, end: int | None) -> tuple[Tensor, Tensor]:
+def beam_search(
+    model: Model,
+    batch: Batch,
+    width: int,
+    end: int | None,
+    *,
+    never: Sequence[int] = (),
+    length_norm: float = 0.0,
+) -> tuple[Tensor, Tensor]:
     """Search for probable answers with a beam of `width` partial answers.
 
     Graves (2012) and Sutskever et al. (2014), section 3.2; the score is the sum of
-    log-probabilities, without length normalisation. `width=1` is greedy decoding. A wider beam
-    usually finds a more probable answer, but not always.
+    log-probabilities, by default without length normalisation, which favours short answers.
+    `width=1` is greedy decoding. A wider beam usually finds a more probable answer, but not always.
 
     Args:
         model: a model with token targets.
         batch: as for `free_steps`.
         width: W >= 1.
         end: the end-of-sequence token, or `None`.
+        never: tokens that are no answers, such as padding.
+        length_norm: partial answers are compared by their score divided by the number of their
+            symbols, the end included, to the power of this; 0 compares the scores, 1 the means
+            (Jean et al., 2015).
 
     Returns:
         The best answers `(B, T)`, and their log-probabilities `(B,)` in nats.
     """
     spec, rows = model.spec, batch.input.shape[0]
-    running = kernel_of(model, batch, width)
+    plain = not never and not length_norm
+    running = kernel_of(model, batch, width) if plain else None
     if running is not None:
         return running.search(width, end)
     state = map_state(lambda leaf: leaf.repeat_interleave(width, dim=0), model.begin(batch))
@@ -152,19 +165,28 @@ def beam_search(model: Model, batch: Batch, width: int, end: int | None) -> tupl
     scores = inputs.new_zeros(rows, width, dtype=torch.float32)
     scores[:, 1:] = -torch.inf  # all beams begin equal: only the first counts
     ended = mask.new_zeros(rows * width)
+    lengths = torch.zeros_like(scores)  # (B, W)
     for t in range(inputs.shape[1]):
         input = inputs[:, t]
         if t and spec.feedback:
             input = where(mask[:, t - 1], feed(spec, input, answers[:, t - 1]), input)
         output, state = model.step(input, state)
         log_probs = output.float().log_softmax(-1)  # (B W, V)
+        log_probs[:, list(never)] = -torch.inf
         chooses = mask[:, t] & ~ended  # other beams have one continuation, of probability 1
         forced = torch.full_like(log_probs, -torch.inf)
         forced[:, 0 if end is None else end] = 0.0
         log_probs = torch.where(chooses[:, None], log_probs, forced)
         vocab_size = log_probs.shape[1]
+        lengths = lengths + chooses.view(rows, width)
         total = (scores.reshape(-1, 1) + log_probs).view(rows, -1)  # (B, W V)
-        scores, best = total.topk(width, dim=1)  # (B, W)
+        rank = total
+        if length_norm:
+            divisor = lengths.clamp(min=1) ** length_norm
+            rank = total / divisor.repeat_interleave(vocab_size, dim=1)
+        best = rank.topk(width, dim=1).indices  # (B, W)
+        scores = total.gather(1, best)
+        lengths = lengths.gather(1, best // vocab_size)
         first = torch.arange(rows, device=best.device)[:, None] * width
         parent = (first + best // vocab_size).flatten()  # (B W,)
         state = map_state(lambda leaf, parent=parent: leaf[parent], state)

@@ -31,6 +31,7 @@ class Decoding:
         top_p: total probability of the most probable tokens to sample from; `None` for all.
         beam: width of the beam search; `None` for no beam search.
         seed: seed of the sampling.
+        length_norm: power of its length that the beam search divides an answer's score by.
     """
 
     temperature: float | None = None
@@ -38,6 +39,7 @@ class Decoding:
     top_p: float | None = None
     beam: int | None = None
     seed: int = 0
+    length_norm: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,15 @@ def _answer_steps(
 ) -> Iterator[Tensor]:
     """Yield the answers of each step, `(B,)` ids or `(B, O)` numbers."""
     if decoding.beam is not None:
-        yield from beam_search(model, batch, decoding.beam, task.end)[0].unbind(1)
+        answers, _ = beam_search(
+            model,
+            batch,
+            decoding.beam,
+            task.end,
+            never=task.never,
+            length_norm=decoding.length_norm,
+        )
+        yield from answers.unbind(1)
         return
     choose: Choose = greedy
     if temperature > 0:
@@ -137,6 +147,8 @@ def _check_decoding(decoding: Decoding, temperature: float, tokens: bool) -> Non
         raise ConfigError(
             f"temperature must be 0 or null with beam={decoding.beam}, got {temperature}"
         )
+    if decoding.length_norm and decoding.beam is None:
+        raise ConfigError(f"length_norm={decoding.length_norm} needs a beam")
     for name, value in truncation.items():
         if value is not None and temperature == 0:
             raise ConfigError(f"{name}={value} needs a temperature above 0")

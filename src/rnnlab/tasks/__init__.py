@@ -3,6 +3,7 @@
 from rnnlab.tasks.addition import Addition, AdditionBinary, AdditionMarked
 from rnnlab.tasks.attractor_memory import AttractorMemory
 from rnnlab.tasks.base import Mean, Scorer, Task
+from rnnlab.tasks.caption import Caption
 from rnnlab.tasks.copy import Copy, CopyRepeat, CopyReverse
 from rnnlab.tasks.corpus import TextFiles
 from rnnlab.tasks.digits import Digits
@@ -20,6 +21,7 @@ from rnnlab.tasks.recognition import Recognition
 from rnnlab.tasks.rows import RowTask
 from rnnlab.tasks.scan import Scan
 from rnnlab.tasks.series import Series
+from rnnlab.tasks.speech import Speech
 from rnnlab.tasks.transduction import Transduction
 from rnnlab.tasks.translation import Translation
 
@@ -28,6 +30,7 @@ __all__ = [
     "AdditionBinary",
     "AdditionMarked",
     "AttractorMemory",
+    "Caption",
     "Copy",
     "CopyRepeat",
     "CopyReverse",
@@ -51,6 +54,7 @@ __all__ = [
     "Scorer",
     "Series",
     "Speakers",
+    "Speech",
     "StoredSymbols",
     "Task",
     "TextFiles",

@@ -43,6 +43,7 @@ class Task(ABC):
         scores_free_run: whether free running is scored as well as teacher forcing, if answers are
             fed back.
         end: the end-of-sequence token, or `None`.
+        never: tokens that are no answers, such as padding, which a beam search leaves out.
         lengths: the range of `length`, if the task draws lengths.
         prompt_by_line: whether each line of a file is a prompt, or the whole file is one.
         one_length: whether all rows of a batch have the same length.
@@ -63,6 +64,7 @@ class Task(ABC):
     }
     scores_free_run: bool = True
     end: int | None = None
+    never: Sequence[int] = ()
     lengths: Lengths | None = None
     prompt_by_line: bool = True
     one_length: bool = False
@@ -264,6 +266,19 @@ class Task(ABC):
         """Return which source steps each answer depends on, `(B, T, S)` bool, to compare attention.
 
         A row without True is unknown; `None` if all are.
+        """
+        return None
+
+    def over_picture(
+        self,
+        batch: Batch,  # noqa: ARG002
+        row: int,  # noqa: ARG002
+        weights: np.ndarray,  # noqa: ARG002
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return the picture `(N, N)` that a row's source shows, and attention weights over it.
+
+        Grey levels are 0 for white to 1. The weights `(A, S)` of A answers on S source steps become
+        `(A, N, N)`, 0 to 1. `None` if the source is no picture.
         """
         return None
 

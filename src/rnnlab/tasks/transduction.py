@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from rnnlab.errors import ConfigError
@@ -60,6 +61,7 @@ class Transduction(Task):
 
     def __init__(self, layout: Layout, seed: int, symbols: Sequence[str]) -> None:
         super().__init__(layout, seed)
+        self.never = (self.pad, self.separator)
         self.symbols = ("<pad>", "<separator>", "<end>", *symbols)
         self._ids = {symbol: i + self.num_specials for i, symbol in enumerate(symbols)}
         tokens = Tokens(len(self.symbols))
@@ -146,7 +148,7 @@ class Transduction(Task):
         source = self.encode(text)
         return self.source_batch([source] * num_samples, length or 2 * len(source) + _ROOM)
 
-    def show_answers(self, batch: Batch, answers: Tensor) -> str:
+    def show_answers(self, batch: Batch, answers: Tensor) -> str | Image.Image:
         """Write a line per sequence: source and answer."""
         texts = enumerate(self._decode_rows(batch, answers))
         return "\n".join(f"{self.source_text(batch, row)} = {text}" for row, text in texts)
@@ -181,7 +183,7 @@ class Transduction(Task):
         """Return a scorer that also scores by source length."""
         return TransductionScorer(self)
 
-    def show(self, batch: Batch, output: Tensor) -> str:
+    def show(self, batch: Batch, output: Tensor) -> str | Image.Image:
         """Write a line per sequence: source, right answer, and the model's answer if it differs."""
         answers = output.argmax(dim=2)
         lines = []

@@ -51,6 +51,7 @@ FILES: dict[str, Callable[[], str]] = {
     "next_word": words,
     "next_pixel": pictures,
     "labels": labelled,
+    "caption": pictures,
     "digits": pictures,
     "phonemes": pronunciations,
     "phonemes_aligned": pronunciations,

@@ -62,7 +62,16 @@ def a_batch_can_be_made_again_and_no_two_are_alike(experiment: Experiment) -> No
                 assert one is other, (split, index)
             else:
                 assert torch.equal(one, other), (split, index)
-    texts = [str([batch.input, batch.source, batch.initial]) for batch in made.values()]
+    texts = [
+        str(
+            [
+                part.tolist()
+                for part in (batch.input, batch.source, batch.initial)
+                if part is not None
+            ]
+        )
+        for batch in made.values()
+    ]
     assert len(set(texts)) == len(texts), "two batches are alike"
 
 
