@@ -386,7 +386,7 @@ TARGETS = {
         "accuracy (nearest neighbour 0.57)",
         test("accuracy"),
         60,
-        **at_least(0.9),
+        **at_least(0.95),
     ),
     "speakers_gru": _target(
         "experiment=speakers_gru", "accuracy", test("accuracy"), 60, **at_least(0.95)

@@ -50,6 +50,7 @@ _SPEAKERS: Mapping[Split, range] = {
 }
 _TRACT, _ACCENT = 0.12, 0.03  # deviation of the logarithm of all formants, and of a letter's
 _UNEVEN = 0.15  # deviation of the logarithm of a duration
+_FEWEST, _MOST = 2, 8  # frames of a letter
 _GLIDE = 0.5  # share of the way to its goal that a track goes in a frame
 _CANDIDATES = 16  # words drawn for each that is wanted, of which most are of another split
 _COMPARED: Mapping[Split, int] = {"train": 2000, "test": 500}
@@ -147,7 +148,8 @@ class Speech(Transcription):
         """Return tracks `(B, S, 5)`, padded with zeros, and their frames `(B,)`."""
         uneven = np.exp(_UNEVEN * rng.normal(size=words.shape))
         durations = self._frames[words] * tempi[:, None] * uneven
-        durations = np.where(words < 0, 0, np.maximum(2, durations.round())).astype(np.int64)
+        durations = durations.round().clip(_FEWEST, _MOST)
+        durations = np.where(words < 0, 0, durations).astype(np.int64)
         ends = durations.cumsum(1)
         frames = ends[:, -1]
         step = np.arange(frames.max())
@@ -161,6 +163,11 @@ class Speech(Transcription):
         goals += rng.normal(0, self.noise, size=goals.shape)
         goals[step >= frames[:, None]] = 0
         return goals.astype(np.float32), frames
+
+    def most_symbols(self, length: int | None) -> tuple[int, int]:
+        """Return the most frames that a word can have, and its letters."""
+        letters = self.lengths.most if length is None else length
+        return _MOST * letters, letters
 
     def scorer(self) -> Scorer:
         """Return a scorer that adds the character error."""
