@@ -59,6 +59,12 @@ MODELS = {
     "ctrnn": ["model=ctrnn", "model.cell.hidden_size=6", *COPY],
     "mrnn": ["model=mrnn", "model.cell.hidden_size=6", *COPY],
     "min_gru": ["model=min_gru", "model.cell.hidden_size=6", *COPY],
+    "stack_rnn": ["model=stack_rnn", "model.cell.hidden_size=6", "model.cell.depth=5", *COPY],
+    "ntm": [
+        *("model=ntm", "model.cell.hidden_size=6", "model.cell.num_locations=5"),
+        "model.cell.location_size=4",
+        *COPY,
+    ],
     "transformer": [*TRANSFORMER, *COPY],
     "transformer_learned": [
         *TRANSFORMER,
