@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from rnnlab.plots.draw import line_plot
@@ -172,7 +172,10 @@ class Formants:
         return {"character_error_nearest_neighbour": error}
 
 
-def draw_tracks(tracks: NDArray[np.float32], title: str) -> Image.Image:
-    """Draw tracks `(S, 5)`."""
-    channels = {name: {"x": tracks[:, i]} for i, name in enumerate(CHANNELS)}
-    return line_plot(channels, title=title, x_label="frame of 20 ms", x_start=1)
+def draw_tracks(
+    tracks: NDArray[np.float32], title: str, answers: Mapping[str, ArrayLike] | None = None
+) -> Image.Image:
+    """Draw tracks `(S, 5)` below the probability `(S,)` of each answer, if they are given."""
+    panels = {} if answers is None else {"answer": answers}
+    panels |= {name: {"x": tracks[:, i]} for i, name in enumerate(CHANNELS)}
+    return line_plot(panels, title=title, x_label="frame of 20 ms", x_start=1)
