@@ -35,6 +35,7 @@ TASKS = {  # settings, metric, what it is
     "next_pixel": ([], "bits_per_pixel", "bits per pixel, of seq2seq in lower halves"),
     "caption": ([], "free_accuracy", "words of captions right"),
     "speech": ([], "free_character_error", "characters wrong"),
+    "speech_ctc": ([], "character_error", "characters wrong, answered in step"),
     "labels": ([], "accuracy", "languages right"),
     "phonemes": (["task.common=1250"], "free_phoneme_error", "phonemes wrong"),
     "phonemes_aligned": (["task.common=1250"], "phoneme_error", "phonemes wrong, letter by letter"),

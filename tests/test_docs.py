@@ -63,6 +63,8 @@ PLUGINS = {  # what a word needs that an environment for tests may lack
     "experiment=motions_gru": "sktime",
     "experiment=speakers_gru": "sktime",
     "experiment=gestures_gru": "sktime",
+    "task=digits": "sklearn",
+    "task=motions": "sktime",
 }
 UNCHECKED = {
     "rnnlab-train trainer=ddp trainer.devices=2 ...": "it asks for two GPUs, which tests have not",

@@ -22,6 +22,7 @@ from rnnlab.tasks.rows import RowTask
 from rnnlab.tasks.scan import Scan
 from rnnlab.tasks.series import Series
 from rnnlab.tasks.speech import Speech
+from rnnlab.tasks.speech_ctc import SpeechCTC
 from rnnlab.tasks.transduction import Transduction
 from rnnlab.tasks.translation import Translation
 
@@ -55,6 +56,7 @@ __all__ = [
     "Series",
     "Speakers",
     "Speech",
+    "SpeechCTC",
     "StoredSymbols",
     "Task",
     "TextFiles",
