@@ -7,10 +7,13 @@ minute gives, not what a pair can learn: for that see `scripts/learn.py`.
 """
 
 import json
-import subprocess
 import sys
 import tempfile
+from contextlib import redirect_stderr, redirect_stdout
+from importlib import import_module
+from io import StringIO
 from pathlib import Path
+from unittest.mock import patch
 
 from learn import committed
 from rnnlab.config.compose import compose
@@ -71,12 +74,17 @@ def words(model: str, task: str) -> list[str]:
 
 
 def command(name: str, *arguments: str) -> str:
-    """Run one of our commands, and give what it printed."""
-    script = [sys.executable, str(ROOT / "scripts" / f"{name}.py")]
-    done = subprocess.run([*script, *arguments], capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"{name} {' '.join(arguments)} ended with {done.stderr}")
-    return done.stdout
+    """Run one of our commands in this process, and give what it printed."""
+    main = import_module(f"rnnlab.cli.{name}").main
+    words = [f"rnnlab-{name}", *arguments]
+    printed, told = StringIO(), StringIO()
+    with patch.object(sys, "argv", words), redirect_stdout(printed), redirect_stderr(told):
+        try:
+            main()
+        except SystemExit as end:
+            if end.code:
+                raise RuntimeError(f"{' '.join(words)} ended with {told.getvalue()}") from end
+    return printed.getvalue()
 
 
 def score(task: str, chosen: list[str], directory: str) -> float:

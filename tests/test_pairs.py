@@ -59,3 +59,10 @@ def test_scores_of_another_commit_are_not_taken(few, monkeypatch) -> None:
     monkeypatch.setattr(pairs, "committed", lambda _: None)
     with pytest.raises(SystemExit, match="as committed"):
         pairs.main()
+
+
+def test_a_pair_is_trained_evaluated_and_sampled_or_named_as_broken(tmp_path) -> None:
+    chosen = [*pairs.words("elman", "parity"), "trainer.max_steps=2", "trainer.val_every=2"]
+    assert 0 < pairs.score("parity", [*chosen, "data.test_size=4"], str(tmp_path)) <= 1
+    with pytest.raises(RuntimeError, match=r"^rnnlab-train .* ended with rnnlab-train:"):
+        pairs.score("parity", ["model=elman", "task=pairity"], str(tmp_path))
