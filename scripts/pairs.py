@@ -121,7 +121,7 @@ def main() -> None:
                 with tempfile.TemporaryDirectory() as directory:
                     if key not in kept:
                         kept[key] = score(task, chosen, directory)
-                cells.append(f"{kept[key]:.2g}")
+                cells.append(f"{kept[key]:.3g}")
             except RuntimeError as error:
                 print(f"pairs: {error}", file=sys.stderr, flush=True)
                 cells.append("broken")

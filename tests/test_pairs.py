@@ -46,7 +46,7 @@ def test_it_goes_on_where_it_was_and_writes_when_no_pair_is_broken(few) -> None:
     pairs.main()
     assert scored == ["model=gru", "", "model=lstm"]
     assert page.read_text().startswith("Pairs.\n<!-- pairs")
-    assert "| copy | symbols right | 0.12 | 0.38 |\n<!-- end" in page.read_text()
+    assert "| copy | symbols right | 0.125 | 0.375 |\n<!-- end" in page.read_text()
 
 
 def test_scores_of_another_commit_are_not_taken(few, monkeypatch) -> None:
