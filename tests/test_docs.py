@@ -22,6 +22,7 @@ from rnnlab.cli import analyze, diff, evaluate, report, sample
 from rnnlab.cli import list as listing
 from rnnlab.cli import train as trains
 from rnnlab.config import packages
+from rnnlab.config.catalogue import describe_by_kind
 from rnnlab.errors import ConfigError
 from rnnlab.runs.run import Run
 from rnnlab.sweep.search import best
@@ -307,6 +308,14 @@ def test_the_search_that_is_to_train_as_one_model_does(place: Path) -> None:
     counts = re.findall(r"^(\d+) trials as one model", out + err, re.MULTILINE)
     joined = [int(count) for count in counts]
     assert sum(joined) >= 12, out + err
+
+
+def test_the_readme_has_every_task_as_rnnlab_list_shows_it() -> None:
+    rows = []
+    for kind, entries in describe_by_kind("task").items():
+        rows += [f"|  | `{name}` | {text} |\n" for name, text in entries.items()]
+        rows[-len(entries)] = rows[-len(entries)].replace("|  |", f"| {kind} |", 1)
+    assert "".join(rows) in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

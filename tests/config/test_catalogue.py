@@ -46,12 +46,12 @@ KINDS = {
 }
 SHAPES = {
     *("one to one", "one to many", "many to one"),
-    *("many to many after", "many to many in step"),
+    *("many to many, after", "many to many, in step"),
 }
 
 
 def test_every_task_of_ours_is_of_a_kind_and_every_kind_and_shape_has_tasks():
-    found = [kind.split(", ") for kind in describe_by_kind("task")]
+    found = [kind.split(", ", 1) for kind in describe_by_kind("task")]
     assert {kind for kind, _ in found} == KINDS
     assert {shape for _, shape in found} == SHAPES
 
