@@ -1,5 +1,7 @@
 """What `rnnlab-list` reads from the yaml files."""
 
+from pathlib import Path
+
 import pytest
 
 from rnnlab.config import catalogue
@@ -40,6 +42,7 @@ def test_options_are_ordered_by_kind_and_those_of_none_are_last(tmp_path):
     assert describe("task") == {"a": "First.", "t": "", "z": "Last."}
 
 
+README = Path(__file__).parents[2] / "README.md"
 KINDS = {
     *("captions", "learning a program", "memory", "oscillation", "prediction"),
     *("prediction and generation", "recognition", "transformation"),
@@ -54,6 +57,14 @@ def test_every_task_of_ours_is_of_a_kind_and_every_kind_and_shape_has_tasks():
     found = [kind.split(", ", 1) for kind in describe_by_kind("task")]
     assert {kind for kind, _ in found} == KINDS
     assert {shape for _, shape in found} == SHAPES
+
+
+def test_the_readme_has_every_task_as_rnnlab_list_shows_it() -> None:
+    rows = []
+    for kind, entries in describe_by_kind("task").items():
+        rows += [f"|  | `{name}` | {text} |\n" for name, text in entries.items()]
+        rows[-len(entries)] = rows[-len(entries)].replace("|  |", f"| {kind} |", 1)
+    assert "".join(rows) in README.read_text(encoding="utf-8")
 
 
 @pytest.mark.usefixtures("own_configs")
