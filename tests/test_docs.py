@@ -143,10 +143,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     pairs = "".join(f"the cat {n}\tle chat {n}\n" for n in range(99))
     (place / "pairs.tsv").write_text(pairs, encoding="utf-8")
     (place / "english.txt").write_text("the cat sleeps\nthe dog sleeps\n", encoding="utf-8")
-    for name in ("NAME", "memory", "recall"):
+    for name in ("NAME", "memory", "recall", "architectures_copy"):
         sweep = place / "outputs" / "sweeps" / name
         for seed in (0, 1):
-            fabricate(sweep, {"seed": seed}, {"loss": 0.5 + seed, "exact_match": 0.5})
+            fabricate(
+                sweep, {"seed": seed}, {"loss": 0.5 + seed, "accuracy": 0.5, "exact_match": 0.5}
+            )
     best_of_a_search = OmegaConf.to_yaml(best._as_primary_config(tiny_run("copy", place).config))
     (place / "outputs/sweeps/NAME/best.yaml").write_text(best_of_a_search, encoding="utf-8")
     (place / "DIR" / "experiment").mkdir(parents=True)

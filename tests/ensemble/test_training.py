@@ -38,6 +38,7 @@ TRANSFORMER = [
 MODELS = {
     "elman": ["model=elman", "model.cell.hidden_size=6", *COPY],
     "elman_reals": ["model=elman", "model.cell.hidden_size=6", "task=oscillation", *SMALL],
+    "elman_series": ["model=elman", "model.cell.hidden_size=6", "task=series", *SMALL],
     "elman_two_layers": [
         *("model=elman", "model.cell.hidden_size=6", "model.num_layers=2"),
         *("model.initial_state=learned", "model.embedding_size=3", *COPY),

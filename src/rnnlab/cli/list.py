@@ -20,7 +20,8 @@ usage: rnnlab-list [--config-dir DIR] [packages=[NAME,...]] [GROUP ...]
   NAME     a package whose configs are listed too
   GROUP    models, tasks, experiments (all three if none is named), analyses, sweeps,
            optimizers, schedulers, trainers, curricula, teacher_forcing, loggers, debugs; or
-           pairs: the tuned experiments
+           pairs: the tuned experiments. Tasks are grouped by kind and shape, such as many to
+           many: after the source, or in step with it
   size     the hidden_size with which each model has nearly so many parameters, as
            rnnlab-train parameters=150k sets it
 """
@@ -105,7 +106,7 @@ def _selected(cfg: "DictConfig", key: str) -> object:
 
 
 def _list(arguments: list[str]) -> None:
-    from rnnlab.config.catalogue import describe, pairs
+    from rnnlab.config.catalogue import describe_by_kind, pairs
 
     for argument in arguments:
         if argument not in _GROUPS and argument != "pairs":
@@ -115,8 +116,11 @@ def _list(arguments: list[str]) -> None:
         if argument == "pairs":
             say(pairs())
             continue
-        entries = describe(_GROUPS[argument])
-        width = max((len(name) for name in entries), default=0)
+        kinds = describe_by_kind(_GROUPS[argument])
+        width = max((len(name) for entries in kinds.values() for name in entries), default=0)
         say(f"{argument}  ({_GROUPS[argument]}=NAME)")
-        say("\n".join(f"  {name:{width}}  {text}" for name, text in entries.items()))
+        for kind, entries in kinds.items():
+            if len(kinds) > 1:
+                say(f" {kind or 'others'}:")
+            say("\n".join(f"  {name:{width}}  {text}" for name, text in entries.items()))
         say()

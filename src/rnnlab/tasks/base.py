@@ -168,6 +168,10 @@ class Task(ABC):
             scores["exact_match"] = Mean(right.all(dim=1).float().mean(), rows)
         return scores
 
+    def derived(self, means: Mapping[str, float]) -> dict[str, float]:  # noqa: ARG002
+        """Return scores that are functions of means over a split, such as a perplexity."""
+        return {}
+
     def mode(self, metric: str) -> Mode:
         """Return whether a lower (`min`) or a higher (`max`) metric is better, such as `val/loss`.
 
@@ -190,7 +194,7 @@ class Task(ABC):
         return hashlib.sha256(repr((self.spec, *self.symbols)).encode()).hexdigest()[:16]
 
     def scorer(self) -> "Scorer":
-        """Return a scorer for a split; a task with metrics that are not means has its own class."""
+        """Return a scorer for a split; a task with scores that no mean gives has its own class."""
         return Scorer(self)
 
     @abstractmethod
@@ -314,10 +318,11 @@ class Scorer:
             self._add(name, torch.where(weight > 0, value * weight, 0), weight)
 
     def compute(self) -> dict[str, float]:
-        """Return the mean of each metric over all batches."""
-        return {
+        """Return the mean of each metric over all batches, and what derives from them."""
+        means = {
             name: float(total / weight) for name, (total, weight) in self._totals.items() if weight
         }
+        return means | self.task.derived(means)
 
     def parts(self) -> Any:
         """Return all sums, on the CPU, for `merge` in another process.
