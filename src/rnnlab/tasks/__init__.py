@@ -17,6 +17,7 @@ from rnnlab.tasks.oscillation import Oscillation
 from rnnlab.tasks.oscillation_clamped import OscillationClamped
 from rnnlab.tasks.parity import Parity
 from rnnlab.tasks.phonemes import Phonemes, PhonemesAligned
+from rnnlab.tasks.reber import Reber
 from rnnlab.tasks.recognition import Recognition
 from rnnlab.tasks.rows import RowTask
 from rnnlab.tasks.scan import Scan
@@ -48,6 +49,7 @@ __all__ = [
     "Parity",
     "Phonemes",
     "PhonemesAligned",
+    "Reber",
     "Recognition",
     "RowTask",
     "Scan",
