@@ -23,6 +23,7 @@ from rnnlab.tasks.rows import RowTask
 from rnnlab.tasks.scan import Scan
 from rnnlab.tasks.series import Series
 from rnnlab.tasks.speech import Speech
+from rnnlab.tasks.temporal_order import TemporalOrder
 from rnnlab.tasks.transduction import Transduction
 from rnnlab.tasks.translation import Translation
 
@@ -59,6 +60,7 @@ __all__ = [
     "Speech",
     "StoredSymbols",
     "Task",
+    "TemporalOrder",
     "TextFiles",
     "Transduction",
     "Translation",
