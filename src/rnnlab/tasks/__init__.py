@@ -6,6 +6,7 @@ from rnnlab.tasks.base import Mean, Scorer, Task
 from rnnlab.tasks.caption import Caption
 from rnnlab.tasks.copy import Copy, CopyRepeat, CopyReverse
 from rnnlab.tasks.corpus import TextFiles
+from rnnlab.tasks.counting import Counting
 from rnnlab.tasks.digits import Digits
 from rnnlab.tasks.file_task import FileTask, StoredSymbols
 from rnnlab.tasks.labels import Labels
@@ -36,6 +37,7 @@ __all__ = [
     "Copy",
     "CopyRepeat",
     "CopyReverse",
+    "Counting",
     "Digits",
     "FileTask",
     "Gestures",
