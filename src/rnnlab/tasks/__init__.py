@@ -9,6 +9,7 @@ from rnnlab.tasks.corpus import TextFiles
 from rnnlab.tasks.counting import Counting
 from rnnlab.tasks.digits import Digits
 from rnnlab.tasks.file_task import FileTask, StoredSymbols
+from rnnlab.tasks.flip_flop import FlipFlop
 from rnnlab.tasks.labels import Labels
 from rnnlab.tasks.motions import Gestures, Motions, Speakers
 from rnnlab.tasks.next_char import NextChar
@@ -40,6 +41,7 @@ __all__ = [
     "Counting",
     "Digits",
     "FileTask",
+    "FlipFlop",
     "Gestures",
     "Labels",
     "Mean",
