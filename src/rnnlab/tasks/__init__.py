@@ -21,6 +21,7 @@ from rnnlab.tasks.parity import Parity
 from rnnlab.tasks.phonemes import Phonemes, PhonemesAligned
 from rnnlab.tasks.reber import Reber
 from rnnlab.tasks.recognition import Recognition
+from rnnlab.tasks.regular import Regular
 from rnnlab.tasks.rows import RowTask
 from rnnlab.tasks.scan import Scan
 from rnnlab.tasks.series import Series
@@ -56,6 +57,7 @@ __all__ = [
     "PhonemesAligned",
     "Reber",
     "Recognition",
+    "Regular",
     "RowTask",
     "Scan",
     "Scorer",
