@@ -6,8 +6,10 @@ from rnnlab.tasks.base import Mean, Scorer, Task
 from rnnlab.tasks.caption import Caption
 from rnnlab.tasks.copy import Copy, CopyRepeat, CopyReverse
 from rnnlab.tasks.corpus import TextFiles
+from rnnlab.tasks.counting import Counting
 from rnnlab.tasks.digits import Digits
 from rnnlab.tasks.file_task import FileTask, StoredSymbols
+from rnnlab.tasks.flip_flop import FlipFlop
 from rnnlab.tasks.labels import Labels
 from rnnlab.tasks.motions import Gestures, Motions, Speakers
 from rnnlab.tasks.next_char import NextChar
@@ -17,12 +19,15 @@ from rnnlab.tasks.oscillation import Oscillation
 from rnnlab.tasks.oscillation_clamped import OscillationClamped
 from rnnlab.tasks.parity import Parity
 from rnnlab.tasks.phonemes import Phonemes, PhonemesAligned
+from rnnlab.tasks.reber import Reber
 from rnnlab.tasks.recognition import Recognition
+from rnnlab.tasks.regular import Regular
 from rnnlab.tasks.rows import RowTask
 from rnnlab.tasks.scan import Scan
 from rnnlab.tasks.series import Series
 from rnnlab.tasks.speech import Speech
 from rnnlab.tasks.speech_ctc import SpeechCTC
+from rnnlab.tasks.temporal_order import TemporalOrder
 from rnnlab.tasks.transduction import Transduction
 from rnnlab.tasks.translation import Translation
 
@@ -35,8 +40,10 @@ __all__ = [
     "Copy",
     "CopyRepeat",
     "CopyReverse",
+    "Counting",
     "Digits",
     "FileTask",
+    "FlipFlop",
     "Gestures",
     "Labels",
     "Mean",
@@ -49,7 +56,9 @@ __all__ = [
     "Parity",
     "Phonemes",
     "PhonemesAligned",
+    "Reber",
     "Recognition",
+    "Regular",
     "RowTask",
     "Scan",
     "Scorer",
@@ -59,6 +68,7 @@ __all__ = [
     "SpeechCTC",
     "StoredSymbols",
     "Task",
+    "TemporalOrder",
     "TextFiles",
     "Transduction",
     "Translation",

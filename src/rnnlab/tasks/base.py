@@ -136,9 +136,9 @@ class Task(ABC):
         if isinstance(self.spec.target, Tokens):
             target = batch.target.masked_fill(~batch.mask, -100)
             return F.cross_entropy(output.flatten(0, 1), target.flatten(), ignore_index=-100)
-        taught = _taught(batch)
-        error = (output - batch.target).masked_fill(~taught, 0.0)
-        return error.square().sum() / taught.sum()
+        counts = taught(batch)
+        error = (output - batch.target).masked_fill(~counts, 0.0)
+        return error.square().sum() / counts.sum()
 
     @property
     def plain_loss(self) -> bool:
@@ -151,7 +151,7 @@ class Task(ABC):
         It weights the losses of the batches of one update; a task with another loss overrides it.
         """
         tokens = isinstance(self.spec.target, Tokens)
-        return batch.mask.sum() if tokens else _taught(batch).sum()
+        return batch.mask.sum() if tokens else taught(batch).sum()
 
     def metrics(self, output: Tensor, batch: Batch) -> dict[str, Mean]:
         """Score outputs `(B, T, O)` where the mask is True; `loss` is always among them.
@@ -291,10 +291,10 @@ class Task(ABC):
         return None
 
 
-def _taught(batch: Batch) -> Tensor:
+def taught(batch: Batch) -> Tensor:
     """Return which numbers of the target `(B, T, O)` count in the loss."""
-    taught = batch.mask[..., None].expand_as(batch.target)
-    return taught if batch.target_mask is None else taught & batch.target_mask
+    answered = batch.mask[..., None].expand_as(batch.target)
+    return answered if batch.target_mask is None else answered & batch.target_mask
 
 
 class Scorer:

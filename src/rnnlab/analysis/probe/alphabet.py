@@ -5,13 +5,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from rnnlab.analysis.numerics.machine import NOTHING, Ints
 from rnnlab.analysis.numerics.quantising import Numbers, Strings
 from rnnlab.analysis.probe.autonomous import without_teacher
 from rnnlab.analysis.probe.system import System, real_steps, traces
 from rnnlab.models.stream import Stream
 from rnnlab.spec import Batch, Tokens
 from rnnlab.tasks.base import Task
+from rnnlab.tasks.moore import NOTHING, Ints
 
 
 class Alphabet(NamedTuple):
