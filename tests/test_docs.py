@@ -18,7 +18,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from rnnlab import train
-from rnnlab.cli import analyze, diff, evaluate, report, sample
+from rnnlab.cli import analyze, diff, evaluate, report, reproduce, sample
 from rnnlab.cli import list as listing
 from rnnlab.cli import train as trains
 from rnnlab.config import packages
@@ -44,6 +44,7 @@ MAINS = {
     "diff": diff.main,
     "analyze": analyze.main,
     "report": report.main,
+    "reproduce": reproduce.main,
 }
 PLUGINS = {  # what a word needs that an environment for tests may lack
     "hydra/sweeper=optuna": "optuna",
@@ -185,7 +186,7 @@ def check(text: str, place: Path) -> None:
         if word in words and find_spec(package) is None and not _own_data(words):
             pytest.skip(f"{package} is not installed")
     if "--config-dir" in words or not any(_RUN.search(word) for word in words):
-        _accepted(program, [*words, *(["dry_run=true"] if verb == "train" else [])])
+        _accepted(program, [*words, *(["dry_run=true"] if verb in ("train", "reproduce") else [])])
         return
     refusals = []
     for name in RUNS:
