@@ -14,7 +14,7 @@ from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
 from rnnlab.stackable import stackable
 from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.lengths import Lengths
-from rnnlab.tasks.recognition import answer_at_the_end
+from rnnlab.tasks.recognition import label_batch
 
 _SYMBOLS = "EabcdXYB"
 _FIRST, _X, _LAST = 0, 5, 7
@@ -84,10 +84,8 @@ class TemporalOrder(Task):
         ids[:, 0], ids[rows, last] = _FIRST, _LAST
         inputs = np.where(step <= last[:, None], ids, 0)[:, : last.max() + 1]
         classes = (second << np.arange(len(self.windows))[::-1]).sum(1)
-        lengths = torch.from_numpy(last + 1)
-        return answer_at_the_end(
-            self.layout, torch.from_numpy(inputs), lengths, torch.from_numpy(classes)
-        )
+        read, lengths, answers = map(torch.from_numpy, (inputs, last + 1, classes))
+        return label_batch(self.layout, read, lengths, answers, everywhere=False)
 
     def longest(self, length: int | None = None) -> int:
         """Count the steps of the longest sequence."""
