@@ -123,8 +123,8 @@ def main() -> None:
                     if key not in kept:
                         kept[key] = score(task, chosen, directory)
                 cells.append(f"{kept[key]:.3g}")
-            except RuntimeError as error:
-                print(f"pairs: {error}", file=sys.stderr, flush=True)
+            except Exception as error:  # of any kind: the other pairs go on
+                print(f"pairs: {' '.join(chosen)}: {error!r}", file=sys.stderr, flush=True)
                 cells.append("broken")
                 broken += 1
             if commit:

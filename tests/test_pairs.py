@@ -25,7 +25,7 @@ def few(tmp_path, monkeypatch):
 
     def score(_: str, chosen: list[str], __: str) -> float:
         if chosen[0] == "model=lstm" and len(scored) == 1:
-            raise RuntimeError("out of luck")
+            raise KeyError("free_accuracy")
         scored.append(chosen[0])
         return len(scored) / 8
 
@@ -37,11 +37,12 @@ def few(tmp_path, monkeypatch):
     return page, scored
 
 
-def test_it_goes_on_where_it_was_and_writes_when_no_pair_is_broken(few) -> None:
+def test_it_goes_on_where_it_was_and_writes_when_no_pair_is_broken(few, capsys) -> None:
     page, scored = few
     with pytest.raises(SystemExit, match="1 of 2 pairs are broken"):
         pairs.main()
     assert "old" in page.read_text()
+    assert capsys.readouterr().err.startswith("pairs: model=lstm task=copy ")
     scored.append("")  # luck
     pairs.main()
     assert scored == ["model=gru", "", "model=lstm"]

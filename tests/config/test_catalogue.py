@@ -8,6 +8,8 @@ from rnnlab.config import catalogue
 from rnnlab.config.catalogue import describe, describe_by_kind, pairs
 from rnnlab.config.compose import compose
 
+README = Path(__file__).parents[2] / "README.md"
+
 
 @pytest.fixture
 def own_configs(tmp_path, monkeypatch):
@@ -42,7 +44,6 @@ def test_options_are_ordered_by_kind_and_those_of_none_are_last(tmp_path):
     assert describe("task") == {"a": "First.", "t": "", "z": "Last."}
 
 
-README = Path(__file__).parents[2] / "README.md"
 KINDS = {
     *("captions", "learning a program", "memory", "oscillation", "prediction"),
     *("prediction and generation", "recognition", "transformation"),
