@@ -11,6 +11,7 @@ from rnnlab.tasks.digits import Digits
 from rnnlab.tasks.file_task import FileTask, StoredSymbols
 from rnnlab.tasks.flip_flop import FlipFlop
 from rnnlab.tasks.labels import Labels
+from rnnlab.tasks.letters import Letters
 from rnnlab.tasks.motions import Gestures, Motions, Speakers
 from rnnlab.tasks.next_char import NextChar
 from rnnlab.tasks.next_pixel import NextPixel
@@ -27,6 +28,7 @@ from rnnlab.tasks.scan import Scan
 from rnnlab.tasks.series import Series
 from rnnlab.tasks.speech import Speech
 from rnnlab.tasks.temporal_order import TemporalOrder
+from rnnlab.tasks.temporal_xor import TemporalXor
 from rnnlab.tasks.transduction import Transduction
 from rnnlab.tasks.translation import Translation
 
@@ -45,6 +47,7 @@ __all__ = [
     "FlipFlop",
     "Gestures",
     "Labels",
+    "Letters",
     "Mean",
     "Motions",
     "NextChar",
@@ -67,6 +70,7 @@ __all__ = [
     "StoredSymbols",
     "Task",
     "TemporalOrder",
+    "TemporalXor",
     "TextFiles",
     "Transduction",
     "Translation",
