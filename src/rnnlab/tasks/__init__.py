@@ -11,6 +11,7 @@ from rnnlab.tasks.digits import Digits
 from rnnlab.tasks.file_task import FileTask, StoredSymbols
 from rnnlab.tasks.flip_flop import FlipFlop
 from rnnlab.tasks.labels import Labels
+from rnnlab.tasks.latch import Latch
 from rnnlab.tasks.letters import Letters
 from rnnlab.tasks.motions import Gestures, Motions, Speakers
 from rnnlab.tasks.next_char import NextChar
@@ -47,6 +48,7 @@ __all__ = [
     "FlipFlop",
     "Gestures",
     "Labels",
+    "Latch",
     "Letters",
     "Mean",
     "Motions",
