@@ -1,5 +1,6 @@
 """Tasks: what models learn, with batches, metrics and pictures."""
 
+from rnnlab.tasks.adder_program import AdderProgram
 from rnnlab.tasks.addition import Addition, AdditionBinary, AdditionMarked
 from rnnlab.tasks.attractor_memory import AttractorMemory
 from rnnlab.tasks.base import Mean, Scorer, Task
@@ -34,6 +35,7 @@ from rnnlab.tasks.transduction import Transduction
 from rnnlab.tasks.translation import Translation
 
 __all__ = [
+    "AdderProgram",
     "Addition",
     "AdditionBinary",
     "AdditionMarked",
