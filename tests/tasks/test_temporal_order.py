@@ -73,3 +73,7 @@ def test_a_wrong_class_is_shown_beside_the_right_one() -> None:
     line = task.show(batch, output)
     assert line.startswith("E")
     assert f"B  {task.name(right)}   claims {task.name((right + 1) % 4)}  x" in line
+
+
+def test_answers_are_named_by_their_classes() -> None:
+    assert make().answer_labels(torch.arange(4)) == ["XX", "XY", "YX", "YY"]

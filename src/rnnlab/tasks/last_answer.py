@@ -63,6 +63,10 @@ class LastAnswer(Task):
         del scores["exact_match"]  # of one answer: the accuracy
         return scores
 
+    def answer_labels(self, ids: Tensor) -> list[str]:
+        """Return the names of classes."""
+        return [self.name(number) for number in ids.tolist()]
+
     def show(self, batch: Batch, output: Tensor) -> str:
         """Write a line per sequence: what is read, its class, and the answer if it is another."""
         read = batch.input if batch.source is None else batch.source

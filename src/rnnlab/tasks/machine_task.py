@@ -108,6 +108,10 @@ class MachineTask(Task):
         """Return the symbols."""
         return [self.written[i] for i in ids.tolist()]
 
+    def answer_labels(self, ids: Tensor) -> list[str]:
+        """Return the answers as numbers."""
+        return super().labels(ids)
+
     def show(self, batch: Batch, output: Tensor) -> str:
         """Align symbols, right answers and the model's answers."""
         read = batch.input if batch.source is None else batch.source
