@@ -84,3 +84,9 @@ def test_answers_are_shown_below_the_symbols() -> None:
     shown = task.show(batch, torch.zeros(1, 3, 5)).splitlines()
     assert shown[0] == "input   " + "".join(task.labels(batch.input[0]))
     assert shown[2] == "answer  0.0"
+
+
+def test_answers_are_named_apart_from_symbols() -> None:
+    task = make(language="cycle_navigation")
+    assert task.labels(torch.arange(3)) == ["0", "+", "-"]
+    assert task.answer_labels(torch.arange(5)) == [*"01234"]

@@ -25,7 +25,7 @@ def test_the_class_is_the_order_of_the_relevant_symbols(layout: Layout, num_rele
     classes = set()
     for row, target, mask in zip(read, batch.target, batch.mask, strict=True):
         relevant = "".join(task.labels(row[(row == 5) | (row == 6)]))
-        assert task._name(int(target[mask])) == relevant
+        assert task.name(int(target[mask])) == relevant
         classes.add(relevant)
     assert len(classes) == 2**num_relevant
 
@@ -72,4 +72,8 @@ def test_a_wrong_class_is_shown_beside_the_right_one() -> None:
     output[..., (right + 1) % 4] = 1
     line = task.show(batch, output)
     assert line.startswith("E")
-    assert f"B  {task._name(right)}   claims {task._name((right + 1) % 4)}  x" in line
+    assert f"B  {task.name(right)}   claims {task.name((right + 1) % 4)}  x" in line
+
+
+def test_answers_are_named_by_their_classes() -> None:
+    assert make().answer_labels(torch.arange(4)) == ["XX", "XY", "YX", "YY"]

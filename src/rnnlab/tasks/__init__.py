@@ -1,5 +1,6 @@
 """Tasks: what models learn, with batches, metrics and pictures."""
 
+from rnnlab.tasks.adder_program import AdderProgram
 from rnnlab.tasks.addition import Addition, AdditionBinary, AdditionMarked
 from rnnlab.tasks.attractor_memory import AttractorMemory
 from rnnlab.tasks.base import Mean, Scorer, Task
@@ -11,6 +12,8 @@ from rnnlab.tasks.digits import Digits
 from rnnlab.tasks.file_task import FileTask, StoredSymbols
 from rnnlab.tasks.flip_flop import FlipFlop
 from rnnlab.tasks.labels import Labels
+from rnnlab.tasks.latch import Latch
+from rnnlab.tasks.letters import Letters
 from rnnlab.tasks.motions import Gestures, Motions, Speakers
 from rnnlab.tasks.next_char import NextChar
 from rnnlab.tasks.next_pixel import NextPixel
@@ -28,10 +31,12 @@ from rnnlab.tasks.series import Series
 from rnnlab.tasks.speech import Speech
 from rnnlab.tasks.speech_ctc import SpeechCTC
 from rnnlab.tasks.temporal_order import TemporalOrder
+from rnnlab.tasks.temporal_xor import TemporalXor
 from rnnlab.tasks.transduction import Transduction
 from rnnlab.tasks.translation import Translation
 
 __all__ = [
+    "AdderProgram",
     "Addition",
     "AdditionBinary",
     "AdditionMarked",
@@ -46,6 +51,8 @@ __all__ = [
     "FlipFlop",
     "Gestures",
     "Labels",
+    "Latch",
+    "Letters",
     "Mean",
     "Motions",
     "NextChar",
@@ -69,6 +76,7 @@ __all__ = [
     "StoredSymbols",
     "Task",
     "TemporalOrder",
+    "TemporalXor",
     "TextFiles",
     "Transduction",
     "Translation",

@@ -266,6 +266,10 @@ class Task(ABC):
             [str(i) for i in ids.tolist()] if ids.dim() == 1 else [str(t) for t in range(len(ids))]
         )
 
+    def answer_labels(self, ids: Tensor) -> list[str]:
+        """Return a label for each answer of a sequence `(T,)` or `(T, O)`; by default as inputs."""
+        return self.labels(ids)
+
     def alignment(self, batch: Batch) -> Tensor | None:  # noqa: ARG002
         """Return which source steps each answer depends on, `(B, T, S)` bool, to compare attention.
 

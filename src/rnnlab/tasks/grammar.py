@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnlab.tasks.memoryless import memoryless_scores
+
 Numbers = NDArray[np.float64]
 Ids = NDArray[np.int64]
 
@@ -94,10 +96,4 @@ class Grammar:
                 entropy -= (flow * np.log(np.where(chosen > 0, chosen, 1))).sum()
             at = np.zeros_like(at)
             np.add.at(at, (np.arange(size), self.following), flow.sum(0))
-        shares = pairs / pairs.sum(1, keepdims=True).clip(min=1e-300)
-        alone = -(pairs * np.log(np.where(shares > 0, shares, 1))).sum()
-        return {
-            "loss": float(alone / pairs.sum()),
-            "loss_entropy_rate": float(entropy / pairs.sum()),
-            "accuracy": float(pairs.max(1).sum() / pairs.sum()),
-        }
+        return memoryless_scores(pairs) | {"loss_entropy_rate": float(entropy / pairs.sum())}

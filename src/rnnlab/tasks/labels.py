@@ -216,6 +216,10 @@ class Labels(RowTask[Labelled]):
         """Return the symbols of a text."""
         return [self._of_text[index] for index in ids.tolist()]
 
+    def answer_labels(self, ids: Tensor) -> list[str]:
+        """Return the names of labels."""
+        return [self.names[index] for index in ids.tolist()]
+
 
 class Phrases(TextFiles):
     """The phrases of the toy grammar as a text of lines `phrase<TAB>language`."""

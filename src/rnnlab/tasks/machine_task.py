@@ -11,6 +11,7 @@ from torch import Tensor
 from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
 from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.lengths import Lengths
+from rnnlab.tasks.memoryless import memoryless_scores
 from rnnlab.tasks.moore import NOTHING, Machine
 
 Answer = Literal["last", "everywhere"]
@@ -82,13 +83,6 @@ class MachineTask(Task):
     @cached_property
     def floor(self) -> Mapping[str, float]:  # type: ignore[override]  # computed on first use
         """Scores of the best answer from the last symbol alone, over all lengths."""
-        shares = self._joint()
-        given = shares / shares.sum(1, keepdims=True)
-        nats = -(shares * np.log(np.where(given > 0, given, 1))).sum()
-        return {"loss": float(nats), "accuracy": float(shares.max(1).sum())}
-
-    def _joint(self) -> np.ndarray:
-        """Return the shares `(V, O)` of symbols and answers in all that is answered."""
         machine, there = self.machine, self.machine.transitions != NOTHING
         state, symbol = there.nonzero()  # of each transition
         following = machine.transitions[there]
@@ -101,7 +95,7 @@ class MachineTask(Task):
             answers = sum(step <= end if self.everywhere else step == end for end in ends)
             np.add.at(joint, (symbol, said), answers * flow * (said != NOTHING))
             at = np.bincount(following, flow, minlength=len(at))
-        return joint[joint.any(1)] / joint.sum()
+        return memoryless_scores(joint)
 
     def metrics(self, output: Tensor, batch: Batch) -> dict[str, Mean]:
         """Compute loss and accuracy, and with several answers the share of faultless sequences."""
@@ -113,6 +107,10 @@ class MachineTask(Task):
     def labels(self, ids: Tensor) -> list[str]:
         """Return the symbols."""
         return [self.written[i] for i in ids.tolist()]
+
+    def answer_labels(self, ids: Tensor) -> list[str]:
+        """Return the answers as numbers."""
+        return super().labels(ids)
 
     def show(self, batch: Batch, output: Tensor) -> str:
         """Align symbols, right answers and the model's answers."""

@@ -1,6 +1,5 @@
 """Temporal order: which of two symbols came first, told long after."""
 
-import math
 from typing import Annotated, Literal
 
 import numpy as np
@@ -10,11 +9,10 @@ from torch import Tensor
 
 from rnnlab.errors import ConfigError
 from rnnlab.ranges import PositiveInt
-from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
+from rnnlab.spec import Batch, Layout, Split, Tokens
 from rnnlab.stackable import stackable
-from rnnlab.tasks.base import Mean, Task
+from rnnlab.tasks.last_answer import Drawn, LastAnswer
 from rnnlab.tasks.lengths import Lengths
-from rnnlab.tasks.recognition import label_batch
 
 _SYMBOLS = "EabcdXYB"
 _FIRST, _X, _LAST = 0, 5, 7
@@ -28,7 +26,7 @@ Between = Annotated[PositiveInt, Ge(_LEAST)]
 
 
 @stackable()
-class TemporalOrder(Task):
+class TemporalOrder(LastAnswer):
     """Temporal order: name the class of a sequence by the order of its two relevant symbols.
 
     Hochreiter and Schmidhuber (1997), experiments 6a and 6b. Each relevant symbol is X or Y, the
@@ -50,24 +48,16 @@ class TemporalOrder(Task):
     """
 
     lengths: Lengths
-    stepwise = True
 
     def __init__(
         self, layout: Layout, seed: int, *, num_relevant: Literal[2, 3], length: Between
     ) -> None:
-        super().__init__(layout, seed)
+        super().__init__(layout, seed, read=Tokens(len(_SYMBOLS)), classes=2**num_relevant)
         self.lengths = Lengths(length, length)
         self.windows = _WINDOWS[num_relevant]
-        symbols = Tokens(len(_SYMBOLS))
-        source = symbols if layout == "encoder_decoder" else None
-        classes = 2**num_relevant
-        self.spec = TaskSpec(input=symbols, target=Tokens(classes), source=source)
-        self.floor = {"loss": math.log(classes), "accuracy": 1 / classes}
 
-    def sample(
-        self, split: Split, index: int, batch_size: int, *, length: int | None = None
-    ) -> Batch:
-        """Make one batch; `length` are the symbols between E and B of the shortest sequence."""
+    def draw(self, split: Split, index: int, batch_size: int, length: int | None) -> Drawn:
+        """Draw sequences; `length` are the symbols between E and B of the shortest."""
         rng = self.rng(split, index)
         length = self.lengths.most if length is None else length
         if length < _LEAST:
@@ -82,21 +72,14 @@ class TemporalOrder(Task):
             place = rng.integers(low, high, size=batch_size, endpoint=True)
             ids[rows, place] = _X + second[:, number]
         ids[:, 0], ids[rows, last] = _FIRST, _LAST
-        inputs = np.where(step <= last[:, None], ids, 0)[:, : last.max() + 1]
+        inputs = np.where(step <= last[:, None], ids, 0)
         classes = (second << np.arange(len(self.windows))[::-1]).sum(1)
-        read, lengths, answers = map(torch.from_numpy, (inputs, last + 1, classes))
-        return label_batch(self.layout, read, lengths, answers, everywhere=False)
+        return Drawn(*map(torch.from_numpy, (inputs, last + 1, classes)))
 
     def longest(self, length: int | None = None) -> int:
         """Count the steps of the longest sequence."""
         steps = (self.lengths.most if length is None else length) + 2
         return steps + round(0.1 * steps)
-
-    def metrics(self, output: Tensor, batch: Batch) -> dict[str, Mean]:
-        """Compute the loss in nats and the accuracy."""
-        scores = super().metrics(output, batch)
-        del scores["exact_match"]  # of one answer: the accuracy
-        return scores
 
     def labels(self, ids: Tensor) -> list[str]:
         """Return the symbols."""
@@ -108,18 +91,10 @@ class TemporalOrder(Task):
             return None
         return ((batch.source == _X) | (batch.source == _X + 1))[:, None]
 
-    def show(self, batch: Batch, output: Tensor) -> str:
-        """Write a line per sequence: its symbols, its class, and the answer if it is another."""
-        read = batch.input if batch.source is None else batch.source
-        claims = output.argmax(dim=2)
-        lines = []
-        for row in range(min(4, len(read))):
-            asked = batch.mask[row]
-            right, claim = (self._name(int(ids[row][asked][0])) for ids in (batch.target, claims))
-            text = "".join(self.labels(read[row])).rstrip(_SYMBOLS[0])  # without padding
-            lines.append(f"{text}  {right}" + ("" if claim == right else f"   claims {claim}  x"))
-        return "\n".join(lines)
+    def text(self, read: Tensor) -> str:
+        """Write the symbols."""
+        return "".join(self.labels(read))
 
-    def _name(self, number: int) -> str:
+    def name(self, number: int) -> str:
         """Return a class as its symbols: XY."""
         return f"{number:0{len(self.windows)}b}".replace("0", "X").replace("1", "Y")

@@ -47,7 +47,7 @@ def alphabet_of(task: Task, batch: Batch) -> Alphabet:
 def answer_names(task: Task) -> list[str]:
     """Return the names of the output symbols of a task."""
     assert isinstance(task.spec.target, Tokens)
-    return task.labels(torch.arange(task.spec.target.vocab_size))
+    return task.answer_labels(torch.arange(task.spec.target.vocab_size))
 
 
 @torch.no_grad()
