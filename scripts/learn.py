@@ -19,6 +19,7 @@ from statistics import median
 from typing import Any
 
 from rnnlab.inference.evaluate import evaluate
+from rnnlab.reproduce.measures import score_of_third
 from rnnlab.runs.run import Run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -102,15 +103,7 @@ def of_train(name: str) -> Callable[[Run], float]:
 
 def longest_third(run: Run) -> float:
     """Score exact match on the third of the test sources that are longest."""
-    exact = run.results["breakdown"]["exact_match_by_length"]
-    counts = run.results["breakdown"]["sequences_by_length"]
-    rest = wanted = sum(counts.values()) / 3
-    right = 0.0
-    for length in sorted(counts, key=int, reverse=True):
-        taken = min(counts[length], rest)
-        right += taken * exact[length]
-        rest -= taken
-    return right / wanted
+    return score_of_third(run, metric="exact_match", third="longest")
 
 
 def at_least(bound: float) -> dict[str, Any]:

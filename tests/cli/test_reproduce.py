@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -168,7 +169,7 @@ def test_a_run_that_diverges_keeps_no_promise(call):
     put({**TINY, "words": f"{TINY['words']} {exploding} trainer.max_steps=100"})
     status, out, _ = call("tiny")
     assert status == 1
-    assert "diverged, 0 of 3" in out
+    assert re.search(r"none +0 of 3", out)
 
 
 def test_a_dry_run_says_what_is_left_and_does_nothing(call):

@@ -14,17 +14,17 @@ from rnnlab.spelling import printable
 WIDTH = 100  # of a terminal
 
 
-def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Pad cells to columns; where a line is too long the widest columns are cut."""
+def aligned(rows: Sequence[Sequence[str]], width: int = WIDTH) -> list[str]:
+    """Pad cells to columns; where a line is longer than `width` the widest columns are cut."""
     rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    while sum(widths) + 2 * (len(widths) - 1) > WIDTH and max(widths) > 5:
+    while sum(widths) + 2 * (len(widths) - 1) > width and max(widths) > 5:
         widths[widths.index(max(widths))] -= 1
     right = [all(_looks_numeric(row[i]) for row in rows[1:]) for i in range(len(widths))]
     return [
         "  ".join(
-            f"{cut(cell, width):{'>' if is_right else '<'}{width}}"
-            for cell, width, is_right in zip(row, widths, right, strict=True)
+            f"{cut(cell, size):{'>' if is_right else '<'}{size}}"
+            for cell, size, is_right in zip(row, widths, right, strict=True)
         ).rstrip()
         for row in rows
     ]

@@ -38,7 +38,12 @@ def draw(entry: Entry, outcome: Outcome) -> bytes:
             _panel(axes, rows)
             axes.set_xlabel(what)
         seeds = outcome["seeds"]
-        title = f"{entry.name}: seeds {seeds[0]} to {seeds[-1]}; green: as it must be"
+        about = "green: as it must be"
+        if any(found["floor"] is not None for found in outcome["findings"]):
+            about += "; dashed: floor"
+        if any(found["paper_value"] is not None for found in outcome["findings"]):
+            about += "; diamond: the paper"
+        title = f"{entry.name}: seeds {seeds[0]} to {seeds[-1]}; {about}"
         figure.suptitle(title, x=0.01, ha="left", size=16)
         plain_ticks(figure)
         buffer = io.BytesIO()
@@ -49,14 +54,15 @@ def draw(entry: Entry, outcome: Outcome) -> bytes:
 def _panel(axes: "Axes", rows: list[Finding]) -> None:
     values = [value for found in rows for value in found["values"] if value is not None]
     floors = [found["floor"] for found in rows if found["floor"] is not None]
+    papers = [found["paper_value"] for found in rows if found["paper_value"] is not None]
     ends = [end for found in rows for end in _ends(found) if math.isfinite(end)]
-    every = [*values, *floors, *ends]
+    every = [*values, *floors, *papers, *ends]
     positive = [value for value in every if value > 0]
     if len(positive) == len(every) and max(every) / min(every) >= _DECADES:
         axes.set_xscale("log")
         low, high = min(every) / 1.5, max(every) * 1.5
     else:
-        margin = 0.06 * (max(every) - min(every)) or 0.1
+        margin = 0.06 * (max(every) - min(every)) or 0.5
         low, high = min(every) - margin, max(every) + margin
     axes.set_xlim(low, high)
     for row, found in enumerate(rows):
@@ -70,6 +76,8 @@ def _panel(axes: "Axes", rows: list[Finding]) -> None:
             axes.plot([found["quartiles"][1]] * 2, [row - 0.3, row + 0.3], color=color)
         if found["floor"] is not None:
             axes.plot([found["floor"]] * 2, [row - 0.42, row + 0.42], "--", color=GREY, lw=1.5)
+        if found["paper_value"] is not None:
+            axes.plot(found["paper_value"], row, "D", color="black", mfc="none", mew=1.8)
     labels = [f"{found['job']}{' (control)' if found['control'] else ''}" for found in rows]
     axes.set_yticks(range(len(rows)), labels)
     axes.set_ylim(len(rows) - 0.5, -0.5)

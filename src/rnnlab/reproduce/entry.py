@@ -58,6 +58,12 @@ class Reported(_Part):
         value = self.value if isinstance(self.value, str) else f"{self.value:g}"
         return f"{value} ({self.where})"
 
+    @property
+    def number(self) -> float | None:
+        """The value where it is a number and may be shown."""
+        known = self.status == "seen" and not isinstance(self.value, str)
+        return float(self.value) if known else None
+
 
 class Claim(_Part):
     """A number of each run of a job, and what it must be.

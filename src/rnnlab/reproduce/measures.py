@@ -5,11 +5,14 @@ allowed serves as well.
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from rnnlab.analysis.run import make
+from rnnlab.errors import ConfigError
 from rnnlab.inference.evaluate import evaluate
-from rnnlab.ranges import PositiveInt
+from rnnlab.process.output import note
+from rnnlab.ranges import PositiveInt, Real
 from rnnlab.runs.run import Run
 
 
@@ -29,19 +32,25 @@ def score_at(
     return scores[metric]
 
 
-def of_analysis(run: Run, *, analysis: str, words: list[str], number: str) -> float:
-    """Return a number that an analysis finds.
+def of_analysis(run: Run, *, analysis: str, words: list[str], number: str, factor: Real) -> float:
+    """Return a number that an analysis finds, NaN where it finds nothing to measure.
 
     Args:
         run: the run.
         analysis: name of the analysis.
-        words: overrides of its settings, such as `analysis.length=100`.
-        number: path in the numbers that it writes, such as `by_length/96/agreement`.
+        words: overrides of its settings, such as `analysis.steps=500`.
+        number: path in the numbers that it writes, such as `exponents/0`.
+        factor: the number is multiplied by it, to have another unit.
     """
-    found: Any = make(analysis, words).analyze(run.open([], "last")).numbers
+    made = make(analysis, words)
+    try:
+        found: Any = made.analyze(run.open([], "last")).numbers
+    except ConfigError as error:
+        note(f"{run.path}: {error}")
+        return math.nan
     for part in number.split("/"):
-        found = found[part]
-    return float(found)
+        found = found[part] if isinstance(found, Mapping) else found[int(part)]
+    return math.nan if found is None else factor * float(found)
 
 
 def machine_states(run: Run, *, num_sequences: PositiveInt, max_clusters: PositiveInt) -> float:
@@ -58,3 +67,45 @@ def machine_states(run: Run, *, num_sequences: PositiveInt, max_clusters: Positi
     numbers = make("automaton", words).analyze(run.open([], "last")).numbers
     right = all(test["machine_right"] == 1 for test in numbers["by_length"].values())
     return float(numbers["num_states"]) if right else math.nan
+
+
+def tap_weight(run: Run, *, lag: PositiveInt) -> float:
+    """Return the coefficient of a linear autoregression at a lag, from 1."""
+    return _taps(run)[lag - 1]
+
+
+def tap_period(run: Run) -> float:
+    """Return the period of a linear autoregression with two taps, in steps.
+
+    Yule (1927), section IV: x_t = a x_{t-1} + b x_{t-2} turns by theta a step, where
+    cos(theta) = a / (2 sqrt(-b)). NaN where it doesn't oscillate.
+    """
+    first, second = _taps(run)
+    if first**2 + 4 * second >= 0:
+        return math.nan
+    return 2 * math.pi / math.acos(first / (2 * math.sqrt(-second)))
+
+
+def _taps(run: Run) -> list[float]:
+    """Return the coefficients of a linear autoregression, of lag 1 first."""
+    weights: list[float] = run.model.get_parameter("readout.weight").flatten().tolist()
+    return weights
+
+
+def score_of_third(run: Run, *, metric: str, third: Literal["shortest", "longest"]) -> float:
+    """Score the third of the test sequences that is shortest or longest.
+
+    Args:
+        run: the run.
+        metric: such as `exact_match`, of which results have a breakdown `exact_match_by_length`.
+        third: which one.
+    """
+    scores = run.results["breakdown"][f"{metric}_by_length"]
+    counts = run.results["breakdown"]["sequences_by_length"]
+    wanted = rest = sum(counts.values()) / 3
+    total = 0.0
+    for length in sorted(counts, key=int, reverse=third == "longest"):
+        taken = min(counts[length], rest)
+        total += taken * scores[length]
+        rest -= taken
+    return total / wanted

@@ -14,7 +14,6 @@ from rnnlab.files.untrusted import read_json
 from rnnlab.process.arithmetic import arithmetic
 from rnnlab.reproduce.entry import Claim
 from rnnlab.reproduce.jobs import Plan
-from rnnlab.runs.environment import environment
 from rnnlab.runs.run import Run
 
 FILE = "results.json"
@@ -30,8 +29,9 @@ class Finding(TypedDict):
         job: name of the job.
         control: whether the job must fail.
         paper: what the paper reports, and where; empty if it is not known for sure.
-        values: the number of each seed, `None` where training diverged.
-        quartiles: three of them, `None` if every seed diverged.
+        paper_value: the same as a number, or `None`.
+        values: the number of each seed, `None` where training diverged or there is none.
+        quartiles: the three quartiles of those that are known, `None` if none is.
         kept: number of seeds on which the bound holds.
         least: number of seeds that it must hold on.
         floor: the number without learning or memory, or `None`.
@@ -43,6 +43,7 @@ class Finding(TypedDict):
     job: str
     control: bool
     paper: str
+    paper_value: float | None
     values: list[float | None]
     quartiles: list[float] | None
     kept: int
@@ -80,7 +81,7 @@ class Outcome(TypedDict):
         findings: claims, then controls.
         jobs: what each took.
         verdict: whether all hold.
-        commit: that of the code, `None` outside of a git checkout or with changes.
+        commit: that which all runs were trained with, `None` if there is none.
     """
 
     name: str
@@ -118,7 +119,6 @@ def judge(plan: Plan, runs: Runs) -> Outcome:
     ]
     good = all(finding["holds"] for finding in findings)
     verdict: Verdict = "reproduced" if good else "not reproduced"
-    git = environment()["git"]
     return {
         "name": entry.name,
         "tier": plan.tier,
@@ -126,7 +126,7 @@ def judge(plan: Plan, runs: Runs) -> Outcome:
         "findings": findings,
         "jobs": [_took(job, plan.command(job), found) for job, found in runs.items()],
         "verdict": "smoke" if plan.tier == "smoke" else verdict,
-        "commit": None if git is None or git["dirty"] else git["commit"][:9],
+        "commit": _commit([run for several in runs.values() for run in several if run]),
     }
 
 
@@ -140,6 +140,7 @@ def _find(claim: Claim, runs: Sequence[Run | None], *, control: bool) -> Finding
         "job": claim.job,
         "control": control,
         "paper": "" if claim.paper is None else claim.paper.shown,
+        "paper_value": None if claim.paper is None else claim.paper.number,
         "values": [value if math.isfinite(value) else None for value in values],
         "quartiles": np.percentile(known, [25, 50, 75]).tolist() if known else None,
         "kept": kept,
@@ -183,6 +184,15 @@ def number_at(run: Run, path: str) -> float:
             raise ConfigError(f"measure={path}: {part} is not in results.json: it has {takes}")
         found = found[part]
     return float(found)
+
+
+def _commit(runs: Sequence[Run]) -> str | None:
+    """Return the commit that all runs were trained with, `None` if code was changed after it."""
+    states = [run.card.get("git") for run in runs]
+    commits = {
+        None if git is None or git.get("dirty", True) else git["commit"][:9] for git in states
+    }
+    return commits.pop() if len(commits) == 1 else None
 
 
 def _took(job: str, command: list[str], runs: Sequence[Run | None]) -> Trained:

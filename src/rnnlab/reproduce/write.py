@@ -14,6 +14,7 @@ from rnnlab.reproduce.entry import Entry
 from rnnlab.reproduce.jobs import Plan
 from rnnlab.reproduce.outcome import FILE, Finding, Outcome
 
+_WIDTH = 120  # of the table in a terminal
 _REPORT, _TABLE, _VALUES = "report.md", "table.csv", "values.csv"
 
 
@@ -56,7 +57,7 @@ def terminal(entry: Entry, outcome: Outcome) -> str:
     """Format claim, table and verdict for the terminal: under each name a line of values."""
     heading, *rows = table(outcome)
     values = [[cell or "-" for cell in cells[1:]] for cells in (heading, *rows)]
-    columns, *lines = (f"  {line}" for line in aligned(values))
+    columns, *lines = (f"  {line}" for line in aligned(values, _WIDTH))
     named = [part for row, line in zip(rows, lines, strict=True) for part in (row[0], line)]
     return "\n".join([entry.summary, entry.citation, "", columns, *named, "", conclusion(outcome)])
 
@@ -94,17 +95,18 @@ def markdown(entry: Entry, outcome: Outcome, command: str, *, picture: str | Non
 
 
 _NOTES = (
-    "`paper`: what the paper reports, where that was seen in a source. `ours`: the median over "
-    "seeds with quartiles, and on how many seeds the number is as it must be.",
-    "Thresholds were set on seeds below 100, and this table is of seeds from 100 on unless it says "
-    "otherwise. A run that diverged doesn't keep a promise, and is in no median.",
-    "A control is trained on the same data and budget and must fail as the table says.",
+    "`paper`: what the paper reports, where that was seen in a source. `seeds`: on how many the "
+    "number is as it must be; `must be` ends with how many are required. Thresholds were set on "
+    "seeds below 100, and those from 100 on confirm them.",
+    "A run that diverged, or of which there is nothing to measure, keeps no promise and is in no "
+    "median.",
+    "A control has the same data and budget, and must fail as the table says.",
 )
 
 
 def table(outcome: Outcome) -> list[list[str]]:
     """Return the rows of the table, the heading first."""
-    heading = ["", "paper", "ours: median [quartiles], seeds", "floor", "must be", "verdict"]
+    heading = ["", "paper", "ours: median [quartiles]", "seeds", "floor", "must be", "verdict"]
     smoke = outcome["verdict"] == "smoke"
     return [heading, *([*_cells(found), _verdict(found, smoke)] for found in outcome["findings"])]
 
@@ -116,7 +118,8 @@ def _cells(found: Finding) -> list[str]:
     return [
         name,
         found["paper"],
-        f"{_quartiles(found)}, {found['kept']} of {total}",
+        _quartiles(found),
+        f"{found['kept']} of {total}",
         floor,
         f"{found['must']} on {found['least']}",
     ]
@@ -124,7 +127,7 @@ def _cells(found: Finding) -> list[str]:
 
 def _quartiles(found: Finding) -> str:
     if found["quartiles"] is None:
-        return "diverged"
+        return "none"
     low, middle, high = found["quartiles"]
     return f"{middle:.4g} [{low:.4g}, {high:.4g}]"
 
