@@ -56,11 +56,11 @@ def test(name: str) -> Callable[[Run], float]:
     return lambda run: float(run.results["test"][name])
 
 
-def hundred_bits(name: str) -> Callable[[Run], float]:
-    """Take a metric of 200 sequences of 100 bits."""
+def at_length(length: int, name: str) -> Callable[[Run], float]:
+    """Take a metric of 200 sequences of a length."""
 
     def measure(run: Run) -> float:
-        words = ["task.length=100", "task.min_length=100", "data.test_size=200"]
+        words = [f"task.length={length}", f"task.min_length={length}", "data.test_size=200"]
         experiment = run.open(words)
         scores = evaluate(experiment.model, experiment.task, experiment.batches("test")).compute()
         return scores[name]
@@ -172,14 +172,14 @@ TARGETS = {
     "addition_binary_elman": _target(
         "experiment=addition_binary_elman",
         "exact match on 200 sums of 100 bits",
-        hundred_bits("exact_match"),
+        at_length(100, "exact_match"),
         60,
         **at_least(1.0),
     ),
     "parity_elman": _target(
         "experiment=parity_elman",
         "accuracy on 100 bits",
-        hundred_bits("accuracy"),
+        at_length(100, "accuracy"),
         60,
         **at_least(0.99),
     ),

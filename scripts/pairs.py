@@ -26,7 +26,7 @@ PAGE, KEPT = ROOT / "docs/pairs.md", ROOT / "outputs/pairs.json"
 BEGIN, END = "<!-- pairs: made by scripts/pairs.py -->\n", "<!-- end of pairs -->"
 MODELS = (
     *("ar", "ar_ffn", "jordan", "elman", "ctrnn", "mrnn", "gru", "lstm", "min_gru"),
-    *("transformer", "seq2seq", "transformer_seq2seq"),
+    *("stack_rnn", "ntm", "transformer", "seq2seq", "transformer_seq2seq"),
 )
 BUDGET = [
     "trainer.max_steps=300",
@@ -61,6 +61,15 @@ TASKS = {  # settings, metric, what it is
     "copy": (["task.delay=5"], "free_accuracy", "symbols right"),
     "copy_reverse": (["task.delay=5"], "free_accuracy", "symbols right"),
     "copy_repeat": (["task.delay=5"], "free_accuracy", "symbols right"),
+    "adder_program": ([], "accuracy", "actions right"),
+    "regular": ([], "accuracy", "states of a circle of five right"),
+    "counting": ([], "accuracy", "sets of next symbols right, a^n b^n"),
+    "reber": ([], "second_last", "second-last symbols right, embedded"),
+    "letters": ([], "loss", "mean squared error ↓"),
+    "temporal_xor": ([], "loss_third", "mean squared error of each third bit ↓"),
+    "flip_flop": ([], "accuracy", "held bits right"),
+    "temporal_order": ([], "accuracy", "orders right"),
+    "latch": ([], "accuracy", "held bits right, at the end"),
     "attractor_memory": ([], "free_accuracy", "bits right"),
 }
 

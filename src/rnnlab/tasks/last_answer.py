@@ -8,7 +8,7 @@ from torch import Tensor
 
 from rnnlab.spec import Batch, Layout, Port, Split, TaskSpec, Tokens
 from rnnlab.tasks.base import Mean, Task
-from rnnlab.tasks.recognition import answer_at_the_end
+from rnnlab.tasks.recognition import label_batch
 
 
 class Drawn(NamedTuple):
@@ -55,7 +55,7 @@ class LastAnswer(Task):
         """Make one batch of sequences, padded on the right."""
         drawn = self.draw(split, index, batch_size, length)
         inputs = drawn.inputs[:, : int(drawn.lengths.max())]
-        return answer_at_the_end(self.layout, inputs, drawn.lengths, drawn.classes)
+        return label_batch(self.layout, inputs, drawn.lengths, drawn.classes, everywhere=False)
 
     def metrics(self, output: Tensor, batch: Batch) -> dict[str, Mean]:
         """Compute the loss in nats and the accuracy."""
