@@ -84,7 +84,7 @@ PAIRS = {
         *("model/teacher_forcing=linear", "model.teacher_forcing.steps=20"),
     ],
     ("elman", "attractor_memory"): [SMALL_CELL, "task.pattern_size=6", "trainer.save_every=7"],
-    ("ctrnn", "series"): [SMALL_CELL, "data.train_size=10"],
+    ("ctrnn", "series"): [SMALL_CELL, "trainer.save_every=6"],
     ("mrnn", "parity"): [SMALL_CELL, "task.length=5", "trainer.save_every=4"],
     ("min_gru", "labels"): [SMALL_CELL, *DROPOUT],
     ("stack_rnn", "counting"): [SMALL_CELL, "model.cell.depth=6", "task.length=4"],
