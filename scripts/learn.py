@@ -381,6 +381,64 @@ TARGETS = {
         60,
         **at_least(0.95),
     ),
+    "speech_ctc": _target(
+        "experiment=speech_ctc",
+        "character error on unseen words, speakers and tempi (nearest neighbour 0.58)",
+        test("character_error"),
+        120,
+        **below(0.05),
+    ),
+    "copy_ntm": _target(
+        "experiment=copy_ntm",
+        "recall accuracy of 12 symbols, trained on 6 (chance 0.125)",
+        at_length(12, "accuracy"),
+        180,
+        **at_least(0.5),
+    ),
+    "copy_reverse_stack_rnn": _target(
+        "experiment=copy_reverse_stack_rnn",
+        "recall accuracy of 18 symbols, trained on 6 (chance 0.125)",
+        at_length(18, "accuracy"),
+        120,
+        **at_least(0.9),
+    ),
+    "reber_lstm": _target(
+        "experiment=reber_lstm",
+        "strings with legal symbols alone ahead",
+        test("legal_strings"),
+        60,
+        **at_least(0.99),
+    ),
+    "temporal_order_lstm": _target(
+        "experiment=temporal_order_lstm", "accuracy", test("accuracy"), 60, **at_least(0.99)
+    ),
+    "counting_lstm": _target(
+        "experiment=counting_lstm",
+        "strings of n = 15 right, trained on 10",
+        at_length(15, "exact_match"),
+        60,
+        **at_least(0.99),
+    ),
+    "flip_flop_gru": _target(
+        "experiment=flip_flop_gru", "sequences right", test("exact_match"), 60, **at_least(0.99)
+    ),
+    "regular_lstm": _target(
+        "experiment=regular_lstm",
+        "accuracy on a circle, 250 steps, trained on 40",
+        at_length(250, "accuracy"),
+        60,
+        **at_least(0.99),
+    ),
+    "latch_lstm": _target(
+        "experiment=latch_lstm", "accuracy", test("accuracy"), 60, **at_least(0.99)
+    ),
+    "adder_program_jordan": _target(
+        "experiment=adder_program_jordan",
+        "sums right, by its own actions",
+        test("free_exact_match"),
+        60,
+        **at_least(0.99),
+    ),
     "speakers_gru": _target(
         "experiment=speakers_gru", "accuracy", test("accuracy"), 60, **at_least(0.95)
     ),
