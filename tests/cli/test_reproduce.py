@@ -101,7 +101,9 @@ def test_a_result_is_trained_measured_and_reported(call):
     assert outcome["findings"][0]["floor"] == 0.125
     rows = list(csv.DictReader((directory / "values.csv").read_text().splitlines()))
     assert len(rows) == 9
-    assert "reproduced" in call()[1]
+    assert re.search(r"^tiny .* reproduced  ", call()[1], re.MULTILINE)
+    (directory / "results.json").write_text("{}")
+    assert re.search(r"^tiny .* damaged  ", call()[1], re.MULTILINE)
 
 
 def test_the_smoke_tier_learns_nothing_and_says_so(call):

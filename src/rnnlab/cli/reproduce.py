@@ -127,8 +127,11 @@ def _list(entries: "Sequence[Entry]", output_dir: Path) -> None:
 
     width = max((len(entry.name) for entry in entries), default=0)
     for entry in entries:
-        outcome = read_outcome(Plan.make(entry, "quick", "fresh", output_dir).directory)
-        verdict = "-" if outcome is None else outcome["verdict"]
+        try:
+            outcome = read_outcome(Plan.make(entry, "quick", "fresh", output_dir).directory)
+            verdict: str = "-" if outcome is None else outcome["verdict"]
+        except ConfigError:
+            verdict = "damaged"
         say(f"{entry.name:{width}}  {entry.minutes:4g} min  {verdict:14}  {entry.summary}")
     say(f"\n{len(entries)} entries, {sum(entry.minutes for entry in entries):g} minutes in all")
 

@@ -93,7 +93,7 @@ def train(jobs: Mapping[str, Sequence[Job]]) -> dict[str, list[Run | None]]:
     for name, several in jobs.items():
         left = {n: job for n, job in enumerate(several) if job.checked_action() != "skip"}
         note(f"{name}: {len(left)} of {len(several)} to train")
-        for number in left.keys() - set(train_groups(left, "auto")):
+        for number in sorted(left.keys() - set(train_groups(left, "auto"))):
             run_job(left[number], f"{number + 1}", on_error="continue", dry_run=False)
     return {name: [_ended(job) for job in several] for name, several in jobs.items()}
 

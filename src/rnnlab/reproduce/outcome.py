@@ -12,6 +12,7 @@ from rnnlab.config.build import build
 from rnnlab.errors import ConfigError
 from rnnlab.files.untrusted import read_json
 from rnnlab.process.arithmetic import arithmetic
+from rnnlab.process.output import note
 from rnnlab.reproduce.entry import Claim
 from rnnlab.reproduce.jobs import Plan
 from rnnlab.runs.run import Run
@@ -132,6 +133,7 @@ def judge(plan: Plan, runs: Runs) -> Outcome:
 
 def _find(claim: Claim, runs: Sequence[Run | None], *, control: bool) -> Finding:
     measure = _measure(claim)
+    note(f"{claim.job}: measuring {claim.what}")
     values = [math.nan if run is None else measure(run) for run in runs]
     known = [value for value in values if math.isfinite(value)]
     kept = sum(map(claim.bound.holds, values))

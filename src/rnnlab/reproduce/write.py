@@ -47,6 +47,8 @@ def write(plan: Plan, outcome: Outcome, command: str) -> None:
     try:
         if drawn:
             write_atomically(directory / PICTURE, draw(plan.entry, outcome))
+        else:  # of an earlier call
+            (directory / PICTURE).unlink(missing_ok=True)
         for name, content in contents.items():
             write_atomically(directory / name, content.encode())
     except OSError as error:
@@ -163,13 +165,13 @@ def overview(rows: Sequence[tuple[Outcome, float]]) -> list[str]:
     """
     cells = [["entry", "verdict", "hold", "training, CPU min", "this call, min"]]
     for outcome, seconds in rows:
-        held = sum(found["holds"] for found in outcome["findings"])
+        held = f"{sum(found['holds'] for found in outcome['findings'])}/{len(outcome['findings'])}"
         trained = sum(took["cpu_seconds"] for took in outcome["jobs"])
         cells.append(
             [
                 outcome["name"],
                 outcome["verdict"],
-                f"{held}/{len(outcome['findings'])}",
+                "-" if outcome["verdict"] == "smoke" else held,
                 f"{trained / 60:.1f}",
                 f"{seconds / 60:.1f}",
             ]
