@@ -42,7 +42,7 @@ def test_tasks_are_grouped_by_kind_and_shape(call):
             heading = line
         else:
             entries.setdefault(heading, []).append(line.split()[0])
-    assert entries[" prediction, many to many, in step:"] == ["series"]
+    assert "series" in entries[" prediction, many to many, in step:"]
     assert entries[" captions, one to many:"] == ["caption"]
     assert list(entries) == sorted(entries)
 

@@ -109,3 +109,41 @@ def score_of_third(run: Run, *, metric: str, third: Literal["shortest", "longest
         total += taken * scores[length]
         rest -= taken
     return total / wanted
+
+
+def longest_right(run: Run, *, metric: str, most: PositiveInt) -> float:
+    """Return the largest length, up to `most`, to which one test sequence of each is right.
+
+    Args:
+        run: the run.
+        metric: it is 1 where a sequence is right, such as `exact_match`.
+        most: largest length that is tried.
+    """
+    experiment = run.open([], "last")
+    for length in range(1, most + 1):
+        batch = experiment.task.sample("test", 0, 1, length=length)
+        if evaluate(experiment.model, experiment.task, [batch]).compute()[metric] < 1:
+            return length - 1
+    return most
+
+
+def root(run: Run, *, metric: str) -> float:
+    """Return the root of a squared error on test.
+
+    Args:
+        run: the run.
+        metric: such as `loss`.
+    """
+    return math.sqrt(run.results["test"][metric])
+
+
+def count_fixed_points(run: Run, *, kind: str, words: list[str]) -> float:
+    """Count the fixed points of a kind that `analysis=fixed_points` finds.
+
+    Args:
+        run: the run.
+        kind: `stable`, `saddle`, `unstable` or `neutral`.
+        words: overrides of the analysis.
+    """
+    numbers = make("fixed_points", words).analyze(run.open([], "last")).numbers
+    return float(sum(p["kind"] == kind for each in numbers["maps"] for p in each["points"]))
