@@ -101,6 +101,13 @@ class Command:
     text: str
 
 
+def own_entry() -> str:
+    """The entry of one's own in the gallery, as its page has it."""
+    page = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
+    (entry,) = re.findall(r"^```yaml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    return str(entry)
+
+
 def commands(text: str) -> Iterator[str]:
     """Find our commands in a page: in blocks, fenced or indented, and between backticks.
 
@@ -155,6 +162,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (place / "DIR" / "experiment").mkdir(parents=True)
     mine = "# @package _global_\ndefaults: [override /task: copy]\n"
     (place / "DIR" / "experiment" / "mine.yaml").write_text(mine, encoding="utf-8")
+    (place / "DIR" / "reproduce").mkdir()
+    (place / "DIR" / "reproduce" / "short_copy.yaml").write_text(own_entry(), encoding="utf-8")
     for name, text in EXTENDING.items():
         (place / name).parent.mkdir(parents=True, exist_ok=True)
         (place / name).write_text(text, encoding="utf-8")
@@ -276,6 +285,7 @@ def test_a_documented_command_can_be_given(command: Command, place: Path) -> Non
         "rnnlab-analyze run=DIR analysis=lenghts",
         "rnnlab-analyze run=DIR analysis=bptt analysis.num_step=5",
         "rnnlab-report outputs/sweeps/NAME taget=0.99",
+        "rnnlab-reproduce hinton_binary_ader",
     ],
 )
 def test_a_mistyped_command_is_found(text: str, place: Path) -> None:
