@@ -403,10 +403,10 @@ TARGETS = {
     ),
     "copy_reverse_stack_rnn": _target(
         "experiment=copy_reverse_stack_rnn",
-        "recall accuracy of 18 symbols, trained on 6 (chance 0.125)",
-        at_length(18, "accuracy"),
+        "recall accuracy of 12 symbols, trained on 6 (chance 0.125)",
+        at_length(12, "accuracy"),
         120,
-        **at_least(0.9),
+        **at_least(0.85),
     ),
     "reber_lstm": _target(
         "experiment=reber_lstm",
