@@ -13,12 +13,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from statistics import median
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import torch
@@ -322,6 +322,7 @@ def gpu() -> None:
     if not torch.cuda.is_available():
         print("\ngpu: there is none here")
         return
+    groups = list(groups_on_device())
     print(f"\ngpu: {torch.cuda.get_device_name()}, ms an update of one net\n")
     heads = ("B", "T", "I", "H", "trainer", "loop", "torch", "JAX")
     print(f"{'cell':8}" + "".join(f"{head:>9}" for head in heads))
@@ -347,20 +348,49 @@ def gpu() -> None:
         "\ngpu: ms an update of N nets, 64 sequences of 40 steps; computed from one batch alone\n"
     )
     print(f"{'jobs':16}{'N':>6}{'group':>9}{'computed':>9}{'JAX':>9}{'ratio':>9}")
-    for name, size in (("elman", 32), ("elman", 128), ("gru", 32), ("lstm", 32), ("jordan", 32)):
+    for group in groups:
+        scan = jax_update(group.model, group.inputs, group.size, group.members)
+        other = on_device(partial(scan, group.batch), scan.wait) if scan else float("nan")
+        row = f"{group.model + ' ' + str(group.size):16}{group.members:6}"
+        numbers = (group.whole, group.computed, other, other / group.computed)
+        print(row + "".join(f"{number:9.2f}" for number in numbers), flush=True)
+
+
+class GroupOnDevice(NamedTuple):
+    """A group on a GPU.
+
+    Attributes:
+        model: its name.
+        size: hidden units.
+        inputs: I.
+        members: N.
+        batch: of all members, on the CPU.
+        whole: milliseconds of an update.
+        computed: the same from one batch.
+    """
+
+    model: str
+    size: int
+    inputs: int
+    members: int
+    batch: Batch
+    whole: float
+    computed: float
+
+
+def groups_on_device() -> Iterator[GroupOnDevice]:
+    """Measure ours, whose workers must be forked before JAX begins its threads."""
+    for model, size in (("elman", 32), ("elman", 128), ("gru", 32), ("lstm", 32), ("jordan", 32)):
         for count in (64, 1024):
-            words = [f"model={name}", f"model.cell.hidden_size={size}", *_SHORT_COPY, "trainer=gpu"]
-            group = stacked(words, count)
+            words = [f"model={model}", f"model.cell.hidden_size={size}", *_SHORT_COPY]
+            group = stacked([*words, "trainer=gpu"], count)
             whole = on_device(group.update)
             fed = group._feed(group.step)
             with patch.object(group, "_feed", _OneBatch(fed)):
-                ours = on_device(group.update)
-            part = map_batch(lambda part: part.cpu(), fed[0].part.batch)
-            spec = group.task.spec
-            scan = jax_update(name, spec.input.size, size, count)
-            other = on_device(partial(scan, part), scan.wait) if scan else float("nan")
-            row = f"{name + ' ' + str(size):16}{count:6}{whole:9.2f}{ours:9.2f}{other:9.2f}"
-            print(f"{row}{other / ours:9.2f}", flush=True)
+                computed = on_device(group.update)
+            batch = map_batch(lambda part: part.cpu(), fed[0].part.batch)
+            inputs = group.task.spec.input.size
+            yield GroupOnDevice(model, size, inputs, count, batch, whole, computed)
 
 
 class _OneBatch:

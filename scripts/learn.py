@@ -19,6 +19,7 @@ from statistics import median
 from typing import Any
 
 from rnnlab.inference.evaluate import evaluate
+from rnnlab.reproduce.measures import score_of_third
 from rnnlab.runs.run import Run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,11 +56,11 @@ def test(name: str) -> Callable[[Run], float]:
     return lambda run: float(run.results["test"][name])
 
 
-def hundred_bits(name: str) -> Callable[[Run], float]:
-    """Take a metric of 200 sequences of 100 bits."""
+def at_length(length: int, name: str) -> Callable[[Run], float]:
+    """Take a metric of 200 sequences of a length."""
 
     def measure(run: Run) -> float:
-        words = ["task.length=100", "task.min_length=100", "data.test_size=200"]
+        words = [f"task.length={length}", f"task.min_length={length}", "data.test_size=200"]
         experiment = run.open(words)
         scores = evaluate(experiment.model, experiment.task, experiment.batches("test")).compute()
         return scores[name]
@@ -102,15 +103,7 @@ def of_train(name: str) -> Callable[[Run], float]:
 
 def longest_third(run: Run) -> float:
     """Score exact match on the third of the test sources that are longest."""
-    exact = run.results["breakdown"]["exact_match_by_length"]
-    counts = run.results["breakdown"]["sequences_by_length"]
-    rest = wanted = sum(counts.values()) / 3
-    right = 0.0
-    for length in sorted(counts, key=int, reverse=True):
-        taken = min(counts[length], rest)
-        right += taken * exact[length]
-        rest -= taken
-    return right / wanted
+    return score_of_third(run, metric="exact_match", third="longest")
 
 
 def at_least(bound: float) -> dict[str, Any]:
@@ -179,14 +172,14 @@ TARGETS = {
     "addition_binary_elman": _target(
         "experiment=addition_binary_elman",
         "exact match on 200 sums of 100 bits",
-        hundred_bits("exact_match"),
+        at_length(100, "exact_match"),
         60,
         **at_least(1.0),
     ),
     "parity_elman": _target(
         "experiment=parity_elman",
         "accuracy on 100 bits",
-        hundred_bits("accuracy"),
+        at_length(100, "accuracy"),
         60,
         **at_least(0.99),
     ),
@@ -387,6 +380,64 @@ TARGETS = {
         test("accuracy"),
         60,
         **at_least(0.95),
+    ),
+    "speech_ctc": _target(
+        "experiment=speech_ctc",
+        "character error on unseen words, speakers and tempi (nearest neighbour 0.58)",
+        test("character_error"),
+        120,
+        **below(0.05),
+    ),
+    "copy_ntm": _target(
+        "experiment=copy_ntm",
+        "recall accuracy of 12 symbols, trained on 6 (chance 0.125)",
+        at_length(12, "accuracy"),
+        180,
+        **at_least(0.5),
+    ),
+    "copy_reverse_stack_rnn": _target(
+        "experiment=copy_reverse_stack_rnn",
+        "recall accuracy of 18 symbols, trained on 6 (chance 0.125)",
+        at_length(18, "accuracy"),
+        120,
+        **at_least(0.9),
+    ),
+    "reber_lstm": _target(
+        "experiment=reber_lstm",
+        "strings with legal symbols alone ahead",
+        test("legal_strings"),
+        60,
+        **at_least(0.99),
+    ),
+    "temporal_order_lstm": _target(
+        "experiment=temporal_order_lstm", "accuracy", test("accuracy"), 60, **at_least(0.99)
+    ),
+    "counting_lstm": _target(
+        "experiment=counting_lstm",
+        "strings of n = 12 right, trained on 10",
+        at_length(12, "exact_match"),
+        60,
+        **at_least(0.99),
+    ),
+    "flip_flop_gru": _target(
+        "experiment=flip_flop_gru", "sequences right", test("exact_match"), 60, **at_least(0.99)
+    ),
+    "regular_lstm": _target(
+        "experiment=regular_lstm",
+        "accuracy on a circle, 250 steps, trained on 40",
+        at_length(250, "accuracy"),
+        60,
+        **at_least(0.99),
+    ),
+    "latch_lstm": _target(
+        "experiment=latch_lstm", "accuracy", test("accuracy"), 60, **at_least(0.99)
+    ),
+    "adder_program_jordan": _target(
+        "experiment=adder_program_jordan",
+        "sums right, by its own actions",
+        test("free_exact_match"),
+        60,
+        **at_least(0.99),
     ),
     "speakers_gru": _target(
         "experiment=speakers_gru", "accuracy", test("accuracy"), 60, **at_least(0.95)

@@ -13,6 +13,9 @@ from rnnlab.errors import ConfigError, NoPackage
 from rnnlab.files import group_commit
 from tests.small_runs import tiny
 
+NO_DATA = "the extra data is missing"
+"""Why tests are skipped whose data no installed package carries."""
+
 torch.set_num_threads(1)
 if not torch.cuda.is_available():  # read when the kernels for a GPU are first imported
     os.environ["TRITON_INTERPRET"] = "1"
@@ -39,8 +42,17 @@ def pytest_runtest_call() -> Iterator[None]:
         return (yield)
     except ConfigError as error:
         if isinstance(error, NoPackage) or isinstance(error.__cause__, NoPackage):
-            pytest.skip(str(error))
+            pytest.skip(f"{NO_DATA}: {error}")
         raise
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say at the end how many tests were left out for want of data."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    if count := sum(NO_DATA in str(report.longrepr) for report in skipped):
+        terminalreporter.write_line(
+            f"{count} tests left out, over data of packages: pip install 'rnnlab[data]'"
+        )
 
 
 Run = Callable[..., tuple[int, str, str]]

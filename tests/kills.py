@@ -43,6 +43,7 @@ COMMON = [
 SMALL_CELL = "model.cell.hidden_size=8"
 SMALL_MLP = "model.cell.hidden_size=8"
 SMALL_PARTS = ["model.encoder.cell.hidden_size=8", "model.decoder.cell.hidden_size=8"]
+SMALL_TRANSFORMER = ["model.hidden_size=8", "model.num_heads=2"]
 DROPOUT = ["model.num_layers=2", "model.dropout=0.3"]
 PAIRS = {
     ("lstm", "next_char"): [SMALL_CELL, *DROPOUT, "task.length=6", "trainer.save_every=3"],
@@ -83,6 +84,22 @@ PAIRS = {
         *("model/teacher_forcing=linear", "model.teacher_forcing.steps=20"),
     ],
     ("elman", "attractor_memory"): [SMALL_CELL, "task.pattern_size=6", "trainer.save_every=7"],
+    ("ctrnn", "series"): [SMALL_CELL, "trainer.save_every=6"],
+    ("mrnn", "parity"): [SMALL_CELL, "task.length=5", "trainer.save_every=4"],
+    ("min_gru", "labels"): [SMALL_CELL, *DROPOUT],
+    ("stack_rnn", "counting"): [SMALL_CELL, "model.cell.depth=6", "task.length=4"],
+    ("ntm", "reber"): [SMALL_CELL, "model.cell.num_locations=4", "model.cell.location_size=3"],
+    ("transformer", "scan"): [*SMALL_TRANSFORMER, "model.dropout=0.2", "trainer.max_steps=20"],
+    ("transformer_seq2seq", "speech"): [*SMALL_TRANSFORMER, "task.length=3"],
+    ("lstm", "speech_ctc"): [SMALL_CELL, "task.length=3", "trainer.accumulate=2"],
+    ("gru", "next_word"): [SMALL_CELL, "model.embedding_size=4", "task.length=6"],
+    ("jordan", "adder_program"): [SMALL_MLP, "task.length=2"],
+    ("ar_ffn", "flip_flop"): [SMALL_MLP, "trainer.save_minutes=1e-3"],
+    ("elman", "regular"): [SMALL_CELL, "task.length=4"],
+    ("lstm", "temporal_order"): [SMALL_CELL, "task.length=8", "trainer.save_every=5"],
+    ("gru", "latch"): [SMALL_CELL, "task.length=6", "trainer.precision=64-true"],
+    ("elman", "letters"): [SMALL_CELL, "model.horizon=1"],
+    ("elman", "temporal_xor"): [SMALL_CELL, "trainer.save_every=3"],
 }
 PHASES = {
     "write_atomically": "a file being written",
@@ -268,7 +285,11 @@ class Campaign:
     def words(self, pair: Pair, place: Path) -> list[str]:
         """Give the command line that begins a run."""
         model, task = pair
-        text = [f"task.path={self.directory / 'text.txt'}"] if task == "next_char" else []
+        text = (
+            [f"task.path={self.directory / 'text.txt'}"]
+            if task in ("next_char", "next_word")
+            else []
+        )
         chosen = [f"model={model}", f"task={task}", *COMMON, *PAIRS[pair], *text]
         return [*chosen, f"output_dir={place / RUNS}"]
 

@@ -18,7 +18,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from rnnlab import train
-from rnnlab.cli import analyze, diff, evaluate, report, sample
+from rnnlab.cli import analyze, diff, evaluate, report, reproduce, sample
 from rnnlab.cli import list as listing
 from rnnlab.cli import train as trains
 from rnnlab.config import packages
@@ -44,6 +44,7 @@ MAINS = {
     "diff": diff.main,
     "analyze": analyze.main,
     "report": report.main,
+    "reproduce": reproduce.main,
 }
 PLUGINS = {  # what a word needs that an environment for tests may lack
     "hydra/sweeper=optuna": "optuna",
@@ -63,6 +64,8 @@ PLUGINS = {  # what a word needs that an environment for tests may lack
     "experiment=motions_gru": "sktime",
     "experiment=speakers_gru": "sktime",
     "experiment=gestures_gru": "sktime",
+    "task=digits": "sklearn",
+    "task=motions": "sktime",
 }
 UNCHECKED = {
     "rnnlab-train trainer=ddp trainer.devices=2 ...": "it asks for two GPUs, which tests have not",
@@ -96,6 +99,13 @@ class Command:
 
     page: str
     text: str
+
+
+def own_entry() -> str:
+    """The entry of one's own in the gallery, as its page has it."""
+    page = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
+    (entry,) = re.findall(r"^```yaml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    return str(entry)
 
 
 def commands(text: str) -> Iterator[str]:
@@ -141,15 +151,19 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     pairs = "".join(f"the cat {n}\tle chat {n}\n" for n in range(99))
     (place / "pairs.tsv").write_text(pairs, encoding="utf-8")
     (place / "english.txt").write_text("the cat sleeps\nthe dog sleeps\n", encoding="utf-8")
-    for name in ("NAME", "memory", "recall"):
+    for name in ("NAME", "memory", "recall", "architectures_copy"):
         sweep = place / "outputs" / "sweeps" / name
         for seed in (0, 1):
-            fabricate(sweep, {"seed": seed}, {"loss": 0.5 + seed, "exact_match": 0.5})
+            fabricate(
+                sweep, {"seed": seed}, {"loss": 0.5 + seed, "accuracy": 0.5, "exact_match": 0.5}
+            )
     best_of_a_search = OmegaConf.to_yaml(best._as_primary_config(tiny_run("copy", place).config))
     (place / "outputs/sweeps/NAME/best.yaml").write_text(best_of_a_search, encoding="utf-8")
     (place / "DIR" / "experiment").mkdir(parents=True)
     mine = "# @package _global_\ndefaults: [override /task: copy]\n"
     (place / "DIR" / "experiment" / "mine.yaml").write_text(mine, encoding="utf-8")
+    (place / "DIR" / "reproduce").mkdir()
+    (place / "DIR" / "reproduce" / "short_copy.yaml").write_text(own_entry(), encoding="utf-8")
     for name, text in EXTENDING.items():
         (place / name).parent.mkdir(parents=True, exist_ok=True)
         (place / name).write_text(text, encoding="utf-8")
@@ -181,7 +195,7 @@ def check(text: str, place: Path) -> None:
         if word in words and find_spec(package) is None and not _own_data(words):
             pytest.skip(f"{package} is not installed")
     if "--config-dir" in words or not any(_RUN.search(word) for word in words):
-        _accepted(program, [*words, *(["dry_run=true"] if verb == "train" else [])])
+        _accepted(program, [*words, *(["dry_run=true"] if verb in ("train", "reproduce") else [])])
         return
     refusals = []
     for name in RUNS:
@@ -271,6 +285,7 @@ def test_a_documented_command_can_be_given(command: Command, place: Path) -> Non
         "rnnlab-analyze run=DIR analysis=lenghts",
         "rnnlab-analyze run=DIR analysis=bptt analysis.num_step=5",
         "rnnlab-report outputs/sweeps/NAME taget=0.99",
+        "rnnlab-reproduce hinton_binary_ader",
     ],
 )
 def test_a_mistyped_command_is_found(text: str, place: Path) -> None:

@@ -9,7 +9,8 @@ import torch
 from rnnlab import train
 from rnnlab.analysis.automaton import Automaton
 from rnnlab.analysis.base import Findings
-from rnnlab.analysis.numerics.machine import Machine, minimise
+from rnnlab.analysis.numerics.machine import minimise
+from rnnlab.tasks.moore import Machine
 from tests.analysis.numerics.machines import (
     ADDER,
     MOD_3,

@@ -29,7 +29,11 @@ MODELS = {
     "lstm": ["model.cell.hidden_size=6"],
     "min_gru": ["model.cell.hidden_size=6"],
     "mrnn": ["model.cell.hidden_size=6"],
+    "ntm": [
+        *("model.cell.hidden_size=6", "model.cell.num_locations=4", "model.cell.location_size=3")
+    ],
     "seq2seq": ["model.encoder.cell.hidden_size=6", "model.decoder.cell.hidden_size=6"],
+    "stack_rnn": ["model.cell.hidden_size=6", "model.cell.num_stacks=2", "model.cell.depth=4"],
     "transformer": ["model.hidden_size=8", "model.num_heads=2"],
     "transformer_seq2seq": ["model.hidden_size=8", "model.num_heads=2"],
 }
@@ -58,7 +62,9 @@ WITHOUT = {
     "lstm": {"attention"},
     "min_gru": {"attention"},
     "mrnn": {"gates", "attention"},
+    "ntm": {"gates", "attention"},
     "seq2seq": {"attention", "automaton"},
+    "stack_rnn": {"attention"},
     "transformer": {*describe("analysis")} - {"attention", "lengths"},
     "transformer_seq2seq": {*describe("analysis")} - {"attention", "lengths"},
 }

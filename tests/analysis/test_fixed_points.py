@@ -103,7 +103,28 @@ def test_two_taps_of_a_sine_turn_around_a_neutral_point(tmp_path: Path) -> None:
 def test_points_out_of_reach_do_not_count(tmp_path: Path) -> None:
     experiment = build(tmp_path, *tiny(tmp_path))
     found = fixed_points(reach=1e-6).analyze(experiment)
-    assert found.lines == ["points reading input _: none; 12 of 12 starts went out of reach"]
+    assert found.lines[0].startswith("points reading input _: none; 12 of 12 starts went out of")
+
+
+def test_a_memory_that_no_sequence_comes_near_is_found_and_told(tmp_path: Path) -> None:
+    """Every symbol sets the latch, and none clears it."""
+    experiment = build(tmp_path, *tiny(tmp_path), "model.cell.hidden_size=1")
+    (cell,) = experiment.model.cell.layers
+    with torch.no_grad():
+        cell.recurrent_weight.fill_(2.0)
+        cell.bias.zero_()
+        cell.input_weight.fill_(3.0)
+        cell.input_weight[0, experiment.task.blank] = 0
+    found = fixed_points(reach=1.2).analyze(experiment)
+    (points,) = (one["points"] for one in found.numbers["maps"])
+    assert [round(float(point["state"]), 3) for point in points] == [0.958]
+    (reaches,) = (one["reach_of_points_out_of_reach"] for one in found.numbers["maps"])
+    assert found.lines[0].endswith(
+        f"1 stable; {len(reaches)} fixed point{'s'[: len(reaches) - 1]} out of reach, the nearest "
+        f"within analysis.reach={np.ceil(10 * reaches[0]) / 10:g}"
+    )
+    more = fixed_points(reach=reaches[-1] + 0.1).analyze(experiment).numbers["maps"][0]["points"]
+    assert -0.958 in [round(float(point["state"]), 3) for point in more]
 
 
 def test_the_same_seed_finds_the_same(tmp_path: Path) -> None:

@@ -3,7 +3,21 @@
 from collections.abc import Callable
 from functools import partial
 
-from rnnlab.cells import CTRNN, GRU, LSTM, MRNN, Cell, Elman, Jordan, MinGRU, Stack, Taps, TapsMLP
+from rnnlab.cells import (
+    CTRNN,
+    GRU,
+    LSTM,
+    MRNN,
+    NTM,
+    Cell,
+    Elman,
+    Jordan,
+    MinGRU,
+    Stack,
+    StackRNN,
+    Taps,
+    TapsMLP,
+)
 from rnnlab.spec import Reals, Tokens
 from rnnlab.testing.cells import (
     BATCH,
@@ -45,6 +59,17 @@ jordan = partial(
 ctrnn = partial(CTRNN, hidden_size=HIDDEN, activation="tanh", tau=3.0, dt=0.5, **weights)
 mrnn = partial(MRNN, hidden_size=HIDDEN, num_factors=None, factor_bias=1.0, **weights)
 min_gru = partial(MinGRU, hidden_size=HIDDEN, update_bias=0.0, input_init="xavier")
+stack_rnn = partial(
+    StackRNN,
+    hidden_size=HIDDEN,
+    num_stacks=3,
+    depth=4,
+    num_read=2,
+    keep=True,
+    recurrent=True,
+    input_init="xavier",
+)
+ntm = partial(NTM, hidden_size=HIDDEN, num_locations=5, location_size=3, input_init="xavier")
 taps = partial(Taps, taps=3)
 taps_mlp = partial(TapsMLP, taps=3, hidden_size=HIDDEN, activation="tanh", input_init="xavier")
 
@@ -67,6 +92,9 @@ CELLS: dict[str, Callable[[], Cell]] = {
     "mrnn": partial(mrnn, INPUT),
     "mrnn_few_factors": partial(mrnn, INPUT, num_factors=2),
     "min_gru": partial(min_gru, INPUT),
+    "stack_rnn": partial(stack_rnn, INPUT),
+    "stack_rnn_paper": partial(stack_rnn, INPUT, keep=False, recurrent=False),
+    "ntm": partial(ntm, INPUT),
     "taps": partial(taps, INPUT),
     "taps_one": partial(taps, INPUT, taps=1),
     "taps_longer_than_input": partial(taps, INPUT, taps=STEPS + 3),

@@ -65,7 +65,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("model=elman,", "'model=elman,' can't be read as KEY=VALUE: a value is missing beside a"),
         ("model:elman", "it has no =: did you mean model=elman?"),
         ("elman", "'elman' can't be read as KEY=VALUE: did you mean model=elman?"),
-        ("model", "it has no =; model is one of ar, ar_ffn, elman"),
+        ("model", "it has no =; model is one of ar, ar_ffn, ctrnn"),
         ("optimizer.betas=0.9,0.99", "or take optimizer.betas=[0.9,0.99] for a list"),
         ("task.path=a,b.txt", "stands in quotes: 'task.path=\"a,b.txt\"'"),
     ],

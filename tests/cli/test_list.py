@@ -31,7 +31,20 @@ def test_models_tasks_and_experiments_are_listed_with_what_they_are(call):
 def test_each_group_is_listed_alone(call, word):
     status, out, _ = call(word)
     assert status == 0
-    assert [line.split()[0] for line in out.splitlines()[1:-1]] == list(describe(_GROUPS[word]))
+    names = [line.split()[0] for line in out.splitlines() if line.startswith("  ")]
+    assert sorted(names) == list(describe(_GROUPS[word]))
+
+
+def test_tasks_are_grouped_by_kind_and_shape(call):
+    heading, entries = None, {}
+    for line in call("tasks")[1].splitlines()[1:-1]:
+        if not line.startswith("  "):
+            heading = line
+        else:
+            entries.setdefault(heading, []).append(line.split()[0])
+    assert "series" in entries[" prediction, many to many, in step:"]
+    assert entries[" captions, one to many:"] == ["caption"]
+    assert list(entries) == sorted(entries)
 
 
 def test_every_group_of_configs_is_listed():

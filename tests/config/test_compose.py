@@ -54,7 +54,10 @@ def test_the_parts_of_an_encoder_decoder_are_chosen_by_name():
             "hidden_size is not a setting: did you mean model.cell.hidden_size?",
         ),
         ("model.cell.hiden_size=3", "did you mean model.cell.hidden_size?"),
-        ("task=cpoy", "task=cpoy doesn't exist: did you mean copy?; task is one of addition, "),
+        (
+            "task=cpoy",
+            "task=cpoy doesn't exist: did you mean copy?; task is one of adder_program, ",
+        ),
         ("model=null", "model=null doesn't exist; model is one of ar, "),
         ("logger=tensorboard", "TensorBoard's records are always written"),
         ("logger=null", "logger=null doesn't exist; logger is one of mlflow, wandb"),

@@ -49,7 +49,7 @@ def test_losses_of_every_task(task: str, model: str, seeds: tuple[int, ...]) -> 
 @pytest.mark.parametrize("model", ["elman", "seq2seq"])
 @pytest.mark.parametrize("task", TASKS)
 def test_scores_of_every_task(task: str, model: str) -> None:
-    words = [f"model={model}", f"task={task}", "data.eval_batch_size=4", "data.val_size=6"]
+    words = [f"model={model}", f"task={task}", "data.eval_batch_size=3", "data.val_size=6"]
     assert_scored_as_alone(words)
 
 

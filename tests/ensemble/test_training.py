@@ -38,6 +38,7 @@ TRANSFORMER = [
 MODELS = {
     "elman": ["model=elman", "model.cell.hidden_size=6", *COPY],
     "elman_reals": ["model=elman", "model.cell.hidden_size=6", "task=oscillation", *SMALL],
+    "elman_series": ["model=elman", "model.cell.hidden_size=6", "task=series", *SMALL],
     "elman_two_layers": [
         *("model=elman", "model.cell.hidden_size=6", "model.num_layers=2"),
         *("model.initial_state=learned", "model.embedding_size=3", *COPY),
@@ -59,6 +60,12 @@ MODELS = {
     "ctrnn": ["model=ctrnn", "model.cell.hidden_size=6", *COPY],
     "mrnn": ["model=mrnn", "model.cell.hidden_size=6", *COPY],
     "min_gru": ["model=min_gru", "model.cell.hidden_size=6", *COPY],
+    "stack_rnn": ["model=stack_rnn", "model.cell.hidden_size=6", "model.cell.depth=5", *COPY],
+    "ntm": [
+        *("model=ntm", "model.cell.hidden_size=6", "model.cell.num_locations=5"),
+        "model.cell.location_size=4",
+        *COPY,
+    ],
     "transformer": [*TRANSFORMER, *COPY],
     "transformer_learned": [
         *TRANSFORMER,

@@ -65,6 +65,14 @@ def test_without_a_temperature_a_text_is_sampled_and_an_answer_is_not(writer):
     assert samples[0] == samples[1]
 
 
+def test_what_tells_of_numbers_is_written_too():
+    counter = _eval(assemble(["task=counting", "model=elman", *SMALL]))
+    pieces: list[str] = []
+    sample = say(counter, None, 2, None, GREEDY, pieces.append)
+    assert pieces == [sample.shown]
+    assert sample.shown.startswith("input   $  a")
+
+
 def test_several_samples_differ(writer):
     shown = say(writer, "line 1", 3, 20, Decoding(1.0)).shown
     samples = shown.split("\n\n---\n\n")

@@ -182,7 +182,7 @@ def test_a_teacher_below_another_layer_is_refused() -> None:
 
 
 @every_cell
-def test_a_learned_initial_state_begins_at_zero_and_gets_a_gradient(cell: str) -> None:
+def test_a_learned_initial_state_begins_as_the_cell_does_and_gets_a_gradient(cell: str) -> None:
     model = make_stream(SPECS["reals"], cell, initial_state="learned", num_layers=2)
     batch = draw_batch(model.spec)
     model(batch)[0].square().sum().backward()

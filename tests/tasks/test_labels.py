@@ -54,6 +54,7 @@ def test_a_text_is_prompted_and_its_label_shown(own: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="one or more, got ''"):
         task.prompt("", 1, None)
     assert "even 50 %" in task.show(batch, torch.zeros(*batch.mask.shape, 2))
+    assert task.answer_labels(torch.tensor([1, 0])) == ["odd", "even"]
 
 
 def test_rare_symbols_are_unknown(own: dict[str, Any]) -> None:

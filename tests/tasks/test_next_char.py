@@ -300,6 +300,8 @@ def test_floors_are_what_counting_one_by_one_gives() -> None:
         {
             "loss": np.mean(losses["one"]),
             "loss_bigram": np.mean(losses["two"]),
+            "perplexity": math.exp(np.mean(losses["one"])),
+            "perplexity_bigram": math.exp(np.mean(losses["two"])),
             "accuracy": right["one"] / 7,
             "accuracy_bigram": right["two"] / 7,
         }

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import torch
 
+from rnnlab.tasks.next_char import NextChar
+from rnnlab.tasks.next_symbol import NextSymbol
 from rnnlab.tasks.next_word import NextWord
 from tests.small_runs import FILES
 
@@ -50,13 +52,19 @@ def test_rare_words_are_unknown_and_case_may_be_kept(settings: dict[str, Any]) -
     assert task.encode("the 3") == [0, 0]
 
 
-def test_perplexity_is_that_of_the_mean_loss(settings: dict[str, Any]) -> None:
-    task = NextWord("stream", 0, **settings)
+@pytest.mark.parametrize("kind", [NextWord, NextChar])
+def test_perplexity_is_that_of_the_mean_loss(
+    settings: dict[str, Any], kind: type[NextSymbol]
+) -> None:
+    if kind is NextChar:
+        del settings["lowercase"]
+    task = kind("stream", 0, **settings)
     scorer = task.scorer()
     for index in range(2):
         batch = task.sample("val", index, 2)
         scorer.update(torch.randn(*batch.mask.shape, len(task.symbols)), batch)
     scores = scorer.compute()
+    assert task.mode("val/perplexity") == "min"
     assert scores["perplexity"] == pytest.approx(math.exp(scores["loss"]))
     assert task.floor["perplexity_bigram"] < task.floor["perplexity"]
 

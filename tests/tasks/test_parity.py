@@ -1,5 +1,6 @@
 """Parity: what is asked, where, and what is known without counting."""
 
+import math
 from typing import Any
 
 import pytest
@@ -34,9 +35,10 @@ def test_layouts_hold_one_content_of_a_drawn_length() -> None:
     assert make().sample("test", 0, 2, length=40).mask.shape == (2, 40)
 
 
-def test_a_longer_batch_of_the_same_numbers_begins_with_the_shorter() -> None:
-    short, long = (make().sample("test", 0, 3, length=length).input for length in (5, 9))
-    assert torch.equal(long[:, :5], short)
+def test_the_floor_knows_the_first_step_alone() -> None:
+    last, everywhere = (make(length=4, answer=a).floor for a in ("last", "everywhere"))
+    assert last == {"loss": pytest.approx(math.log(2)), "accuracy": 0.5}
+    assert everywhere["accuracy"] == pytest.approx((1 + 3 / 2) / 4)
 
 
 def test_answers_are_shown_below_the_bits() -> None:

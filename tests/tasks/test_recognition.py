@@ -1,5 +1,6 @@
 """Recognition: sequences with a class, their files, baselines, and what is refused."""
 
+from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,12 @@ from rnnlab.tasks import Digits, Gestures, Motions, Speakers, StoredSymbols
 from rnnlab.tasks.classifiers import linear_readout, nearest_neighbour
 from rnnlab.tasks.pictures import read_pictures
 from rnnlab.tasks.recordings import read_recordings
-from rnnlab.testing import examples
+from rnnlab.testing import check_task, examples
 
-FILES: dict[str, Any] = {"path": None, "val_path": None, "test_path": None, "encoding": None}
+FILES: dict[str, Any] = {
+    **dict.fromkeys(("path", "val_path", "test_path", "encoding")),
+    "answer": "last",
+}
 DIGITS = {**FILES, "label": "last", "by": "row", "permuted": False}
 needs_sktime = pytest.mark.skipif(find_spec("sktime") is None, reason="the extra data is missing")
 needs_sklearn = pytest.mark.skipif(find_spec("sklearn") is None, reason="the extra data is missing")
@@ -46,6 +50,66 @@ def test_the_class_is_asked_after_the_last_step(recordings: dict[str, Any]) -> N
     last = stream.mask.int().argmax(1)
     assert torch.equal(cut.source_mask.sum(1) - 1, last)
     assert not cut.input.any()
+
+
+def test_the_class_is_asked_after_every_step(recordings: dict[str, Any]) -> None:
+    layouts: list[Layout] = ["stream", "encoder_decoder"]
+    stream, cut = (
+        Motions(layout, 0, **recordings | {"answer": "everywhere"}).sample("val", 0, 4)
+        for layout in layouts
+    )
+    last = Motions("stream", 0, **recordings).sample("val", 0, 4)
+    lengths = last.mask.int().argmax(1) + 1
+    assert len(set(lengths.tolist())) > 1
+    assert torch.equal(stream.mask.sum(1), lengths)
+    classes = last.target[last.mask]
+    for row, length in enumerate(lengths.tolist()):
+        assert (stream.target[row, :length] == classes[row]).all()
+        assert not stream.target[row, length:].any()
+    assert torch.equal(cut.target, stream.target)
+    assert torch.equal(cut.mask, stream.mask)
+    assert cut.source is not None
+    assert torch.equal(cut.source, stream.input)
+    assert not cut.input.any()
+
+
+def test_of_several_answers_the_last_is_scored_by_itself(recordings: dict[str, Any]) -> None:
+    task = Motions("stream", 0, **recordings | {"answer": "everywhere"})
+    batch = task.sample("test", 0, 6)
+    answers = torch.nn.functional.one_hot((batch.target + 1) % 3, 3).float()
+    last = batch.mask.sum(1) - 1
+    answers[range(6), last] = torch.nn.functional.one_hot(batch.target[range(6), last], 3).float()
+    scores = {name: float(mean.value) for name, mean in task.metrics(answers, batch).items()}
+    assert scores["accuracy_at_end"] == 1
+    assert scores["accuracy"] == pytest.approx(6 / int(batch.mask.sum()))
+    assert scores["exact_match"] == 0
+    scorer = task.scorer()
+    scorer.update(answers, batch)
+    assert set(scorer.breakdown()["accuracy_by_class"].values()) == {1.0}
+    assert sum(scorer.breakdown()["sequences_by_class"].values()) == 6
+    assert isinstance(task.show(batch, answers), Image.Image)
+
+
+def test_the_floor_counts_as_many_answers_as_the_score(recordings: dict[str, Any]) -> None:
+    task = Motions("stream", 0, **recordings | {"answer": "everywhere"})
+    batch = task.sample("test", 0, len(task.rows["test"]))
+    steps = Counter(dict.fromkeys(task.symbols, 0))
+    for row in task.rows["train"]:
+        steps[row.label] += len(row.values)
+    commonest = task.symbols.index(steps.most_common(1)[0][0])
+    answers = torch.zeros(*batch.mask.shape, 3)
+    answers[..., commonest] = 1
+    scored = task.metrics(answers, batch)["accuracy"].value
+    assert task.floor["accuracy"] == pytest.approx(float(scored))
+
+
+@pytest.mark.parametrize("task", ["motions", "digits"])
+def test_every_step_is_answered_by_the_contracts(task: str) -> None:
+    check_task(f"task={task}", "task.answer=everywhere")
+
+
+def test_a_picture_in_one_step_keeps_the_contracts() -> None:
+    check_task("task=digits", "task.by=picture")
 
 
 def test_train_is_standardised(recordings: dict[str, Any]) -> None:
@@ -139,13 +203,14 @@ def test_bad_pictures_are_one_clear_error(text: str, problem: str) -> None:
         read_pictures(text, "last", "task.path", "f")
 
 
-@pytest.mark.parametrize("by", ["row", "pixel"])
+@pytest.mark.parametrize(("by", "steps"), [("row", 3), ("pixel", 9), ("picture", 1)])
 @pytest.mark.parametrize("permuted", [False, True])
-def test_every_pixel_is_read_once(pictures: dict[str, Any], by: Any, permuted: bool) -> None:
+def test_every_pixel_is_read_once(
+    pictures: dict[str, Any], by: str, steps: int, permuted: bool
+) -> None:
     task = Digits("stream", 0, **pictures | {"by": by, "permuted": permuted})
-    assert task.spec.input.size == (3 if by == "row" else 1)
     batch = task.sample("test", 0, 3)
-    assert batch.input.shape[1] == (3 if by == "row" else 9)
+    assert batch.input.shape[1:] == (steps, task.spec.input.size) == (steps, 9 // steps)
     assert isinstance(task.show(batch, torch.zeros(*batch.mask.shape, 3)), Image.Image)
     shown = np.asarray(task._order(9))
     assert sorted(shown) == [*range(9)]

@@ -191,7 +191,7 @@ def test_equations_are_integrated_closely() -> None:
     assert np.abs(dynamics.lorenz()[:, 2].mean() - 23.5) < 0.5
 
 
-@pytest.mark.skipif(find_spec("statsmodels") is None, reason="the extra data is not installed")
+@pytest.mark.skipif(find_spec("statsmodels") is None, reason="the extra data is missing")
 def test_sunspots_are_yules() -> None:
     task = make(
         name="sunspots", first=1749, val_first=1925, test_first=1956, last=1979, cue_steps=2

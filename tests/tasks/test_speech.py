@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from rnnlab.spec import Layout, Split
 from rnnlab.tasks import Speech
-from rnnlab.tasks.speech import _SPEAKERS, _VOWELS
+from rnnlab.tasks.formants import SPEAKERS, VOWELS
 
 
 def speech(layout: Layout = "encoder_decoder", noise: float = 0.0) -> Speech:
@@ -40,12 +40,12 @@ def test_words_of_test_are_not_in_train_and_vowels_and_consonants_take_turns() -
     assert not train & test
     assert {len(word) for word in train | test} == {2, 3, 4, 5, 6}
     for word in train | test:
-        vowel = [letter in _VOWELS for letter in word]
+        vowel = [letter in VOWELS for letter in word]
         assert all(one != other for one, other in pairwise(vowel)), word
 
 
 def test_no_speaker_is_in_two_splits() -> None:
-    everyone = [speaker for split in _SPEAKERS.values() for speaker in split]
+    everyone = [speaker for split in SPEAKERS.values() for speaker in split]
     assert sorted(everyone) == list(range(100))
 
 
@@ -55,12 +55,12 @@ def test_tracks_of_a_tempo_and_a_speaker() -> None:
     still: Any = Still()
     for tempo, frames in ((1.0, [10, 16]), (0.5, [5, 8])):
         tempi = np.full(2, tempo)
-        tracks, found = task._tracks(still, said, lengths, np.array([0, 0]), tempi)
+        tracks, found = task.formants.tracks(still, said, lengths, np.array([0, 0]), tempi)
         assert found.tolist() == frames
         assert tracks.shape == (2, max(frames), 5)
         assert not tracks[0, frames[0] :].any()
         assert np.array_equal(tracks[0, : frames[0]], tracks[1, : frames[0]])
-    other, _ = task._tracks(still, said, lengths, np.array([1, 1]), tempi)
+    other, _ = task.formants.tracks(still, said, lengths, np.array([1, 1]), tempi)
     assert np.ptp(other[0, :3, 3] - tracks[0, :3, 3]) == 0  # voice has no accent
     assert (other[0, :3, :3] != tracks[0, :3, :3]).all()
 

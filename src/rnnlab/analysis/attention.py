@@ -340,7 +340,7 @@ def _over_pictures(
         asked = batch.mask[row]
         found = task.over_picture(batch, row, weights[row].mean((0, 1))[asked].numpy())
         if found is not None:
-            overlays.append(Overlay(*found, task.labels(answered[row][asked])))
+            overlays.append(Overlay(*found, task.answer_labels(answered[row][asked])))
     return {"over_picture": Picture(partial(draw_over_pictures, overlays))} if overlays else {}
 
 

@@ -11,7 +11,7 @@ from rnnlab.analysis.base import Analysis, Findings, Picture, Rows
 from rnnlab.analysis.figures.graph import draw_machine
 from rnnlab.analysis.figures.style import new_figure
 from rnnlab.analysis.lengths import trained_lengths
-from rnnlab.analysis.numerics.machine import NOTHING, Ints, Machine, minimise, to_dot
+from rnnlab.analysis.numerics.machine import minimise, to_dot
 from rnnlab.analysis.numerics.pca import components
 from rnnlab.analysis.numerics.quantising import (
     Numbers,
@@ -37,6 +37,7 @@ from rnnlab.plots.palette import COLORS
 from rnnlab.ranges import PositiveInt, Probability, Seed
 from rnnlab.spec import Batch, Tokens
 from rnnlab.tasks.base import Task
+from rnnlab.tasks.moore import NOTHING, Ints, Machine
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

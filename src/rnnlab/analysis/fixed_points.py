@@ -1,6 +1,8 @@
 """Fixed and slow points of a model, and their stability."""
 
+import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -37,6 +39,7 @@ from rnnlab.ranges import Count, NonNegative, Positive, PositiveInt, Seed, Share
 from rnnlab.tasks.base import Task
 
 _FOLLOWED = 300  # steps of each trajectory
+_MIRRORED = 5  # every so many starts; odd, for first and last states
 _LISTED, _SLOW_APART = 6, 1e-2
 
 
@@ -46,7 +49,9 @@ class FixedPoints(Analysis):
 
     A network with a constant input, or fed with its own answers, is a map s' = F(s). From visited
     states, states where the map leads from them, and noise around both, the search minimises the
-    speed |F(s) - s|: to 0 at a fixed point, else at a slow point. A fixed point is stable if all
+    speed |F(s) - s|: to 0 at a fixed point, else at a slow point. Fixed points are looked for from
+    a few mirror images -s as well: without biases they come in pairs, of which sequences may visit
+    one; what is found from these alone has 0 hits. A fixed point is stable if all
     eigenvalues of the Jacobian are within the unit circle, unstable if all are outside, a saddle
     if some are, and neutral if some are on it.
 
@@ -106,11 +111,18 @@ class FixedPoints(Analysis):
         chosen = order.repeat(-(-self.num_starts // len(order)))[: self.num_starts]
         tracks = iterate(map.step, visited[chosen], _FOLLOWED).transpose(0, 1)
         starts = self._starts(visited, tracks, generator)
-        found = find(
-            map.step, starts, descent_steps=self.descent_steps, descent_rate=self.descent_rate
+        search = partial(
+            find, map.step, descent_steps=self.descent_steps, descent_rate=self.descent_rate
         )
-        within = self._within(found.states, visited, tracks)
+        found = search(starts)
+        mirrored = search(-starts[::_MIRRORED])
+        mirrored = _pick(mirrored._replace(hits=0 * mirrored.hits), is_fixed(mirrored))
+        both = zip(found, mirrored, strict=True)
+        found = distinct(SlowPoints._make(torch.cat(parts) for parts in both))
+        reaches = _reaches(found.states, visited, tracks)
+        within = reaches <= self.reach
         beyond = int(found.hits[~within].sum())
+        missed = reaches[~within & is_fixed(found)].sort().values
         found = _pick(found, within)
         with torch.no_grad():
             speeds = (map.step(visited) - visited).norm(dim=1)
@@ -118,7 +130,7 @@ class FixedPoints(Analysis):
         slow = ~fixed & (found.speeds < self.slow_speed * speeds[speeds.isfinite()].median())
         points = _points(map, _pick(found, fixed), slow=False)
         points += _points(map, distinct(_pick(found, slow), _SLOW_APART), slow=True)
-        return PhasePortrait(map, points, beyond, tracks)
+        return PhasePortrait(map, points, beyond, missed.tolist(), tracks)
 
     def _starts(self, visited: Tensor, tracks: Tensor, generator: torch.Generator) -> Tensor:
         """Return the first and the last states of trajectories in turn, with noise."""
@@ -130,12 +142,13 @@ class FixedPoints(Analysis):
         noise = torch.randn(starts.shape, generator=generator, dtype=starts.dtype)
         return starts + self.noise * spread * sizes * noise
 
-    def _within(self, states: Tensor, visited: Tensor, tracks: Tensor) -> Tensor:
-        """Return which states are within reach of the trajectories, `(P,)` bool."""
-        middle = visited.mean(0)
-        reached = torch.cat([visited, tracks.flatten(0, 1)])
-        far = (reached[reached.isfinite().all(1)] - middle).norm(dim=1).max()
-        return (states - middle).norm(dim=1) <= self.reach * far
+
+def _reaches(states: Tensor, visited: Tensor, tracks: Tensor) -> Tensor:
+    """Return the distances from the middle over the largest of the trajectories, `(P,)`."""
+    middle = visited.mean(0)
+    reached = torch.cat([visited, tracks.flatten(0, 1)])
+    far = (reached[reached.isfinite().all(1)] - middle).norm(dim=1).max()
+    return (states - middle).norm(dim=1) / far
 
 
 def _pick(points: SlowPoints, chosen: Tensor) -> SlowPoints:
@@ -166,6 +179,10 @@ def _lines(each: PhasePortrait) -> list[str]:
     starts = len(each.tracks)
     lost = starts - each.beyond - sum(point.hits for point in each.points)
     more = f"; {each.beyond} of {starts} starts went out of reach" if each.beyond else ""
+    if each.reaches:
+        count = len(each.reaches)
+        more += f"; {count} fixed point{'s' if count > 1 else ''} out of reach, the nearest "
+        more += f"within analysis.reach={math.ceil(10 * each.reaches[0]) / 10:g}"
     more += f"; {lost} of {starts} starts came to none" if lost else ""
     lines = [f"points reading {each.map.reads}: {kinds}{more}"]
     lines += [f"  {_describe(point)}" for point in each.points[:_LISTED]]
@@ -184,7 +201,7 @@ def _describe(point: FixedPoint) -> str:
         parts.append(f"{out} direction{'s' if out > 1 else ''} out")
     if point.kind == "slow":
         parts.append(f"moves {point.speed:.2g} a step")
-    return ", ".join([*parts, f"{point.hits} starts"])
+    return ", ".join([*parts, f"{point.hits} starts" if point.hits else "from a mirror image"])
 
 
 def _numbers(each: PhasePortrait) -> dict[str, Any]:
@@ -192,6 +209,7 @@ def _numbers(each: PhasePortrait) -> dict[str, Any]:
         "reads": each.map.reads,
         "num_starts": len(each.tracks),
         "starts_gone_out_of_reach": each.beyond,
+        "reach_of_points_out_of_reach": each.reaches,
         "points": [
             {
                 "kind": point.kind,

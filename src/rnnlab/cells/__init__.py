@@ -9,7 +9,9 @@ from rnnlab.cells.jordan import Jordan, JordanState
 from rnnlab.cells.lstm import LSTM, LSTMState
 from rnnlab.cells.min_gru import MinGRU
 from rnnlab.cells.mrnn import MRNN
+from rnnlab.cells.ntm import NTM, NTMState
 from rnnlab.cells.stack import Stack
+from rnnlab.cells.stack_rnn import StackRNN, StackRNNState
 from rnnlab.cells.taps import Taps, TapsMLP
 
 __all__ = [
@@ -17,13 +19,17 @@ __all__ = [
     "GRU",
     "LSTM",
     "MRNN",
+    "NTM",
     "Cell",
     "Elman",
     "Jordan",
     "JordanState",
     "LSTMState",
     "MinGRU",
+    "NTMState",
     "Stack",
+    "StackRNN",
+    "StackRNNState",
     "Taps",
     "TapsMLP",
     "readable",

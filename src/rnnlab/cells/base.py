@@ -37,7 +37,7 @@ class Cell(nn.Module, ABC):
 
     @abstractmethod
     def initial_state(self, batch_size: int) -> State:
-        """Return the zero state, a tree of `(B, ...)` tensors."""
+        """Return the state before the first step, a tree of `(B, ...)` tensors, mostly 0."""
 
     @abstractmethod
     def forward(self, input: Tensor, state: State) -> tuple[Tensor, State]:

@@ -1,6 +1,7 @@
 """Arguments of the commands that use a run: `run=DIR`, their own keys, and settings of the run."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from rnnlab.cli.exits import command_arguments
@@ -53,6 +54,25 @@ def parse_arguments(
     check_values(own, fields)
     allow_packages_of(rest)
     return own, rest
+
+
+def pop_config_directory(arguments: list[str]) -> Path | None:
+    """Remove `--config-dir DIR` from the arguments, and return the directory, if they have it.
+
+    Raises:
+        ConfigError: it has no value.
+    """
+    found = None
+    for index, argument in reversed([*enumerate(arguments)]):
+        option, equals, value = argument.partition("=")
+        if option not in ("--config-dir", "-cd"):
+            continue
+        value = value if equals else "".join(arguments[index + 1 : index + 2])
+        if not value:
+            raise ConfigError(f"{option} takes a directory")
+        del arguments[index : index + 2 - len(equals)]
+        found = found or Path(value)  # the last one counts, as with rnnlab-train
+    return found
 
 
 def _read(value: str, kind: Any) -> Any:

@@ -1,8 +1,8 @@
 """`rnnlab-list`: the options of config groups."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rnnlab.cli.arguments import pop_config_directory
 from rnnlab.cli.exits import command, command_arguments
 from rnnlab.errors import ConfigError
 from rnnlab.process.output import say
@@ -19,8 +19,9 @@ usage: rnnlab-list [--config-dir DIR] [packages=[NAME,...]] [GROUP ...]
   DIR      with configs of your own, as rnnlab-train takes it
   NAME     a package whose configs are listed too
   GROUP    models, tasks, experiments (all three if none is named), analyses, sweeps,
-           optimizers, schedulers, trainers, curricula, teacher_forcing, loggers, debugs; or
-           pairs: the tuned experiments
+           reproductions, optimizers, schedulers, trainers, curricula, teacher_forcing, loggers,
+           debugs; or pairs: the tuned experiments. Tasks are grouped by kind and shape, such as
+           many to many: after the source, or in step with it
   size     the hidden_size with which each model has nearly so many parameters, as
            rnnlab-train parameters=150k sets it
 """
@@ -31,6 +32,7 @@ _GROUPS = {
     "experiments": "experiment",
     "analyses": "analysis",
     "sweeps": "sweep",
+    "reproductions": "reproduce",
     "optimizers": "optimizer",
     "schedulers": "scheduler",
     "trainers": "trainer",
@@ -48,7 +50,7 @@ def main() -> None:
 
 def _main() -> None:
     arguments = command_arguments(_USAGE)
-    own = _own_directory(arguments)
+    own = pop_config_directory(arguments)
     named = [argument for argument in arguments if argument.startswith("packages=")]
     arguments = [argument for argument in arguments if argument not in named]
 
@@ -61,21 +63,6 @@ def _main() -> None:
             _sizes([*named, *arguments[1:]])
         else:
             _list(arguments)
-
-
-def _own_directory(arguments: list[str]) -> Path | None:
-    """Remove `--config-dir DIR` from the arguments, and return the directory, if they have it."""
-    found = None
-    for index, argument in reversed([*enumerate(arguments)]):
-        option, equals, value = argument.partition("=")
-        if option not in ("--config-dir", "-cd"):
-            continue
-        value = value if equals else "".join(arguments[index + 1 : index + 2])
-        if not value:
-            raise ConfigError(f"{option} takes a directory")
-        del arguments[index : index + 2 - len(equals)]
-        found = found or Path(value)  # the last one counts, as with rnnlab-train
-    return found
 
 
 def _sizes(overrides: list[str]) -> None:
@@ -105,7 +92,7 @@ def _selected(cfg: "DictConfig", key: str) -> object:
 
 
 def _list(arguments: list[str]) -> None:
-    from rnnlab.config.catalogue import describe, pairs
+    from rnnlab.config.catalogue import describe_by_kind, pairs
 
     for argument in arguments:
         if argument not in _GROUPS and argument != "pairs":
@@ -115,8 +102,11 @@ def _list(arguments: list[str]) -> None:
         if argument == "pairs":
             say(pairs())
             continue
-        entries = describe(_GROUPS[argument])
-        width = max((len(name) for name in entries), default=0)
+        kinds = describe_by_kind(_GROUPS[argument])
+        width = max((len(name) for entries in kinds.values() for name in entries), default=0)
         say(f"{argument}  ({_GROUPS[argument]}=NAME)")
-        say("\n".join(f"  {name:{width}}  {text}" for name, text in entries.items()))
+        for kind, entries in kinds.items():
+            if len(kinds) > 1:
+                say(f" {kind or 'others'}:")
+            say("\n".join(f"  {name:{width}}  {text}" for name, text in entries.items()))
         say()

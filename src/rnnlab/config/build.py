@@ -390,7 +390,7 @@ def _check_fields(
         for problem in found:
             name, *inside = problem["loc"]
             if name not in entries or any(isinstance(at, int) for at in inside):
-                wanted.setdefault(str(name)[len("field_") :], []).append(_requirement(problem))
+                wanted.setdefault(str(name)[len("field_") :], []).append(requirement(problem))
         for key, requirements in wanted.items():
             if requirements == ["missing"]:
                 problems.append(f"{prefix}{key} is missing")
@@ -418,7 +418,7 @@ def _format(value: Any) -> str:
     return brief("null" if value is None else repr(value), 100)
 
 
-def _requirement(problem: Any) -> str:
+def requirement(problem: Any) -> str:
     """Translate a validation error of pydantic into what the key takes."""
     context = problem.get("ctx", {})
     texts = {

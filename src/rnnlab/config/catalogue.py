@@ -8,19 +8,37 @@ from rnnlab.files.untrusted import read_text
 from rnnlab.spelling import first_line
 
 _LARGEST = 1_000_000  # bytes of a config
+_KIND = "kind: "
 
 
 def describe(group: str) -> dict[str, str]:
     """Return the options of a config group: name -> description, its first comment line."""
-    found = {}
+    return {path.stem: _comments(path)[1] for path in _files(group)}
+
+
+def describe_by_kind(group: str) -> dict[str, dict[str, str]]:
+    """Return the options of a config group by kind: kind -> name -> description.
+
+    A comment line `# kind: recognition, many to one` gives the kind; options without it come last,
+    under "".
+    """
+    found: dict[str, dict[str, str]] = {}
     for path in _files(group):
-        comments = [
-            line.lstrip("# ").rstrip()
-            for line in read_text(path, largest=_LARGEST).splitlines()
-            if line.startswith("#") and not line.startswith("# @package")
-        ]
-        found[path.stem] = comments[0] if comments else ""
-    return found
+        kind, text = _comments(path)
+        found.setdefault(kind, {})[path.stem] = text
+    return {kind: found[kind] for kind in sorted(found, key=lambda kind: (not kind, kind))}
+
+
+def _comments(path: Path) -> tuple[str, str]:
+    """Return kind and description of an option; each is empty if the file has none."""
+    comments = [
+        line.lstrip("# ").rstrip()
+        for line in read_text(path, largest=_LARGEST).splitlines()
+        if line.startswith("#") and not line.startswith("# @package")
+    ]
+    kinds = [text.removeprefix(_KIND) for text in comments if text.startswith(_KIND)]
+    texts = [text for text in comments if not text.startswith(_KIND)]
+    return next(iter(kinds), ""), next(iter(texts), "")
 
 
 def _files(group: str) -> list[Path]:

@@ -360,11 +360,13 @@ class Ensemble:
         means = stacked_metrics(self.task, output, batch, shared=shared)
         if means is not None:
             columns = {name: mean.value.tolist() for name, mean in means.items()}
-            return [{name: values[n] for name, values in columns.items()} for n in members]
-        each = (
-            self.task.metrics(output[n], member_batch(batch, n, shared=shared)) for n in members
-        )
-        return [{name: float(mean.value) for name, mean in own.items()} for own in each]
+            scores = [{name: values[n] for name, values in columns.items()} for n in members]
+        else:
+            each = (
+                self.task.metrics(output[n], member_batch(batch, n, shared=shared)) for n in members
+            )
+            scores = [{name: float(mean.value) for name, mean in own.items()} for own in each]
+        return [own | self.task.derived(own) for own in scores]
 
     def _restart_clock(self) -> None:
         self._clock.restart()

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from omegaconf import DictConfig
 
-from rnnlab.cells import CTRNN, GRU, LSTM, MRNN, Elman, MinGRU
+from rnnlab.cells import CTRNN, GRU, LSTM, MRNN, NTM, Elman, MinGRU, StackRNN
 from rnnlab.config.build import target
 from rnnlab.config.compose import flat
 from rnnlab.config.plain import plain
@@ -46,6 +46,8 @@ _NO_KERNELS: Mapping[Any, int] = {
     CTRNN: 128,
     MRNN: 128,
     MinGRU: 64,
+    NTM: 128,
+    StackRNN: 128,
     Transformer: 32,
     TransformerSeq2Seq: 32,
 }

@@ -113,10 +113,11 @@ class _Scorers:
             name: ((total / weight).tolist(), weight.tolist())
             for name, (total, weight) in self._stacked.parts().items()
         }
-        return [
+        means = [
             {name: values[n] for name, (values, weights) in columns.items() if weights[n]}
             for n in range(len(self._own))
         ]
+        return [own | self._task.derived(own) for own in means]
 
     def breakdowns(self) -> list[dict[str, dict[str, float]]]:
         return [scorer.breakdown() for scorer in self._own]

@@ -118,11 +118,11 @@ class Data:
         if self.train_size is not None and not endless["train"]:
             raise ConfigError(
                 f"data.train_size must be null, got {self.train_size}: this task trains on all "
-                "of its file"
+                "of its data"
             )
         if self.curriculum is not None and not endless["train"]:
             raise ConfigError(
-                "data.curriculum must be null: this task's sequences are as long as its file says"
+                "data.curriculum must be null: this task's sequences are as long as its data say"
             )
         if self.train_size is not None and self.curriculum is not None:
             raise ConfigError("data.curriculum needs fresh sequences: data.train_size must be null")

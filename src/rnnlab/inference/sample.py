@@ -103,7 +103,10 @@ def generate_sample(
     steps = _answer_steps(model, task, batch, decoding, temperature)
     if not tokens:
         answers = torch.stack(list(steps), dim=1)  # (B, T, O)
-        return Sample(task.show_answers(batch, answers), task.table(batch, answers))
+        shown = task.show_answers(batch, answers)
+        if isinstance(shown, str):
+            write(shown)
+        return Sample(shown, task.table(batch, answers))
     pieces = []
     generate = task.write_while_generating if answers_only else task.show_while_generating
     for piece in generate(batch, steps):

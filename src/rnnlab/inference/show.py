@@ -54,7 +54,7 @@ def _attention_map(weights: Tensor, task: Task, batch: Batch) -> Image.Image:
     answered, real = batch.mask[0], source_mask[0]
     return heat_map(
         weights[0][answered][:, real].cpu().numpy(),
-        row_labels=task.labels(batch.target[0][answered]),
+        row_labels=task.answer_labels(batch.target[0][answered]),
         column_labels=task.labels(batch.source[0][real]),
         title="attention: answers down, source across",
     )

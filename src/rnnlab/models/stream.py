@@ -69,7 +69,7 @@ class Stream(Model):
         self.embed = Embed(spec.input, embedding_size)
         self.cell = _stack(spec, self.embed.size + context_size, cell, num_layers, dropout)
         self.initial = (
-            nn.ParameterList([torch.zeros_like(leaf) for leaf in leaves(self._zeros(1))])
+            nn.ParameterList([leaf.clone() for leaf in leaves(self.cell.initial_state(1))])
             if initial_state == "learned"
             else None
         )
@@ -99,14 +99,11 @@ class Stream(Model):
 
     def zero_state(self, batch_size: int) -> State:
         """Return the initial state, learned or zero, without clamping."""
-        state = self._zeros(batch_size)
+        state = self.cell.initial_state(batch_size)
         if self.initial is None:
             return state
         learned = [p.expand(batch_size, *p.shape[1:]) for p in self.initial]
         return like(state, learned)
-
-    def _zeros(self, batch_size: int) -> State:
-        return self.cell.initial_state(batch_size)
 
     def begin(self, batch: Batch) -> State:
         """Return the initial state; `Batch.initial`, if given, clamps its first units."""

@@ -1,26 +1,33 @@
 """Writing the report of a sweep: tables for the terminal, Markdown and CSV."""
 
 import contextlib
-import csv
-import html
-import io
-import math
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rnnlab.errors import ConfigError
 from rnnlab.files.atomic import path_inside, remove_part_files, write_atomically
 from rnnlab.report import charts
 from rnnlab.report.aggregate import Aggregate, Comparison, RunGroup, format_value, sort_key
 from rnnlab.report.curves import read_curves, write_curves, write_hparams
-from rnnlab.report.statistics import RESAMPLES, Interval
+from rnnlab.report.layout import (
+    WIDTH,
+    aligned,
+    code,
+    count_runs,
+    csv_text,
+    cut,
+    duration,
+    escape,
+    limited,
+    markdown_table,
+    number,
+    span,
+)
+from rnnlab.report.statistics import RESAMPLES
 from rnnlab.report.table import SettingValue
 from rnnlab.spelling import printable
 
-WIDTH = 100  # of a terminal
 _FILES = ("report.md", "table.csv", "runs.csv")
 _TREES = ("curves", "hparams")
 _SHOWN = 40  # rows of a table in a terminal
@@ -96,35 +103,35 @@ def terminal(aggregate: Aggregate) -> str:
     heading, *rows = _group_table(aggregate)
     blocks = [
         _title(aggregate),
-        _limited(_aligned([heading, *rows[:_SHOWN]]), len(rows) - _SHOWN),
+        limited(aligned([heading, *rows[:_SHOWN]]), len(rows) - _SHOWN),
     ]
     heading, *rows = _comparison_table(aggregate)
     if rows:
-        blocks.append(_limited(_aligned([heading, *rows[:_SHOWN]]), len(rows) - _SHOWN))
+        blocks.append(limited(aligned([heading, *rows[:_SHOWN]]), len(rows) - _SHOWN))
     failures = [printable(f"{name}  {reason}") for name, reason in _failures(aggregate)]
     if failures:
         lines = ["failures", *(f"  {line}" for line in failures[:_SHOWN])]
-        blocks.append(_limited(lines, len(failures) - _SHOWN))
+        blocks.append(limited(lines, len(failures) - _SHOWN))
     blocks += [printable(f"note: {remark}") for remark in aggregate.table.remarks]
-    return "\n".join(_cut(line, WIDTH) for line in "\n\n".join(blocks).splitlines())
+    return "\n".join(cut(line, WIDTH) for line in "\n\n".join(blocks).splitlines())
 
 
 def markdown(aggregate: Aggregate, command: str, pictures: Sequence[str]) -> str:
     """Format the report as Markdown: pictures, tables, failures and methods."""
     table = aggregate.table
-    name = _escape(table.directory.resolve().name)
-    parts = [f"# {name}", _escape(_title(aggregate)), f"    {printable(command)}"]
+    name = escape(table.directory.resolve().name)
+    parts = [f"# {name}", escape(_title(aggregate)), f"    {printable(command)}"]
     if table.shared:
-        shared = " ".join(_code(f"{key}={value}") for key, value in table.shared.items())
+        shared = " ".join(code(f"{key}={value}") for key, value in table.shared.items())
         parts.append(f"All runs have {shared}.")
     parts += [f"![{Path(name).stem}]({name})" for name in pictures]
-    parts += ["## Groups", _markdown_table(_group_table(aggregate))]
+    parts += ["## Groups", markdown_table(_group_table(aggregate))]
     heading, *rows = _comparison_table(aggregate)
     if rows:
-        parts += ["## Paired with the best", _markdown_table([heading, *rows])]
+        parts += ["## Paired with the best", markdown_table([heading, *rows])]
     failures = [[name, reason] for name, reason in _failures(aggregate)]
     if failures:
-        parts += ["## Failures", _markdown_table([["job", "reason"], *failures])]
+        parts += ["## Failures", markdown_table([["job", "reason"], *failures])]
     parts += ["## How to read it", "\n".join(f"- {note}" for note in _notes(aggregate))]
     return "\n\n".join(parts) + "\n"
 
@@ -157,7 +164,7 @@ def group_csv(aggregate: Aggregate) -> str:
         row["difference"] = pair.difference.mean
         row["difference_low"], row["difference_high"] = pair.difference.interval
         row["better"], row["worse"], row["sign_p"] = pair.signs
-    return _csv(rows)
+    return csv_text(rows)
 
 
 def run_csv(aggregate: Aggregate) -> str:
@@ -167,7 +174,9 @@ def run_csv(aggregate: Aggregate) -> str:
         aggregate.table.records,
         key=lambda record: [sort_key(record.settings.get(key)) for key in keys],
     )
-    return _csv([{"job": r.name, **r.settings, "failure": r.failure, **r.scores} for r in records])
+    return csv_text(
+        [{"job": r.name, **r.settings, "failure": r.failure, **r.scores} for r in records]
+    )
 
 
 # Contents of the tables.
@@ -178,12 +187,12 @@ def _title(aggregate: Aggregate) -> str:
     seconds = sum(record.scores.get("seconds", 0.0) for record in table.records)
     failed = len(_failures(aggregate))
     direction = "lower" if aggregate.lower_is_better else "higher"
-    parts = [f"{aggregate.metric}, {direction} is better", _count(len(table.records))]
+    parts = [f"{aggregate.metric}, {direction} is better", count_runs(len(table.records))]
     if failed:
         parts.append(f"{failed} failed")
     if aggregate.target is not None:
         parts.append(f"target {aggregate.target:g}")
-    return ", ".join([*parts, f"{_duration(seconds)} of training"])
+    return ", ".join([*parts, f"{duration(seconds)} of training"])
 
 
 def _group_table(aggregate: Aggregate) -> list[list[str]]:
@@ -194,9 +203,9 @@ def _group_table(aggregate: Aggregate) -> list[list[str]]:
         size, mean, median, interval = group.summary
         cells = [format_value(group.settings[key]) for key in aggregate.keys]
         cells += [str(size), str(len(group.failures) or "")]
-        cells += [_number(mean), _span(interval), _number(median)]
+        cells += [number(mean), span(interval), number(median)]
         if rated:
-            cells += [f"{group.reached}/{group.total}", _span(group.rate_interval, digits=2)]
+            cells += [f"{group.reached}/{group.total}", span(group.rate_interval, digits=2)]
         rows.append(cells)
     return rows
 
@@ -215,7 +224,7 @@ def _comparison_row(aggregate: Aggregate, pair: Comparison) -> list[str]:
         aggregate.label(pair.best, others),
         str(pair.difference.size),
         f"{pair.difference.mean:+.3g}" if pair.difference.size else "",
-        _span(pair.difference.interval, digits=3),
+        span(pair.difference.interval, digits=3),
         f"{better}/{better + worse}",
         f"{p:.2g}",
     ]
@@ -264,95 +273,3 @@ def _notes(aggregate: Aggregate) -> list[str]:
     if "/free_" in aggregate.metric:
         notes.append("For a model that is fed no outputs `free_` scores are the plain ones.")
     return notes + [f"{remark[0].upper()}{remark[1:]}." for remark in aggregate.table.remarks]
-
-
-# Layout.
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Pad cells to columns; where a line is too long the widest columns are cut."""
-    rows = [[printable(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    while sum(widths) + 2 * (len(widths) - 1) > WIDTH and max(widths) > 5:
-        widths[widths.index(max(widths))] -= 1
-    right = [all(_looks_numeric(row[i]) for row in rows[1:]) for i in range(len(widths))]
-    return [
-        "  ".join(
-            f"{_cut(cell, width):{'>' if is_right else '<'}{width}}"
-            for cell, width, is_right in zip(row, widths, right, strict=True)
-        ).rstrip()
-        for row in rows
-    ]
-
-
-def _limited(lines: Sequence[str], more: int) -> str:
-    return "\n".join([*lines, *([f"... and {more} more in report.md"] if more > 0 else [])])
-
-
-def _markdown_table(rows: Sequence[Sequence[str]]) -> str:
-    heading, *others = [[_escape(cell) for cell in row] for row in rows]
-    columns = range(len(heading))
-    right = [all(_looks_numeric(row[i]) for row in others) for i in columns]
-    rule = ["---:" if is_right else "---" for is_right in right]
-    return "\n".join(f"| {' | '.join(row)} |" for row in [heading, rule, *others])
-
-
-def _escape(text: str) -> str:
-    """Escape a text for a Markdown table, so that it is shown as it is."""
-    escaped = html.escape(printable(text), quote=False)
-    return re.sub(r"[\\|`*]|!(?=\[)|\](?=\()", r"\\\g<0>", escaped)
-
-
-def _code(text: str) -> str:
-    """Format a text as Markdown code, between more backticks than it contains."""
-    text = printable(text)
-    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
-    return f"{fence} {text} {fence}" if len(fence) > 1 else f"`{text}`"
-
-
-def _looks_numeric(cell: str) -> bool:
-    return not cell.strip("0123456789+-.e/, []inf")
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else f"{text[: width - 1]}…"
-
-
-def _csv(rows: Sequence[dict[str, Any]]) -> str:
-    rows = [{printable(name): _cell(value) for name, value in row.items()} for row in rows]
-    columns = dict.fromkeys(name for row in rows for name in row)
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, columns)
-    writer.writeheader()
-    for row in rows:
-        writer.writerow(row)
-    return text.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    """Prepare a value for CSV: NaN becomes empty, and unprintable characters are escaped."""
-    if isinstance(value, str):
-        return printable(value)
-    return "" if value != value else value
-
-
-def _number(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.4g}"
-
-
-def _span(interval: Interval, digits: int = 4) -> str:
-    if math.isnan(interval.low):
-        return ""
-    return f"[{interval.low:.{digits}g}, {interval.high:.{digits}g}]"
-
-
-def _count(runs: int) -> str:
-    return f"{runs} run" if runs == 1 else f"{runs} runs"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -14,6 +14,7 @@ from rnnlab.spec import Batch, Layout, Reals, Split, TaskSpec
 from rnnlab.stackable import stackable
 from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.lengths import Lengths
+from rnnlab.tasks.sides import side_scores
 
 Numbers = NDArray[np.float64]
 
@@ -119,14 +120,7 @@ class AttractorMemory(Task):
 
     def metrics(self, output: Tensor, batch: Batch) -> dict[str, Mean]:
         """Add the share of right bits, and that of clues with all bits right."""
-        scores = super().metrics(output, batch)
-        assert batch.target_mask is not None
-        asked = batch.mask[..., None] & batch.target_mask
-        right = (output > 0) == (batch.target > 0)
-        whole = (right | ~asked).flatten(1).all(dim=1)
-        scores["accuracy"] = Mean((right & asked).sum() / asked.sum(), asked.sum())
-        scores["exact_match"] = Mean(whole.float().mean(), torch.ones_like(whole).sum())
-        return scores
+        return super().metrics(output, batch) | side_scores(output, batch)
 
     def show(self, batch: Batch, output: Tensor) -> str:
         """Align clue, answer at the last step, and pattern."""

@@ -136,9 +136,9 @@ class Task(ABC):
         if isinstance(self.spec.target, Tokens):
             target = batch.target.masked_fill(~batch.mask, -100)
             return F.cross_entropy(output.flatten(0, 1), target.flatten(), ignore_index=-100)
-        taught = _taught(batch)
-        error = (output - batch.target).masked_fill(~taught, 0.0)
-        return error.square().sum() / taught.sum()
+        counts = taught(batch)
+        error = (output - batch.target).masked_fill(~counts, 0.0)
+        return error.square().sum() / counts.sum()
 
     @property
     def plain_loss(self) -> bool:
@@ -151,7 +151,7 @@ class Task(ABC):
         It weights the losses of the batches of one update; a task with another loss overrides it.
         """
         tokens = isinstance(self.spec.target, Tokens)
-        return batch.mask.sum() if tokens else _taught(batch).sum()
+        return batch.mask.sum() if tokens else taught(batch).sum()
 
     def metrics(self, output: Tensor, batch: Batch) -> dict[str, Mean]:
         """Score outputs `(B, T, O)` where the mask is True; `loss` is always among them.
@@ -167,6 +167,10 @@ class Task(ABC):
             scores["accuracy"] = Mean(answered.sum() / steps, steps)
             scores["exact_match"] = Mean(right.all(dim=1).float().mean(), rows)
         return scores
+
+    def derived(self, means: Mapping[str, float]) -> dict[str, float]:  # noqa: ARG002
+        """Return scores that are functions of means over a split, such as a perplexity."""
+        return {}
 
     def mode(self, metric: str) -> Mode:
         """Return whether a lower (`min`) or a higher (`max`) metric is better, such as `val/loss`.
@@ -190,7 +194,7 @@ class Task(ABC):
         return hashlib.sha256(repr((self.spec, *self.symbols)).encode()).hexdigest()[:16]
 
     def scorer(self) -> "Scorer":
-        """Return a scorer for a split; a task with metrics that are not means has its own class."""
+        """Return a scorer for a split; a task with scores that no mean gives has its own class."""
         return Scorer(self)
 
     @abstractmethod
@@ -262,6 +266,10 @@ class Task(ABC):
             [str(i) for i in ids.tolist()] if ids.dim() == 1 else [str(t) for t in range(len(ids))]
         )
 
+    def answer_labels(self, ids: Tensor) -> list[str]:
+        """Return a label for each answer of a sequence `(T,)` or `(T, O)`; by default as inputs."""
+        return self.labels(ids)
+
     def alignment(self, batch: Batch) -> Tensor | None:  # noqa: ARG002
         """Return which source steps each answer depends on, `(B, T, S)` bool, to compare attention.
 
@@ -287,10 +295,10 @@ class Task(ABC):
         return None
 
 
-def _taught(batch: Batch) -> Tensor:
+def taught(batch: Batch) -> Tensor:
     """Return which numbers of the target `(B, T, O)` count in the loss."""
-    taught = batch.mask[..., None].expand_as(batch.target)
-    return taught if batch.target_mask is None else taught & batch.target_mask
+    answered = batch.mask[..., None].expand_as(batch.target)
+    return answered if batch.target_mask is None else answered & batch.target_mask
 
 
 class Scorer:
@@ -314,10 +322,11 @@ class Scorer:
             self._add(name, torch.where(weight > 0, value * weight, 0), weight)
 
     def compute(self) -> dict[str, float]:
-        """Return the mean of each metric over all batches."""
-        return {
+        """Return the mean of each metric over all batches, and what derives from them."""
+        means = {
             name: float(total / weight) for name, (total, weight) in self._totals.items() if weight
         }
+        return means | self.task.derived(means)
 
     def parts(self) -> Any:
         """Return all sums, on the CPU, for `merge` in another process.

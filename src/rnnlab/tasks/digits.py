@@ -1,4 +1,4 @@
-"""Digits: a picture is read pixel by pixel or row by row, and named at the end."""
+"""Digits: a picture is read pixel by pixel, row by row or at once, and named."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
@@ -14,12 +14,12 @@ from rnnlab.spec import Layout
 from rnnlab.stackable import stackable
 from rnnlab.tasks.file_task import StoredSymbols
 from rnnlab.tasks.pictures import LabelPlace, picture_files, read_pictures
-from rnnlab.tasks.recognition import Recognition, Recording
+from rnnlab.tasks.recognition import Answered, Recognition, Recording
 
 
 @stackable()
 class Digits(Recognition):
-    """Name the digit in a picture whose pixels are read one after another, or row by row.
+    """Name the digit in a picture that is read pixel by pixel, row by row, or in one step.
 
     Le, Jaitly and Hinton (2015) for pixel by pixel, and for a fixed permutation of the pixels,
     after which neighbours in the picture are far apart in time. Row by row of 8x8 pixels:
@@ -38,8 +38,9 @@ class Digits(Recognition):
         test_path: such a file to test on; `null` for a tenth of `path`.
         encoding: Python's name of the files' encoding; `null` for UTF-8.
         label: whether the label is first or last in a line.
-        by: whether a step reads a pixel or a row.
+        by: what a step reads.
         permuted: whether the pixels are permuted, in all pictures alike and for all seeds.
+        answer: which steps are answered.
     """
 
     narrow: ClassVar[bool] = True
@@ -55,14 +56,15 @@ class Digits(Recognition):
         test_path: DataFile | None,
         encoding: str | None,
         label: Literal["first", "last"],
-        by: Literal["pixel", "row"],
+        by: Literal["pixel", "row", "picture"],
         permuted: bool,
+        answer: Answered,
     ) -> None:
         self.label_place: LabelPlace = label
-        self.by_row = by == "row"
+        self.by = by
         self.permuted = permuted
         files = picture_files(path, val_path, test_path, encoding)
-        super().__init__(layout, seed, stored, files)
+        super().__init__(layout, seed, stored, files, answer)
 
     def parse(self, text: str, key: str, path: str) -> list[Recording]:
         """Read pictures, in the order of their pixels."""
@@ -85,9 +87,9 @@ class Digits(Recognition):
         return gallery(shades, [title], title="", size=160)
 
     def _sequence(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the pixels `(T, 1)` in the order of reading, or the rows `(T, I)`."""
+        """Return the pixels `(T, I)` in the order of reading."""
         read = pixels.ravel()[self._order(pixels.size)].astype(np.float32)
-        return read.reshape(pixels.shape if self.by_row else (-1, 1))
+        return read.reshape(-1, {"pixel": 1, "row": len(pixels), "picture": pixels.size}[self.by])
 
     def _order(self, size: int) -> NDArray[np.int64]:
         """Return the place of each pixel that is read."""

@@ -17,7 +17,7 @@ from rnnlab.tasks.base import Mean, Scorer
 from rnnlab.tasks.corpus import TextFiles
 from rnnlab.tasks.file_task import StoredSymbols
 from rnnlab.tasks.pairs import read_pairs
-from rnnlab.tasks.recognition import RecognitionScorer, answer_at_the_end, label_floors
+from rnnlab.tasks.recognition import RecognitionScorer, label_batch, label_floors
 from rnnlab.tasks.rows import RowTask
 from rnnlab.tasks.toy_french.clauses import clauses
 from rnnlab.tasks.vocabulary import UNKNOWN, choose_symbols
@@ -144,7 +144,7 @@ class Labels(RowTask[Labelled]):
         ids = [torch.tensor(self.encode(text)) for text in texts]
         lengths = torch.tensor([len(row) for row in ids])
         inputs = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True)
-        return answer_at_the_end(self.layout, inputs, lengths, torch.tensor(answers))
+        return label_batch(self.layout, inputs, lengths, torch.tensor(answers), everywhere=False)
 
     def metrics(self, output: Tensor, batch: Batch) -> dict[str, Mean]:
         """Compute the loss in nats and the accuracy."""
@@ -215,6 +215,10 @@ class Labels(RowTask[Labelled]):
     def labels(self, ids: Tensor) -> list[str]:
         """Return the symbols of a text."""
         return [self._of_text[index] for index in ids.tolist()]
+
+    def answer_labels(self, ids: Tensor) -> list[str]:
+        """Return the names of labels."""
+        return [self.names[index] for index in ids.tolist()]
 
 
 class Phrases(TextFiles):

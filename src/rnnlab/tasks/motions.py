@@ -1,4 +1,4 @@
-"""Motions, speakers, gestures: who or what was recorded, named at the end of the recording."""
+"""Motions, speakers, gestures: who or what was recorded, named at the end or at every step."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -10,7 +10,7 @@ from rnnlab.stackable import stackable
 from rnnlab.tasks.corpus import TextFiles
 from rnnlab.tasks.file_task import StoredSymbols
 from rnnlab.tasks.package_data import PackageTexts, package_file
-from rnnlab.tasks.recognition import Recognition, Recording
+from rnnlab.tasks.recognition import Answered, Recognition, Recording
 from rnnlab.tasks.recordings import read_recordings
 
 
@@ -32,6 +32,7 @@ class Motions(Recognition):
         val_path: such a file to validate on; `null` for a tenth of `path`.
         test_path: such a file to test on; `null` for a tenth of `path`.
         encoding: Python's name of the files' encoding; `null` for UTF-8.
+        answer: which steps are answered.
     """
 
     packaged: ClassVar[str] = "BasicMotions"
@@ -47,6 +48,7 @@ class Motions(Recognition):
         val_path: DataFile | None,
         test_path: DataFile | None,
         encoding: str | None,
+        answer: Answered,
     ) -> None:
         files = TextFiles(path, val_path, test_path, encoding)
         if path is None:
@@ -56,7 +58,7 @@ class Motions(Recognition):
                         f"task.{name} must be null where task.path is null, got {value}"
                     )
             files = self._packaged_files()
-        super().__init__(layout, seed, stored, files)
+        super().__init__(layout, seed, stored, files, answer)
 
     def _packaged_files(self) -> TextFiles:
         train, test = (

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from rnnlab.spec import Batch
 from rnnlab.stackable import stackable
-from rnnlab.tasks.base import Mean, Task
+from rnnlab.tasks.base import Mean
 from rnnlab.tasks.characters import Characters, characters_of, read_characters
 from rnnlab.tasks.next_symbol import NextSymbol, ngram_floors
 
@@ -43,9 +43,10 @@ class NextChar(NextSymbol):
     `min_count` the frequent ones of train. All others are `<unk>` then, which is predicted like
     any character. The seed has no effect.
 
-    The floors are the scores of two models without memory, counted on train and scored on val: the
-    unigram model (`loss`, `bits_per_char`, `accuracy`), and the bigram model, which reads the
-    present character (`loss_bigram` in nats, `accuracy_bigram`).
+    Metrics: `loss` in nats per character, the same in bits (`bits_per_char`), `perplexity`, its
+    exponential, `accuracy`. The floors are the scores of two models without memory, counted on
+    train and scored on val: the unigram model, and the bigram model, which reads the present
+    character (`loss_bigram`, `perplexity_bigram`, `accuracy_bigram`).
 
     Args:
         stored: the symbols of a trained model.
@@ -67,7 +68,7 @@ class NextChar(NextSymbol):
             `<unk>`.
     """
 
-    higher_is_better: ClassVar = {**Task.higher_is_better, "bits_per_char": False}
+    higher_is_better: ClassVar = {**NextSymbol.higher_is_better, "bits_per_char": False}
     unit: ClassVar[str] = "characters"
 
     def number(self, text: str) -> Characters:

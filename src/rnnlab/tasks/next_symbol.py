@@ -1,6 +1,7 @@
 """Language modelling: each symbol of a text is predicted from those before it."""
 
 import hashlib
+import math
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, pairwise, starmap
@@ -13,7 +14,7 @@ from torch import Tensor
 from rnnlab.errors import ConfigError
 from rnnlab.ranges import DataFile, PositiveInt, Share
 from rnnlab.spec import SPLITS, Batch, Layout, Split, TaskSpec, Tokens
-from rnnlab.tasks.base import Mean
+from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.characters import count, count_pairs
 from rnnlab.tasks.corpus import TextFiles, read_plays
 from rnnlab.tasks.file_task import FileTask, NoData, StoredSymbols
@@ -57,6 +58,7 @@ class NextSymbol(FileTask):
         symbols: all symbols of the text, sorted; with `min_count` the common ones after `<unk>`.
     """
 
+    higher_is_better: ClassVar = {**Task.higher_is_better, "perplexity": False}
     unit: ClassVar[str] = "symbols"
     scores_free_run = False
     prompt_by_line = False
@@ -271,6 +273,10 @@ class NextSymbol(FileTask):
         del scores["exact_match"]  # of a whole window: never
         return scores
 
+    def derived(self, means: Mapping[str, float]) -> dict[str, float]:
+        """Return the perplexity, the exponential of the mean loss."""
+        return {"perplexity": math.exp(min(means["loss"], 700))} if "loss" in means else {}
+
     def _choose_symbols(
         self, texts: Mapping[Split, Numbered], min_count: int | None
     ) -> tuple[str, ...]:
@@ -415,7 +421,7 @@ def ngram_floors(
         P(b | a) = (n(ab) + prior P(b)) / (n(a) + prior)
 
     Add-one smoothing, and as many more counts as `prior` says that the unigram model shares out
-    (MacKay and Peto, 1995). Losses are in nats per symbol.
+    (MacKay and Peto, 1995). Losses are in nats per symbol, perplexities are their exponentials.
     """
     counts = count(train, vocab_size)
     unigram = (counts + 1) / (len(train) + vocab_size)
@@ -430,9 +436,12 @@ def ngram_floors(
     guess = np.full(vocab_size, counts.argmax())  # after a symbol that is not in train
     order = np.argsort(pair_counts, kind="stable")  # the most frequent pair of each is written last
     guess[pairs[order] // vocab_size] = pairs[order] % vocab_size
+    loss, loss_bigram = (float(-np.log(share).mean()) for share in (unigram[after], bigram))
     return {
-        "loss": float(-np.log(unigram[after]).mean()),
-        "loss_bigram": float(-np.log(bigram).mean()),
+        "loss": loss,
+        "loss_bigram": loss_bigram,
+        "perplexity": math.exp(loss),
+        "perplexity_bigram": math.exp(loss_bigram),
         "accuracy": float((after == counts.argmax()).mean()),
         "accuracy_bigram": float((after == guess[before]).mean()),
     }

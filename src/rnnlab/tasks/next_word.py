@@ -1,6 +1,5 @@
 """Word-level language modelling."""
 
-import math
 import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
@@ -12,7 +11,6 @@ from torch import Tensor
 from rnnlab.ranges import DataFile, PositiveInt, Share
 from rnnlab.spec import Batch, Layout
 from rnnlab.stackable import stackable
-from rnnlab.tasks.base import Scorer, Task
 from rnnlab.tasks.characters import count, translated
 from rnnlab.tasks.corpus import read_text
 from rnnlab.tasks.file_task import StoredSymbols
@@ -86,7 +84,6 @@ class NextWord(NextSymbol):
         test_fraction: share at the end of the text; `null` for 0.05, or none with `test_path`.
     """
 
-    higher_is_better: ClassVar = {**Task.higher_is_better, "perplexity": False}
     unit: ClassVar[str] = "words"
 
     def __init__(
@@ -145,15 +142,7 @@ class NextWord(NextSymbol):
         """Scores of the unigram and the bigram model; computed on first use."""
         train, val = self._splits["train"], self._splits["val"]
         found = [ngram_floors(train, val, len(self.symbols), prior) for prior in _PRIORS]
-        floors = min(found, key=lambda scores: scores["loss_bigram"])
-        return floors | {
-            "perplexity": math.exp(floors["loss"]),
-            "perplexity_bigram": math.exp(floors["loss_bigram"]),
-        }
-
-    def scorer(self) -> Scorer:
-        """Return a scorer that adds the perplexity."""
-        return PerplexityScorer(self)
+        return min(found, key=lambda scores: scores["loss_bigram"])
 
     def show(self, batch: Batch, output: Tensor) -> str:
         """Align the text with the predictions, each after the true words before it."""
@@ -177,17 +166,6 @@ class NextWord(NextSymbol):
     def labels(self, ids: Tensor) -> list[str]:
         """Return each word, the end of a line as an arrow."""
         return [self.symbols[index].replace(_NEWLINE, "↵") for index in ids.tolist()]
-
-
-class PerplexityScorer(Scorer):
-    """Adds the exponential of the mean loss."""
-
-    def compute(self) -> dict[str, float]:
-        """Return the means, and the perplexity."""
-        scores = super().compute()
-        if "loss" not in scores:
-            return scores
-        return scores | {"perplexity": math.exp(min(scores["loss"], 700))}
 
 
 def _cut(text: str, lowercase: bool) -> list[str]:

@@ -1,20 +1,19 @@
 """Parity: whether the number of ones is odd."""
 
-import math
-from typing import Literal
-
-import torch
-from torch import Tensor
+import numpy as np
 
 from rnnlab.ranges import PositiveInt
-from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
+from rnnlab.spec import Layout
 from rnnlab.stackable import stackable
-from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.lengths import Lengths
+from rnnlab.tasks.machine_task import Answer, MachineTask
+from rnnlab.tasks.moore import Machine
+
+_PARITY = Machine(np.array([[0, 1], [1, 0]]), np.arange(2), 0)
 
 
 @stackable()
-class Parity(Task):
+class Parity(MachineTask):
     """Parity: whether the number of ones so far is odd.
 
     Minsky and Papert (1969) for the problem; Hochreiter and Schmidhuber (1996) for recurrent
@@ -28,7 +27,7 @@ class Parity(Task):
     source is the bits, and the decoder, whose inputs are zeros, gives the same answers.
 
     Two states suffice, but no bit may be missed: whoever knows all bits but one knows nothing. So
-    the floor is chance.
+    the floor, the best answer from the last bit alone, is chance but for the first step.
 
     Args:
         length: bits of a sequence.
@@ -36,9 +35,7 @@ class Parity(Task):
         answer: which steps are answered.
     """
 
-    lengths: Lengths
-    stepwise = True
-    one_length = True
+    named = "bits", "parity"
 
     def __init__(
         self,
@@ -47,55 +44,14 @@ class Parity(Task):
         *,
         length: PositiveInt,
         min_length: PositiveInt | None,
-        answer: Literal["last", "everywhere"],
+        answer: Answer,
     ) -> None:
-        super().__init__(layout, seed)
-        self.lengths = Lengths.between(min_length, length)
-        self.everywhere = answer == "everywhere"
-        self.causal = self.everywhere
-        bits = Tokens(2)
-        source = bits if layout == "encoder_decoder" else None
-        self.spec = TaskSpec(input=bits, target=bits, source=source)
-        self.floor = {"loss": math.log(2), "accuracy": 0.5}
-
-    def sample(
-        self, split: Split, index: int, batch_size: int, *, length: int | None = None
-    ) -> Batch:
-        """Make one batch; `length` counts the bits."""
-        rng = self.rng(split, index)
-        drawn = self.lengths.draw(rng)
-        steps = drawn if length is None else length
-        bits = torch.from_numpy(rng.integers(2, size=(steps, batch_size)).T.copy())
-        parity = bits.cumsum(dim=1) % 2
-        mask = torch.ones_like(bits, dtype=torch.bool)
-        if not self.everywhere:
-            mask[:, :-1] = False
-        if self.layout == "stream":
-            return Batch(bits, parity.where(mask, 0), mask)
-        known = torch.ones_like(mask)
-        if not self.everywhere:
-            parity, mask = parity[:, -1:], mask[:, -1:]
-        return Batch(torch.zeros_like(parity), parity, mask, source=bits, source_mask=known)
-
-    def metrics(self, output: Tensor, batch: Batch) -> dict[str, Mean]:
-        """Compute loss and accuracy, and with several answers the share of faultless sequences."""
-        scores = super().metrics(output, batch)
-        if not self.everywhere:
-            del scores["exact_match"]
-        return scores
-
-    def show(self, batch: Batch, output: Tensor) -> str:
-        """Align bits, right answers and the model's answers."""
-        answers = output.argmax(dim=2)
-        blocks = []
-        for row in range(min(4, len(answers))):
-            asked = batch.mask[row].tolist()
-            read = batch.input[row] if batch.source is None else batch.source[row]
-            lines = {"bits": "".join(map(str, read.tolist()))}
-            for name, ids in (("parity", batch.target[row]), ("answer", answers[row])):
-                signs = [
-                    str(i) if here else "." for i, here in zip(ids.tolist(), asked, strict=True)
-                ]
-                lines[name] = "".join(signs).rjust(len(read))
-            blocks.append("\n".join(f"{name:<8}{line}" for name, line in lines.items()))
-        return "\n\n".join(blocks)
+        super().__init__(
+            layout,
+            seed,
+            machine=_PARITY,
+            written="01",
+            lengths=Lengths.between(min_length, length),
+            stride=1,
+            answer=answer,
+        )

@@ -1,11 +1,11 @@
-"""Recognition: a sequence is read to its end, and its class is named there."""
+"""Recognition: a sequence is read, and its class is named at the end or at every step."""
 
 import hashlib
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -25,6 +25,8 @@ from rnnlab.tasks.rows import RowTask
 
 _COMPARED = 4000, 1000  # most sequences of train and of test for the baselines
 _COLUMNS = 60  # most steps of a picture of probabilities
+
+Answered = Literal["last", "everywhere"]
 
 
 class Recording(NamedTuple):
@@ -46,8 +48,9 @@ class Recognition(RowTask[Recording]):
         target   _  _  _  c
         mask     .  .  .  x
 
-    In the encoder-decoder layout the encoder reads the sequence, and the decoder answers in one
-    step. Inputs are standardised by mean and standard deviation of train, each channel for itself.
+    With `answer=everywhere` it is named after every step. In the encoder-decoder layout the encoder
+    reads the sequence, and the decoder, whose inputs are zeros, gives the same answers. Inputs are
+    standardised by mean and standard deviation of train, each channel for itself.
 
     The floors are the scores on test of the commonest class of train (`accuracy`, and for `loss`
     the entropy of the classes), of the nearest neighbour (`accuracy_nearest_neighbour`, Euclidean)
@@ -60,6 +63,7 @@ class Recognition(RowTask[Recording]):
         seed: of the order of training.
         stored: the classes of a trained model.
         files: the files.
+        answer: which steps are answered.
 
     Attributes:
         symbols: the names of the classes, sorted.
@@ -67,10 +71,17 @@ class Recognition(RowTask[Recording]):
     """
 
     narrow: ClassVar[bool] = False
+    higher_is_better: ClassVar = {**Task.higher_is_better, "accuracy_at_end": True}
 
     def __init__(
-        self, layout: Layout, seed: int, stored: StoredSymbols | None, files: TextFiles
+        self,
+        layout: Layout,
+        seed: int,
+        stored: StoredSymbols | None,
+        files: TextFiles,
+        answer: Answered,
     ) -> None:
+        self.everywhere = answer == "everywhere"
         self._packaged = isinstance(files, PackageTexts)
         super().__init__(layout, seed, stored, files)
         rows = self.rows.all
@@ -105,7 +116,7 @@ class Recognition(RowTask[Recording]):
         """Make a batch of sequences, right-padded with zeros."""
         inputs, lengths = self._padded(rows)
         answers = torch.tensor([self._ids[row.label] for row in rows])
-        return answer_at_the_end(self.layout, inputs, lengths, answers)
+        return label_batch(self.layout, inputs, lengths, answers, everywhere=self.everywhere)
 
     def _padded(self, rows: Sequence[Recording]) -> tuple[Tensor, Tensor]:
         """Return standardised sequences `(B, T, I)`, and their lengths `(B,)`."""
@@ -125,9 +136,14 @@ class Recognition(RowTask[Recording]):
         return hashlib.sha256(" ".join(hashes).encode()).hexdigest()[:16]
 
     def metrics(self, output: Tensor, batch: Batch) -> dict[str, Mean]:
-        """Compute the loss in nats and the accuracy."""
+        """Compute the loss in nats and the accuracy; of several answers also that of the last."""
         scores = super().metrics(output, batch)
-        del scores["exact_match"]  # of one answer: the accuracy
+        if self.everywhere:
+            right, claim = last_answers(output, batch)
+            rows = torch.tensor(len(right), device=output.device)
+            scores["accuracy_at_end"] = Mean((right == claim).float().mean(), rows)
+        else:
+            del scores["exact_match"]  # of one answer: the accuracy
         return scores
 
     def scorer(self) -> Scorer:
@@ -148,7 +164,11 @@ class Recognition(RowTask[Recording]):
         classes, right = (torch.tensor([self._ids[row.label] for row in part]) for part in rows)
         near = nearest_neighbour(train.flatten(1), classes, test.flatten(1))
         linear = linear_readout(train.flatten(1), classes, test.flatten(1), len(self.symbols))
-        return label_floors(self.rows["train"], self.rows["test"]) | {
+        answers = (
+            [row for row in self.rows[split] for _ in (row.values if self.everywhere else (0,))]
+            for split in ("train", "test")
+        )
+        return label_floors(*answers) | {
             "accuracy_nearest_neighbour": float((near == right).float().mean()),
             "accuracy_linear_readout": float((linear == right).float().mean()),
         }
@@ -159,12 +179,12 @@ class Recognition(RowTask[Recording]):
         for row in range(min(3, len(output))):
             read, steps = _read(batch, row)
             values = read.cpu().numpy() * self.deviation + self.mean
-            right = self.symbols[int(batch.target[row][batch.mask[row]][0])]
-            claim = self.symbols[int(output[row][batch.mask[row]][0].argmax())]
+            right = self.symbols[int(batch.target[row][batch.mask[row]][-1])]
+            claim = self.symbols[int(output[row][batch.mask[row]][-1].argmax())]
             verdict = right if claim == right else f"{right}, answered {claim}"
             beliefs = output[row, steps].float().softmax(-1).cpu().numpy()
             shown = np.unique(np.linspace(0, len(beliefs) - 1, _COLUMNS).round().astype(int))
-            first = 1 if batch.source is None else len(read)
+            first = 1 if len(beliefs) > 1 else len(read)
             belief = heat_map(
                 beliefs[shown].T,
                 row_labels=self.symbols,
@@ -182,10 +202,10 @@ class Recognition(RowTask[Recording]):
 
 
 class RecognitionScorer(Scorer):
-    """Adds up metrics over batches, and the accuracy of each class.
+    """Adds up metrics over batches, and the accuracy of each class, of the last answers.
 
     Args:
-        task: with one answer a sequence.
+        task: whose sequences have a class.
         names: of the classes.
     """
 
@@ -197,8 +217,7 @@ class RecognitionScorer(Scorer):
     def update(self, output: Tensor, batch: Batch) -> None:
         """Score one batch; answers stay on their device until `breakdown`."""
         super().update(output, batch)
-        asked = batch.mask
-        self._rows.append(torch.stack([batch.target[asked], output.argmax(dim=2)[asked]]))
+        self._rows.append(torch.stack(last_answers(output, batch)))
 
     def parts(self) -> Any:
         """Return all sums and answers."""
@@ -221,23 +240,35 @@ class RecognitionScorer(Scorer):
         return scores
 
 
-def answer_at_the_end(layout: Layout, inputs: Tensor, lengths: Tensor, answers: Tensor) -> Batch:
-    """Make a batch in which each sequence is answered after its last step.
+def label_batch(
+    layout: Layout, inputs: Tensor, lengths: Tensor, answers: Tensor, *, everywhere: bool
+) -> Batch:
+    """Make a batch in which each sequence is answered after its last step, or after every one.
 
     Args:
         layout: of the batch.
         inputs: `(B, T)` ids or `(B, T, I)` numbers, right-padded.
         lengths: `(B,)` steps of each.
         answers: `(B,)` ids.
+        everywhere: whether all steps are answered.
     """
     steps = torch.arange(inputs.shape[1])
-    if layout == "encoder_decoder":
-        asked = torch.zeros_like(inputs[:, :1])
-        mask = torch.ones(len(answers), 1, dtype=torch.bool)
-        known = steps < lengths[:, None]
-        return Batch(asked, answers[:, None], mask, source=inputs, source_mask=known)
-    mask = steps == lengths[:, None] - 1
-    return Batch(inputs, torch.where(mask, answers[:, None], 0), mask)
+    known = steps < lengths[:, None]
+    mask = known if everywhere else steps == lengths[:, None] - 1
+    target = torch.where(mask, answers[:, None], 0)
+    if layout == "stream":
+        return Batch(inputs, target, mask)
+    if not everywhere:
+        target, mask = answers[:, None], torch.ones(len(answers), 1, dtype=torch.bool)
+    asked = torch.zeros_like(inputs[:, : target.shape[1]])
+    return Batch(asked, target, mask, source=inputs, source_mask=known)
+
+
+def last_answers(output: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Return the right and the claimed ids `(B,)` at the last answered step of each sequence."""
+    last = batch.mask.int().cumsum(1).argmax(1, keepdim=True)
+    right, claim = (ids.gather(1, last)[:, 0] for ids in (batch.target, output.argmax(dim=2)))
+    return right, claim
 
 
 def label_floors(train: Sequence[Any], test: Sequence[Any]) -> dict[str, float]:
@@ -263,7 +294,7 @@ def _some(rows: list[Recording], most: int) -> list[Recording]:
 
 def _read(batch: Batch, row: int) -> tuple[Tensor, Tensor]:
     """Return the sequence `(T, I)` that a row reads, and the steps of its output, as indices."""
+    steps = torch.arange(int(batch.mask[row].nonzero().max()) + 1)
     if batch.source is not None and batch.source_mask is not None:
-        return batch.source[row][batch.source_mask[row]], torch.tensor([0])
-    length = int(batch.mask[row].int().argmax()) + 1
-    return batch.input[row, :length], torch.arange(length)
+        return batch.source[row][batch.source_mask[row]], steps
+    return batch.input[row, : len(steps)], steps

@@ -18,7 +18,7 @@ from rnnlab.ranges import DataFile, NonNegative, PositiveInt
 from rnnlab.spec import Batch, Layout, Reals, Split, TaskSpec
 from rnnlab.stackable import stackable
 from rnnlab.tasks import dynamics, forecasts
-from rnnlab.tasks.base import Mean, Scorer, Task
+from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.columns import Record, read_columns
 from rnnlab.tasks.corpus import read_text
 from rnnlab.tasks.lengths import Lengths
@@ -234,9 +234,9 @@ class Series(Task):
         scores["nmse"] = Mean(error.mean(), scores["loss"].weight)
         return scores
 
-    def scorer(self) -> Scorer:
-        """Return a scorer that adds the root of `nmse`."""
-        return SeriesScorer(self)
+    def derived(self, means: Mapping[str, float]) -> dict[str, float]:
+        """Return `nrmse`, the root of the mean of `nmse`."""
+        return {"nrmse": math.sqrt(means["nmse"])} if "nmse" in means else {}
 
     @cached_property
     def floor(self) -> Mapping[str, float]:  # type: ignore[override]  # computed on first use
@@ -321,15 +321,6 @@ class Series(Task):
         heading, *rows = super().table(batch._replace(target=target, mask=batch.mask.cpu()), output)
         names = [f"{side}_{name}" for side in ("truth", "answer") for name in self.columns]
         return [[*heading[:2], *names], *rows]
-
-
-class SeriesScorer(Scorer):
-    """Adds the root of the mean of `nmse`."""
-
-    def compute(self) -> dict[str, float]:
-        """Return the means, and `nrmse`."""
-        scores = super().compute()
-        return scores | {"nrmse": math.sqrt(scores["nmse"])} if "nmse" in scores else scores
 
 
 def _read(

@@ -1,6 +1,7 @@
 """Transcriptions: a sequence of vectors is read, and symbols are answered."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -48,7 +49,7 @@ class Transcription(Transduction):
         size: I, numbers of a vector.
     """
 
-    def __init__(self, layout: Layout, seed: int, symbols: list[str], size: int) -> None:
+    def __init__(self, layout: Layout, seed: int, symbols: Sequence[str], size: int) -> None:
         super().__init__(layout, seed, symbols)
         if layout == "encoder_decoder":
             self.spec = replace(self.spec, source=Reals(size))

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnnlab.analysis.numerics.machine import NOTHING, Machine
 from rnnlab.cells import Elman
 from rnnlab.experiment.data import Data
 from rnnlab.experiment.experiment import Experiment
@@ -16,6 +15,7 @@ from rnnlab.models import Stream
 from rnnlab.spec import Batch, Split, TaskSpec, Tokens
 from rnnlab.tasks.base import Task
 from rnnlab.tasks.lengths import Lengths
+from rnnlab.tasks.moore import NOTHING, Machine
 
 PARITY = Machine(np.array([[0, 1], [1, 0]]), np.array([0, 1]), 0)
 MOD_3 = Machine(np.array([[0, 1], [1, 2], [2, 0]]), np.array([0, 1, 2]), 0)

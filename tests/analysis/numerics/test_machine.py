@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 
 from rnnlab.analysis.numerics.machine import (
-    NOTHING,
-    Machine,
     arrows,
     minimise,
     refine,
     to_dot,
 )
+from rnnlab.tasks.moore import NOTHING, Machine
 from tests.analysis.numerics.machines import ADDER, MOD_3, PARITY, distinguish
 from tests.analysis.numerics.machines import draw_machine as draw
 

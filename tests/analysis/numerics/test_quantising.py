@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from rnnlab.analysis.numerics.machine import NOTHING, Machine
 from rnnlab.analysis.numerics.quantising import (
     Strings,
     agreement,
@@ -11,6 +10,7 @@ from rnnlab.analysis.numerics.quantising import (
     k_means,
     nearest,
 )
+from rnnlab.tasks.moore import NOTHING, Machine
 
 
 def strings(symbols, answers, right=None) -> Strings:

@@ -400,7 +400,7 @@ def test_a_dry_run_says_what_would_be_searched_and_writes_nothing(search, tmp_pa
         (["storage=a.db"], "hydra.sweeper.storage must be an address such as sqlite:///search.db"),
         (["storage=sqlite:////no/such/place.db"], "can't be used: (sqlite3.OperationalError)"),
         (["storage=mine://place"], "hydra.sweeper.storage=mine://place can't be used"),
-        (["/model=interval(0,1)"], "model=interval(0,1): model is one of ar, ar_ffn, elman"),
+        (["/model=interval(0,1)"], "model=interval(0,1): model is one of ar, ar_ffn, ctrnn"),
         (["/optimizer.lrr=interval(0,1)"], "optimizer.lrr is not a setting: did you mean"),
         (["/trainer.max_step=3"], "trainer.max_step is not a setting: did you mean"),
         (["/monitor=val/nothing"], "monitor must be one of val/loss"),

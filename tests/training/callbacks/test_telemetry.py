@@ -100,6 +100,13 @@ def test_the_gradients_norm_is_of_the_update_and_the_rate_is_the_optimizers(tmp_
     assert set(rows(run, "train/learning_rate").values()) == {0.01}
 
 
+def test_what_derives_from_metrics_is_logged_in_training_too(tmp_path):
+    run = rnnlab.train(tiny_text(tmp_path))
+    bits, perplexity = (rows(run, f"train/{name}") for name in ("bits_per_char", "perplexity"))
+    assert perplexity == {step: pytest.approx(2**value) for step, value in bits.items()}
+    assert bits
+
+
 def test_the_other_metrics_are_the_last_batchs(tmp_path):
     run = rnnlab.train(tiny(tmp_path, "optimizer.lr=1e-20", "trainer.log_every=4"))
     experiment = run.experiment

@@ -1,6 +1,7 @@
 """Which steps, units and weights of a backpropagation are drawn."""
 
 import re
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -120,7 +121,7 @@ class Window:
             return ""
         target = self.batch.target[0, step : step + 1]
         wide = target.dim() == 2 and target.shape[1] > 3
-        return "" if wide else self._spell(target).replace("\n", " ")
+        return "" if wide else self._spell(target, self.task.answer_labels).replace("\n", " ")
 
     def _loss(self, system: str, step: int) -> float:
         return float(self.found.losses[step]) if system == self.answering else torch.nan
@@ -130,17 +131,14 @@ class Window:
         assert inputs is not None
         if system == "encoder" and self.reverse_source:
             step = inputs.shape[1] - 1 - step
-        return self._spell(inputs[0, step : step + 1])
+        return self._spell(inputs[0, step : step + 1], self.task.labels)
 
-    def _spell(self, step: Tensor) -> str:
+    def _spell(self, step: Tensor, labels: Callable[[Tensor], list[str]]) -> str:
         """Return the text of a symbol `(1,)` or of numbers `(1, I)`."""
         if step.dim() == 1:
-            return self._symbols(step)[0]
+            return _visible(labels(step))[0]
         some = [f"{value:.2g}" for value in step[0, : self.num_units].tolist()]
         return "\n".join(some) + ("\n..." if step.shape[1] > self.num_units else "")
-
-    def _symbols(self, ids: Tensor) -> list[str]:
-        return [label if label.strip() else "\N{OPEN BOX}" for label in self.task.labels(ids)]
 
     def _bands(self) -> list[Band]:
         """Return the bands of the outputs and below them of the states, highest layer first."""
@@ -177,7 +175,9 @@ class Window:
         values = self.found.outputs.softmax(1) if tokens else self.found.outputs
         deltas = self.found.output_deltas[steps].masked_fill(blank[:, None], torch.nan)
         units = largest_units(deltas, self.num_units)
-        labels = self._symbols(units) if tokens else _numbers(units, deltas.shape[1])
+        labels = _numbers(units, deltas.shape[1])
+        if tokens:
+            labels = _visible(self.task.answer_labels(units))
         return Band(
             "answer",
             [[] if missing else labels for missing in blank.tolist()],
@@ -252,6 +252,10 @@ def largest_units(values: Tensor, most: int) -> Tensor:
 def largest_rows_and_columns(steps: Tensor) -> tuple[Tensor, Tensor]:
     """Return the indices of the rows and columns of `(S, R, K)` that are drawn and written."""
     return largest_units(steps.transpose(1, 2), _MATRIX), largest_units(steps, _MATRIX)
+
+
+def _visible(labels: Sequence[str]) -> list[str]:
+    return [label if label.strip() else "\N{OPEN BOX}" for label in labels]
 
 
 def _numbers(units: Tensor, size: int) -> list[str]:

@@ -52,13 +52,15 @@ class PhasePortrait(NamedTuple):
     Attributes:
         map: the map.
         points: the points, sorted by kind.
-        beyond: number of starts that converged outside the visited region.
+        beyond: number of starts that converged out of reach.
+        reaches: the `reach` of each fixed point out of reach, ascending.
         tracks: `(N, T, D)`, trajectories of the map from visited states.
     """
 
     map: AutonomousMap
     points: list[FixedPoint]
     beyond: int
+    reaches: list[float]
     tracks: Tensor
 
 

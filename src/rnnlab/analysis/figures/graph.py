@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlab.analysis.numerics.machine import NOTHING, Machine, arrows
+from rnnlab.analysis.numerics.machine import arrows
 from rnnlab.analysis.numerics.pca import components
+from rnnlab.tasks.moore import NOTHING, Machine
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

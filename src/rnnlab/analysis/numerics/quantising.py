@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlab.analysis.numerics.machine import NOTHING, Ints, Machine
+from rnnlab.tasks.moore import NOTHING, Ints, Machine
 
 Numbers = NDArray[np.floating]
 

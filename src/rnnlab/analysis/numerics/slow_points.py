@@ -27,7 +27,7 @@ class SlowPoints(NamedTuple):
     Attributes:
         states: `(P, D)`.
         speeds: `(P,)`, |F(x) - x|.
-        hits: `(P,)`, the number of starts that converged to each.
+        hits: `(P,)` int64, the number of starts that converged to each.
     """
 
     states: Tensor
@@ -50,11 +50,11 @@ def find(step: Map, starts: Tensor, *, descent_steps: int, descent_rate: float) 
     points = SlowPoints(descended, _speeds(step, descended), alone)
     most = max(_FEWEST, _MOST // starts.shape[1] ** 2)
     for _ in range(_ROUNDS):
-        points = SlowPoints(*(part[:most] for part in distinct(points, _SAME)))
+        points = SlowPoints(*(part[:most] for part in distinct(points)))
         chunks = points.states.split(_rows(starts.shape[1]))
         polished = torch.cat([_polish(step, some) for some in chunks])
         points = SlowPoints(polished, _speeds(step, polished), points.hits)
-    return distinct(points, _SAME)
+    return distinct(points)
 
 
 def is_fixed(points: SlowPoints) -> Tensor:
@@ -85,7 +85,7 @@ def turning_steps(multiplier: complex) -> float | None:
     return 2 * math.pi / angle if angle > 1e-9 else None
 
 
-def distinct(points: SlowPoints, tolerance: float) -> SlowPoints:
+def distinct(points: SlowPoints, tolerance: float = _SAME) -> SlowPoints:
     """Merge nearby points into the slowest of them, and add up their hits."""
     order = points.speeds.argsort()
     states, speeds, hits = (part[order] for part in points)

@@ -5,13 +5,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from rnnlab.analysis.numerics.machine import NOTHING, Ints
 from rnnlab.analysis.numerics.quantising import Numbers, Strings
 from rnnlab.analysis.probe.autonomous import without_teacher
 from rnnlab.analysis.probe.system import System, real_steps, traces
 from rnnlab.models.stream import Stream
 from rnnlab.spec import Batch, Tokens
 from rnnlab.tasks.base import Task
+from rnnlab.tasks.moore import NOTHING, Ints
 
 
 class Alphabet(NamedTuple):
@@ -47,7 +47,7 @@ def alphabet_of(task: Task, batch: Batch) -> Alphabet:
 def answer_names(task: Task) -> list[str]:
     """Return the names of the output symbols of a task."""
     assert isinstance(task.spec.target, Tokens)
-    return task.labels(torch.arange(task.spec.target.vocab_size))
+    return task.answer_labels(torch.arange(task.spec.target.vocab_size))
 
 
 @torch.no_grad()

@@ -134,12 +134,17 @@ def reach(decay: GradientDecay, share: float) -> int | None:
 
 
 def slope(decay: GradientDecay) -> float:
-    """Fit log share = a + slope * distance by least squares; NaN for fewer than two shares."""
+    """Fit log share = a + slope * distance by least squares; NaN for fewer than two shares.
+
+    Only the farther half of the distances counts: near ones show what fades sooner, and how a
+    non-normal step first makes gradients grow.
+    """
     there = decay.shares > 1e-30  # smaller ones soon underflow
-    distances, shares = (part[there].double() for part in decay)
-    if len(distances) < 2:
+    distances, shares = (part[there].double().cpu() for part in decay)
+    far = min(len(distances) // 2, len(distances) - 2)
+    if far < 0:
         return float("nan")
-    return float(np.polyfit(distances.cpu(), shares.log().cpu(), 1)[0])
+    return float(np.polyfit(distances[far:], shares[far:].log(), 1)[0])
 
 
 def evenly_spaced(values: Tensor, most: int) -> Tensor:

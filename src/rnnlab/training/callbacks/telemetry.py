@@ -112,7 +112,8 @@ def _scores(task: Task, output: Tensor, batch: Batch) -> dict[str, float]:
     """Score a batch, whose rows DDP processes may share."""
     means = task.metrics(output, batch)
     if is_single_process():
-        return {name: float(mean.value) for name, mean in means.items()}
+        scores = {name: float(mean.value) for name, mean in means.items()}
+        return scores | task.derived(scores)
     own, whole = Scorer(task), Scorer(task)
     if batch.weight is None or batch.weight[0] > 0:
         own.add(means)

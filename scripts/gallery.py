@@ -1,0 +1,132 @@
+"""The gallery's record: `python scripts/gallery.py [NAME ...] [output_dir=DIR]`.
+
+Reproduces each entry on the seeds that its thresholds were set on and on those that confirm them,
+and puts tables, figures and commits into docs/gallery.md, docs/gallery.json and docs/pictures.
+Entries that are not named stay as they are.
+"""
+
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+from textwrap import fill
+from typing import Any
+
+from rnnlab.cli import reproduce
+from rnnlab.report.layout import escape, markdown_table
+from rnnlab.reproduce.draw import PICTURE
+from rnnlab.reproduce.entry import Entry, SeedSet, entry_names
+from rnnlab.reproduce.jobs import Plan
+from rnnlab.reproduce.outcome import Outcome, read_outcome
+from rnnlab.reproduce.write import table
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+RECORD, PAGE, PICTURES = DOCS / "gallery.json", DOCS / "gallery.md", DOCS / "pictures"
+BEGIN, END = "<!-- entries: made by scripts/gallery.py -->\n", "<!-- end of entries -->"
+SEED_SETS: tuple[SeedSet, ...] = ("tuning", "fresh")
+
+
+def reproduced(entry: Entry, seeds: SeedSet, output_dir: Path) -> Outcome:
+    """Reproduce an entry, whatever the verdict, unless its results are there."""
+    plan = Plan.make(entry, "quick", seeds, output_dir)
+    outcome = read_outcome(plan.directory)
+    if outcome is None or not is_of(entry, outcome):
+        sys.argv = ["rnnlab-reproduce", entry.name, f"seeds={seeds}", f"output_dir={output_dir}"]
+        try:
+            reproduce.main()
+        except SystemExit as end:
+            if end.code not in (None, 0, 1):
+                raise
+        outcome = read_outcome(plan.directory)
+    assert outcome is not None
+    if outcome["commit"] is None:
+        print(f"gallery: {entry.name} needs runs of code as committed", file=sys.stderr)
+        sys.exit(2)
+    if seeds == "fresh" and (plan.directory / PICTURE).is_file():
+        shutil.copy(plan.directory / PICTURE, PICTURES / f"gallery_{entry.name}.png")
+    return outcome
+
+
+def is_of(entry: Entry, outcome: Outcome) -> bool:
+    """Whether results are of the claims and seeds that an entry has now."""
+    found = [
+        (each["what"], each["job"], each["must"], each["least"]) for each in outcome["findings"]
+    ]
+    due = [(claim.what, claim.job, claim.must, claim.least) for claim in entry.checks]
+    return found == due and len(outcome["seeds"]) == entry.seeds
+
+
+def section(entry: Entry, record: dict[str, Any]) -> str:
+    """Format an entry of the page."""
+    fresh = record["fresh"]
+    seconds = sum(took["cpu_seconds"] for took in fresh["jobs"])
+    picture = f"pictures/gallery_{entry.name}.png"
+    parts = [
+        f"### {entry.name}",
+        wrapped(f"{entry.summary} {entry.citation}."),
+        f"    rnnlab-reproduce {entry.name}",
+        markdown_table(with_both(fresh, record["tuning"])),
+        wrapped(
+            f"{fresh['verdict'].capitalize()}, commit {fresh['commit']}, {seconds / 60:.1f} CPU "
+            f"minutes of training. Protocol: {entry.protocol}. {entry.differs or ''}"
+        ),
+        *([wrapped(f"What was tried: {entry.tried}")] if entry.tried else []),
+        *([f"![{entry.name}]({picture})"] if (DOCS / picture).is_file() else []),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def with_both(fresh: Outcome, tuning: Outcome) -> list[list[str]]:
+    """Return the table of the seeds that confirm, with the counts of the others beside it."""
+    (heading, *rows), at = table(fresh), 3  # of the column of counts
+    counts = [f"{found['kept']} of {len(found['values'])}" for found in tuning["findings"]]
+    titles = [f"seeds {run['seeds'][0]} to {run['seeds'][-1]}" for run in (tuning, fresh)]
+    return [
+        [*heading[:at], *titles, *heading[at + 1 :]],
+        *([*row[:at], count, *row[at:]] for row, count in zip(rows, counts, strict=True)),
+    ]
+
+
+def wrapped(text: str) -> str:
+    """Break prose into lines of the page's width."""
+    return fill(escape(text).strip(), 110, break_long_words=False, break_on_hyphens=False)
+
+
+def overview(entries: list[Entry], record: dict[str, Any]) -> str:
+    """Format a row for each entry."""
+    rows = [["entry", "claim", "verdict", "seeds", "CPU minutes"]]
+    for entry in entries:
+        fresh = record[entry.name]["fresh"]
+        seconds = sum(took["cpu_seconds"] for took in fresh["jobs"])
+        seeds = f"{fresh['seeds'][0]} to {fresh['seeds'][-1]}"
+        rows.append([entry.name, entry.summary, fresh["verdict"], seeds, f"{seconds / 60:.1f}"])
+    return markdown_table(rows)
+
+
+def main() -> None:
+    """Reproduce what is named, or all, and write the record."""
+    words = dict(word.partition("=")[::2] for word in sys.argv[1:] if "=" in word)
+    names = [word for word in sys.argv[1:] if "=" not in word] or list(entry_names())
+    output_dir = Path(words.get("output_dir", "outputs"))
+    record = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
+    for name in names:
+        entry = Entry.load(name)
+        record[name] = {seeds: reproduced(entry, seeds, output_dir) for seeds in SEED_SETS}
+        RECORD.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    write_page(record)
+
+
+def write_page(record: dict[str, Any]) -> None:
+    """Replace the part of the page that this script makes."""
+    entries = [Entry.load(name) for name in entry_names() if name in record]
+    made = [overview(entries, record), *(section(entry, record[entry.name]) for entry in entries)]
+    text = PAGE.read_text(encoding="utf-8")
+    before, rest = text.split(BEGIN)
+    _, after = rest.split(END)
+    body = re.sub(r"\n{3,}", "\n\n", "\n\n".join(made))
+    PAGE.write_text(f"{before}{BEGIN}\n{body}\n{END}{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The gallery: published results found again, with the control that must fail."""
