@@ -215,5 +215,7 @@ def test_a_wrong_setting_of_a_job_is_named_before_anything_trains(call):
 def test_every_entry_runs_in_the_smoke_tier(run_main, name, tmp_path):
     words = [name, "tier=smoke", f"output_dir={tmp_path}"]
     status, out, err = run_main(reproduce.main, "rnnlab-reproduce", *words)
+    if "pip install 'rnnlab[data]'" in err:
+        pytest.skip("the data of a package")
     assert status == 0, err
     assert f"{name}: smoke" in out
