@@ -11,7 +11,7 @@ import torch
 from rnnlab.kernels import calls, compiling, load_kernels
 from rnnlab.kernels.calls import Kernel, Options, Tensors
 from rnnlab.kernels.functions import Unroll
-from rnnlab.kernels.library import cell_index
+from rnnlab.kernels.library import SCAN_CELLS, cell_index
 
 ACTIVATIONS = {"tanh": torch.tanh, "sigmoid": torch.sigmoid, "relu": torch.relu}
 ASK = (
@@ -148,6 +148,14 @@ def test_a_cache_that_nobody_may_write_is_no_disaster(tmp_path) -> None:
     stdout, _ = ask(XDG_CACHE_HOME=str(tmp_path / "file"))
     assert stdout.startswith("False")
     assert "file" in stdout
+
+
+@compiled
+def test_our_own_cells_are_numbered_as_the_library_does() -> None:
+    library = load_kernels()
+    numbers = [library.rnnlab_scan_cell(name.encode()) for name in SCAN_CELLS]
+    assert numbers == [*range(len(SCAN_CELLS))]
+    assert library.rnnlab_scan_cell(b"") < 0
 
 
 def run_activation(name: str, numbers: torch.Tensor) -> torch.Tensor:

@@ -17,6 +17,9 @@ from torch import Tensor
 from rnnlab.errors import ConfigError
 from rnnlab.kernels.compiling import compiled_library, find_compiler
 
+SCAN_CELLS = ("elman_tanh", "elman_sigmoid", "elman_relu", "gru", "lstm")
+"""The cells of cells.h, in its order."""
+
 
 def load_kernels(cells: Path | None = None) -> ctypes.CDLL | None:
     """Return the compiled kernels, or `None` if they are not available.
@@ -65,11 +68,15 @@ def _first_error(output: str) -> str:
 
 @cache
 def cell_index(name: str, cells: Path | None = None) -> int | None:
-    """Return the index of a cell in the kernels, or `None` if they are not available.
+    """Return the index of a cell in the kernels, or `None` if those of a header are not available.
+
+    Our own cells have theirs without a library too: kernels for GPUs share it.
 
     Raises:
         ConfigError: the header has no such cell, or can't be compiled.
     """
+    if cells is None and name in SCAN_CELLS:
+        return SCAN_CELLS.index(name)
     library = load_kernels(cells)
     if library is None:
         if cells is not None and load_kernels() is not None:

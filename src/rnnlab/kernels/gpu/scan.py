@@ -331,7 +331,7 @@ _CELLS = (
     *(_Cell(ELMAN.value, f, (0,), (0,), 1) for f in range(3)),
     _Cell(GRU.value, 0, (0, 1, 2), (0, 1, 3), 4),
     _Cell(LSTM.value, 0, (0, 1, 2, 3), (0, 1, 2, 3), 4),
-)  # in the order of `Cells` in cells.h
+)  # in the order of `SCAN_CELLS`
 _HELD = 2**14  # numbers of the state's weights that stay with a program
 
 
