@@ -296,6 +296,20 @@ TARGETS = {
         600,
         **at_least(0.97),
     ),
+    "scan_attention_length": _target(
+        "experiment=scan_attention task.by=length",
+        "exact match on longer commands (Lake and Baroni, 2018: 0.138)",
+        test("free_exact_match"),
+        600,
+        **below(0.3),
+    ),
+    "scan_attention_jump": _target(
+        "experiment=scan_attention task.by=jump",
+        "exact match on commands of a new verb (Lake and Baroni, 2018: 0.012)",
+        test("free_exact_match"),
+        600,
+        **below(0.1),
+    ),
     "series_yule_ar": _target(
         "experiment=series_yule_ar",
         "distance from the coefficients by least squares",
