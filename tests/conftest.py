@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from rnnlab.cli import train
-from rnnlab.errors import ConfigError, NoPackage
+from rnnlab.errors import ConfigError, lacks_package
 from rnnlab.files import group_commit
 from tests.small_runs import tiny
 
@@ -41,7 +41,7 @@ def pytest_runtest_call() -> Iterator[None]:
     try:
         return (yield)
     except ConfigError as error:
-        if isinstance(error, NoPackage) or isinstance(error.__cause__, NoPackage):
+        if lacks_package(error):
             pytest.skip(f"{NO_DATA}: {error}")
         raise
 

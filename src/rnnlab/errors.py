@@ -16,6 +16,11 @@ class NoPackage(ConfigError):
     """A package with data is not installed; the message names it and the command."""
 
 
+def lacks_package(error: ConfigError) -> bool:
+    """Return whether the cause is that a package with data is not installed."""
+    return isinstance(error, NoPackage) or isinstance(error.__cause__, NoPackage)
+
+
 class Damaged(ConfigError):
     """A file is not what rnnlab wrote; the message names it and the problem."""
 

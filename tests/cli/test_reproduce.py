@@ -219,3 +219,20 @@ def test_every_entry_runs_in_the_smoke_tier(run_main, name, tmp_path):
         pytest.skip("the data of a package")
     assert status == 0, err
     assert f"{name}: smoke" in out
+
+
+def test_an_entry_without_its_data_is_refused_and_left_out_of_all(call, monkeypatch):
+    monkeypatch.setattr("rnnlab.tasks.package_data.find_spec", lambda _: None)
+    status, out, err = call("tiny", "yule1927_sunspots", "tier=smoke")
+    assert (status, out) == (2, "")
+    assert err.count("\n") == 1
+    assert "pip install 'rnnlab[data]'" in err
+    assert not Path("outputs").exists()
+    names = {"tiny": "", "yule1927_sunspots": ""}
+    monkeypatch.setattr("rnnlab.reproduce.entry.entry_names", lambda: names)
+    status, out, err = call("all", "tier=smoke")
+    assert status == 0, err
+    assert "tiny: smoke" in out
+    assert out.splitlines()[-1].startswith(
+        "yule1927_sunspots is left out: task.name=sunspots reads"
+    )

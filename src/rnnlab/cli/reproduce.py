@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from shlex import join
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,7 +13,7 @@ from rnnlab.config.build import check_values
 from rnnlab.config.packages import allow_packages_of
 from rnnlab.config.sources import ConfigSource, using_source
 from rnnlab.config.suggestions import did_you_mean, explain_argument
-from rnnlab.errors import ConfigError
+from rnnlab.errors import ConfigError, lacks_package
 from rnnlab.process.garbage import gc_paused
 from rnnlab.process.output import say
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rnnlab.reproduce.entry import Entry
     from rnnlab.reproduce.jobs import Plan
     from rnnlab.reproduce.outcome import Outcome
+    from rnnlab.sweep.jobs import Job
 
 _USAGE = """
 rnnlab-reproduce: published results by one command, the paper's number beside ours.
@@ -82,11 +83,18 @@ def _main() -> None:
             for plan in plans:
                 _say_what_is_left(plan)
             return
-        found = [_reproduce(plan, line) for plan in plans]
+        jobs, left_out = _jobs_with_data(plans, leave_out=names == ["all"])
+        found = [
+            _reproduce(plan, jobs[plan.entry.name], line)
+            for plan in plans
+            if plan.entry.name in jobs
+        ]
     if len(found) > 1:
         from rnnlab.reproduce.write import overview
 
         say("\n".join(["", *overview(found)]))
+    for name, problem in left_out.items():
+        say(f"{name} is left out: {problem}")
     if any(outcome["verdict"] == "not reproduced" for outcome, _ in found):
         sys.exit(1)
 
@@ -108,9 +116,7 @@ def _parse(arguments: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
         elif key == "packages":
             allow_packages_of([argument])
         elif key in _FIELDS:
-            own[key] = (
-                {"true": True, "false": False}.get(value, value) if key == "dry_run" else value
-            )
+            own[key] = _TRUTH.get(value, value) if key == "dry_run" else value
         else:
             problems.append(f"{key} is not a setting{did_you_mean(key, [*_FIELDS, 'packages'])}")
     if "all" in names and len(names) > 1:
@@ -145,7 +151,38 @@ def _say_what_is_left(plan: "Plan") -> None:
         say(f"{plan.entry.name}  {name}: {left} of {len(jobs)} to train")
 
 
-def _reproduce(plan: "Plan", line: str) -> "tuple[Outcome, float]":
+def _jobs_with_data(
+    plans: "Sequence[Plan]", *, leave_out: bool
+) -> "tuple[dict[str, Mapping[str, Sequence[Job]]], dict[str, ConfigError]]":
+    """Compose and check the jobs of each entry, before the first trains.
+
+    Args:
+        plans: one of each entry.
+        leave_out: whether entries whose data are not installed are left out, and not refused.
+
+    Returns:
+        The jobs of the entries that can be trained, by name, and what the others lack.
+    """
+    from rnnlab.reproduce.jobs import check
+
+    found: dict[str, Mapping[str, Sequence[Job]]] = {}
+    left_out = {}
+    for plan in plans:
+        jobs = plan.jobs()
+        try:
+            check(jobs)
+        except ConfigError as error:
+            if not (leave_out and lacks_package(error)):
+                raise
+            left_out[plan.entry.name] = error
+        else:
+            found[plan.entry.name] = jobs
+    return found, left_out
+
+
+def _reproduce(
+    plan: "Plan", jobs: "Mapping[str, Sequence[Job]]", line: str
+) -> "tuple[Outcome, float]":
     """Train, measure, and write and print the report; with the seconds that it took."""
     from rnnlab.reproduce.jobs import train
     from rnnlab.reproduce.outcome import judge
@@ -153,7 +190,7 @@ def _reproduce(plan: "Plan", line: str) -> "tuple[Outcome, float]":
 
     begun = time.perf_counter()
     say(f"\n{plan.entry.name}, {len(plan.seeds)} seeds")
-    outcome = judge(plan, train(plan.jobs()))
+    outcome = judge(plan, train(jobs))
     write(plan, outcome, line)
     say(terminal(plan.entry, outcome))
     say(f"written to        {plan.directory}")

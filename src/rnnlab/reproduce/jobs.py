@@ -74,6 +74,20 @@ class Plan:
         ]
 
 
+def check(jobs: Mapping[str, Sequence[Job]]) -> None:
+    """Assemble one of each job that is left to train, which shows whether its data are there.
+
+    Raises:
+        ConfigError: a setting is wrong, or a file or package with data is missing.
+    """
+    from rnnlab.experiment.experiment import Experiment  # imports torch
+
+    for several in jobs.values():
+        left = [job for job in several if job.checked_action() != "skip"]
+        if left:
+            Experiment.assemble(left[0].cfg)
+
+
 def train(jobs: Mapping[str, Sequence[Job]]) -> dict[str, list[Run | None]]:
     """Train the jobs that have not ended; those that were interrupted go on.
 

@@ -109,7 +109,8 @@ class Labels(RowTask[Labelled]):
 
     def parse(self, text: str, key: str, path: str) -> list[Labelled]:
         """Read the lines of a file."""
-        return [Labelled(*pair) for pair in read_pairs(text, key, path)]
+        pairs = read_pairs(text, key, path, "a text, a tab and its label")
+        return [Labelled(*pair) for pair in pairs]
 
     def identity(self, row: Labelled) -> str:
         """Return the text, which must not stand in two splits."""

@@ -9,7 +9,9 @@ import numpy as np
 from rnnlab.errors import ConfigError
 
 
-def read_pairs(text: str, key: str, path: str) -> list[tuple[str, str]]:
+def read_pairs(
+    text: str, key: str, path: str, form: str = "a source, a tab and a target"
+) -> list[tuple[str, str]]:
     """Read the `source<TAB>target` lines of a file, in composed form (Unicode NFC).
 
     Spaces around sources and targets are removed; further columns (Tatoeba's third one names the
@@ -19,6 +21,7 @@ def read_pairs(text: str, key: str, path: str) -> list[tuple[str, str]]:
         text: content of the file.
         key: its config key, for errors.
         path: its path, for errors.
+        form: what a line is, for errors.
 
     Raises:
         ConfigError: a line is not a pair.
@@ -29,8 +32,7 @@ def read_pairs(text: str, key: str, path: str) -> list[tuple[str, str]]:
         source, target, *_ = (part.strip() for part in (*line.split("\t"), ""))
         if not source or not target:
             raise ConfigError(
-                f"{key}: every line must be a source, a tab and a target; line {number} of "
-                f"{path} is {_short(line)}"
+                f"{key}: every line must be {form}; line {number} of {path} is {_short(line)}"
             )
         pairs.append((source, target))
     return pairs
