@@ -10,7 +10,6 @@ import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from rnnlab.errors import ConfigError
 from rnnlab.plots.gallery import gallery
@@ -19,7 +18,6 @@ from rnnlab.spec import SPLITS, Batch, Layout, Split
 from rnnlab.stackable import stackable
 from rnnlab.tasks.classifiers import nearest_neighbour
 from rnnlab.tasks.file_task import FileTask, StoredSymbols
-from rnnlab.tasks.package_data import PackageTexts
 from rnnlab.tasks.pictures import LabelPlace, Picture, picture_files, read_pictures
 from rnnlab.tasks.rows import Rows
 from rnnlab.tasks.splits import mix, split_of
@@ -93,7 +91,6 @@ class Caption(Transcription, FileTask):
         label: LabelPlace,
     ) -> None:
         files = picture_files(path, val_path, test_path, encoding)
-        self._packaged = isinstance(files, PackageTexts)
         self.set_stored(stored)
 
         def parse(text: str, key: str, path: str) -> list[Picture]:
@@ -209,8 +206,7 @@ class Caption(Transcription, FileTask):
 
     def fingerprint(self) -> str:
         """Add a hash of a package's pictures, which may change without any setting."""
-        fingerprint = super().fingerprint()
-        return self.rows.digest(fingerprint) if self._packaged else fingerprint
+        return self.rows.digest(super().fingerprint())
 
     @cached_property
     def floor(self) -> Mapping[str, float]:  # type: ignore[override]  # computed on first use
@@ -254,23 +250,8 @@ class Caption(Transcription, FileTask):
             shed[:, y : y + self._pitch, x : x + self._pitch] += weight[:, None, None]
         return canvas, shed.clip(0, 1)
 
-    def show(self, batch: Batch, output: Tensor) -> Image.Image:
-        """Draw canvases with the caption, and the model's if it is another."""
-        rights = self._decode_rows(batch, batch.target)
-        claims = self._decode_rows(batch, output.argmax(dim=2))
-        return self._shown(
-            batch,
-            [
-                right if claim == right else f"{right}   x: {claim}"
-                for claim, right in zip(claims, rights, strict=True)
-            ],
-        )
-
-    def show_answers(self, batch: Batch, answers: Tensor) -> Image.Image:
-        """Draw canvases with the model's captions."""
-        return self._shown(batch, self._decode_rows(batch, answers))
-
-    def _shown(self, batch: Batch, texts: Sequence[str]) -> Image.Image:
+    def draw(self, batch: Batch, texts: Sequence[str]) -> Image.Image:
+        """Draw canvases, with captions."""
         rows = range(min(_SHOWN, len(texts)))
         canvases = np.stack([self._canvas(self.vectors(batch, row)) for row in rows])
         return gallery(canvases, [texts[row] for row in rows], title="", columns=2, size=180)

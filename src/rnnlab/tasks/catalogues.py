@@ -40,6 +40,8 @@ class DjangoCatalogues(TextFiles):
     the vocabulary of a run.
     """
 
+    packaged = True
+
     def read(self, split: Split) -> str:  # noqa: ARG002
         """Return all pairs, each once, sorted."""
         return "".join(f"{source}\t{target}\n" for source, target in sorted(self._messages))

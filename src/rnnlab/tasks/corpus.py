@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import ClassVar
 
 from rnnlab.errors import ConfigError, Damaged
 from rnnlab.files.untrusted import LARGEST_TEXT, open_regular_file
@@ -23,11 +24,13 @@ class TextFiles:
         val_path: the validation split, or `None`.
         test_path: the test split, or `None`.
         encoding: Python's name of their encoding; `None` for UTF-8.
+        packaged: whether a package carries them, so that they may change without any setting.
 
     Raises:
         ConfigError: the encoding is unknown, or given without a file, or two files are the same.
     """
 
+    packaged: ClassVar[bool] = False
     path: str | None
     val_path: str | None = None
     test_path: str | None = None

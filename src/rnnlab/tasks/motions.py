@@ -58,6 +58,7 @@ class Motions(Recognition):
                         f"task.{name} must be null where task.path is null, got {value}"
                     )
             files = self._packaged_files()
+        self._packaged = files.packaged
         super().__init__(layout, seed, stored, files, answer)
 
     def _packaged_files(self) -> TextFiles:

@@ -21,7 +21,6 @@ from rnnlab.spec import Batch, Layout, TaskSpec, Tokens
 from rnnlab.stackable import stackable
 from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.file_task import StoredSymbols
-from rnnlab.tasks.package_data import PackageTexts
 from rnnlab.tasks.pictures import LabelPlace, Picture, picture_files, read_pictures
 from rnnlab.tasks.rows import RowTask
 
@@ -83,7 +82,6 @@ class NextPixel(RowTask[Picture]):
         self.label_place: LabelPlace = label
         files = picture_files(path, val_path, test_path, encoding)
         super().__init__(layout, seed, stored, files)
-        self._packaged = isinstance(files, PackageTexts)
         rows = self.rows.all
         self.side = rows[0].pixels.shape[0] if rows else 1
         self.brightest = max((int(row.pixels.max()) for row in rows), default=0) or 1
@@ -127,14 +125,6 @@ class NextPixel(RowTask[Picture]):
         pixels = np.stack([row.pixels.ravel() for row in rows]).astype(np.int64)
         ids = pixels * self.start // (self.brightest + 1)
         return torch.from_numpy(ids.clip(max=self.start - 1))
-
-    def fingerprint(self) -> str:
-        """Add a hash of a package's data, which may change without any setting."""
-        fingerprint = super().fingerprint()
-        if not self._packaged:
-            return fingerprint
-        hashes = [fingerprint, *map(self.identity, self.rows.all)]
-        return hashlib.sha256(" ".join(hashes).encode()).hexdigest()[:16]
 
     def metrics(self, output: Tensor, batch: Batch) -> dict[str, Mean]:
         """Compute the loss in nats and in bits per pixel, and the accuracy."""

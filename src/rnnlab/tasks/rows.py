@@ -15,7 +15,7 @@ from rnnlab.tasks.file_task import FileTask, NoData, StoredSymbols
 
 _LEAST = 10
 
-Row = TypeVar("Row")
+Row = TypeVar("Row", bound=tuple[Any, ...])
 Parse = Callable[[str, str, str], list[Row]]
 """(text of a file, the setting that named it, its path) -> its rows."""
 
@@ -61,8 +61,16 @@ class Rows(Generic[Row]):
         return [self.all[index] for index in self.indices[split]]
 
     def digest(self, of_task: str) -> str:
-        """Return a task's fingerprint with a hash of all rows, which a package may change."""
-        return hashlib.sha256(repr((of_task, self.all)).encode()).hexdigest()[:16]
+        """Add a hash of all rows to a task's fingerprint if they are of a package."""
+        if not self._files.packaged:
+            return of_task
+        found = hashlib.sha256(of_task.encode())
+        for row in self.all:
+            for part in row:
+                found.update(
+                    part.tobytes() if isinstance(part, np.ndarray) else repr(part).encode()
+                )
+        return found.hexdigest()[:16]
 
     def num_batches(self, split: Split, batch_size: int) -> int:
         """Return the number of batches of one epoch; the last one may be smaller."""
@@ -224,6 +232,10 @@ class RowTask(FileTask, Generic[Row]):
         batches = (self.lay_out([row]) for row in self.rows["train"])
         read = (batch.input if batch.source is None else batch.source for batch in batches)
         return max(part.shape[1] for part in read)
+
+    def fingerprint(self) -> str:
+        """Add a hash of a package's rows, which may change without any setting."""
+        return self.rows.digest(super().fingerprint())
 
     def warnings(self) -> Iterator[str]:
         """Warn where rows of a held-out file stand in train."""

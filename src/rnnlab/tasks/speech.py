@@ -1,13 +1,12 @@
 """Speech: words are heard as formant tracks that a formula makes, and written down."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Annotated, ClassVar
 
 import numpy as np
 from annotated_types import Ge
 from PIL import Image
-from torch import Tensor
 
 from rnnlab.plots.draw import join
 from rnnlab.ranges import NonNegative
@@ -67,22 +66,7 @@ class Speech(Transcription):
         """Scores of symbols' frequencies by position, and of the nearest training word."""
         return {**super().floor, **self.formants.floor(self.rng)}
 
-    def show(self, batch: Batch, output: Tensor) -> Image.Image:
-        """Draw tracks with the word, and the model's if it is another."""
-        rights = self._decode_rows(batch, batch.target)
-        claims = self._decode_rows(batch, output.argmax(dim=2))
-        return self._shown(
-            batch,
-            [
-                right if claim == right else f"{right}   x: {claim}"
-                for claim, right in zip(claims, rights, strict=True)
-            ],
-        )
-
-    def show_answers(self, batch: Batch, answers: Tensor) -> Image.Image:
-        """Draw tracks with the model's words."""
-        return self._shown(batch, self._decode_rows(batch, answers))
-
-    def _shown(self, batch: Batch, texts: list[str]) -> Image.Image:
+    def draw(self, batch: Batch, texts: Sequence[str]) -> Image.Image:
+        """Draw tracks, with words."""
         plots = [draw_tracks(self.vectors(batch, row), text) for row, text in enumerate(texts[:2])]
         return join(plots, vertical=True)

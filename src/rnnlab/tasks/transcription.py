@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from rnnlab.errors import ConfigError
@@ -88,6 +89,24 @@ class Transcription(Transduction):
     def labels(self, ids: Tensor) -> list[str]:
         """Return the symbols of answers, or the numbers of the steps of a source."""
         return super().labels(ids) if ids.dim() == 1 else [str(step) for step in range(len(ids))]
+
+    @abstractmethod
+    def draw(self, batch: Batch, texts: Sequence[str]) -> Image.Image:
+        """Draw the first rows of a batch, each with a text."""
+
+    def show(self, batch: Batch, output: Tensor) -> Image.Image:
+        """Draw what is read with what it says, and the model's answer if it is another."""
+        rights = self._decode_rows(batch, batch.target)
+        claims = self._decode_rows(batch, output.argmax(dim=2))
+        texts = [
+            right if claim == right else f"{right}   x: {claim}"
+            for claim, right in zip(claims, rights, strict=True)
+        ]
+        return self.draw(batch, texts)
+
+    def show_answers(self, batch: Batch, answers: Tensor) -> Image.Image:
+        """Draw what is read with the model's answers."""
+        return self.draw(batch, self._decode_rows(batch, answers))
 
     def vectors(self, batch: Batch, row: int) -> NDArray[np.float32]:
         """Return the vectors `(S, I)` that a row reads."""

@@ -231,9 +231,7 @@ class Translation(Transduction, FileTask):
     def fingerprint(self) -> str:
         """Add a hash of the messages of Django, which may change without any setting."""
         fingerprint = super().fingerprint()
-        if self.rows is None or not isinstance(self._files, DjangoCatalogues):
-            return fingerprint
-        return self.rows.digest(fingerprint)
+        return fingerprint if self.rows is None else self.rows.digest(fingerprint)
 
     def scorer(self) -> "TranslationScorer":
         """Return a scorer that adds BLEU and the character F-score."""
