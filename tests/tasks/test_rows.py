@@ -114,3 +114,23 @@ def test_rows_that_are_not_read_are_refused_with_the_reason() -> None:
     rows = Rows(TextFiles("gone"), lambda *_: [], str, "task.path is gone")
     with pytest.raises(ConfigError, match=r"task\.path is gone"):
         rows.num_batches("test", 3)
+
+
+def test_rows_of_a_package_add_all_their_numbers_to_the_fingerprint(tmp_path: Path) -> None:
+    """A package may change its data; a user's own file has a hash in the config."""
+
+    class Packaged(TextFiles):
+        packaged = True
+
+    def digest(files: TextFiles, change: int, label: str) -> str:
+        row = np.zeros(5000)
+        row[2500] = change
+        others = [(np.full(1, float(n)), "b") for n in range(10)]
+        rows = [(row, label), *others]
+        return Rows(files, lambda *_: rows, lambda row: str(row[0][-1])).digest("task")
+
+    path = write(tmp_path / "rows", [1])
+    kept = digest(Packaged(path), 0, "a")
+    assert kept == digest(Packaged(path), 0, "a")
+    assert len({kept, digest(Packaged(path), 1, "a"), digest(Packaged(path), 0, "b")}) == 3
+    assert digest(TextFiles(path), 1, "a") == "task"

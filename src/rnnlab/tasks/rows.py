@@ -15,7 +15,7 @@ from rnnlab.tasks.file_task import FileTask, NoData, StoredSymbols
 
 _LEAST = 10
 
-Row = TypeVar("Row", bound=tuple[Any, ...])
+Row = TypeVar("Row")
 Parse = Callable[[str, str, str], list[Row]]
 """(text of a file, the setting that named it, its path) -> its rows."""
 
@@ -66,10 +66,9 @@ class Rows(Generic[Row]):
             return of_task
         found = hashlib.sha256(of_task.encode())
         for row in self.all:
-            for part in row:
-                found.update(
-                    part.tobytes() if isinstance(part, np.ndarray) else repr(part).encode()
-                )
+            for part in row if isinstance(row, tuple) else (row,):
+                whole = part.tolist() if isinstance(part, np.ndarray) else part  # numpy shortens
+                found.update(repr(whole).encode())
         return found.hexdigest()[:16]
 
     def num_batches(self, split: Split, batch_size: int) -> int:
