@@ -20,6 +20,7 @@ from typing import Any
 
 from rnnlab.inference.evaluate import evaluate
 from rnnlab.reproduce.measures import score_of_third
+from rnnlab.runs.environment import checkout
 from rnnlab.runs.run import Run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -494,15 +495,10 @@ def runs_of(words: Sequence[str], seeds: int, directory: Path) -> list[Run]:
     return sorted((run for run in runs if run.config.seed < seeds), key=lambda run: run.config.seed)
 
 
-def committed(root: Path) -> str | None:
-    """Give the commit that numbers made here are of, `None` where the code is no commit's."""
-    told = []
-    for words in (["rev-parse", "HEAD"], ["status", "--porcelain", "src", "configs", "scripts"]):
-        done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True)
-        if done.returncode:
-            return None
-        told.append(done.stdout.strip())
-    return None if told[1] else told[0][:9]
+def commit_of_this() -> str | None:
+    """Return the commit that numbers made here are of, `None` where the code is no commit's."""
+    git = checkout(Path(__file__))
+    return None if git is None or git["dirty"] else git["commit"][:9]
 
 
 def main() -> None:
@@ -513,7 +509,7 @@ def main() -> None:
         print(f"learn: {wrong[0]} is no target: it takes {', '.join(TARGETS)}", file=sys.stderr)
         sys.exit(2)
     writes = "--write" in sys.argv
-    commit = committed(ROOT) if writes else None
+    commit = commit_of_this() if writes else None
     if writes and commit is None:
         print(
             f"learn: --write needs src, configs and scripts as committed in {ROOT}", file=sys.stderr

@@ -15,7 +15,7 @@ from io import StringIO
 from pathlib import Path
 from unittest.mock import patch
 
-from learn import committed
+from learn import commit_of_this
 from rnnlab.config.compose import compose
 from rnnlab.experiment import Experiment
 from rnnlab.files.atomic import write_atomically
@@ -111,7 +111,7 @@ def score(task: str, chosen: list[str], directory: str) -> float:
 
 def main() -> None:
     """Run all pairs, task by task."""
-    commit, writes = committed(ROOT), "--write" in sys.argv
+    commit, writes = commit_of_this(), "--write" in sys.argv
     if writes and commit is None:
         raise SystemExit(f"pairs: --write needs src, configs and scripts as committed in {ROOT}")
     kept = json.loads(KEPT.read_text(encoding="utf-8")) if commit and KEPT.exists() else {}

@@ -38,29 +38,8 @@ def test_the_table_holds_every_target_and_each_was_reached_in_its_budget(name: s
     assert f"`{record[name]['command']}`" in learn.README.read_text(encoding="utf-8")
 
 
-def test_numbers_are_of_a_commit_or_of_none(tmp_path: Path) -> None:
-    def git(*words: str) -> str:
-        us = ["-c", "user.name=us", "-c", "user.email=us@here"]
-        done = subprocess.run(["git", *us, *words], cwd=tmp_path, capture_output=True, check=True)
-        return done.stdout.decode().strip()
-
-    assert learn.committed(tmp_path) is None
-    code, table = tmp_path / "src" / "code.py", tmp_path / "README.md"
-    code.parent.mkdir()
-    for file in (code, table):
-        file.write_text("one\n")
-    git("init", "-q")
-    git("add", ".")
-    git("commit", "-qm", "One")
-    assert learn.committed(tmp_path) == git("rev-parse", "HEAD")[:9]
-    table.write_text("two\n")  # what it writes itself, row after row
-    assert learn.committed(tmp_path) == git("rev-parse", "HEAD")[:9]
-    code.write_text("two\n")
-    assert learn.committed(tmp_path) is None
-
-
 def test_code_that_is_no_commits_writes_no_numbers(monkeypatch, capsys) -> None:
-    monkeypatch.setattr(learn, "committed", lambda _: None)
+    monkeypatch.setattr(learn, "checkout", lambda _: {"commit": "a" * 40, "dirty": True})
     monkeypatch.setattr(learn, "runs_of", lambda *_: pytest.fail("it trains"))
     monkeypatch.setattr(learn.sys, "argv", ["learn.py", "--write"])
     with pytest.raises(SystemExit, match="2"):

@@ -31,7 +31,7 @@ def few(tmp_path, monkeypatch):
 
     replaced = {"PAGE": page, "KEPT": tmp_path / "outputs/pairs.json", "MODELS": ("gru", "lstm")}
     replaced |= {"TASKS": {"copy": pairs.TASKS["copy"]}, "score": score}
-    for name, value in (replaced | {"committed": lambda _: "abc"}).items():
+    for name, value in (replaced | {"commit_of_this": lambda: "abc"}).items():
         monkeypatch.setattr(pairs, name, value)
     monkeypatch.setattr(pairs.sys, "argv", ["pairs.py", "--write"])
     return page, scored
@@ -54,10 +54,10 @@ def test_scores_of_another_commit_are_not_taken(few, monkeypatch) -> None:
     _, scored = few
     scored.append("")
     pairs.main()
-    monkeypatch.setattr(pairs, "committed", lambda _: "def")
+    monkeypatch.setattr(pairs, "commit_of_this", lambda: "def")
     pairs.main()
     assert scored == ["", "model=gru", "model=lstm", "model=gru", "model=lstm"]
-    monkeypatch.setattr(pairs, "committed", lambda _: None)
+    monkeypatch.setattr(pairs, "commit_of_this", lambda: None)
     with pytest.raises(SystemExit, match="as committed"):
         pairs.main()
 

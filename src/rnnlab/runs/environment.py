@@ -19,7 +19,7 @@ def environment() -> dict[str, Any]:
         "versions": dict(_versions()),
         "platform": platform.platform(),
         "processor": platform.machine(),
-        "git": _git(),
+        "git": checkout(Path(__file__)),
     }
 
 
@@ -29,16 +29,22 @@ def _versions() -> dict[str, str]:
 
 
 @cache
-def _git() -> dict[str, Any] | None:
-    """Return commit and dirty flag of the git checkout of this code, or `None` outside of one."""
-    here = Path(__file__).parent
+def checkout(file: Path) -> dict[str, Any] | None:
+    """Return commit and dirty flag of the git checkout that a file of ours belongs to.
+
+    Dirty is what differs from the commit and can change a result: code, configs and scripts.
+    `None` outside of a checkout, also for an installed copy that lies in somebody else's.
+    """
     try:
-        commit = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True
-        ).stdout.strip()
-        status = subprocess.run(
-            ["git", "status", "--porcelain"], cwd=here, capture_output=True, text=True, check=True
-        ).stdout
+        _git(file.parent, "ls-files", "--error-unmatch", file.name)
+        root = Path(_git(file.parent, "rev-parse", "--show-toplevel"))
+        commit = _git(root, "rev-parse", "HEAD")
+        changed = _git(root, "status", "--porcelain", "--", "src", "configs", "scripts")
     except (OSError, subprocess.CalledProcessError):
         return None
-    return {"commit": commit, "dirty": bool(status.strip())}
+    return {"commit": commit, "dirty": bool(changed)}
+
+
+def _git(directory: Path, *words: str) -> str:
+    command = ["git", "-C", str(directory), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
