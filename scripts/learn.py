@@ -2,7 +2,7 @@
 
 Trains each target with seed 0 as its command says, and with 19 more seeds as a sweep, in groups
 where they can be stacked (4 more where one takes longer). Prints how many seeds kept the promise
-and the median, and with `--write` puts them into docs/learnt.json and the README's table,
+and the median, and with `--write` puts them into docs/learnt.json and the table of docs/learnt.md,
 with the commit, so that code and configs must be as committed. The slow tests train five seeds, of
 which four must keep the promise, or a smaller share where a target says so.
 """
@@ -24,7 +24,7 @@ from rnnlab.runs.environment import checkout
 from rnnlab.runs.run import Run
 
 ROOT = Path(__file__).resolve().parents[1]
-RECORD, README = ROOT / "docs" / "learnt.json", ROOT / "README.md"
+RECORD, PAGE = ROOT / "docs" / "learnt.json", ROOT / "docs" / "learnt.md"
 BEGIN, END = "<!-- learnt: made by scripts/learn.py -->\n", "<!-- end of learnt -->"
 GROUPED = ["hydra/launcher=vectorized"]
 MANY, FEW = 20, 5  # seeds of what is cheap to train, and of the rest
@@ -544,16 +544,16 @@ def main() -> None:
 
 
 def write_table(record: dict[str, Any]) -> None:
-    """Replace the README's table."""
+    """Replace the page's table."""
     lines = [
         "| task | model | what | must be | median | kept by | CPU seconds | command |",
         "|---|---|---|---|---|---|---|---|",
         *(_row(record[name]) for name in TARGETS if name in record),
     ]
-    text = README.read_text(encoding="utf-8")
+    text = PAGE.read_text(encoding="utf-8")
     before, rest = text.split(BEGIN)
     _, after = rest.split(END)
-    README.write_text(before + BEGIN + "\n".join(lines) + "\n" + END + after, encoding="utf-8")
+    PAGE.write_text(before + BEGIN + "\n".join(lines) + "\n" + END + after, encoding="utf-8")
 
 
 def _row(entry: dict[str, Any]) -> str:

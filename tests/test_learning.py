@@ -35,7 +35,7 @@ def test_the_table_holds_every_target_and_each_was_reached_in_its_budget(name: s
     assert learn.TARGETS[name].is_kept(record[name]["kept"], len(values))
     # The budget is held to by the recorded run, not by a clock in a test.
     assert record[name]["cpu_seconds"] <= learn.TARGETS[name].seconds
-    assert f"`{record[name]['command']}`" in learn.README.read_text(encoding="utf-8")
+    assert f"`{record[name]['command']}`" in learn.PAGE.read_text(encoding="utf-8")
 
 
 def test_code_that_is_no_commits_writes_no_numbers(monkeypatch, capsys) -> None:

@@ -8,7 +8,7 @@ from rnnlab.config import catalogue
 from rnnlab.config.catalogue import describe, describe_by_kind, pairs
 from rnnlab.config.compose import compose
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "tasks.md"
 
 
 @pytest.fixture
@@ -60,12 +60,12 @@ def test_every_task_of_ours_is_of_a_kind_and_every_kind_and_shape_has_tasks():
     assert {shape for _, shape in found} == SHAPES
 
 
-def test_the_readme_has_every_task_as_rnnlab_list_shows_it() -> None:
+def test_the_page_of_tasks_has_every_task_as_rnnlab_list_shows_it() -> None:
     rows = []
     for kind, entries in describe_by_kind("task").items():
         rows += [f"|  | `{name}` | {text} |\n" for name, text in entries.items()]
         rows[-len(entries)] = rows[-len(entries)].replace("|  |", f"| {kind} |", 1)
-    assert "".join(rows) in README.read_text(encoding="utf-8")
+    assert "".join(rows) in PAGE.read_text(encoding="utf-8")
 
 
 @pytest.mark.usefixtures("own_configs")
