@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from ctypes import addressof, byref, c_int, c_int64, c_void_p, cast
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -272,7 +273,7 @@ class _Request:
             inputs = inputs[:, 0].contiguous()
         self.members, batch, fed = cell.hidden.shape
         length, ages = inputs.shape[2], options.horizon or 1
-        steps = torch.arange(length) if options.steps is None else torch.tensor(options.steps)
+        steps = _index(range(length) if options.steps is None else tuple(options.steps))
         size = fed if kernel.name == "scan" else cell.bias.shape[1]
         one_hot = not inputs.is_floating_point()
         if kernel.name == "taps" and not one_hot:
@@ -436,7 +437,12 @@ def _found(sums: Mapping[str, Tensor], others: Mapping[str, Tensor | None]) -> l
 
 
 def _total(sum: Tensor) -> Tensor:
-    return sum[0] if len(sum) == 1 else sum.sum(0)
+    return sum[0] if sum.shape[0] == 1 else sum.sum(0)
+
+
+@lru_cache(maxsize=64)
+def _index(steps: Sequence[int]) -> Tensor:
+    return torch.tensor(steps)
 
 
 class _Tapes:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
+from inspect import signature
 from typing import Any
 
 import torch
@@ -135,6 +136,7 @@ class UnrollLoss(torch.autograd.Function):
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:  # noqa: ARG004
         """Save the gradients."""
         ctx.mark_non_differentiable(*output[1:])
+        ctx.set_materialize_grads(False)
         ctx.save_for_backward(*output[3:])
 
     @staticmethod
@@ -160,6 +162,11 @@ class UnrollLoss(torch.autograd.Function):
         """Compute all members in one call."""
         outputs = UnrollLoss.apply(args[0], *_members_first(info.batch_size, in_dims[1:], args[1:]))
         return outputs, (0,) * len(outputs)
+
+
+for _function in (Unroll, UnrollLoss):
+    # Torch asks for it at each call, and inspects the function anew if it isn't there.
+    _function.forward.__signature__ = signature(_function.forward)  # type: ignore[attr-defined]
 
 
 def _contiguous(tensors: Any) -> Any:
