@@ -29,7 +29,7 @@ def test_a_grouped_sweep_has_the_results_of_a_plain_one(sweep, tmp_path):
         assert run.card["group"] == 4
         assert run.card["overrides"] == plain[name].card["overrides"]
         assert run.results["test"] == pytest.approx(plain[name].results["test"], abs=1e-4)
-        for row, other in zip(run.curve, plain[name].curve, strict=True):
+        for row, other in zip(run.rows, plain[name].rows, strict=True):
             assert row == pytest.approx(other, abs=1e-4)
 
 

@@ -47,7 +47,7 @@ def _main() -> None:
 
     from rnnlab.inference.evaluate import evaluate
     from rnnlab.process.arithmetic import arithmetic
-    from rnnlab.runs.summary import score_lines
+    from rnnlab.runs.scores import score_lines
 
     experiment = run.open(overrides, own["checkpoint"])
     with arithmetic(experiment.cfg):

@@ -56,7 +56,7 @@ def _read_curve(record: Record) -> dict[str, dict[int, float]]:
     """Read metrics.csv: metric -> step -> value."""
     curve: dict[str, dict[int, float]] = {}
     try:
-        rows = record.run.curve if record.run else []
+        rows = record.run.rows if record.run else []
     except ConfigError:  # metrics.csv is damaged; the run's scores still count
         return {}
     for row in rows:

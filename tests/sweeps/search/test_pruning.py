@@ -36,7 +36,7 @@ def test_a_trial_worse_than_the_median_is_pruned_and_can_be_resumed(sweep, tmp_p
     assert run.card["sessions"][-1]["last_step"] == 4
     assert not run.file("results.json").exists()
     (trial,) = (t for t in study(tmp_path).trials if t.user_attrs["run"] == run.path.name)
-    assert trial.intermediate_values == {4: run.curve[-1]["val/loss"]}
+    assert trial.intermediate_values == {4: run.rows[-1]["val/loss"]}
 
     ended = run.card["ended"]
     sweep(OPTUNA, *MEDIAN, *words)
