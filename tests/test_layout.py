@@ -13,7 +13,7 @@ LAYERS = [
     *("kernels", "cells", "models", "tasks", "experiment", "inference"),  # what is studied
     *("runs", "analysis", "training", "ensemble"),  # what is done with it
     *("sweeps", "reports", "reproductions"),  # and with many
-    *("testing", "cli"),
+    *("testing", "commands", "cli"),
 ]
 
 

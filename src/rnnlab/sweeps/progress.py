@@ -1,8 +1,7 @@
-"""What `rnnlab-train -m` does before, between and after the jobs of a sweep."""
+"""What a sweep does before, between and after its jobs."""
 
 import os
 import re
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -59,7 +58,7 @@ def directory_overrides(overrides: Sequence[str], sweep: Path) -> Iterator[list[
 
     `hydra.sweep.subdir` then holds the sweep's directory.
     """
-    if not _is_dry(overrides):
+    if not is_dry(overrides):
         yield []
         return
     with tempfile.TemporaryDirectory() as directory:
@@ -100,7 +99,8 @@ def checked_directory(overrides: Sequence[str]) -> Path:
     return sweep
 
 
-def _is_dry(overrides: Sequence[str]) -> bool:
+def is_dry(overrides: Sequence[str]) -> bool:
+    """Whether overrides ask for a dry run."""
     return any(re.fullmatch(r"dry_run=(true|yes|on|1)", text, re.IGNORECASE) for text in overrides)
 
 
@@ -143,22 +143,14 @@ def check_on_error(value: str) -> None:
         raise ConfigError(f"on_error must be continue or stop, got {value}")
 
 
-def finish(sweep: Path, overrides: Sequence[str]) -> None:
-    """Print the overview of the sweep, then its directory; of a dry run the directory alone.
+def remove_if_empty(sweep: Path) -> None:
+    """Remove `multirun.yaml` of a sweep of which no job came to a run; its failures stay."""
+    if jobs.read_failures(sweep) and not any(sweep.glob("*/config.yaml")):
+        (sweep / _MULTIRUN).unlink(missing_ok=True)
 
-    If no job came to a run, `multirun.yaml` is removed and the failures stay.
 
-    Raises:
-        SystemExit: a job failed; the status is the worst failure's.
-    """
-    if _is_dry(overrides):
-        say(sweep)
-        return
-    say("\n".join(jobs.overview(sweep)))
-    say(sweep)
+def exit_status(sweep: Path) -> int:
+    """Return the exit status of a sweep: that of the worst failure, or 0."""
     statuses = {"diverged": 3, "refused": 2}
     failed = jobs.read_failures(sweep).values()
-    if failed and not any(sweep.glob("*/config.yaml")):
-        (sweep / _MULTIRUN).unlink(missing_ok=True)
-    if failed:
-        sys.exit(max(statuses.get(entry["status"], 1) for entry in failed))
+    return max((statuses.get(entry["status"], 1) for entry in failed), default=0)

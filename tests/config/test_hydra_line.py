@@ -5,7 +5,7 @@ from pathlib import Path
 import hydra
 import pytest
 
-from rnnlab.cli.hydra_line import Line
+from rnnlab.config.hydra_line import Line
 from rnnlab.config.sources import BUILT_IN, ConfigSource
 from rnnlab.errors import ConfigError
 
