@@ -152,7 +152,7 @@ def open_run(run: Run | str | Path, key: str = "run") -> Run:
         return Run(run.path)  # without what is cached, which may have changed since
     if not isinstance(run, str | Path):
         raise ConfigError(f"run must be a run or its directory, got {run!r}")
-    return Run.load(Path(run).absolute(), key)
+    return Run(Run.load(run, key).path.absolute())
 
 
 def _compose(overrides: list[str]) -> DictConfig:
