@@ -290,7 +290,7 @@ def test_nothing_is_read_through_a_link(run: Path, outside: Path, name: str) -> 
     link(run, name, outside / name)
     loaded = rnnlab.load(str(run))
     with pytest.raises(ConfigError, match=rf"{name} leads out of its directory"):
-        _ = (loaded.curve, loaded.results, loaded.card)
+        _ = (loaded.rows, loaded.results, loaded.card)
 
 
 def test_a_link_to_a_file_that_is_not_there_makes_none(run: Path, tmp_path: Path) -> None:
@@ -354,7 +354,7 @@ def test_a_pipe_in_a_run_is_not_waited_for(run: Path, name: str) -> None:
     os.mkfifo(run / name)
     loaded = Run.load(run)
     with pytest.raises(ConfigError, match=name):
-        _ = (loaded.curve, loaded.results)
+        _ = (loaded.rows, loaded.results)
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero")])
@@ -415,7 +415,7 @@ def test_a_corpus_that_has_no_end_is_refused(tmp_path: Path, path: str, task: st
 def test_an_empty_curve_is_damaged(run: Path) -> None:
     (run / "metrics.csv").write_text("")
     with pytest.raises(ConfigError, match=r"metrics\.csv is damaged"):
-        _ = rnnlab.load(str(run)).curve
+        _ = rnnlab.load(str(run)).rows
 
 
 def test_results_that_are_a_directory_stop_a_run_in_a_line(run: Path) -> None:

@@ -12,8 +12,8 @@ LAYERS = [
     *("files", "process", "plots", "config"),  # of every program
     *("kernels", "cells", "models", "tasks", "experiment", "inference"),  # what is studied
     *("runs", "analysis", "training", "ensemble"),  # what is done with it
-    *("sweep", "report", "reproduce"),  # and with many
-    *("testing", "cli"),
+    *("sweeps", "reports", "reproductions"),  # and with many
+    *("testing", "commands", "cli"),
 ]
 
 

@@ -1,65 +1,28 @@
 """rnnlab: build, train, compare and look inside recurrent sequence models."""
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rnnlab.commands.sweep import Sweep, sweep
+    from rnnlab.commands.train import compose, load, resume, train
     from rnnlab.runs.run import Run
 
 __version__ = "0.1.0"
-__all__ = ["load", "resume", "train"]
+__all__ = ["Run", "Sweep", "compose", "load", "resume", "sweep", "train"]
+_PLACES = {
+    "Run": "rnnlab.runs.run",
+    **dict.fromkeys(("Sweep", "sweep"), "rnnlab.commands.sweep"),
+    **dict.fromkeys(("compose", "load", "resume", "train"), "rnnlab.commands.train"),
+}
+"""Name -> the module that has it, imported when it is asked for: `import rnnlab` takes no time."""
 
 
-def train(overrides: list[str]) -> "Run":
-    """Train a new run as `rnnlab-train` does, from Python.
-
-    `rnnlab.train(["model=lstm", "task=copy"])` returns a run with `results`, `model`, `task`
-    and `curve`. Random generators, threads and other global state of the process are restored
-    afterwards. A process trains one run at a time: a second thread waits.
-
-    Args:
-        overrides: Hydra's overrides, as on the command line.
-
-    Raises:
-        ConfigError: a setting is wrong; nothing was written.
-    """
-    from rnnlab.config.compose import compose
-    from rnnlab.runs.run import Run
-    from rnnlab.training.train import train
-
-    recorded = dict(override.partition("=")[::2] for override in overrides)
-    return Run(train(compose(overrides), overrides=recorded).path.absolute())
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'rnnlab' has no attribute {name!r}")
+    return getattr(import_module(_PLACES[name]), name)
 
 
-def resume(path: str | Path, overrides: Sequence[str] = ()) -> "Run":
-    """Resume an interrupted run from its last checkpoint, as if it had never stopped.
-
-    Args:
-        path: the run directory.
-        overrides: overrides of settings that may change, such as a larger `trainer.max_steps`.
-
-    Raises:
-        ConfigError: the run can't be resumed with these settings; nothing was changed.
-    """
-    from rnnlab.runs.run import Run
-    from rnnlab.training.train import resume
-
-    return resume(Run.load(Path(path).absolute()), list(overrides))
-
-
-def load(path: str | Path, packages: Sequence[str] = ()) -> "Run":
-    """Open the directory of an earlier run.
-
-    Args:
-        path: the run directory.
-        packages: the caller's packages whose classes the run's config may name.
-
-    Raises:
-        ConfigError: it is not a run directory, or a package can't be imported.
-    """
-    from rnnlab.config.packages import allow_packages
-    from rnnlab.runs.run import Run
-
-    allow_packages(packages)
-    return Run.load(Path(path).absolute())
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

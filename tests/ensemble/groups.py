@@ -40,7 +40,7 @@ def assert_alike(one: Run, other: Run) -> None:
     """Check that two runs have the same files but for rounding."""
     assert one.results.keys() == other.results.keys()
     close(other.results, one.results)
-    close(other.curve, one.curve)
+    close(other.rows, one.rows)
     assert one.file("samples.md").is_file() == other.file("samples.md").is_file()
     for name in ("last.ckpt", "best.ckpt"):
         close(saved(other, name), saved(one, name))

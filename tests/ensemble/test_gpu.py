@@ -28,7 +28,7 @@ def test_each_member_learns_what_it_would_have_learnt_alone(name: str, tmp_path:
         assert other.card["group"] == 2
         assert other.card["device"].startswith("cuda")
         close(other.results, one.results)
-        close(other.curve, one.curve)
+        close(other.rows, one.rows)
 
 
 def test_a_member_goes_on_alone(tmp_path: Path) -> None:

@@ -105,8 +105,8 @@ def test_results_hold_scores_floor_and_costs(run):
 
 
 def test_the_curve_has_training_at_every_update_and_validation_beside_it(run):
-    assert [row["step"] for row in run.curve] == [1, 2, 3, 4]
-    assert ["val/loss" in row for row in run.curve] == [False, True, False, True]
+    assert [row["step"] for row in run.rows] == [1, 2, 3, 4]
+    assert ["val/loss" in row for row in run.rows] == [False, True, False, True]
     with (run.path / "metrics.csv").open(newline="") as file:
         heading = next(csv.reader(file))
     assert heading == [
@@ -114,13 +114,13 @@ def test_the_curve_has_training_at_every_update_and_validation_beside_it(run):
         *(f"train/{name}" for name in [*SCORES, "grad_norm", "learning_rate"]),
         *(f"val/{name}" for name in SCORES),
     ]
-    best = min(row["val/loss"] for row in run.curve if "val/loss" in row)
+    best = min(row["val/loss"] for row in run.rows if "val/loss" in row)
     assert run.results["val"]["loss"] == pytest.approx(best, rel=1e-6)
 
 
 def test_training_is_logged_at_the_last_update_too(tmp_path):
     found = rnnlab.train(tiny(tmp_path, "trainer.log_every=3"))
-    assert [row["step"] for row in found.curve if "train/loss" in row] == [3, 4]
+    assert [row["step"] for row in found.rows if "train/loss" in row] == [3, 4]
 
 
 @pytest.mark.parametrize("name", ["best", "last"])
@@ -150,7 +150,7 @@ def test_a_loaded_model_scores_what_the_run_said(kind, request):
 
 def test_best_and_last_are_the_weights_of_their_updates(tmp_path):
     found = rnnlab.train(tiny(tmp_path, "optimizer.lr=0.5", "trainer.max_steps=12"))
-    values = {row["step"]: row["val/loss"] for row in found.curve if "val/loss" in row}
+    values = {row["step"]: row["val/loss"] for row in found.rows if "val/loss" in row}
     assert found.results["best_step"] == min(values, key=values.get) < 12
     last = found.open([], "last")
     scores = evaluate(last.model, last.task, last.batches("val")).compute()
@@ -160,7 +160,7 @@ def test_best_and_last_are_the_weights_of_their_updates(tmp_path):
 def test_a_metric_that_is_better_at_its_highest_chooses_so(tmp_path):
     words = ["monitor=val/accuracy", "optimizer.lr=0.5", "trainer.max_steps=12"]
     found = rnnlab.train(tiny(tmp_path, *words))
-    values = [row["val/accuracy"] for row in found.curve if "val/accuracy" in row]
+    values = [row["val/accuracy"] for row in found.rows if "val/accuracy" in row]
     assert len(set(values)) > 1
     assert found.results["val"]["accuracy"] == pytest.approx(max(values))
 
@@ -188,7 +188,7 @@ def test_tensorboard_has_few_and_clean_tags(run):
 def test_tensorboard_and_metrics_csv_agree(run):
     found = events(run)
     for name in ("train/loss", "val/loss", "val/exact_match"):
-        curve = {row["step"]: row[name] for row in run.curve if name in row}
+        curve = {row["step"]: row[name] for row in run.rows if name in row}
         assert {e.step: e.value for e in found.Scalars(name)} == pytest.approx(curve)
     assert found.Scalars("test/loss")[0].value == pytest.approx(run.results["test"]["loss"])
 
@@ -228,7 +228,7 @@ def test_training_from_python_gives_results_model_task_and_curve(run):
     assert isinstance(run.task, Copy)
     batch = run.task.sample("test", 0, 2)
     assert run.model(batch)[0].shape == (2, batch.input.shape[1], 9)
-    assert run.curve[0]["train/loss"] > 0
+    assert run.rows[0]["train/loss"] > 0
 
 
 @pytest.mark.parametrize("words", [tiny, tiny_text])
@@ -339,7 +339,7 @@ def test_a_run_that_is_interrupted_says_so_and_keeps_its_curve(tmp_path, monkeyp
         rnnlab.train(tiny(tmp_path))
     assert one_card(tmp_path)["status"] == "interrupted"
     (path,) = tmp_path.glob("*/*/*")
-    assert [row["step"] for row in Run.load(path).curve] == [1, 2, 3]
+    assert [row["step"] for row in Run.load(path).rows] == [1, 2, 3]
 
 
 def test_an_override_after_composing_is_what_is_saved(tmp_path):

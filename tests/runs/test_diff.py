@@ -180,7 +180,7 @@ def test_a_task_of_other_symbols_differs_though_its_settings_do_not(base, copied
 def test_not_a_number_is_not_a_number_in_both(base, copied, tmp_path):
     nan = float("nan")
     edit_json(copied, "results.json", val={"loss": nan})
-    edit(copied, "metrics.csv", str(base.curve[0]["train/loss"]), "nan")
+    edit(copied, "metrics.csv", str(base.rows[0]["train/loss"]), "nan")
     edit_weights(copied, lambda state: next(iter(state.values())).fill_(nan))
     again = Run(shutil.copytree(copied.path, tmp_path / "again"))
     assert differing(copied, again) == []
@@ -209,7 +209,7 @@ def test_of_a_curve_that_was_cut_the_missing_steps_are_named(base, copied):
 
 
 def test_of_curves_that_diverge_the_first_step_and_metric_are_named(base, copied):
-    losses = [row["train/loss"] for row in base.curve]
+    losses = [row["train/loss"] for row in base.rows]
     edit(copied, "metrics.csv", str(losses[2]), "7.5")
     edit(copied, "metrics.csv", str(losses[3]), "8.5")
     section = compared(base, copied)["curve"]

@@ -124,7 +124,7 @@ def test_a_variable_of_the_users_shell_makes_no_launched_rank(tmp_path, monkeypa
     monkeypatch.setattr(rank, "_RUN", rank._run_of_launch())
     done = rnnlab.train(tiny(tmp_path))
     assert done.is_finished
-    assert done.curve
+    assert done.rows
     assert done.results
     assert list(done.path.glob("events*"))
     assert rank._run_of_launch() is None  # nothing of it is left for the next one in this process

@@ -3,7 +3,8 @@
 import pytest
 
 import rnnlab
-from rnnlab.runs.summary import score_lines, summarize
+from rnnlab.runs.scores import score_lines
+from rnnlab.runs.summary import summarize
 from tests.small_runs import tiny
 
 

@@ -71,7 +71,7 @@ def test_a_loss_that_is_not_finite_ends_training_before_it_is_saved(tmp_path, br
     assert saved["global_step"] == 4
     assert all(value.isfinite().all() for value in saved["state_dict"].values())
     assert not (run.path / "results.json").exists()
-    assert run.curve[-1]["step"] == 5
+    assert run.rows[-1]["step"] == 5
 
 
 def test_a_gradient_that_is_not_finite_is_distinguished_from_a_loss(tmp_path, break_at):
@@ -253,7 +253,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing_that_was_saved(tmp_path):
     assert f"saved at update {saved}; go on with: rnnlab-train resume={run.path}" in last
     assert not list(run.path.rglob("*.part"))
     whole = rnnlab.train(tiny(tmp_path / "whole", "trainer.max_steps=30", "trainer.val_every=10"))
-    assert run.curve[: len(whole.curve)] == whole.curve
+    assert run.rows[: len(whole.rows)] == whole.rows
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

@@ -160,7 +160,7 @@ def test_events_that_are_missing_are_counted_and_the_rest_is_kept(tmp_path, stop
     said = capsys.readouterr().err
     assert "are missing; metrics.csv has all scalars" in said
     assert ("damaged in 1 places" in said) == (kind == "flipped")
-    assert len(done.curve) == 12
+    assert len(done.rows) == 12
     assert len(_steps(done)) == {"gone": 1}.get(kind, len(_steps(done)))
     assert _steps(done)[-1] == 12
 
@@ -400,7 +400,7 @@ def test_init_from_takes_the_best_weights_and_nothing_else(tmp_path):
     new = rnnlab.train(words)
     for name, value in old.model.state_dict().items():
         torch.testing.assert_close(new.model.state_dict()[name], value)
-    assert [row["step"] for row in new.curve] == [1, 2, 3, 4]
+    assert [row["step"] for row in new.rows] == [1, 2, 3, 4]
     assert new.config.init_from == str(old.path)
 
 

@@ -62,7 +62,7 @@ def test_a_run_ends_with_its_budget_of_sequences(tmp_path):
     run = rnnlab.train(tiny(tmp_path, "trainer.max_sequences=12", "trainer.max_steps=100"))
     assert run.results["steps"] == 3
     assert run.results["sequences"] == 12
-    assert [row["step"] for row in run.curve if "val/loss" in row] == [2, 3]
+    assert [row["step"] for row in run.rows if "val/loss" in row] == [2, 3]
 
 
 def test_a_run_ends_when_its_minutes_are_over_with_a_validated_checkpoint(tmp_path):
@@ -76,13 +76,13 @@ def test_a_run_ends_when_its_minutes_are_over_with_a_validated_checkpoint(tmp_pa
     )
     assert run.card["status"] == "finished"
     assert run.results["steps"] < 100
-    assert any("val/loss" in row for row in run.curve)
+    assert any("val/loss" in row for row in run.rows)
 
 
 def test_a_run_without_a_new_best_stops_after_its_patience(tmp_path):
     words = ["trainer.patience=2", "optimizer.lr=1e-20", "trainer.max_steps=100"]
     run = rnnlab.train(tiny(tmp_path, *words))
-    assert [row["step"] for row in run.curve if "val/loss" in row] == [2, 4, 6]
+    assert [row["step"] for row in run.rows if "val/loss" in row] == [2, 4, 6]
     assert run.results["best_step"] == 2
 
 
@@ -91,7 +91,7 @@ def test_patience_knows_which_values_are_better(tmp_path, monitor, rises):
     words = [f"monitor={monitor}", "trainer.patience=2", "debug=overfit"]
     budget = ["optimizer.lr=0.03", "trainer.max_steps=20", "trainer.val_every=5"]
     run = rnnlab.train(tiny(tmp_path, *words, *budget))
-    values = [row[monitor] for row in run.curve if monitor in row]
+    values = [row[monitor] for row in run.rows if monitor in row]
     assert len(values) == 4
     assert (values[0] < values[2]) == rises
 
@@ -99,14 +99,14 @@ def test_patience_knows_which_values_are_better(tmp_path, monitor, rises):
 def test_plateau_lowers_the_rate_when_validation_gets_no_better(tmp_path):
     words = ["scheduler=plateau", "scheduler.patience=0", "optimizer.lr=1e-6"]
     run = rnnlab.train(tiny(tmp_path, *words, "trainer.max_steps=8"))
-    rates = [row["train/learning_rate"] / 1e-6 for row in run.curve]
+    rates = [row["train/learning_rate"] / 1e-6 for row in run.rows]
     assert rates == pytest.approx([1, 1, 1, 1, 0.3, 0.3, 0.09, 0.09])
 
 
 def test_a_cosine_runs_over_the_updates_of_the_run(tmp_path):
     words = ["scheduler=cosine", "trainer.max_sequences=16", "trainer.max_steps=100"]
     run = rnnlab.train(tiny(tmp_path, *words))
-    rates = [row["train/learning_rate"] / 0.003 for row in run.curve]
+    rates = [row["train/learning_rate"] / 0.003 for row in run.rows]
     # logged after the scheduler has moved on to the next update
     assert rates == pytest.approx([0.8535534, 0.5, 0.1464466, 0.0], abs=1e-6)
 
@@ -118,7 +118,7 @@ def test_two_batches_an_update_are_one_of_twice_the_size(tmp_path):
     assert once.results["sequences"] == twice.results["sequences"] == 32
     torch.testing.assert_close(weights(once), weights(twice), rtol=1e-4, atol=1e-6)
     assert not torch.allclose(weights(once), initial_weights(tiny(tmp_path)))
-    for one, two in zip(once.curve, twice.curve, strict=True):
+    for one, two in zip(once.rows, twice.rows, strict=True):
         assert one["train/loss"] == pytest.approx(two["train/loss"], rel=1e-5)
         assert one["train/grad_norm"] == pytest.approx(two["train/grad_norm"], rel=1e-4)
 
@@ -130,7 +130,7 @@ def test_an_update_goes_no_further_than_the_clipped_gradient_and_the_log_says_th
     clipped = rnnlab.train(
         tiny(tmp_path, *SGD[:3], "trainer.max_steps=1", "trainer.clip_norm=0.01")
     )
-    norms = [run.curve[0]["train/grad_norm"] for run in (free, clipped)]
+    norms = [run.rows[0]["train/grad_norm"] for run in (free, clipped)]
     assert norms[0] == norms[1] > 0.02
     start = initial_weights(tiny(tmp_path))
     moves = [float((weights(run) - start).norm()) for run in (free, clipped)]
@@ -140,8 +140,8 @@ def test_an_update_goes_no_further_than_the_clipped_gradient_and_the_log_says_th
 def test_overfitting_trains_and_validates_on_one_batch(tmp_path):
     words = ["debug=overfit", "optimizer.lr=0.03", "trainer.max_steps=40", "trainer.val_every=20"]
     run = rnnlab.train(tiny(tmp_path, *words))
-    validated = [row["val/loss"] for row in run.curve if "val/loss" in row]
-    after = [row["train/loss"] for row in run.curve if row["step"] == 21]
+    validated = [row["val/loss"] for row in run.rows if "val/loss" in row]
+    after = [row["train/loss"] for row in run.rows if row["step"] == 21]
     assert validated[0] == pytest.approx(after[0], rel=1e-5)
     assert validated[-1] < 0.3
     assert run.results["val"] == run.results["test"]
@@ -193,7 +193,7 @@ def test_one_device_is_alone_in_whatever_job_of_a_cluster(tmp_path, monkeypatch,
     Path("hpc_ckpt_1.ckpt").write_text("of another training", encoding="utf-8")
     run = rnnlab.train(tiny(tmp_path / "out"))
     assert run.is_finished
-    assert [row["step"] for row in run.curve] == [1, 2, 3, 4]
+    assert [row["step"] for row in run.rows] == [1, 2, 3, 4]
 
 
 def test_several_devices_in_a_job_that_is_laid_out_for_others_are_refused(tmp_path, monkeypatch):

@@ -1,25 +1,17 @@
-"""Arguments of the commands that use a run: `run=DIR`, their own keys, and settings of the run."""
+"""Arguments of the commands that use a run, and the option that several commands have."""
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from rnnlab.cli.exits import command_arguments
-from rnnlab.config.build import check_values
-from rnnlab.config.packages import allow_packages_of
-from rnnlab.config.suggestions import did_you_mean, explain_argument
+from rnnlab.commands.arguments import split_words
 from rnnlab.errors import ConfigError
-from rnnlab.spelling import printable
-
-_ROOT = (
-    "threads",
-    "flush_denormals",
-    "packages",
-)  # root settings of a run that may be changed when it is used
 
 
 def parse_arguments(
-    usage: str, fields: Mapping[str, Any], defaults: Mapping[str, Any]
+    usage: str, fields: Mapping[str, Any], defaults: Mapping[str, Any] = MappingProxyType({})
 ) -> tuple[dict[str, Any], list[str]]:
     """Parse `sys.argv`.
 
@@ -34,26 +26,7 @@ def parse_arguments(
     Raises:
         ConfigError: an argument is not `KEY=VALUE`, a value is invalid, or `run` is missing.
     """
-    arguments = command_arguments(usage)
-    own: dict[str, Any] = dict(defaults)
-    rest = []
-    for argument, after in zip(arguments, [*arguments, ""][1:], strict=True):
-        key, equals, value = argument.partition("=")
-        if argument.startswith("-") or not key or not equals:
-            raise ConfigError(explain_argument(argument, after, list(fields)))
-        if key in fields:
-            own[key] = _read(value, fields[key])
-        elif "." not in key and key not in _ROOT:
-            raise ConfigError(
-                f"{printable(key)} is not a setting{did_you_mean(key, [*fields, *_ROOT])}"
-            )
-        else:
-            rest.append(argument)
-    if "run" not in own:
-        raise ConfigError("run=DIR is missing: the directory that training printed last")
-    check_values(own, fields)
-    allow_packages_of(rest)
-    return own, rest
+    return split_words(command_arguments(usage), fields, defaults)
 
 
 def pop_config_directory(arguments: list[str]) -> Path | None:
@@ -73,15 +46,3 @@ def pop_config_directory(arguments: list[str]) -> Path | None:
         del arguments[index : index + 2 - len(equals)]
         found = found or Path(value)  # the last one counts, as with rnnlab-train
     return found
-
-
-def _read(value: str, kind: Any) -> Any:
-    """Parse a value; of a key that takes text, a number stays text."""
-    if kind is str or (kind == str | None and value != "null"):
-        return value
-    for read in (int, float):
-        try:
-            return read(value)
-        except ValueError:
-            continue
-    return {"null": None, "true": True, "false": False}.get(value, value)

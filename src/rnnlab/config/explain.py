@@ -128,7 +128,10 @@ def _not_one(key: str, value: str, present: Any = 0) -> str:
         value: the value as typed.
         present: the value in the configs.
     """
-    problem = f"{key}={value} names several values: add -m to run them one after another"
+    problem = (
+        f"{key}={value} names several values: add -m to run them one after another, or in Python "
+        "call rnnlab.sweep"
+    )
     if OmegaConf.is_list(present):
         return f"{problem}, or take {key}=[{value}] for a list"
     if isinstance(present, str | None) and not re.search(r"['\"(]", value):

@@ -52,6 +52,11 @@ class ConfigSource:
     directory: Path | None = None
     name: str = "train"
 
+    @classmethod
+    def at(cls, directory: str | Path | None) -> "ConfigSource":
+        """Return the source with a directory of the user's configs, or without one."""
+        return cls(None if directory is None else Path(directory).expanduser())
+
     def check(self) -> None:
         """Check the directory of the user's configs.
 

@@ -3,7 +3,6 @@
 import logging
 import os
 import random
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,10 +11,10 @@ import numpy as np
 import torch
 
 from rnnlab.process.arithmetic import flushes_denormals, restore_arithmetic
+from rnnlab.process.untouched import LOCK
 
 _CUBLAS = "CUBLAS_WORKSPACE_CONFIG"  # Lightning sets it with trainer.deterministic
 _LOGGERS = ("lightning.pytorch", "lightning.fabric")  # their messages below warnings are hidden
-_LOCK = threading.RLock()
 
 
 def random_states() -> dict[str, Any]:
@@ -51,7 +50,7 @@ def global_state_restored() -> Iterator[None]:
     and gradients are enabled, whatever the caller has set. A second thread waits until the first is
     done.
     """
-    with _LOCK:
+    with LOCK:
         generators, cublas = random_states(), os.environ.get(_CUBLAS)
         on_devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
         num_threads, flushed = torch.get_num_threads(), flushes_denormals()

@@ -115,7 +115,7 @@ def _results(run: Run) -> dict[str, Any] | None:
 def _curve(run: Run) -> dict[int, dict[str, float]] | None:
     if not run.file("metrics.csv").is_file():
         return None
-    return {int(row.pop("step")): row for row in run.curve}
+    return {int(row.pop("step")): row for row in run.rows}
 
 
 def _weights(run: Run) -> dict[str, Any] | None:

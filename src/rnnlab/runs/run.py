@@ -1,203 +1,115 @@
-"""Run directories, each of which holds all that is needed to use its model again."""
+"""Runs, as one goes on with them: scores, curve, figures, the trained model."""
 
-import contextlib
 import dataclasses
-import json
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from functools import cached_property
-from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
-from omegaconf import DictConfig, OmegaConf
-
-from rnnlab.config.stored import read_config, read_settings, run_config_path
-from rnnlab.errors import Busy, ConfigError
-from rnnlab.files.atomic import path_inside, remove_part_files, write_atomically
-from rnnlab.files.untrusted import Results, RunCard, Session, Vocabulary, read_json
-from rnnlab.process import rank
-from rnnlab.runs.environment import environment
+from rnnlab.errors import ConfigError
+from rnnlab.files.untrusted import LARGEST_TABLE, Results, read_text
+from rnnlab.runs.directory import RunDirectory
+from rnnlab.runs.figures import Figures
+from rnnlab.runs.frames import as_frame
 from rnnlab.runs.metrics_csv import read_curve
-from rnnlab.runs.new_run import FORMAT, NewRun, make_directories
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from rnnlab.experiment.experiment import Experiment
     from rnnlab.models.base import Model
     from rnnlab.tasks.base import Task
 
-_Kind = TypeVar("_Kind")
+_SHOWN = (
+    *("path", "status", "config", "card", "results", "curve", "plot", "figures", "samples"),
+    *("model", "task"),
+)
+"""What completion offers: no way in which a training writes the directory."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """A run directory `outputs/<task>/<model>/<time>-<hash>/`.
+@dataclasses.dataclass(frozen=True, repr=False)
+class Run(RunDirectory):
+    """A run: what was trained, how, and what came of it.
 
-    It holds `config.yaml` (resolved), `run.json` (the run card), `vocabulary.json` (the symbol of
-    each id), `metrics.csv`, `results.json`, `samples.md`, `checkpoints/{last,best}.ckpt`,
-    TensorBoard events and `figures/`.
+    `rnnlab.train`, `resume` and `load` return one. A notebook shows it as a table of scores above
+    its learning curve.
 
     Args:
-        path: the directory.
+        path: the run directory, which alone is enough to use the model again.
+
+    Example:
+        >>> run = rnnlab.train("model=lstm task=copy trainer.max_steps=500")
+        >>> run.results["test"]["accuracy"]
+        >>> run.plot("accuracy").savefig("accuracy.pdf")
     """
-
-    path: Path
-
-    @classmethod
-    def create(
-        cls,
-        cfg: DictConfig,
-        directory: Path | None = None,
-        overrides: Mapping[str, str] = MappingProxyType({}),
-    ) -> "Run":
-        """Make a new run directory with `config.yaml` and `run.json`.
-
-        Args:
-            cfg: the whole config.
-            directory: its path; `None` for `<output_dir>/<task>/<model>/<time>-<hash>`.
-            overrides: the overrides on the command line, key -> value.
-
-        Raises:
-            ConfigError: it can't be made.
-        """
-        if rank.is_launched_rank():
-            return cls(rank.launched_run())
-        return cls.create_all([NewRun(cfg, directory, overrides)])[0]
-
-    @classmethod
-    def create_all(cls, new: Sequence[NewRun]) -> "list[Run]":
-        """Make run directories as `create` does, all of which are flushed to disk at once.
-
-        Raises:
-            Busy: another process has just made one; those before it stay.
-            ConfigError: one can't be made; those before it stay.
-        """
-        return [cls(path) for path in make_directories(new)]
-
-    @classmethod
-    def load(cls, path: str | Path, key: str = "run") -> "Run":
-        """Open a run directory.
-
-        Args:
-            path: the directory.
-            key: the setting that named it, for errors.
-
-        Raises:
-            ConfigError: it is not a run directory.
-        """
-        return cls(run_config_path(path, key).parent)
-
-    def file(self, name: str) -> Path:
-        """Return the path of a file or directory in the run directory, which need not exist.
-
-        Raises:
-            ConfigError: it is a link out of the directory, a device or a pipe.
-        """
-        return path_inside(self.path, name)
-
-    def figure(self, name: str) -> Path:
-        """Return the path of a figure, and make the directory `figures`."""
-        path = self.file(f"figures/{name}")
-        path.parent.mkdir(exist_ok=True)
-        return path
-
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Lock the directory against training by other processes, and remove unfinished files.
-
-        The lock is released when the process ends, however it ends.
-
-        Raises:
-            Busy: another process is training the run.
-            ConfigError: the directory can't be written.
-        """
-        if rank.is_launched_rank():
-            yield
-            return
-        lock = FileLock(self.file(".lock"), timeout=0)
-        try:
-            lock.acquire()
-        except Timeout as error:
-            raise Busy(f"{self.path} is being trained by another process") from error
-        except OSError as error:
-            raise ConfigError(f"{self.path} can't be written to: {error.strerror}") from error
-        try:
-            for directory in (self.path, self.file("checkpoints")):
-                remove_part_files(directory, alone=True)
-            remove_part_files(self.file("figures"))
-            yield
-        finally:
-            lock.release()
-
-    @cached_property
-    def config(self) -> DictConfig:
-        """The resolved config.
-
-        Raises:
-            ConfigError: it is damaged, or the directory has another format.
-        """
-        if self.file("run.json").is_file():
-            self.check_format(self.card)
-        return read_config(self.file("config.yaml"))
-
-    def settings(self, card: RunCard | None) -> dict[str, Any]:
-        """Read the resolved config as plain containers, ten times as fast as `config`.
-
-        Args:
-            card: the run card, or `None` if there is none.
-
-        Raises:
-            ConfigError: it is damaged, or the directory has another format.
-        """
-        if card is not None:
-            self.check_format(card)
-        return read_settings(self.file("config.yaml"))
-
-    def check_format(self, card: RunCard) -> None:
-        """Refuse a run directory of another format.
-
-        Raises:
-            ConfigError: its run card says so.
-        """
-        if (found := card.get("format", 0)) != FORMAT:
-            which = "an earlier" if found < FORMAT else "a later"
-            raise ConfigError(
-                f"{self.path} was written by {which} version of rnnlab (format {found}): "
-                f"this one opens format {FORMAT}"
-            )
-
-    @property
-    def card(self) -> RunCard:
-        """The run card: command, versions, git state, device, status."""
-        return self._read("run.json", RunCard)
-
-    @property
-    def status(self) -> str:
-        """The status: begun, running, finished, interrupted, pruned, diverged or failed."""
-        return self.card["status"] if self.file("run.json").is_file() else "begun"
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether training has finished."""
-        return self.status == "finished"
 
     @property
     def results(self) -> Results:
-        """The final metrics, the task's floors, and the sizes of model and training."""
-        return self._read("results.json", Results)
+        """The final metrics, the task's floors, and the sizes of model and training.
 
-    @cached_property
-    def symbols(self) -> tuple[str, ...]:
-        """The symbol of each id; empty if the task's code defines them, or they weren't stored."""
-        path = self.file("vocabulary.json")
-        return tuple(read_json(path, Vocabulary)["symbols"]) if path.exists() else ()
+        `results["test"]` maps each metric to its value on test data, `results["floor"]` to the
+        score without learning or memory.
+
+        Raises:
+            ConfigError: training has not ended, or the file is damaged.
+        """
+        return self.read("results.json", Results)
 
     @property
-    def curve(self) -> list[dict[str, float]]:
-        """The learning curve, as the rows of `metrics.csv`: metric -> value."""
+    def curve(self) -> Any:
+        """The learning curve: a column `step`, and one for each metric, such as `val/loss`.
+
+        A `pandas.DataFrame` where pandas is installed, in which a metric that was not logged at a
+        step is NaN; else a list with a mapping for each row, without such metrics.
+
+        Raises:
+            ConfigError: nothing was logged yet, or the file is damaged.
+        """
+        return as_frame([{**row, "step": int(row["step"])} for row in self.rows])
+
+    @property
+    def rows(self) -> list[dict[str, float]]:
+        """The learning curve as the rows of `metrics.csv`, whatever is installed."""
         return read_curve(self.file("metrics.csv"))
+
+    def plot(self, *metrics: str) -> "Figure":
+        """Draw learning curves: training and validation against updates, in a panel a metric.
+
+        A dashed line is the floor, a dot the best checkpoint.
+
+        Args:
+            *metrics: metrics without split, such as `"accuracy"`; by default the loss, and what
+                the run monitored or the task's next metric.
+
+        Returns:
+            A figure of matplotlib, which a notebook shows: `figure.savefig("curve.pdf")`.
+
+        Raises:
+            ConfigError: a metric was not logged, or matplotlib is not installed.
+
+        Example:
+            >>> run.plot("loss", "accuracy")
+        """
+        from rnnlab.runs.learning_curve import draw
+
+        return draw(self, metrics)
+
+    @property
+    def figures(self) -> Figures:
+        """The pictures in `figures/`: name -> path of a PNG file; a notebook shows them.
+
+        Raises:
+            ConfigError: one is a link out of the directory.
+        """
+        paths = sorted(self.file("figures").glob("*.png"))
+        return Figures({path.stem: self.file(f"figures/{path.name}") for path in paths})
+
+    @property
+    def samples(self) -> str:
+        """The text of `samples.md`: what the trained model answers to test data.
+
+        Raises:
+            ConfigError: training has not ended, or the file is damaged.
+        """
+        return read_text(self.file("samples.md"), largest=LARGEST_TABLE)
 
     @cached_property
     def experiment(self) -> "Experiment":
@@ -206,12 +118,12 @@ class Run:
 
     @property
     def task(self) -> "Task":
-        """The task."""
+        """The task, with its data: `task.sample("test", 0, 8)` is a batch of eight sequences."""
         return self.experiment.task
 
     @property
     def model(self) -> "Model":
-        """The model with its best weights, ready to evaluate."""
+        """The model with its best weights, ready to evaluate: a `torch.nn.Module`."""
         return self.experiment.model
 
     def open(self, overrides: list[str], checkpoint: str = "best") -> "Experiment":
@@ -261,83 +173,13 @@ class Run:
                 "or a file of the task was changed after training"
             )
 
-    def reopen(self, cfg: DictConfig) -> None:
-        """Write the config of a resumed training, and remove the results of an earlier one."""
-        if rank.is_launched_rank():
-            return
-        write_atomically(self.file("config.yaml"), OmegaConf.to_yaml(cfg).encode())
-        self.file("results.json").unlink(missing_ok=True)
+    def __dir__(self) -> list[str]:
+        return [*_SHOWN, *(name for name in super().__dir__() if name.startswith("__"))]
 
-    def begin(self, step: int, facts: dict[str, Any], symbols: Sequence[str] = ()) -> None:
-        """Record the start of a training session in `run.json`.
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
 
-        Args:
-            step: updates done before.
-            facts: fields of `run.json` that describe this training.
-            symbols: the symbol of each id, if they come from data; stored in `vocabulary.json`.
-        """
-        if symbols:
-            self.write_json("vocabulary.json", {"symbols": list(symbols)})
-        card: RunCard = self.card if self.file("run.json").exists() else {"status": "begun"}
-        now = _now().isoformat(timespec="seconds")
-        command = [Path(sys.argv[0]).name, *sys.argv[1:]]
-        session = {"command": command, "started": now, "first_step": step, "status": "running"}
-        self.write_json(
-            "run.json",
-            {
-                "format": FORMAT,
-                "status": "running",
-                "command": command,
-                "started": card.get("started", now),
-                "overrides": card.get("overrides", {}),
-                **environment(),
-                **facts,
-                "sessions": [*map(_mark_killed, card.get("sessions", [])), session],
-            },
-        )
+    def _repr_html_(self) -> str:
+        from rnnlab.runs.html import run_html
 
-    def end(self, status: str, step: int, time_spent: dict[str, float], reason: str = "") -> None:
-        """Record the end of a training session in `run.json`.
-
-        Args:
-            status: `finished`, `interrupted`, `pruned`, `diverged` or `failed`.
-            step: updates in the newest checkpoint.
-            time_spent: wall and CPU seconds of these updates, over all sessions.
-            reason: why training diverged.
-        """
-        card = self.card
-        ended = {"status": status, "ended": _now().isoformat(timespec="seconds")}
-        ended |= {"reason": reason} if reason else {}
-        *before, session = card.get("sessions") or [{}]  # it may end before `begin`
-        sessions = [*before, {**session, **ended, "last_step": step}]
-        rounded = {name: round(value, 3) for name, value in time_spent.items()}
-        self.write_json("run.json", {**card, **ended, **rounded, "sessions": sessions})
-
-    def write_json(self, name: str, value: Any) -> None:
-        """Write a JSON file atomically."""
-        text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
-        write_atomically(self.file(name), text.encode())
-
-    def append_line(self, name: str, value: Any) -> None:
-        """Append a line of JSON to a file."""
-        path = self.file(name)
-        try:
-            with path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(value, ensure_ascii=False) + "\n")
-        except OSError as error:
-            raise ConfigError(f"{path} can't be written: {error.strerror}") from error
-
-    def _read(self, name: str, kind: type[_Kind]) -> _Kind:
-        path = self.file(name)
-        if not path.exists():
-            raise ConfigError(f"{path} is missing: the run didn't get so far")
-        return read_json(path, kind)
-
-
-def _mark_killed(session: Session) -> Session:
-    """Mark a session as killed if its end was not recorded."""
-    return {**session, "status": "killed"} if session.get("status") == "running" else session
-
-
-def _now() -> datetime:
-    return datetime.now().astimezone()
+        return run_html(self)

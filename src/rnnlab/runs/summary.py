@@ -3,14 +3,13 @@
 import math
 import shutil
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from shlex import quote
 
 from rnnlab.errors import ConfigError
 from rnnlab.files.untrusted import LARGEST_TABLE, read_text
-from rnnlab.metric import base_name
 from rnnlab.runs.run import Run
+from rnnlab.runs.scores import score_lines
 
 
 def summarize(run: Run) -> str:
@@ -37,29 +36,6 @@ def summarize(run: Run) -> str:
     )
 
 
-def score_lines(columns: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """Format metrics as rows.
-
-    Args:
-        columns: title of a column -> metric -> value.
-    """
-    names = [
-        name
-        for name in dict.fromkeys(name for values in columns.values() for name in values)
-        if name not in ("grad_norm", "learning_rate")
-    ]
-    width = max((len(name) for name in names), default=0)
-    lines = [f"{'':{width}}  " + "  ".join(f"{column:>9}" for column in columns)]
-    for name in names:
-        # A free-running metric has the floor of the plain one.
-        cells = [
-            _number(values.get(base_name(name) if column == "floor" else name))
-            for column, values in columns.items()
-        ]
-        lines.append(f"{name:{width}}  " + "  ".join(f"{cell:>9}" for cell in cells))
-    return lines
-
-
 def _text(run: Run, name: str) -> list[str]:
     """Read a text file of the run; return the error's message if it can't be read."""
     try:
@@ -75,7 +51,3 @@ def _command(name: str) -> str:
         return name
     here = Path.cwd()
     return str(beside.relative_to(here) if beside.is_relative_to(here) else beside)
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"

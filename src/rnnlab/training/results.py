@@ -100,7 +100,7 @@ def _fenced(text: str) -> str:
 
 def _last_logged(run: Run, prefix: str) -> dict[str, float]:
     """Return the last logged scalars with a prefix, which is removed."""
-    rows = [row for row in run.curve if any(name.startswith(prefix) for name in row)]
+    rows = [row for row in run.rows if any(name.startswith(prefix) for name in row)]
     return {
         name.removeprefix(prefix): value
         for name, value in (rows[-1] if rows else {}).items()

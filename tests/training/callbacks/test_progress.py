@@ -37,7 +37,7 @@ def test_the_loss_shown_is_that_of_the_log(tmp_path, capsys):
     run = rnnlab.train(tiny(tmp_path, "trainer.accumulate=2", "trainer.max_steps=1"))
     shown = re.findall(r"loss ([\d.]+)  ", capsys.readouterr().err)[-1]
     batch = run.experiment.data.train(1)
-    assert float(shown) == pytest.approx(run.curve[0]["train/loss"], rel=0.2)
+    assert float(shown) == pytest.approx(run.rows[0]["train/loss"], rel=0.2)
     assert batch.input.shape[0] == 4
 
 

@@ -29,7 +29,7 @@ def losses(monkeypatch) -> list[float]:
 
 
 def rows(run, name: str) -> dict[float, float]:
-    return {row["step"]: row[name] for row in run.curve if name in row}
+    return {row["step"]: row[name] for row in run.rows if name in row}
 
 
 def speeds(run, what: str) -> dict[int, float]:

@@ -1,0 +1,1 @@
+"""What the commands do, as functions; `rnnlab` has them by their names."""

@@ -1,0 +1,67 @@
+"""Words of the commands that use a run: keys of the command's own, and settings of the run."""
+
+from collections.abc import Mapping, Sequence
+from types import NoneType
+from typing import Any, get_args
+
+from rnnlab.config.build import check_values
+from rnnlab.config.packages import allow_packages_of
+from rnnlab.config.suggestions import did_you_mean, explain_argument
+from rnnlab.errors import ConfigError
+from rnnlab.spelling import printable
+
+_ROOT = (
+    "threads",
+    "flush_denormals",
+    "packages",
+)  # root settings of a run that may be changed when it is used
+
+
+def split_words(
+    words: Sequence[str], fields: Mapping[str, Any], given: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
+    """Split words into values of a command's own keys, and overrides of the run's config.
+
+    Args:
+        words: `KEY=VALUE` each.
+        fields: the command's keys with their annotations.
+        given: values of keys that no word gives.
+
+    Returns:
+        The values of the command's keys, and the overrides.
+
+    Raises:
+        ConfigError: a word is not `KEY=VALUE`, a value is invalid, or `run` is missing.
+    """
+    own: dict[str, Any] = dict(given)
+    rest = []
+    for word, after in zip(words, [*words, ""][1:], strict=True):
+        key, equals, value = word.partition("=")
+        if word.startswith("-") or not key or not equals:
+            raise ConfigError(explain_argument(word, after, list(fields)))
+        if key in fields:
+            own[key] = _read(value, fields[key])
+        elif "." not in key and key not in _ROOT:
+            raise ConfigError(
+                f"{printable(key)} is not a setting{did_you_mean(key, [*fields, *_ROOT])}"
+            )
+        else:
+            rest.append(word)
+    if "run" in fields and "run" not in own:
+        raise ConfigError("run=DIR is missing: the directory that training printed last")
+    check_values(own, fields)
+    allow_packages_of(rest)
+    return own, rest
+
+
+def _read(value: str, kind: Any) -> Any:
+    """Parse a value; of a key that takes text, a number stays text."""
+    kinds = get_args(kind) or (kind,)
+    if str in kinds and not (NoneType in kinds and value == "null"):
+        return value
+    for read in (int, float):
+        try:
+            return read(value)
+        except ValueError:
+            continue
+    return {"null": None, "true": True, "false": False}.get(value, value)
