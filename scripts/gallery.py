@@ -1,8 +1,8 @@
 """The gallery's record: `python scripts/gallery.py [NAME ...] [output_dir=DIR]`.
 
 Reproduces each entry on the seeds that its thresholds were set on and on those that confirm them,
-and puts tables, figures and commits into docs/gallery.md, docs/gallery.json and docs/pictures.
-Entries that are not named stay as they are.
+and puts tables, figures and commits into docs/gallery.md, docs/gallery.json and docs/pictures, and
+the verdicts into README.md. Entries that are not named stay as they are.
 """
 
 import json
@@ -21,7 +21,8 @@ from rnnlab.reproductions.jobs import Plan
 from rnnlab.reproductions.outcome import Outcome, read_outcome
 from rnnlab.reproductions.write import table
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+ROOT = Path(__file__).resolve().parents[1]
+DOCS, README = ROOT / "docs", ROOT / "README.md"
 RECORD, PAGE, PICTURES = DOCS / "gallery.json", DOCS / "gallery.md", DOCS / "pictures"
 BEGIN, END = "<!-- entries: made by scripts/gallery.py -->\n", "<!-- end of entries -->"
 SEED_SETS: tuple[SeedSet, ...] = ("tuning", "fresh")
@@ -104,6 +105,13 @@ def overview(entries: list[Entry], record: dict[str, Any]) -> str:
     return markdown_table(rows)
 
 
+def summary(entries: list[Entry], record: dict[str, Any]) -> str:
+    """Format the README's row for each entry."""
+    rows = [["entry", "claim", "verdict"]]
+    rows += [[each.name, each.summary, record[each.name]["fresh"]["verdict"]] for each in entries]
+    return markdown_table(rows)
+
+
 def main() -> None:
     """Reproduce what is named, or all, and write the record."""
     words = dict(word.partition("=")[::2] for word in sys.argv[1:] if "=" in word)
@@ -118,14 +126,19 @@ def main() -> None:
 
 
 def write_page(record: dict[str, Any]) -> None:
-    """Replace the part of the page that this script makes."""
+    """Replace the parts of the page and of the README that this script makes."""
     entries = [Entry.load(name) for name in entry_names() if name in record]
     made = [overview(entries, record), *(section(entry, record[entry.name]) for entry in entries)]
-    text = PAGE.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
+    replace(PAGE, "\n\n".join(made))
+    replace(README, summary(entries, record))
+
+
+def replace(path: Path, made: str) -> None:
+    """Replace what stands between the marks of a file."""
+    before, rest = path.read_text(encoding="utf-8").split(BEGIN)
     _, after = rest.split(END)
-    body = re.sub(r"\n{3,}", "\n\n", "\n\n".join(made))
-    PAGE.write_text(f"{before}{BEGIN}\n{body}\n{END}{after}", encoding="utf-8")
+    body = re.sub(r"\n{3,}", "\n\n", made).strip()
+    path.write_text(f"{before}{BEGIN}\n{body}\n\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

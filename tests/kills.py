@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,6 +119,13 @@ LONGEST = 120.0
 """Seconds after which a process hangs."""
 
 
+def train() -> None:
+    """Call `rnnlab-train`, whose modules are loaded before a process is forked."""
+    from rnnlab.cli.train import main
+
+    main()
+
+
 @dataclass(frozen=True)
 class Life:
     """What became of a process.
@@ -152,10 +160,17 @@ class Process:
         fresh: whether it starts from nothing, which takes seconds, or is forked from a process
             that has loaded all modules and done nothing yet.
         touch: which touch of its files it doesn't live to do, from 0, or `None`.
+        main: a function of a module, which it calls.
     """
 
     def __init__(
-        self, words: list[str], place: Path, *, fresh: bool = False, touch: int | None = None
+        self,
+        words: list[str],
+        place: Path,
+        *,
+        fresh: bool = False,
+        touch: int | None = None,
+        main: Callable[[], None] = train,
     ) -> None:
         place.mkdir(exist_ok=True)
         self.diary = place / "diary.txt"
@@ -165,7 +180,7 @@ class Process:
             context.set_forkserver_preload(
                 ["pytest", "hydra", "rnnlab.training.train", "rnnlab.runs.summary"]
             )
-        arguments = (words, f"{place / RUNS}", self.diary, touch)
+        arguments = (main, words, f"{place / RUNS}", self.diary, touch)
         self.process = context.Process(target=_live, args=arguments, daemon=True)
         self.process.start()
         self.began = time.monotonic()
@@ -202,8 +217,10 @@ class Process:
                 time.sleep(0.001)
 
 
-def _live(words: list[str], root: str, diary: Path, touch: int | None) -> None:
-    """Train; a process does nothing else."""
+def _live(
+    main: Callable[[], None], words: list[str], root: str, diary: Path, touch: int | None
+) -> None:
+    """Call a main; a process does nothing else."""
     with diary.open("w", buffering=1, encoding="utf-8") as file:
         faulthandler.register(signal.SIGUSR1, file)
         for number in (1, 2):
@@ -211,8 +228,6 @@ def _live(words: list[str], root: str, diary: Path, touch: int | None) -> None:
         print(*words, file=file)
         touches = _watch(root, file, touch)
         sys.argv = ["rnnlab-train", *words]
-        from rnnlab.cli.train import main
-
         main()
         print(end=TOUCHED, file=file)
         print(*touches, sep="\n", file=file)

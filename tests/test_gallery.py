@@ -1,4 +1,4 @@
-"""The record of the gallery: docs/gallery.json, and the page that is made from it."""
+"""The record of the gallery: docs/gallery.json, and what is made from it."""
 
 import json
 import re
@@ -13,7 +13,6 @@ from rnnlab.reproductions.entry import FIRST_SEED, Entry, entry_names
 from tests.test_docs import own_entry
 
 RECORD = json.loads(gallery.RECORD.read_text(encoding="utf-8"))
-PAGE = gallery.PAGE.read_text(encoding="utf-8")
 
 
 def test_every_entry_has_a_record():
@@ -46,11 +45,16 @@ def test_a_true_success_fails_by_chance_in_less_than_one_of_a_hundred(name):
         assert fewer < 0.01, (fresh["what"], fresh["job"])
 
 
-def test_the_page_is_made_from_the_record(monkeypatch, tmp_path):
-    monkeypatch.setattr(gallery, "PAGE", tmp_path / "gallery.md")
-    gallery.PAGE.write_text(PAGE, encoding="utf-8")
+@pytest.mark.parametrize("name", ["PAGE", "README"])
+def test_the_page_and_the_readme_are_made_from_the_record(monkeypatch, tmp_path, name):
+    pages = {
+        name: getattr(gallery, name).read_text(encoding="utf-8") for name in ("PAGE", "README")
+    }
+    for each, text in pages.items():
+        monkeypatch.setattr(gallery, each, tmp_path / each)
+        getattr(gallery, each).write_text(text, encoding="utf-8")
     gallery.write_page(RECORD)
-    assert gallery.PAGE.read_text(encoding="utf-8") == PAGE
+    assert getattr(gallery, name).read_text(encoding="utf-8") == pages[name]
 
 
 def test_the_pages_own_entry_can_be_tried(run_main, tmp_path):

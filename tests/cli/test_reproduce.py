@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from rnnlab.cli import reproduce, train
 from rnnlab.errors import Interrupted
+from rnnlab.reports.charts import can_draw
 from rnnlab.reproductions.entry import entry_names
 from rnnlab.runs.run import Run
 from rnnlab.sweeps import vectorized
@@ -104,6 +106,22 @@ def test_a_result_is_trained_measured_and_reported(call):
     assert re.search(r"^tiny .* reproduced  ", call()[1], re.MULTILINE)
     (directory / "results.json").write_text("{}")
     assert re.search(r"^tiny .* damaged  ", call()[1], re.MULTILINE)
+
+
+def test_tensorboard_shows_the_report_the_figure_and_the_number_of_each_seed(call):
+    directory = Path("outputs/reproduce/tiny/smoke")
+    for _ in range(2):  # a later call leaves no second set of events
+        assert call("tiny", "tier=smoke")[0] == 0
+        shown = EventAccumulator(str(directory / "report.events")).Reload()
+        (text,) = shown.Tensors("report")[0].tensor_proto.string_val
+        assert b"A large net copies" in text
+        assert shown.Tags()["images"] == ["figure"] * can_draw()
+        outcome = json.loads((directory / "results.json").read_text())
+        points = EventAccumulator(str(directory / "report.events" / "large")).Reload()
+        found = [(event.step, event.value) for event in points.Scalars("by seed/accuracy")]
+        due = zip(outcome["seeds"], outcome["findings"][0]["values"], strict=True)
+        assert found == [(seed, pytest.approx(value)) for seed, value in due]
+        assert len(list(directory.glob("report.events/**/*tfevents*"))) == 3
 
 
 def test_the_smoke_tier_learns_nothing_and_says_so(call):

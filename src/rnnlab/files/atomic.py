@@ -5,7 +5,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rnnlab.errors import ConfigError
@@ -99,6 +99,18 @@ def path_inside(root: Path, name: str) -> Path:
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise ConfigError(f"{path} is neither a file nor a directory")
     return path
+
+
+def refuse_links(directory: Path, names: Sequence[str]) -> None:
+    """Refuse a directory if it or a file in it is a symbolic link, which may lead anywhere.
+
+    Raises:
+        ConfigError: one is a link, or neither a file nor a directory.
+    """
+    for path in (directory, *(directory / name for name in names)):
+        if path.is_symlink():
+            raise ConfigError(f"{path} is a link: it won't be followed")
+        path_inside(path.parent, path.name)
 
 
 def _has_no_link(root: Path, name: str) -> bool:

@@ -1,15 +1,14 @@
 """Writing the report of a sweep: tables for the terminal, Markdown and CSV."""
 
-import contextlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from rnnlab.errors import ConfigError
-from rnnlab.files.atomic import path_inside, remove_part_files, write_atomically
+from rnnlab.files.atomic import refuse_links, remove_part_files, write_atomically
 from rnnlab.reports import charts
 from rnnlab.reports.aggregate import Aggregate, Comparison, RunGroup, format_value, sort_key
 from rnnlab.reports.curves import read_curves, write_curves, write_hparams
+from rnnlab.reports.events import remove_events
 from rnnlab.reports.layout import (
     WIDTH,
     aligned,
@@ -66,18 +65,6 @@ def write(aggregate: Aggregate, directory: Path, command: str) -> None:
         raise ConfigError(f"{directory} can't be written to: {error.strerror}") from error
 
 
-def refuse_links(directory: Path, names: Sequence[str]) -> None:
-    """Refuse a directory if it or a file in it is a symbolic link, which may lead anywhere.
-
-    Raises:
-        ConfigError: one is a link, or neither a file nor a directory.
-    """
-    for path in (directory, *(directory / name for name in names)):
-        if path.is_symlink():
-            raise ConfigError(f"{path} is a link: it won't be followed")
-        path_inside(path.parent, path.name)
-
-
 def _remove_earlier(directory: Path) -> None:
     """Remove the files of an earlier report, and no others.
 
@@ -87,14 +74,7 @@ def _remove_earlier(directory: Path) -> None:
     for name in (*_FILES, *charts.PICTURES):
         (directory / name).unlink(missing_ok=True)
     for tree in _TREES:
-        for path, inner, names in os.walk(directory / tree, topdown=False):
-            for name in (*inner, *names):
-                refuse_links(Path(path) / name, [])
-            for name in names:
-                if name.startswith("events.out.tfevents."):
-                    (Path(path) / name).unlink()
-            with contextlib.suppress(OSError):  # not empty
-                Path(path).rmdir()
+        remove_events(directory / tree)
     remove_part_files(directory)
 
 

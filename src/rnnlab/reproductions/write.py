@@ -1,14 +1,15 @@
-"""The report of an entry: a table for the terminal, Markdown, CSV, a figure."""
+"""The report of an entry: a table for the terminal, Markdown, CSV, a figure, TensorBoard."""
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from shlex import join
 
 from rnnlab.errors import ConfigError
-from rnnlab.files.atomic import write_atomically
+from rnnlab.files.atomic import refuse_links, write_atomically
 from rnnlab.reports.charts import can_draw
 from rnnlab.reports.layout import aligned, code, csv_text, escape, markdown_table
-from rnnlab.reports.write import refuse_links
+from rnnlab.reproductions import events
 from rnnlab.reproductions.draw import PICTURE, draw
 from rnnlab.reproductions.entry import Entry
 from rnnlab.reproductions.jobs import Plan
@@ -21,6 +22,8 @@ _REPORT, _TABLE, _VALUES = "report.md", "table.csv", "values.csv"
 def write(plan: Plan, outcome: Outcome, command: str) -> None:
     """Write `results.json`, `report.md`, `table.csv`, `values.csv` and, with matplotlib, a figure.
 
+    TensorBoard shows report, figure and numbers from `report.events/`.
+
     Args:
         plan: what was trained.
         outcome: what was found.
@@ -30,10 +33,11 @@ def write(plan: Plan, outcome: Outcome, command: str) -> None:
         ConfigError: the directory can't be written to.
     """
     directory = plan.directory
-    refuse_links(directory, [FILE, _REPORT, _TABLE, _VALUES, PICTURE])
-    drawn = can_draw()
+    refuse_links(directory, [FILE, _REPORT, _TABLE, _VALUES, PICTURE, events.TREE])
+    figure = draw(plan.entry, outcome) if can_draw() else None
+    report = partial(markdown, plan.entry, outcome, command)
     contents = {
-        _REPORT: markdown(plan.entry, outcome, command, picture=PICTURE if drawn else None),
+        _REPORT: report(picture=PICTURE if figure else None),
         _TABLE: csv_text(list(map(_row, outcome["findings"]))),
         _VALUES: csv_text(
             [
@@ -45,10 +49,11 @@ def write(plan: Plan, outcome: Outcome, command: str) -> None:
         FILE: json.dumps(outcome, indent=1, allow_nan=False) + "\n",  # last: the others are there
     }
     try:
-        if drawn:
-            write_atomically(directory / PICTURE, draw(plan.entry, outcome))
+        if figure is not None:
+            write_atomically(directory / PICTURE, figure)
         else:  # of an earlier call
             (directory / PICTURE).unlink(missing_ok=True)
+        events.write(directory, outcome, report(picture=None), figure)
         for name, content in contents.items():
             write_atomically(directory / name, content.encode())
     except OSError as error:
