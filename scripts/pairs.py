@@ -47,6 +47,7 @@ TASKS = {  # settings, metric, what it is
     "speakers": ([], "accuracy", "speakers right"),
     "gestures": ([], "accuracy", "gestures right"),
     "labels": ([], "accuracy", "languages right"),
+    "morse": ([], "exact_match", "letters right"),
     "caption": ([], "free_accuracy", "words of captions right"),
     "translation": (["task.max_clauses=1"], "free_accuracy", "words right"),
     "phonemes": (["task.common=1250"], "free_phoneme_error", "phonemes wrong ↓"),

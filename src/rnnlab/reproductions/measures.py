@@ -147,3 +147,15 @@ def count_fixed_points(run: Run, *, kind: str, words: list[str]) -> float:
     """
     numbers = make("fixed_points", words).analyze(run.open([], "last")).numbers
     return float(sum(p["kind"] == kind for each in numbers["maps"] for p in each["points"]))
+
+
+def updates_until(run: Run, *, metric: str, at_least: Real) -> float:
+    """Return the update of the first validation with such a score, NaN where there is none.
+
+    Args:
+        run: the run.
+        metric: of its learning curve, such as `val/exact_match`.
+        at_least: the score.
+    """
+    reached = (row["step"] for row in run.curve if row.get(metric, -math.inf) >= at_least)
+    return next(reached, math.nan)

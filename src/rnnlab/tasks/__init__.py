@@ -14,6 +14,7 @@ from rnnlab.tasks.flip_flop import FlipFlop
 from rnnlab.tasks.labels import Labels
 from rnnlab.tasks.latch import Latch
 from rnnlab.tasks.letters import Letters
+from rnnlab.tasks.morse import Morse
 from rnnlab.tasks.motions import Gestures, Motions, Speakers
 from rnnlab.tasks.next_char import NextChar
 from rnnlab.tasks.next_pixel import NextPixel
@@ -54,6 +55,7 @@ __all__ = [
     "Latch",
     "Letters",
     "Mean",
+    "Morse",
     "Motions",
     "NextChar",
     "NextPixel",
