@@ -91,3 +91,29 @@ def test_a_number_of_an_analysis_is_taken_by_its_path(monkeypatch):
     assert take("a/0/1", analyze) == 20
     assert math.isnan(take("b", analyze))
     assert math.isnan(take("a", refuse))
+
+
+@pytest.mark.parametrize(("along", "due"), [(1, 1.0), (-1, 0.0)])
+def test_a_net_that_snaps_to_the_next_corner_has_the_whole_plane_as_its_basin(
+    tmp_path, monkeypatch, along, due
+):
+    """Maps (x, y) to (y, 1 - x), each rounded to 0 or 1; the other way round is not the curve."""
+    words = ["task=oscillation_clamped", "task.curve=four_corners", "model=jordan"]
+    own = ["model.cell.hidden_size=2", "model.cell.decay=0"]
+    run = train([*words, *own, *SMALL, f"output_dir={tmp_path}"])
+    sizes = {"num_starts": 50, "periods": 3, "near": 0.1}
+    assert measures.basin(run, **sizes) == 0
+    experiment = run.open([], "last")
+    cell = experiment.model.cell.layers[0]
+    with torch.no_grad():
+        cell.hidden[0].weight.copy_(along * torch.tensor([[0.0, 0, 100], [0, -100, 0]]))
+        cell.hidden[0].bias.copy_(along * torch.tensor([-50.0, 50]))
+        cell.readout.weight.copy_(0.5 * torch.eye(2))
+        cell.readout.bias.fill_(0.5)
+    monkeypatch.setattr(Run, "open", lambda *_: experiment)
+    assert measures.basin(run, **sizes) == due
+
+
+def test_a_basin_is_refused_of_a_run_that_has_no_corners(tmp_path):
+    with pytest.raises(ConfigError, match="basin takes task=oscillation_clamped"):
+        measures.basin(train(tiny(tmp_path)), num_starts=2, periods=1, near=0.1)
