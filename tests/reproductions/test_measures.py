@@ -99,3 +99,29 @@ def test_updates_are_counted_to_the_first_validation_that_is_good_enough():
     found = [measures.updates_until(run, metric="val/x", at_least=a) for a in (0.5, 0.7, 1.0)]
     assert found == [10, 20, 20]
     assert math.isnan(measures.updates_until(run, metric="val/x", at_least=1.1))
+
+
+@pytest.mark.parametrize(("along", "due"), [(1, 1.0), (-1, 0.0)])
+def test_a_net_that_snaps_to_the_next_corner_has_the_whole_plane_as_its_basin(
+    tmp_path, monkeypatch, along, due
+):
+    """Maps (x, y) to (y, 1 - x), each rounded to 0 or 1; the other way round is not the curve."""
+    words = ["task=oscillation_clamped", "task.curve=four_corners", "model=jordan"]
+    own = ["model.cell.hidden_size=2", "model.cell.decay=0"]
+    run = train([*words, *own, *SMALL, f"output_dir={tmp_path}"])
+    sizes = {"num_starts": 50, "periods": 3, "near": 0.1}
+    assert measures.basin(run, **sizes) == 0
+    experiment = run.open([], "last")
+    cell = experiment.model.cell.layers[0]
+    with torch.no_grad():
+        cell.hidden[0].weight.copy_(along * torch.tensor([[0.0, 0, 100], [0, -100, 0]]))
+        cell.hidden[0].bias.copy_(along * torch.tensor([-50.0, 50]))
+        cell.readout.weight.copy_(0.5 * torch.eye(2))
+        cell.readout.bias.fill_(0.5)
+    monkeypatch.setattr(Run, "open", lambda *_: experiment)
+    assert measures.basin(run, **sizes) == due
+
+
+def test_a_basin_is_refused_of_a_run_that_has_no_corners(tmp_path):
+    with pytest.raises(ConfigError, match="basin takes task=oscillation_clamped"):
+        measures.basin(train(tiny(tmp_path)), num_starts=2, periods=1, near=0.1)

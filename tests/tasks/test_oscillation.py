@@ -11,7 +11,7 @@ from rnnlab.cells import Cell, Elman, Jordan, Taps
 from rnnlab.errors import ConfigError
 from rnnlab.inference.generate import free_run
 from rnnlab.models import Stream
-from rnnlab.spec import Layout, Reals
+from rnnlab.spec import SPLITS, Layout, Reals
 from rnnlab.tasks.curves import CURVES
 from rnnlab.tasks.oscillation import Oscillation
 from rnnlab.tasks.oscillation_clamped import OscillationClamped
@@ -35,7 +35,8 @@ def make(layout: Layout = "stream", seed: int = 0, **settings: Any) -> Oscillati
 
 
 def make_clamped(layout: Layout = "stream", **settings: Any) -> OscillationClamped:
-    return OscillationClamped(layout, 0, **SETTINGS | {"clamped_points": 2} | settings)
+    given = SETTINGS | {"clamped_points": 2, "initial_noise": 0.0} | settings
+    return OscillationClamped(layout, 0, **given)
 
 
 def scores(task: Oscillation, output: Tensor, batch: Any) -> dict[str, float]:
@@ -138,6 +139,17 @@ def test_the_clamped_state_holds_the_last_points_newest_first() -> None:
     assert not task.spec.feedback
     assert not batch.input.any()
     assert bool(batch.mask.all())
+
+
+def test_noise_moves_the_clamped_points_of_training_alone() -> None:
+    clean, noisy = make_clamped(), make_clamped(initial_noise=0.1)
+    for split in SPLITS:
+        due, batch = (task.sample(split, 0, 500) for task in (clean, noisy))
+        assert due.initial is not None
+        assert batch.initial is not None
+        moved = (batch.initial - due.initial).std()
+        assert float(moved) == pytest.approx(0.1 if split == "train" else 0, rel=0.1)
+        assert torch.equal(batch.target, due.target)
 
 
 def test_an_encoder_reads_what_would_be_clamped() -> None:

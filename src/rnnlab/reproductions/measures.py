@@ -8,12 +8,16 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
+import torch
+
 from rnnlab.analysis.run import make
 from rnnlab.errors import ConfigError
 from rnnlab.inference.evaluate import evaluate
+from rnnlab.inference.generate import free_run
 from rnnlab.process.output import note
-from rnnlab.ranges import PositiveInt, Real
+from rnnlab.ranges import Positive, PositiveInt, Real
 from rnnlab.runs.run import Run
+from rnnlab.tasks.oscillation_clamped import OscillationClamped
 
 
 def score_at(
@@ -159,3 +163,36 @@ def updates_until(run: Run, *, metric: str, at_least: Real) -> float:
     """
     reached = (row["step"] for row in run.curve if row.get(metric, -math.inf) >= at_least)
     return next(reached, math.nan)
+
+
+def basin(run: Run, *, num_starts: PositiveInt, periods: PositiveInt, near: Positive) -> float:
+    """Return the share of initial states from which a discrete curve is reached.
+
+    The clamped units begin at points drawn uniformly from a box three times as wide as the curve,
+    and the network runs freely. In the last period all its points must come in their order; the
+    phase doesn't count.
+
+    Args:
+        run: of `task=oscillation_clamped` with a discrete curve.
+        num_starts: number of initial states.
+        periods: periods that the network runs.
+        near: how far from its corner each of the last points may be.
+
+    Raises:
+        ConfigError: the run is of another task.
+    """
+    experiment = run.open([], "last")
+    task, model = experiment.task, experiment.model.eval()
+    if not isinstance(task, OscillationClamped) or not task.curve.discrete:
+        raise ConfigError(
+            f"basin takes task=oscillation_clamped task.curve=four_corners: {run.path}"
+        )
+    corners = task.outline[0]  # (P, D)
+    batch = task.sample("test", 0, num_starts, length=periods * len(corners))
+    assert batch.initial is not None
+    low, high = batch.initial.aminmax(dim=0)
+    drawn = torch.from_numpy(task.rng("test", 1).uniform(-1, 2, batch.initial.shape)).float()
+    answers = free_run(model, batch._replace(initial=low + (high - low) * drawn))
+    turned = torch.stack([corners.roll(turn, 0) for turn in range(len(corners))])  # (P, P, D)
+    apart = (answers[:, None, -len(corners) :] - turned).norm(dim=3).amax(2)  # (B, P)
+    return float((apart.amin(1) < near).float().mean())

@@ -7,7 +7,7 @@ from rnnlab.ranges import Count, PositiveInt
 from rnnlab.spec import Batch, Layout, Reals, Split, TaskSpec
 from rnnlab.stackable import stackable
 from rnnlab.tasks.curves import CurveName
-from rnnlab.tasks.oscillation import Oscillation, PeriodSteps, to_tensor
+from rnnlab.tasks.oscillation import Noise, Oscillation, PeriodSteps, to_tensor
 
 
 @stackable()
@@ -28,6 +28,8 @@ class OscillationClamped(Oscillation):
     Args:
         clamped_points: points in the initial state; with one coordinate, two points determine the
             direction and three the speed. All others as in `Oscillation`.
+        initial_noise: standard deviation of the noise on the clamped points in training: targets
+            stay on the curve, to which a net then learns to return.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class OscillationClamped(Oscillation):
         clamped_points: PositiveInt,
         length: PositiveInt,
         eval_periods: PositiveInt,
+        initial_noise: Noise,
         taught_outputs: list[Count] | None,
     ) -> None:
         super().__init__(
@@ -57,6 +60,7 @@ class OscillationClamped(Oscillation):
             input_noise=0.0,
             taught_outputs=taught_outputs,
         )
+        self.initial_noise = initial_noise
         size = len(self.curve.names)
         if random_phase and size == 1 and clamped_points == 1:
             raise ConfigError(
@@ -83,6 +87,8 @@ class OscillationClamped(Oscillation):
         rng = self.rng(split, index)
         points, plan = self._draw(rng, batch_size, self.cue_steps + self._answered(split, length))
         clue, target = points[:, : self.cue_steps], points[:, self.cue_steps :]
+        if split == "train" and self.initial_noise:
+            clue = clue + rng.normal(0, self.initial_noise, clue.shape)
         inputs = plan if self.curve.plan_size else np.zeros((*points.shape[:2], 1))
         read = inputs[:, self.cue_steps :]
         if self.layout == "stream":
