@@ -18,7 +18,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from rnnlab import train
-from rnnlab.cli import analyze, diff, evaluate, report, reproduce, sample
+from rnnlab.cli import analyze, diff, evaluate, report, reproduce, runs, sample
 from rnnlab.cli import list as listing
 from rnnlab.cli import train as trains
 from rnnlab.config import packages
@@ -44,6 +44,7 @@ MAINS = {
     "diff": diff.main,
     "analyze": analyze.main,
     "report": report.main,
+    "runs": runs.main,
     "reproduce": reproduce.main,
 }
 PLUGINS = {  # what a word needs that an environment for tests may lack
