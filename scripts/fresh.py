@@ -44,6 +44,7 @@ USES = {  # a minute of use: {runs} is where runs are written, {text} and {more}
     "diff": [["{text}", "{text}"]],
     "list": [["models"]],
     "report": [["{runs}/sweeps/one"]],
+    "runs": [["{runs}", "sort=score"]],
 }
 WARNS = re.compile(r"[Ww]arn|[Dd]eprecat")
 

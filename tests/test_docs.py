@@ -18,7 +18,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from rnnlab import train
-from rnnlab.cli import analyze, diff, evaluate, report, reproduce, sample
+from rnnlab.cli import analyze, diff, evaluate, predict, report, reproduce, runs, sample
 from rnnlab.cli import list as listing
 from rnnlab.cli import train as trains
 from rnnlab.config import packages
@@ -44,6 +44,8 @@ MAINS = {
     "diff": diff.main,
     "analyze": analyze.main,
     "report": report.main,
+    "runs": runs.main,
+    "predict": predict.main,
     "reproduce": reproduce.main,
 }
 PLUGINS = {  # what a word needs that an environment for tests may lack
@@ -224,8 +226,9 @@ def _without_ellipsis(words: list[str]) -> list[str]:
 
 def _named(word: str, run: Run) -> str:
     """Put a run, and a new file for answers, where the page has names for them."""
-    if word.startswith("answer_file="):
-        return f"answer_file={run.path / 'answers.txt'}"
+    if word.startswith(("answer_file=", "output=")):
+        key, _, name = word.partition("=")
+        return f"{key}={run.path / 'answers'}{Path(name).suffix}"
     return _RUN.sub(str(run.path), word)
 
 

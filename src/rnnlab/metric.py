@@ -12,6 +12,14 @@ def base_name(metric: str) -> str:
     return metric.rpartition("/")[2].removeprefix("free_")
 
 
+def monitored_scores(monitor: str) -> list[str]:
+    """List the test scores of a monitored metric, with and without feedback of the answers.
+
+    The free-running one comes first; a model that reads no answers has the other one alone.
+    """
+    return [f"test/{prefix}{base_name(monitor)}" for prefix in ("free_", "")]
+
+
 def is_better(score: float, best: float | None, mode: Mode) -> bool:
     """Whether a score beats the best so far; NaN is worse than any number, None than NaN."""
     if best is None or math.isnan(best):

@@ -138,7 +138,14 @@ def test_what_is_no_run_is_refused(tmp_path, name):
         Run.load(tmp_path / name)
 
 
-@pytest.mark.parametrize("text", ["a: [", "- 3", "\0", "3"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("a: [", "- 3", "\0", "3", ""),
+        *("a: 1\na: 2", "files: {}\n---\nfiles: {}", "files: {}\na: !!str 3", "[a]: 3"),
+        "files: {}\na: " + 21 * "[" + 21 * "]",
+    ],
+)
 def test_a_config_that_is_broken_is_refused(tmp_path, text):
     (tmp_path / "config.yaml").write_text(text)
     with pytest.raises(ConfigError, match=r"config\.yaml (can't be read|must hold a mapping)"):

@@ -93,15 +93,9 @@ def generate_sample(
     Raises:
         ConfigError: the decoding doesn't suit the task, or `answers_only` for answers without text.
     """
-    tokens = isinstance(task.spec.target, Tokens)
-    temperature = decoding.temperature
-    if temperature is None:
-        open_ended = tokens and not task.scores_free_run and not decoding.beam
-        temperature = _OPEN_ENDED_TEMPERATURE if open_ended else 0.0
-    _check_decoding(decoding, temperature, tokens)
     batch = to_device(batch, device_of(model))
-    steps = _answer_steps(model, task, batch, decoding, temperature)
-    if not tokens:
+    steps = answer_steps(model, task, batch, decoding)
+    if not isinstance(task.spec.target, Tokens):
         answers = torch.stack(list(steps), dim=1)  # (B, T, O)
         shown = task.show_answers(batch, answers)
         if isinstance(shown, str):
@@ -117,10 +111,24 @@ def generate_sample(
     return Sample("".join(pieces), [])
 
 
-def _answer_steps(
+def answer_steps(model: Model, task: Task, batch: Batch, decoding: Decoding) -> Iterator[Tensor]:
+    """Return the answers of each step, `(B,)` ids or `(B, O)` numbers, as they are generated.
+
+    Raises:
+        ConfigError: the decoding doesn't suit the task.
+    """
+    tokens = isinstance(task.spec.target, Tokens)
+    temperature = decoding.temperature
+    if temperature is None:
+        open_ended = tokens and not task.scores_free_run and not decoding.beam
+        temperature = _OPEN_ENDED_TEMPERATURE if open_ended else 0.0
+    _check_decoding(decoding, temperature, tokens)
+    return _steps(model, task, batch, decoding, temperature)
+
+
+def _steps(
     model: Model, task: Task, batch: Batch, decoding: Decoding, temperature: float
 ) -> Iterator[Tensor]:
-    """Yield the answers of each step, `(B,)` ids or `(B, O)` numbers."""
     if decoding.beam is not None:
         answers, _ = beam_search(
             model,

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from rnnlab.config.suggestions import did_you_mean
 from rnnlab.errors import ConfigError
-from rnnlab.metric import base_name
+from rnnlab.metric import base_name, monitored_scores
 from rnnlab.reports.statistics import (
     Interval,
     SignTest,
@@ -313,10 +313,9 @@ def _fills_grid(groups: Sequence[RunGroup], keys: Sequence[str]) -> bool:
 
 
 def _default_metric(table: RunTable) -> str:
-    name = base_name(table.monitor)
     names = table.metrics
-    wanted = [f"test/free_{name}", f"test/{name}", *names]
-    return next((metric for metric in wanted if metric in names), f"test/{name}")
+    wanted = monitored_scores(table.monitor)
+    return next((metric for metric in [*wanted, *names] if metric in names), wanted[-1])
 
 
 def _is_lower_better(metric: str, table: RunTable) -> bool:

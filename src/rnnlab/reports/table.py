@@ -1,6 +1,7 @@
 """Reading the runs below a directory, with the settings in which they differ."""
 
 import math
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,7 +22,8 @@ _NOT_SETTINGS = (
     *("output_dir", "sweep", "sweep_name", "dry_run", "on_error", "resume"),
     *("choices", "files"),
 )
-_ABSENT: Any = object()
+ABSENT: Any = object()
+"""What a setting is that a run does not have."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,15 @@ class RunTable:
 
 
 @dataclass(frozen=True)
-class _Source:
-    """A run as read, before it is known which settings are swept."""
+class Source:
+    """A run as read, before it is known which settings are swept.
+
+    Attributes:
+        record: the run, without swept settings.
+        overrides: its overrides, key -> value; `None` if they weren't recorded.
+        config: its config; empty if it can't be read.
+        card: its run card; empty for a job that failed before it had a run directory.
+    """
 
     record: Record
     overrides: Mapping[str, str] | None
@@ -90,15 +99,16 @@ class _Source:
 
     @cached_property
     def leaves(self) -> dict[str, SettingValue]:
+        """Dotted key -> value of each leaf of the config."""
         return dict(_leaves(self.config))
 
     def value(self, key: str) -> Any:
-        """Return a setting: the chosen option, the config's value, or the override's."""
+        """Return a setting: the chosen option, the config's value, the override's, or `ABSENT`."""
         for name in (f"choices.{key}", key):
             if name in self.leaves:
                 value = self.leaves[name]
                 return str(value)[:_DIGITS] if key.startswith(_CONTENTS) else value
-        return _parse((self.overrides or {}).get(key, _ABSENT))
+        return _parse((self.overrides or {}).get(key, ABSENT))
 
 
 def read_table(directory: Path) -> RunTable:
@@ -110,19 +120,9 @@ def read_table(directory: Path) -> RunTable:
     Raises:
         ConfigError: there is no such directory, or no run in it.
     """
-    if not directory.is_dir():
-        raise ConfigError(f"{directory} must be a directory with runs in it: there is none")
-    if _is_run(directory):
-        raise ConfigError(f"{directory} is a run: give the directory that holds it and others")
-    sources = list(_sources(directory))
-    if not sources:
-        raise ConfigError(f"{directory} holds no runs: no directory below it has a config.yaml")
+    sources = read_sources(directory)
     known = [source for source in sources if source.config]
-    if all(source.overrides for source in known):
-        keys = _differing_overrides(sources)
-    else:
-        keys = _differing_settings([source.leaves for source in known])
-    keys += _differing_contents(known)
+    keys = differing(sources)
     records, remarks = _without_duplicates(
         [(_with_settings(source, keys), source.card) for source in sources]
     )
@@ -140,7 +140,23 @@ def read_table(directory: Path) -> RunTable:
 # Reading runs and failures.
 
 
-def _sources(directory: Path) -> Iterator[_Source]:
+def read_sources(directory: Path) -> list[Source]:
+    """Read every run below a directory, finished or not, and the failures of its sweeps.
+
+    Raises:
+        ConfigError: there is no such directory, or no run in it.
+    """
+    if not directory.is_dir():
+        raise ConfigError(f"{directory} must be a directory with runs in it: there is none")
+    if _is_run(directory):
+        raise ConfigError(f"{directory} is a run: give the directory that holds it and others")
+    sources = list(_sources(directory))
+    if not sources:
+        raise ConfigError(f"{directory} holds no runs: no directory below it has a config.yaml")
+    return sources
+
+
+def _sources(directory: Path) -> Iterator[Source]:
     failures = {path: _read_failure(path, directory) for path in _find(directory, "failures")}
     for path in _find(directory, "runs"):
         failure_file = path.parent / "failures" / f"{path.name}.json"
@@ -148,7 +164,7 @@ def _sources(directory: Path) -> Iterator[_Source]:
         yield _read(Run(path), directory, reason)
     for path, (overrides, reason) in failures.items():
         record = Record(str(path.relative_to(directory)), failure=reason)
-        yield _Source(record, overrides, {}, {})
+        yield Source(record, overrides, {}, {})
 
 
 def _find(directory: Path, what: Literal["runs", "failures"]) -> Iterator[Path]:
@@ -165,12 +181,24 @@ def _find(directory: Path, what: Literal["runs", "failures"]) -> Iterator[Path]:
             if what == "failures":
                 yield from sorted(path.glob("*.json"))
         else:
-            inner = sorted(child for child in path.iterdir() if child.is_dir())
-            stack += [child for child in reversed(inner) if not child.name.startswith(".")]
+            try:
+                stack += reversed(_directories(path))
+            except OSError:
+                if what == "runs":
+                    yield path  # there may be runs below it: reading it tells why it can't be read
+
+
+def _directories(path: Path) -> list[Path]:
+    """List the directories in one, without hidden ones; none if it was removed meanwhile."""
+    try:
+        inner = sorted(child for child in path.iterdir() if child.is_dir())
+    except FileNotFoundError:
+        return []
+    return [child for child in inner if not child.name.startswith(".")]
 
 
 def _is_run(path: Path) -> bool:
-    return (path / "config.yaml").is_file()
+    return os.path.isfile(path / "config.yaml")  # Path.is_file raises where it may not look
 
 
 def _read_failure(path: Path, directory: Path) -> tuple[dict[str, str], str]:
@@ -187,7 +215,7 @@ def _reason(error: ConfigError, directory: Path) -> str:
     return str(error).splitlines()[0].replace(f"{directory}/", "")
 
 
-def _read(run: Run, directory: Path, reason: str) -> _Source:
+def _read(run: Run, directory: Path, reason: str) -> Source:
     """Read a run; one that can't be read is a failure.
 
     Args:
@@ -218,7 +246,7 @@ def _read(run: Run, directory: Path, reason: str) -> _Source:
         failure=failure,
         run=run,
     )
-    return _Source(record, overrides, config, card)
+    return Source(record, overrides, config, card)
 
 
 def _failure(card: RunCard, reason: str) -> str | None:
@@ -274,14 +302,24 @@ def _agreed(declarations: Iterable[Mapping[str, bool]]) -> dict[str, bool]:
 # Finding the swept settings.
 
 
-def _differing_overrides(sources: Sequence[_Source]) -> list[str]:
+def differing(sources: Sequence[Source]) -> list[str]:
+    """List the overrides whose values differ, or the settings if a run has no overrides."""
+    known = [source for source in sources if source.config]
+    if all(source.overrides for source in known):
+        keys = _differing_overrides(sources)
+    else:
+        keys = _differing_settings([source.leaves for source in known])
+    return keys + _differing_contents(known)
+
+
+def _differing_overrides(sources: Sequence[Source]) -> list[str]:
     keys = dict.fromkeys(key for source in sources for key in source.overrides or {})
     return [key for key in keys if _is_setting(key) and _differs(sources, key)]
 
 
-def _differs(sources: Iterable[_Source], key: str) -> bool:
+def _differs(sources: Iterable[Source], key: str) -> bool:
     values = {source.value(key) for source in sources}
-    return len(values - {_ABSENT}) > 1
+    return len(values - {ABSENT}) > 1
 
 
 def _differing_settings(configs: Sequence[Mapping[str, SettingValue]]) -> list[str]:
@@ -304,7 +342,7 @@ def _differing_settings(configs: Sequence[Mapping[str, SettingValue]]) -> list[s
     return list(swept)
 
 
-def _differing_contents(sources: Sequence[_Source]) -> list[str]:
+def _differing_contents(sources: Sequence[Source]) -> list[str]:
     """List the data files that had one path but different contents."""
     held: dict[tuple[str, SettingValue], set[SettingValue]] = {}
     for source in sources:
@@ -329,14 +367,14 @@ def _is_setting(key: str) -> bool:
     return key.split(".")[0].split("/")[0] not in (*_NOT_SETTINGS, "hydra")
 
 
-def _with_settings(source: _Source, keys: Sequence[str]) -> Record:
+def _with_settings(source: Source, keys: Sequence[str]) -> Record:
     """Return the record with its values of the swept settings, if they are known."""
     values = {key: source.value(key) for key in keys}
     task = source.value("task")
-    record = replace(source.record, task=None if task is _ABSENT else str(task))
-    if not source.config and (not source.overrides or _ABSENT in values.values()):
+    record = replace(source.record, task=None if task is ABSENT else str(task))
+    if not source.config and (not source.overrides or ABSENT in values.values()):
         return replace(record, has_settings=False)
-    settings = {key: None if value is _ABSENT else value for key, value in values.items()}
+    settings = {key: None if value is ABSENT else value for key, value in values.items()}
     return replace(record, settings=settings)
 
 

@@ -15,11 +15,11 @@ from rnnlab.tasks import numerals
 from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.lengths import Lengths
 from rnnlab.tasks.splits import split_of
-from rnnlab.tasks.transduction import Pairs, Transduction
+from rnnlab.tasks.transduction import Pairs, TextTransduction
 
 
 @stackable()
-class Addition(Transduction):
+class Addition(TextTransduction):
     """Decimal addition: `12+34` -> `46`.
 
     Each number draws its count of digits, then its digits, without leading zeros. A fixed hash of

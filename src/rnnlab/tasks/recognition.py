@@ -20,6 +20,7 @@ from rnnlab.tasks.base import Mean, Scorer, Task
 from rnnlab.tasks.classifiers import linear_readout, nearest_neighbour
 from rnnlab.tasks.corpus import TextFiles
 from rnnlab.tasks.file_task import StoredSymbols
+from rnnlab.tasks.own_input import Cell, OwnInput
 from rnnlab.tasks.rows import RowTask
 
 _COMPARED = 4000, 1000  # most sequences of train and of test for the baselines
@@ -40,7 +41,7 @@ class Recording(NamedTuple):
     label: str
 
 
-class Recognition(RowTask[Recording]):
+class Recognition(RowTask[Recording], OwnInput):
     """Name the class of a sequence of vectors after its last step.
 
         input    x1 x2 x3 x4
@@ -70,6 +71,8 @@ class Recognition(RowTask[Recording]):
     """
 
     narrow: ClassVar[bool] = False
+    by_line = False
+    predicted = ("number", "prediction", "probability")
     higher_is_better: ClassVar = {**Task.higher_is_better, "accuracy_at_end": True}
 
     def __init__(
@@ -124,6 +127,39 @@ class Recognition(RowTask[Recording]):
         ]
         lengths = torch.tensor([len(sequence) for sequence in sequences])
         return torch.nn.utils.rnn.pad_sequence(sequences, batch_first=True), lengths
+
+    def read_input(self, text: str, key: str, path: str) -> list[tuple[int, Recording]]:
+        """Number the sequences of a file, whose classes are not read."""
+        if self.problem is not None:
+            raise ConfigError(f"inputs can't be standardised as in training: {self.problem}")
+        size = self.spec.input.size
+        rows = [*enumerate(self.parse(text, key, path), start=1)]
+        for number, row in rows:
+            if row.values.shape[1] != size:
+                raise ConfigError(
+                    f"{key}: sequence {number} of {path} must have {size} numbers a step, as "
+                    f"in training, got {row.values.shape[1]}"
+                )
+        return rows
+
+    def input_batch(self, examples: Sequence[tuple[int, Recording]], length: int | None) -> Batch:
+        """Make a batch of sequences."""
+        if length is not None:
+            raise ConfigError(f"length must be null, got {length}: a sequence has one class")
+        return self.lay_out([row._replace(label=self.symbols[0]) for _, row in examples])
+
+    def predictions(
+        self,
+        examples: Sequence[tuple[int, Recording]],
+        batch: Batch,
+        answers: Tensor,  # noqa: ARG002
+        outputs: Tensor | None,
+    ) -> list[list[Cell]]:
+        """Return the number of each sequence, its class and the probability."""
+        assert outputs is not None
+        last = outputs[torch.arange(len(outputs)), _last_answered(batch)]
+        named = likeliest(last, self.symbols)
+        return [[number, *cells] for (number, _), cells in zip(examples, named, strict=True)]
 
     def metrics(self, output: Tensor, batch: Batch) -> dict[str, Mean]:
         """Compute the loss in nats and the accuracy; of several answers also that of the last."""
@@ -256,9 +292,21 @@ def label_batch(
 
 def last_answers(output: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
     """Return the right and the claimed ids `(B,)` at the last answered step of each sequence."""
-    last = batch.mask.int().cumsum(1).argmax(1, keepdim=True)
+    last = _last_answered(batch)[:, None]
     right, claim = (ids.gather(1, last)[:, 0] for ids in (batch.target, output.argmax(dim=2)))
     return right, claim
+
+
+def _last_answered(batch: Batch) -> Tensor:
+    """Return the last answered step of each sequence, `(B,)`."""
+    return batch.mask.int().cumsum(1).argmax(1)
+
+
+def likeliest(logits: Tensor, names: Sequence[str]) -> list[list[Cell]]:
+    """Return the likeliest of the names by logits `(B, V)`, each with its probability."""
+    probabilities, ids = logits.float().softmax(-1).max(-1)
+    pairs = zip(ids.tolist(), probabilities.tolist(), strict=True)
+    return [[names[index], probability] for index, probability in pairs]
 
 
 def label_floors(train: Sequence[Any], test: Sequence[Any]) -> dict[str, float]:

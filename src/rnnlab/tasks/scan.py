@@ -14,7 +14,7 @@ from rnnlab.spec import Layout, Split
 from rnnlab.stackable import stackable
 from rnnlab.tasks.pairs import Numbering, Pool
 from rnnlab.tasks.splits import split_of
-from rnnlab.tasks.transduction import Pairs, Transduction
+from rnnlab.tasks.transduction import Pairs, TextTransduction
 
 _PRIMITIVES = ("walk", "look", "run", "jump")
 _DIRECTIONS = ("left", "right")
@@ -59,7 +59,7 @@ def commands() -> list[Command]:
 
 
 @stackable()
-class Scan(Transduction):
+class Scan(TextTransduction):
     """SCAN: `jump twice after walk left` -> `I_TURN_LEFT I_WALK I_JUMP I_JUMP`.
 
     Lake and Baroni (2018): who knows the words can follow all commands; networks can't always.

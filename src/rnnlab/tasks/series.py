@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import ClassVar, Literal, NamedTuple
 
@@ -23,6 +23,7 @@ from rnnlab.tasks.columns import Record, read_columns
 from rnnlab.tasks.corpus import read_text
 from rnnlab.tasks.lengths import Lengths
 from rnnlab.tasks.oscillation import to_tensor
+from rnnlab.tasks.own_input import Cell, OwnInput
 from rnnlab.tasks.package_data import package_file
 
 SeriesName = Literal["sunspots", "airline", "lynx", "solar", "mackey_glass", "lorenz", "sines"]
@@ -51,7 +52,7 @@ _GENERATED: dict[str, tuple[tuple[str, ...], Callable[[], forecasts.Numbers]]] =
 
 
 @stackable()
-class Series(Task):
+class Series(Task, OwnInput):
     """Time series: predict each value from those before it.
 
     Yule (1927) for sunspots; Weigend, Huberman and Rumelhart (1990) for networks. `cue_steps` 3,
@@ -103,6 +104,7 @@ class Series(Task):
     """
 
     higher_is_better: ClassVar = {**Task.higher_is_better, "nmse": False, "nrmse": False}
+    by_line = False
 
     def __init__(
         self,
@@ -225,6 +227,49 @@ class Series(Task):
         known = torch.ones(len(starts), cue, dtype=torch.bool)
         source = seen[:, :cue]
         return Batch(seen[:, cue - 1 : -1], points[:, cue:], answered[:, cue:], source, known)
+
+    @property
+    def predicted(self) -> list[str]:  # type: ignore[override]  # the columns are known at last
+        """The step after the last row, and a column for each that is forecast."""
+        return ["step", *self.columns]
+
+    def read_input(self, text: str, key: str, path: str) -> list[Tensor]:
+        """Read a series, `(N, D)` standardised as in training, to be forecast from its end."""
+        values = read_columns(text, self.columns, key, path).values
+        if len(values) < self.cue_steps:
+            raise ConfigError(
+                f"{key}: {path} must have {self.cue_steps} rows or more, which the model reads "
+                f"before its first answer, got {len(values)}"
+            )
+        return [to_tensor((values - self.mean) / self.deviation)]
+
+    def input_batch(self, examples: Sequence[Tensor], length: int | None) -> Batch:
+        """Make a batch of the last `cue_steps` rows, with as many answers after them."""
+        cue = torch.stack([series[-self.cue_steps :] for series in examples])
+        steps = length or self.forecast_steps
+        blanks = cue.new_zeros(len(cue), steps - 1, cue.shape[2])
+        read = cue[:, -1:] if self.layout == "encoder_decoder" else cue
+        inputs = torch.cat([read, blanks], dim=1)
+        mask = torch.ones(inputs.shape[:2], dtype=torch.bool)
+        mask[:, : read.shape[1] - 1] = False
+        batch = Batch(inputs, torch.zeros_like(inputs), mask)
+        if self.layout == "stream":
+            return batch
+        known = torch.ones(cue.shape[:2], dtype=torch.bool)
+        return batch._replace(source=cue, source_mask=known)
+
+    def predictions(
+        self,
+        examples: Sequence[Tensor],  # noqa: ARG002
+        batch: Batch,
+        answers: Tensor,
+        outputs: Tensor | None,  # noqa: ARG002
+    ) -> list[list[Cell]]:
+        """Return the forecast in the units of the series, a row a step."""
+        forecast = answers[0][batch.mask[0]].cpu() * to_tensor(self.deviation) + to_tensor(
+            self.mean
+        )
+        return [[step, *row] for step, row in enumerate(forecast.tolist(), start=1)]
 
     @torch.no_grad()
     def metrics(self, output: Tensor, batch: Batch) -> dict[str, Mean]:

@@ -14,6 +14,7 @@ from torch import Tensor
 from rnnlab.errors import ConfigError
 from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
 from rnnlab.tasks.base import Scorer, Task
+from rnnlab.tasks.own_input import Cell, OwnInput
 from rnnlab.tasks.vocabulary import UNKNOWN
 
 _FLOOR_PAIRS = 1024
@@ -130,14 +131,19 @@ class Transduction(Task):
         pairs = self.pairs("train", 0, _FLOOR_PAIRS, length)
         return int(pairs.source_length.max()), int(pairs.target_length.max())
 
-    def source_batch(self, sources: list[list[int]], max_answer: int) -> Batch:
-        """Make a batch of sources whose answers of up to `max_answer` symbols are unknown."""
+    def source_batch(self, sources: Sequence[Sequence[int]], max_answer: int | None) -> Batch:
+        """Make a batch of sources whose answers are unknown.
+
+        Args:
+            sources: the ids of each.
+            max_answer: most symbols of an answer; `None` for ten more than twice its source.
+        """
         lengths = np.array([len(source) for source in sources])
+        most = 2 * lengths + _ROOM if max_answer is None else np.full(len(sources), max_answer)
         source = np.full((len(sources), lengths.max()), self.pad)
         source[np.arange(lengths.max()) < lengths[:, None]] = np.concatenate(sources)
-        unknown = np.full((len(sources), max_answer - 1), self.pad)
-        answers = np.full(len(sources), max_answer - 1)
-        pairs = Pairs(source, lengths, unknown, answers)
+        unknown = np.full((len(sources), most.max() - 1), self.pad)
+        pairs = Pairs(source, lengths, unknown, most - 1)
         batch = self._stream(pairs) if self.layout == "stream" else self._encoder_decoder(pairs)
         return batch._replace(target=torch.zeros_like(batch.target))
 
@@ -146,7 +152,7 @@ class Transduction(Task):
         if text is None:
             return super().prompt(text, num_samples, None)
         source = self.encode(text)
-        return self.source_batch([source] * num_samples, length or 2 * len(source) + _ROOM)
+        return self.source_batch([source] * num_samples, length)
 
     def show_answers(self, batch: Batch, answers: Tensor) -> str | Image.Image:
         """Write a line per sequence: source and answer."""
@@ -250,6 +256,28 @@ class Transduction(Task):
             "loss": float(nats / counts.sum()),
             "accuracy": float(counts.max(1).sum() / counts.sum()),
         }
+
+
+class TextTransduction(Transduction, OwnInput):
+    """A transduction whose source is a line of text."""
+
+    def read_input(self, text: str, key: str, path: str) -> list[list[int]]:  # noqa: ARG002
+        """Convert a source to ids."""
+        return [self.encode(text)]
+
+    def input_batch(self, examples: Sequence[list[int]], length: int | None) -> Batch:
+        """Make a batch of sources."""
+        return self.source_batch(examples, length)
+
+    def predictions(
+        self,
+        examples: Sequence[list[int]],  # noqa: ARG002
+        batch: Batch,
+        answers: Tensor,
+        outputs: Tensor | None,  # noqa: ARG002
+    ) -> list[list[Cell]]:
+        """Return the text of each answer."""
+        return [[text] for text in self._decode_rows(batch, answers)]
 
 
 class TransductionScorer(Scorer):

@@ -21,7 +21,12 @@ from rnnlab.tasks.pairs import Numbering, Pool, read_pairs
 from rnnlab.tasks.rows import Rows
 from rnnlab.tasks.text_scores import bleu, have_bleu, text_scores
 from rnnlab.tasks.toy_french.clauses import clauses
-from rnnlab.tasks.transduction import Pairs, Transduction, TransductionScorer
+from rnnlab.tasks.transduction import (
+    Pairs,
+    TextTransduction,
+    Transduction,
+    TransductionScorer,
+)
 from rnnlab.tasks.vocabulary import UNKNOWN, choose_symbols, unseen_symbols
 from rnnlab.tasks.words import cut_words, join_words
 
@@ -31,7 +36,7 @@ _APOSTROPHES = ("'", "\u2019")  # typewriter's, typographer's
 
 
 @stackable()
-class Translation(Transduction, FileTask):
+class Translation(TextTransduction, FileTask):
     """Translation: `the tired owl did not leave` -> `le hibou fatigué n'est pas parti`.
 
     Clauses of a toy grammar are joined by `and`, `but`, `because`. The model must learn French
