@@ -103,8 +103,8 @@ def _value(event: yaml.Event, events: Iterator[yaml.Event], depth: int) -> Any:
     """
     if depth > _DEEPEST or isinstance(event, yaml.AliasEvent):
         raise ValueError("it is deeper than any config, or holds aliases")
-    if getattr(event, "tag", None) is not None:
-        raise ValueError("it holds tags")
+    if (tag := getattr(event, "tag", None)) is not None:
+        raise ValueError(f"it holds the tag {tag}, and may have none")
     if isinstance(event, yaml.ScalarEvent):
         return _scalar(event.value, event.implicit)
     if isinstance(event, yaml.SequenceStartEvent):
