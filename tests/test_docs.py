@@ -18,6 +18,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from rnnlab import train
+from rnnlab.analysis.base import Findings
+from rnnlab.analysis.run import Analysed
 from rnnlab.cli import analyze, diff, evaluate, report, reproduce, sample
 from rnnlab.cli import list as listing
 from rnnlab.cli import train as trains
@@ -255,9 +257,10 @@ def _only_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(analysing, "_analyze", _bound)
 
 
-def _bound(_run: Any, _name: str, analysis: Any, experiment: Any, _step: int) -> None:
+def _bound(_run: Any, _name: str, analysis: Any, experiment: Any, _step: int) -> Analysed:
     if reason := analysis.refusal(experiment.model, experiment.task):
         raise ConfigError(reason)
+    return Analysed(Findings([], {}), [])
 
 
 @pytest.mark.parametrize("command", found(), ids=lambda each: f"{each.page}: {each.text}")
