@@ -70,8 +70,8 @@ def _panel(axes: "Axes", rows: list[Finding]) -> None:
         wanted = [min(max(end, low), high) for end in _ends(found)]
         axes.fill_betweenx([row - 0.42, row + 0.42], *wanted, color=_WANTED, linewidth=0, zorder=0)
         shown = [value for value in found["values"] if value is not None]
-        jitter = np.linspace(-0.22, 0.22, len(shown)) if len(shown) > 1 else [0.0]
-        axes.plot(shown, row + np.asarray(jitter), "o", color=color, alpha=0.45, markersize=6)
+        jitter = np.linspace(-0.22, 0.22, len(shown)) if len(shown) > 1 else np.zeros(len(shown))
+        axes.plot(shown, row + jitter, "o", color=color, alpha=0.45, markersize=6)
         if found["quartiles"]:
             axes.plot([found["quartiles"][1]] * 2, [row - 0.3, row + 0.3], color=color)
         if found["floor"] is not None:
