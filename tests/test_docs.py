@@ -296,6 +296,27 @@ def test_a_mistyped_command_is_found(text: str, place: Path) -> None:
         check(text, place)
 
 
+def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("matplotlib")
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    (snippet,) = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    smaller = {
+        "max_steps=500": "max_steps=4",
+        '": 500': '": 4',
+        '": 900': '": 6',
+        "range(3)": "[0]",
+    }
+    for text, less in smaller.items():
+        assert text in snippet
+        snippet = snippet.replace(text, less)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(snippet, names)
+    assert names["same"].results == names["run"].results
+    assert names["run"].results["steps"] == 6
+    assert (tmp_path / "curves.pdf").is_file()
+
+
 def test_commands_are_found_wherever_they_stand() -> None:
     page = (
         "Say `rnnlab-evaluate run=DIR\ntask.length=9` or `rnnlab-list`; `model=gru seed=0,1`.\n\n"
