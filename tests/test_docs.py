@@ -18,6 +18,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from rnnlab import train
+from rnnlab.analysis.base import Findings
+from rnnlab.analysis.run import Analysed
 from rnnlab.cli import analyze, diff, evaluate, predict, report, reproduce, runs, sample
 from rnnlab.cli import list as listing
 from rnnlab.cli import train as trains
@@ -258,9 +260,10 @@ def _only_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(analysing, "_analyze", _bound)
 
 
-def _bound(_run: Any, _name: str, analysis: Any, experiment: Any, _step: int) -> None:
+def _bound(_run: Any, _name: str, analysis: Any, experiment: Any, _step: int) -> Analysed:
     if reason := analysis.refusal(experiment.model, experiment.task):
         raise ConfigError(reason)
+    return Analysed(Findings([], {}), [])
 
 
 @pytest.mark.parametrize("command", found(), ids=lambda each: f"{each.page}: {each.text}")
@@ -294,6 +297,27 @@ def test_a_documented_command_can_be_given(command: Command, place: Path) -> Non
 def test_a_mistyped_command_is_found(text: str, place: Path) -> None:
     with pytest.raises(AssertionError):
         check(text, place)
+
+
+def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("matplotlib")
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    (snippet,) = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    smaller = {
+        "max_steps=500": "max_steps=4",
+        '": 500': '": 4',
+        '": 900': '": 6',
+        "range(3)": "[0]",
+    }
+    for text, less in smaller.items():
+        assert text in snippet
+        snippet = snippet.replace(text, less)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(snippet, names)
+    assert names["same"].results == names["run"].results
+    assert names["run"].results["steps"] == 6
+    assert (tmp_path / "curves.pdf").is_file()
 
 
 def test_commands_are_found_wherever_they_stand() -> None:

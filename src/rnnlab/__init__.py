@@ -4,24 +4,52 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rnnlab.commands.analyze import AnalysisResults, analyze
+    from rnnlab.commands.evaluate import Evaluation, evaluate
+    from rnnlab.commands.report import WrittenReport, report
+    from rnnlab.commands.reproduce import Reproductions, reproduce
+    from rnnlab.commands.sample import Samples, sample
     from rnnlab.commands.sweep import Sweep, sweep
     from rnnlab.commands.train import compose, load, resume, train
     from rnnlab.runs.run import Run
 
 __version__ = "0.1.0"
-__all__ = ["Run", "Sweep", "compose", "load", "resume", "sweep", "train"]
+__all__ = [
+    "AnalysisResults",
+    "Evaluation",
+    "Reproductions",
+    "Run",
+    "Samples",
+    "Sweep",
+    "WrittenReport",
+    "analyze",
+    "compose",
+    "evaluate",
+    "load",
+    "report",
+    "reproduce",
+    "resume",
+    "sample",
+    "sweep",
+    "train",
+]
 _PLACES = {
-    "Run": "rnnlab.runs.run",
-    **dict.fromkeys(("Sweep", "sweep"), "rnnlab.commands.sweep"),
-    **dict.fromkeys(("compose", "load", "resume", "train"), "rnnlab.commands.train"),
+    "analyze": ("analyze", "AnalysisResults"),
+    "evaluate": ("evaluate", "Evaluation"),
+    "report": ("report", "WrittenReport"),
+    "reproduce": ("reproduce", "Reproductions"),
+    "sample": ("sample", "Samples"),
+    "sweep": ("sweep", "Sweep"),
+    "train": ("compose", "load", "resume", "train", "Run"),
 }
-"""Name -> the module that has it, imported when it is asked for: `import rnnlab` takes no time."""
+"""Module of `rnnlab.commands` -> names, imported when one is asked for: torch takes seconds."""
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
-        raise AttributeError(f"module 'rnnlab' has no attribute {name!r}")
-    return getattr(import_module(_PLACES[name]), name)
+    for module, names in _PLACES.items():
+        if name in names:
+            return getattr(import_module(f"rnnlab.commands.{module}"), name)
+    raise AttributeError(f"module 'rnnlab' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

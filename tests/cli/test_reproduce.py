@@ -247,7 +247,7 @@ def test_an_entry_without_its_data_is_refused_and_left_out_of_all(call, monkeypa
     assert "pip install 'rnnlab[data]'" in err
     assert not Path("outputs").exists()
     names = {"tiny": "", "yule1927_sunspots": ""}
-    monkeypatch.setattr("rnnlab.reproductions.entry.entry_names", lambda: names)
+    monkeypatch.setattr("rnnlab.commands.reproduce.entry_names", lambda: names)
     status, out, err = call("all", "tier=smoke")
     assert status == 0, err
     assert "tiny: smoke" in out

@@ -189,7 +189,10 @@ BOMB = "a: &a [x, x]\n" + "".join(
         ("a: {b: [1, '${a}']}", "it must hold a mapping of plain values"),
         ("${oc.env:HOME}: 1", "it must hold a mapping of plain values"),
         ("[1, 2]", "it must hold a mapping of plain values"),
-        ("a: !!python/object/apply:os.system ['true']", "it holds the tag tag:yaml.org,2002:python/"),
+        (
+            "a: !!python/object/apply:os.system ['true']",
+            "it holds the tag tag:yaml.org,2002:python/",
+        ),
         ("a: !!python/name:os.system", "it holds the tag tag:yaml.org,2002:python/"),
         ("a: b: c", "mapping values are not allowed"),
         (BOMB, "it is deeper than any config, or holds aliases"),

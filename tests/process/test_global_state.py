@@ -1,14 +1,16 @@
-"""Global state is restored after training, and threads train one after the other."""
+"""Global state is as before after every function and command; threads train one after another."""
 
 import logging
 import os
 import random
+import shutil
 import signal
 import sys
 import threading
 import warnings
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -27,6 +29,11 @@ from tests.small_runs import tiny
 DROPOUT = ["model.dropout=0.3", "model.num_layers=2"]
 
 
+def loggers() -> list[logging.Logger]:
+    """The root logger, and those of libraries that are used here."""
+    return [logging.getLogger(name) for name in ("", "lightning.pytorch", "hydra", "matplotlib")]
+
+
 def of_process() -> dict[str, Any]:
     """What a caller may rely on to stay as it is."""
     return {
@@ -40,9 +47,8 @@ def of_process() -> dict[str, Any]:
         "dtype": torch.get_default_dtype(),
         "gradients": torch.is_grad_enabled(),
         "warnings": list(warnings.filters),
-        "levels": [logging.getLogger(name).level for name in ("", "lightning.pytorch", "hydra")],
-        "handlers": list(logging.getLogger().handlers),
-        "signals": [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)],
+        "loggers": {each.name: (each.level, list(each.handlers)) for each in loggers()},
+        "signals": [signal.getsignal(number) for number in signal.valid_signals()],
         "environment": dict(os.environ),
         "words": list(sys.argv),
         "place": os.getcwd(),
@@ -71,17 +77,117 @@ def unchanged(monkeypatch: pytest.MonkeyPatch) -> Any:
     torch.set_num_threads(threads)
 
 
-def test_training_resuming_and_loading_restore_global_state(tmp_path, unchanged):
-    words = tiny(tmp_path, *DROPOUT)
-    rnnlab.train(words)  # imports what it needs, and some of that filters warnings
-    run = unchanged(lambda: rnnlab.train(words))
-    assert len(unchanged(lambda: rnnlab.load(run.path).model.state_dict())) > 0
-    more = ["trainer.max_steps=6", "trainer.deterministic=true"]
-    assert unchanged(lambda: rnnlab.resume(run.path, more)).results["steps"] == 6
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a run in `one` and a sweep of two in `sweeps/s`."""
+    place = tmp_path_factory.mktemp("made")
+    rnnlab.train(tiny(place, *DROPOUT)).path.rename(place / "one")
+    rnnlab.sweep(tiny(place), seed=[0, 1], sweep_name="s")
+    return place
+
+
+class Place(NamedTuple):
+    """A run, a sweep, and a directory for new ones."""
+
+    run: Path
+    sweep: Path
+    new: Path
+
+
+ENTRY = """# A net of 8 units keeps nothing.
+citation: none
+protocol: qualitative
+differs: null
+minutes: 0.1
+seeds: 1
+words: {words}
+jobs: {{small: ""}}
+smoke: ""
+full: ""
+claims: [{{what: accuracy, job: small, measure: test/accuracy, must: "0 to 1", least: 1}}]
+controls: [{{what: loss, job: small, measure: test/loss, must: "> 0", least: 1}}]
+"""
+
+
+def gallery(place: Path) -> dict[str, Any]:
+    """Where an entry `mine` is, and where its runs go."""
+    (place / "reproduce").mkdir(parents=True)
+    entry = ENTRY.format(words=" ".join(tiny(place)))
+    (place / "reproduce" / "mine.yaml").write_text(entry)
+    return {"config_dir": place, "output_dir": place}
+
+
+CALLS: dict[str, tuple[Callable[[Place], Any], Callable[[Place], Any]]] = {
+    "compose": (
+        lambda at: rnnlab.compose(tiny(at.new)),
+        lambda _: rnnlab.compose("modle=gru"),
+    ),
+    "train": (
+        lambda at: rnnlab.train(tiny(at.new, *DROPOUT), {"trainer.deterministic": True}),
+        lambda at: rnnlab.train(tiny(at.new), {"task.path": "nowhere"}, task="next_char"),
+    ),
+    "resume": (
+        lambda at: rnnlab.resume(copied(at), {"trainer.max_steps": 6}),
+        lambda at: rnnlab.resume(copied(at), {"trainer.max_steps": 1}),
+    ),
+    "load": (
+        lambda at: rnnlab.load(at.run).model.state_dict(),
+        lambda at: rnnlab.load(at.new),
+    ),
+    "evaluate": (
+        lambda at: rnnlab.evaluate(at.run, "task.length=5 threads=2"),
+        lambda at: rnnlab.evaluate(at.run, {"model.cell.hidden_size": 9}),
+    ),
+    "sample": (
+        lambda at: rnnlab.sample(at.run, temperature=1.0),
+        lambda at: rnnlab.sample(at.run, top_k=3),
+    ),
+    "analyze": (
+        lambda at: rnnlab.analyze(at.run, "lengths"),
+        lambda at: rnnlab.analyze(at.run, "attention"),
+    ),
+    "sweep": (
+        lambda at: rnnlab.sweep(tiny(at.new), seed=[0, 1], sweep_name="s"),
+        lambda at: rnnlab.sweep(tiny(at.new), seed=["one", "two"]),
+    ),
+    "report": (
+        lambda at: rnnlab.report(at.sweep),
+        lambda at: rnnlab.report(at.sweep, metric="acuracy"),
+    ),
+    "reproduce": (
+        lambda at: rnnlab.reproduce("mine", tier="smoke", **gallery(at.new)),
+        lambda at: rnnlab.reproduce("yours", **gallery(at.new)),
+    ),
+}
+"""Of each function a call that returns and one that raises."""
+
+
+def copied(at: Place) -> Path:
+    return Path(shutil.copytree(at.run, at.new / "one"))
+
+
+def test_every_function_is_held_to_it() -> None:
+    functions = [name for name in rnnlab.__all__ if not isinstance(getattr(rnnlab, name), type)]
+    assert sorted(CALLS) == sorted(functions)
+
+
+DEAR = ("analyze", "reproduce", "sweep")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.thorough] * (name in DEAR)) for name in CALLS],
+)
+def test_a_function_leaves_the_process_as_it_was(made, tmp_path, unchanged, name):
+    works, fails = CALLS[name]
+    if name == "analyze":
+        pytest.importorskip("matplotlib")
+        pytest.importorskip("scipy")
+    unchanged(lambda: works(Place(made / "one", made / "sweeps/s", tmp_path / "new")))
 
     def refused() -> None:
-        with pytest.raises(ConfigError, match="did you mean model"):
-            rnnlab.train([*words, "modle=gru"])
+        with pytest.raises(ConfigError):
+            fails(Place(made / "one", made / "sweeps/s", tmp_path / "refused"))
 
     unchanged(refused)
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import rlcompleter
 import sys
 from types import ModuleType
 
@@ -50,10 +51,11 @@ def test_a_frame_of_pandas_holds_the_curve(run):
 
 
 def test_completion_offers_what_one_goes_on_with_and_nothing_of_how_it_is_written(run):
-    offered = {name for name in dir(run) if not name.startswith("_")}
-    assert {"path", "results", "curve", "plot", "figures", "model", "task"} <= offered
-    assert not offered & {"begin", "end", "locked", "create", "write_json", "file", "rows"}
+    found = rlcompleter.Completer({"run": run}).attr_matches("run.")
+    offered = {name.removeprefix("run.").rstrip("()") for name in found}
+    assert offered == set(Run.offered)
     assert all(hasattr(run, name) for name in offered)
+    assert run.is_finished
 
 
 def test_a_plot_has_a_line_for_each_split_and_the_floor(run):

@@ -1,11 +1,12 @@
 """Analyses of a run: build them from overrides, run them, write their results."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from omegaconf import OmegaConf
 
-from rnnlab.analysis.base import Analysis
+from rnnlab.analysis.base import Analysis, Findings
 from rnnlab.analysis.save import check_drawing, write
 from rnnlab.config.build import build, check_node
 from rnnlab.config.compose import apply_overrides
@@ -18,6 +19,18 @@ from rnnlab.process.output import note, say
 from rnnlab.runs.run import Run
 
 
+class Analysed(NamedTuple):
+    """The results of an analysis, and the files that hold them."""
+
+    findings: Findings
+    files: list[Path]
+
+    @property
+    def shown(self) -> list[str]:
+        """The lines to show: the summary, then the paths."""
+        return [*self.findings.lines, *map(str, self.files)]
+
+
 def analyze_run(
     run: Run,
     names: Sequence[str],
@@ -26,8 +39,9 @@ def analyze_run(
     checkpoint: str,
     *,
     everything: bool,
-) -> None:
-    """Analyse a run, and print the summaries and the paths of the files written.
+    show: Callable[[object], object] = say,
+) -> dict[str, Analysed]:
+    """Analyse a run, and show the summaries and the paths of the files written.
 
     Args:
         run: the run.
@@ -37,6 +51,10 @@ def analyze_run(
         checkpoint: `best` or `last`.
         everything: whether all analyses were asked for; those that make no sense are then
             skipped with a note.
+        show: called with each line as soon as it is known; by default it is printed.
+
+    Returns:
+        Name -> what was found, of the analyses that make sense.
 
     Raises:
         ConfigError: a setting is wrong, or an analysis makes no sense for this run.
@@ -45,16 +63,21 @@ def analyze_run(
     analyses = {name: make(name, words) for name in names}
     experiment = run.open(overrides, checkpoint)
     step = int(checkpoints.read(run.file(f"checkpoints/{checkpoint}.ckpt"))["global_step"])
+    done = {}
     for name, analysis in analyses.items():
         if len(analyses) > 1:
-            say(f"\n{name}")
+            show(f"\n{name}")
         try:
             with arithmetic(experiment.cfg):
-                _analyze(run, name, analysis, experiment, step)
+                done[name] = _analyze(run, name, analysis, experiment, step)
         except ConfigError as error:
             if not everything:
                 raise
             note(f"not done: {error}")
+        else:
+            for line in done[name].shown:
+                show(line)
+    return done
 
 
 def make(name: str, words: list[str]) -> Analysis:
@@ -72,11 +95,11 @@ def make(name: str, words: list[str]) -> Analysis:
     return analysis
 
 
-def _analyze(run: Run, name: str, analysis: Analysis, experiment: Experiment, step: int) -> None:
+def _analyze(
+    run: Run, name: str, analysis: Analysis, experiment: Experiment, step: int
+) -> Analysed:
     reason = analysis.refusal(experiment.model, experiment.task)
     if reason is not None:
         raise ConfigError(f"analysis={name} makes no sense here: {reason}")
     findings = analysis.analyze(experiment)
-    say("\n".join(findings.lines))
-    for path in write(run, name, findings, step):
-        say(path)
+    return Analysed(findings, write(run, name, findings, step))

@@ -2,9 +2,9 @@
 
 import sys
 from textwrap import wrap
-from typing import Literal
 
 from rnnlab.cli.exits import command
+from rnnlab.process.output import say
 
 _USAGE = """
 rnnlab-analyze: look inside a trained model, from its run directory alone.
@@ -36,38 +36,18 @@ def main() -> None:
 
 def _main() -> None:
     from rnnlab.cli.arguments import parse_arguments
+    from rnnlab.commands.analyze import FIELDS, analyze
     from rnnlab.config.catalogue import describe
     from rnnlab.config.packages import allow_packages_of
-    from rnnlab.config.suggestions import did_you_mean
     from rnnlab.errors import ConfigError
 
     allow_packages_of(sys.argv[1:])  # they may have analyses, too
     known = list(describe("analysis"))
-    own, rest = parse_arguments(
-        _USAGE.format(names=_wrapped(known)),
-        {"run": str, "analysis": str, "checkpoint": Literal["best", "last"]},
-        {"checkpoint": "best"},
-    )
+    usage = _USAGE.format(names=_wrapped(known))
+    own, settings = parse_arguments(usage, {"run": str, **FIELDS})
     if "analysis" not in own:
         raise ConfigError(f"analysis=NAME is missing: {', '.join(known)} or all")
-    everything = own["analysis"] == "all"
-    names = known if everything else own["analysis"].split(",")
-    for name in names:
-        if name not in known:
-            takes = f"; it is one of {', '.join(known)} or all"
-            raise ConfigError(f"analysis={name} doesn't exist{did_you_mean(name, known)}{takes}")
-    settings = [word for word in rest if word.startswith("analysis.")]
-    if settings and len(names) > 1:
-        raise ConfigError(f"{settings[0]!r} must be about one analysis, got {', '.join(names)}")
-
-    from rnnlab.runs.run import Run
-
-    run = Run.load(own["run"])
-
-    from rnnlab.analysis.run import analyze_run  # imports torch, which a mistake needn't wait for
-
-    overrides = [word for word in rest if word not in settings]
-    analyze_run(run, names, settings, overrides, own["checkpoint"], everything=everything)
+    analyze(own.pop("run"), own.pop("analysis"), settings, show=say, **own)
 
 
 def _wrapped(names: list[str]) -> str:

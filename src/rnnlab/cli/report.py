@@ -43,26 +43,16 @@ def _main() -> None:
     arguments = command_arguments(_USAGE)
     directory, given, target = _parse(arguments)
 
-    from rnnlab.reports.aggregate import aggregate_runs
+    from rnnlab.commands.report import report
     from rnnlab.reports.charts import can_draw
-    from rnnlab.reports.table import read_table
-    from rnnlab.reports.write import terminal, write
 
-    aggregate = aggregate_runs(
-        read_table(directory),
-        metric=given.get("metric"),
-        target=target,
-        over=given.get("over", "seed").split(","),
-        x=given.get("x"),
-    )
-    output = directory / "report"
-    write(aggregate, output, join(["rnnlab-report", *arguments]))
-    say(terminal(aggregate))
+    made = report(directory, target=target, command=join(["rnnlab-report", *arguments]), **given)
+    say(made)
     say()
     if not can_draw():
         say("no pictures       they need matplotlib: pip install 'rnnlab[report]'")
-    say(f"written to        {output}")
-    say(f"open TensorBoard  tensorboard --logdir {quote(str(output))}")
+    say(f"written to        {made.path}")
+    say(f"open TensorBoard  tensorboard --logdir {quote(str(made.path))}")
 
 
 def _parse(arguments: list[str]) -> tuple[Path, dict[str, str], float | None]:
@@ -87,14 +77,14 @@ def _parse(arguments: list[str]) -> tuple[Path, dict[str, str], float | None]:
             problems.append(f"{key} is not a setting{did_you_mean(key, _KEYS)}")
     if len(paths) != 1:
         problems.append(f"it takes one directory with runs in it, got {len(paths)}")
-    target = None
-    if "target" in given:
+    wanted, target = given.pop("target", None), None
+    if wanted is not None:
         try:
-            target = float(given["target"])
+            target = float(wanted)
         except ValueError:
             target = math.nan
         if not math.isfinite(target):
-            problems.append(f"target must be a number, got {given['target']!r}")
+            problems.append(f"target must be a number, got {wanted!r}")
     if problems:
         raise ConfigError("\n".join(problems))
     return Path(paths[0]), given, target

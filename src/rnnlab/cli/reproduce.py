@@ -1,8 +1,7 @@
 """`rnnlab-reproduce`: published results, found again beside their controls."""
 
 import sys
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from shlex import join
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,15 +12,12 @@ from rnnlab.config.build import check_values
 from rnnlab.config.packages import allow_packages_of
 from rnnlab.config.sources import ConfigSource, using_source
 from rnnlab.config.suggestions import did_you_mean, explain_argument
-from rnnlab.errors import ConfigError, lacks_package
+from rnnlab.errors import ConfigError
 from rnnlab.process.garbage import gc_paused
 from rnnlab.process.output import say
 
 if TYPE_CHECKING:
-    from rnnlab.reproductions.entry import Entry
     from rnnlab.reproductions.jobs import Plan
-    from rnnlab.reproductions.outcome import Outcome
-    from rnnlab.sweeps.jobs import Job
 
 _USAGE = """
 rnnlab-reproduce: published results by one command, the paper's number beside ours.
@@ -64,38 +60,24 @@ def _main() -> None:
     line = join(["rnnlab-reproduce", *arguments])
     directory = pop_config_directory(arguments)
     names, own = _parse(arguments)
-    output_dir = Path(own["output_dir"]).expanduser()
 
-    with using_source(ConfigSource(directory)):
-        with gc_paused():
-            from rnnlab.reproductions.entry import Entry, entry_names
-            from rnnlab.reproductions.jobs import Plan
-        known = list(entry_names())
-        if not names:
-            _list([Entry.load(name) for name in known], output_dir)
-            return
-        chosen = known if names == ["all"] else names
-        entries = [Entry.load(name) for name in chosen]
-        for entry in entries:  # all, before the first trains
-            entry.check_measures()
-        plans = [Plan.make(entry, own["tier"], own["seeds"], output_dir) for entry in entries]
-        if own["dry_run"]:
-            for plan in plans:
+    with gc_paused():
+        from rnnlab.commands.reproduce import make_plans, reproduce
+    if not names or own["dry_run"]:
+        with using_source(ConfigSource(directory)):
+            if not names:
+                _list(Path(own["output_dir"]).expanduser())
+                return
+            for plan in make_plans(names, own["tier"], own["seeds"], own["output_dir"]):
                 _say_what_is_left(plan)
-            return
-        jobs, left_out = _jobs_with_data(plans, leave_out=names == ["all"])
-        found = [
-            _reproduce(plan, jobs[plan.entry.name], line)
-            for plan in plans
-            if plan.entry.name in jobs
-        ]
-    if len(found) > 1:
-        from rnnlab.reproductions.write import overview
-
-        say("\n".join(["", *overview(found)]))
-    for name, problem in left_out.items():
-        say(f"{name} is left out: {problem}")
-    if any(outcome["verdict"] == "not reproduced" for outcome, _ in found):
+        return
+    del own["dry_run"]
+    made = reproduce(*names, config_dir=directory, command=line, show=say, **own)
+    if len(made.found) > 1:
+        say()
+    if len(made.found) > 1 or made.left_out:
+        say(made)
+    if "not reproduced" in made.verdicts.values():
         sys.exit(1)
 
 
@@ -127,10 +109,12 @@ def _parse(arguments: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
     return list(dict.fromkeys(names)), own
 
 
-def _list(entries: "Sequence[Entry]", output_dir: Path) -> None:
+def _list(output_dir: Path) -> None:
+    from rnnlab.reproductions.entry import Entry, entry_names
     from rnnlab.reproductions.jobs import Plan
     from rnnlab.reproductions.outcome import read_outcome
 
+    entries = [Entry.load(name) for name in entry_names()]
     width = max((len(entry.name) for entry in entries), default=0)
     for entry in entries:
         try:
@@ -149,50 +133,3 @@ def _say_what_is_left(plan: "Plan") -> None:
         check(jobs[0].cfg)
         left = sum(job.checked_action() != "skip" for job in jobs)
         say(f"{plan.entry.name}  {name}: {left} of {len(jobs)} to train")
-
-
-def _jobs_with_data(
-    plans: "Sequence[Plan]", *, leave_out: bool
-) -> "tuple[dict[str, Mapping[str, Sequence[Job]]], dict[str, ConfigError]]":
-    """Compose and check the jobs of each entry, before the first trains.
-
-    Args:
-        plans: one of each entry.
-        leave_out: whether entries whose data are not installed are left out, and not refused.
-
-    Returns:
-        The jobs of the entries that can be trained, by name, and what the others lack.
-    """
-    from rnnlab.reproductions.jobs import check
-
-    found: dict[str, Mapping[str, Sequence[Job]]] = {}
-    left_out = {}
-    for plan in plans:
-        jobs = plan.jobs()
-        try:
-            check(jobs)
-        except ConfigError as error:
-            if not (leave_out and lacks_package(error)):
-                raise
-            left_out[plan.entry.name] = error
-        else:
-            found[plan.entry.name] = jobs
-    return found, left_out
-
-
-def _reproduce(
-    plan: "Plan", jobs: "Mapping[str, Sequence[Job]]", line: str
-) -> "tuple[Outcome, float]":
-    """Train, measure, and write and print the report; with the seconds that it took."""
-    from rnnlab.reproductions.jobs import train
-    from rnnlab.reproductions.outcome import judge
-    from rnnlab.reproductions.write import terminal, write
-
-    begun = time.perf_counter()
-    say(f"\n{plan.entry.name}, {len(plan.seeds)} seeds")
-    outcome = judge(plan, train(jobs))
-    write(plan, outcome, line)
-    say(terminal(plan.entry, outcome))
-    say(f"written to        {plan.directory}")
-    say(f"open TensorBoard  {join(['tensorboard', '--logdir', str(plan.directory)])}")
-    return outcome, time.perf_counter() - begun

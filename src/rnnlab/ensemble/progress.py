@@ -1,18 +1,18 @@
-"""Progress of a group: a bar on a terminal, a line every few seconds in a log file."""
+"""Progress of a group: a bar on a terminal or in a notebook, in a log file lines."""
 
 import sys
 import time
 from collections.abc import Sequence
 from math import isfinite, nan
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from torch import Tensor
-from tqdm import tqdm
 
 from rnnlab.metric import Mode
 from rnnlab.process.output import note
-from rnnlab.process.progress_text import BAR, clock, rate
+from rnnlab.process.progress_bar import open_bar
+from rnnlab.process.progress_text import clock, rate
 
 
 class GroupProgress:
@@ -23,7 +23,7 @@ class GroupProgress:
         total: updates of the whole training.
         monitor: the metric of which the best and the worst are shown after each validation.
         mode: whether a lower or a higher monitored metric is better.
-        every_seconds: seconds between two lines if standard error is not a terminal.
+        every_seconds: seconds between two lines where there is no bar.
     """
 
     def __init__(
@@ -31,16 +31,12 @@ class GroupProgress:
     ) -> None:
         self.total = total
         self.monitor, self.mode = monitor, mode
-        self._wait = every_seconds
         self._first_step = self._last_step = step
         self._symbols = 0
         self._began = self._last = time.perf_counter()
         self._shown = -float("inf")
-        self._bar: Any = None
-        if sys.stderr.isatty():
-            self._wait = 0.3
-            options: dict[str, Any] = {"desc": "train", "bar_format": BAR, "dynamic_ncols": True}
-            self._bar = tqdm(total=total, initial=step, **options)
+        self._bar = open_bar(total, step)
+        self._wait = every_seconds if self._bar is None else 0.3
 
     def updated(self, step: int, losses: Tensor, symbols: int) -> None:
         """Show an update, if the last one shown was long enough ago, or it is the last one.

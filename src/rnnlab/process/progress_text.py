@@ -1,8 +1,4 @@
-"""Texts of progress: rates, times, and the format of the bar."""
-
-# The bar comes last: a narrow terminal cuts it, and not the loss.
-BAR = "{desc} {percentage:3.0f}% {n_fmt}/{total_fmt}{postfix}, {remaining} left |{bar}|"
-"""`bar_format` of tqdm."""
+"""Texts of progress: rates and times."""
 
 
 def rate(value: float) -> str:

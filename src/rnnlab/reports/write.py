@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rnnlab.errors import ConfigError
 from rnnlab.files.atomic import refuse_links, remove_part_files, write_atomically
@@ -118,7 +119,12 @@ def markdown(aggregate: Aggregate, command: str, pictures: Sequence[str]) -> str
 
 def group_csv(aggregate: Aggregate) -> str:
     """Format the groups as CSV, a row each, in full precision."""
-    rows = []
+    return csv_text(group_rows(aggregate))
+
+
+def group_rows(aggregate: Aggregate) -> list[dict[str, Any]]:
+    """Return settings, statistics and comparison of each group."""
+    rows: list[dict[str, Any]] = []
     for group in aggregate.groups:
         size, mean, median, interval = group.summary
         statistics = {
@@ -144,7 +150,7 @@ def group_csv(aggregate: Aggregate) -> str:
         row["difference"] = pair.difference.mean
         row["difference_low"], row["difference_high"] = pair.difference.interval
         row["better"], row["worse"], row["sign_p"] = pair.signs
-    return csv_text(rows)
+    return rows
 
 
 def run_csv(aggregate: Aggregate) -> str:

@@ -38,7 +38,7 @@ def write(plan: Plan, outcome: Outcome, command: str) -> None:
     report = partial(markdown, plan.entry, outcome, command)
     contents = {
         _REPORT: report(picture=PICTURE if figure else None),
-        _TABLE: csv_text(list(map(_row, outcome["findings"]))),
+        _TABLE: csv_text(list(map(finding_row, outcome["findings"]))),
         _VALUES: csv_text(
             [
                 {"what": found["what"], "job": found["job"], "seed": seed, "value": value}
@@ -147,7 +147,8 @@ def _verdict(found: Finding, smoke: bool) -> str:
     return "reproduced" if found["holds"] else "not reproduced"
 
 
-def _row(found: Finding) -> dict[str, object]:
+def finding_row(found: Finding) -> dict[str, object]:
+    """Return a claim or control as a row of `table.csv`."""
     low, middle, high = found["quartiles"] or (None, None, None)
     rest = {key: value for key, value in found.items() if key not in ("values", "quartiles")}
     return {**rest, "seeds": len(found["values"]), "low": low, "median": middle, "high": high}

@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
@@ -21,12 +21,13 @@ from rnnlab.files.untrusted import RunCard, Session, Vocabulary, read_json
 from rnnlab.process import rank
 from rnnlab.runs.environment import environment
 from rnnlab.runs.new_run import FORMAT, NewRun, make_directories
+from rnnlab.runs.offering import Offering
 
 _Kind = TypeVar("_Kind")
 
 
 @dataclasses.dataclass(frozen=True)
-class RunDirectory:
+class RunDirectory(metaclass=Offering):
     """A run directory `outputs/<task>/<model>/<time>-<hash>/`.
 
     It holds `config.yaml` (resolved), `run.json` (the run card), `vocabulary.json` (the symbol of
@@ -38,6 +39,10 @@ class RunDirectory:
     """
 
     path: Path
+    offered: ClassVar[tuple[str, ...]] = (
+        *("path", "status", "config", "card", "results", "curve", "plot", "figures", "samples"),
+        *("model", "task"),
+    )
 
     @classmethod
     def create(
@@ -82,6 +87,9 @@ class RunDirectory:
             ConfigError: it is not a run directory.
         """
         return cls(run_config_path(path, key).parent)
+
+    def __dir__(self) -> list[str]:
+        return [*dir(type(self)), "path"]
 
     def file(self, name: str) -> Path:
         """Return the path of a file or directory in the run directory, which need not exist.

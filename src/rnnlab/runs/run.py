@@ -18,12 +18,6 @@ if TYPE_CHECKING:
     from rnnlab.models.base import Model
     from rnnlab.tasks.base import Task
 
-_SHOWN = (
-    *("path", "status", "config", "card", "results", "curve", "plot", "figures", "samples"),
-    *("model", "task"),
-)
-"""What completion offers: no way in which a training writes the directory."""
-
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Run(RunDirectory):
@@ -172,9 +166,6 @@ class Run(RunDirectory):
                 "task: its symbols or sizes are not those that the model learnt; settings differ, "
                 "or a file of the task was changed after training"
             )
-
-    def __dir__(self) -> list[str]:
-        return [*_SHOWN, *(name for name in super().__dir__() if name.startswith("__"))]
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"

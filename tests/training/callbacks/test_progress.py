@@ -1,6 +1,8 @@
 """Progress of training, on a terminal and in a log file."""
 
 import re
+import sys
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -48,3 +50,15 @@ def test_a_terminal_gets_a_bar_that_ends_full(tmp_path, capsys, monkeypatch):
     assert "train 100%" in err
     assert "4/4" in err
     assert "step 4  val/loss" in err
+
+
+@pytest.mark.parametrize("kernel", [True, False])
+def test_a_notebook_gets_a_bar_and_another_shell_of_ipython_none(
+    tmp_path, capsys, monkeypatch, kernel
+):
+    shell = SimpleNamespace(config={"IPKernelApp": {}} if kernel else {})
+    ipython = ModuleType("IPython")
+    ipython.get_ipython = lambda: shell
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    rnnlab.train(tiny(tmp_path))
+    assert ("train 100%" in capsys.readouterr().err) is kernel

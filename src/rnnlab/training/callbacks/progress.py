@@ -1,14 +1,14 @@
-"""Progress of training: a bar on a terminal, a line every few seconds in a log file."""
+"""Progress of training: a bar on a terminal or in a notebook, in a log file lines."""
 
 import sys
 import time
 from typing import Any
 
 import lightning.pytorch as L
-from tqdm import tqdm
 
 from rnnlab.process.output import note
-from rnnlab.process.progress_text import BAR, clock, rate
+from rnnlab.process.progress_bar import open_bar
+from rnnlab.process.progress_text import clock, rate
 from rnnlab.spec import Batch
 
 
@@ -17,7 +17,7 @@ class Progress(L.Callback):
 
     Args:
         monitor: the metric that chooses the best checkpoint, shown after each validation.
-        every_seconds: seconds between two lines if standard error is not a terminal.
+        every_seconds: seconds between two lines where there is no bar.
     """
 
     def __init__(self, monitor: str, every_seconds: float = 5.0) -> None:
@@ -37,14 +37,7 @@ class Progress(L.Callback):
         self._began = time.perf_counter()
         self._first_step = trainer.global_step
         self._last = (self._began, trainer.global_step, 0)
-        if sys.stderr.isatty():
-            self._bar = tqdm(
-                total=trainer.max_steps,
-                initial=trainer.global_step,
-                desc="train",
-                bar_format=BAR,
-                dynamic_ncols=True,
-            )
+        self._bar = open_bar(trainer.max_steps, trainer.global_step)
 
     def on_train_batch_end(
         self,
