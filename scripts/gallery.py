@@ -16,13 +16,14 @@ from typing import Any
 from rnnlab.cli import reproduce
 from rnnlab.report.layout import escape, markdown_table
 from rnnlab.reproduce.draw import PICTURE
+from rnnlab.reproduce.drawings import file_name
 from rnnlab.reproduce.entry import Entry, SeedSet, entry_names
 from rnnlab.reproduce.jobs import Plan
 from rnnlab.reproduce.outcome import Outcome, read_outcome
 from rnnlab.reproduce.write import table
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-RECORD, PAGE, PICTURES = DOCS / "gallery.json", DOCS / "gallery.md", DOCS / "pictures"
+RECORD, PAGE = DOCS / "gallery.json", DOCS / "gallery.md"
 BEGIN, END = "<!-- entries: made by scripts/gallery.py -->\n", "<!-- end of entries -->"
 SEED_SETS: tuple[SeedSet, ...] = ("tuning", "fresh")
 
@@ -43,9 +44,20 @@ def reproduced(entry: Entry, seeds: SeedSet, output_dir: Path) -> Outcome:
     if outcome["commit"] is None:
         print(f"gallery: {entry.name} needs runs of code as committed", file=sys.stderr)
         sys.exit(2)
-    if seeds == "fresh" and (plan.directory / PICTURE).is_file():
-        shutil.copy(plan.directory / PICTURE, PICTURES / f"gallery_{entry.name}.png")
+    if seeds == "fresh":
+        for name, picture in pictures(entry).items():
+            if (plan.directory / name).is_file():
+                shutil.copy(plan.directory / name, DOCS / picture)
     return outcome
+
+
+def pictures(entry: Entry) -> dict[str, str]:
+    """Return where each figure of a report stands among the pictures of the page."""
+    drawn = {file_name(name): f"_{name}" for name in entry.drawings}
+    return {
+        name: f"pictures/gallery_{entry.name}{ending}.png"
+        for name, ending in {PICTURE: "", **drawn}.items()
+    }
 
 
 def is_of(entry: Entry, outcome: Outcome) -> bool:
@@ -61,7 +73,6 @@ def section(entry: Entry, record: dict[str, Any]) -> str:
     """Format an entry of the page."""
     fresh = record["fresh"]
     seconds = sum(took["cpu_seconds"] for took in fresh["jobs"])
-    picture = f"pictures/gallery_{entry.name}.png"
     parts = [
         f"### {entry.name}",
         wrapped(f"{entry.summary} {entry.citation}."),
@@ -72,7 +83,7 @@ def section(entry: Entry, record: dict[str, Any]) -> str:
             f"minutes of training. Protocol: {entry.protocol}. {entry.differs or ''}"
         ),
         *([wrapped(f"What was tried: {entry.tried}")] if entry.tried else []),
-        *([f"![{entry.name}]({picture})"] if (DOCS / picture).is_file() else []),
+        *(f"![{entry.name}]({p})" for p in pictures(entry).values() if (DOCS / p).is_file()),
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -190,8 +190,9 @@ def _reproduce(
 
     begun = time.perf_counter()
     say(f"\n{plan.entry.name}, {len(plan.seeds)} seeds")
-    outcome = judge(plan, train(jobs))
-    write(plan, outcome, line)
+    runs = train(jobs)
+    outcome = judge(plan, runs)
+    write(plan, outcome, runs, line)
     say(terminal(plan.entry, outcome))
     say(f"written to        {plan.directory}")
     say(f"open TensorBoard  {join(['tensorboard', '--logdir', str(plan.directory)])}")

@@ -10,30 +10,34 @@ from rnnlab.report.charts import can_draw
 from rnnlab.report.layout import aligned, code, csv_text, escape, markdown_table
 from rnnlab.report.write import refuse_links
 from rnnlab.reproduce.draw import PICTURE, draw
+from rnnlab.reproduce.drawings import drawings, file_name
 from rnnlab.reproduce.entry import Entry
 from rnnlab.reproduce.jobs import Plan
-from rnnlab.reproduce.outcome import FILE, Finding, Outcome
+from rnnlab.reproduce.outcome import FILE, Finding, Outcome, Runs
 
 _WIDTH = 120  # of the table in a terminal
 _REPORT, _TABLE, _VALUES = "report.md", "table.csv", "values.csv"
 
 
-def write(plan: Plan, outcome: Outcome, command: str) -> None:
-    """Write `results.json`, `report.md`, `table.csv`, `values.csv` and, with matplotlib, a figure.
+def write(plan: Plan, outcome: Outcome, runs: Runs, command: str) -> None:
+    """Write `results.json`, `report.md`, `table.csv`, `values.csv` and, with matplotlib, figures.
 
     Args:
         plan: what was trained.
         outcome: what was found.
+        runs: job -> the run of each seed, of which figures of analyses are drawn.
         command: the command line, quoted in the report.
 
     Raises:
-        ConfigError: the directory can't be written to.
+        ConfigError: the directory can't be written to, or an analysis has no such figure.
     """
-    directory = plan.directory
-    refuse_links(directory, [FILE, _REPORT, _TABLE, _VALUES, PICTURE])
-    drawn = can_draw()
+    directory, entry = plan.directory, plan.entry
+    names = [PICTURE, *map(file_name, entry.drawings)]
+    refuse_links(directory, [FILE, _REPORT, _TABLE, _VALUES, *names])
+    pictures = {PICTURE: draw(entry, outcome)} if can_draw() else {}
+    pictures |= {file_name(name): picture for name, picture in drawings(entry, runs)}
     contents = {
-        _REPORT: markdown(plan.entry, outcome, command, picture=PICTURE if drawn else None),
+        _REPORT: markdown(entry, outcome, command, list(pictures)),
         _TABLE: csv_text(list(map(_row, outcome["findings"]))),
         _VALUES: csv_text(
             [
@@ -45,10 +49,11 @@ def write(plan: Plan, outcome: Outcome, command: str) -> None:
         FILE: json.dumps(outcome, indent=1, allow_nan=False) + "\n",  # last: the others are there
     }
     try:
-        if drawn:
-            write_atomically(directory / PICTURE, draw(plan.entry, outcome))
-        else:  # of an earlier call
-            (directory / PICTURE).unlink(missing_ok=True)
+        for name in names:
+            if name in pictures:
+                write_atomically(directory / name, pictures[name])
+            else:  # of an earlier call
+                (directory / name).unlink(missing_ok=True)
         for name, content in contents.items():
             write_atomically(directory / name, content.encode())
     except OSError as error:
@@ -73,7 +78,7 @@ def conclusion(outcome: Outcome) -> str:
     return f"{name}: {outcome['verdict']}, {held} of {total} hold"
 
 
-def markdown(entry: Entry, outcome: Outcome, command: str, *, picture: str | None) -> str:
+def markdown(entry: Entry, outcome: Outcome, command: str, pictures: Sequence[str]) -> str:
     """Format the report as Markdown."""
     seeds = outcome["seeds"]
     commit = f", commit {outcome['commit']}" if outcome["commit"] else ""
@@ -84,7 +89,7 @@ def markdown(entry: Entry, outcome: Outcome, command: str, *, picture: str | Non
         f"    {command}",
         f"**{conclusion(outcome)}**, on seeds {seeds[0]} to {seeds[-1]}{commit}.",
         markdown_table(table(outcome)),
-        *([f"![{entry.name}]({picture})"] if picture else []),
+        *(f"![{entry.name}]({picture})" for picture in pictures),
         f"Protocol: {entry.protocol}. {escape(entry.differs or '')}".rstrip(),
         *([f"What was tried: {escape(entry.tried)}"] if entry.tried else []),
         "## What was trained",
