@@ -4,6 +4,7 @@ import json
 import math
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -99,3 +100,23 @@ def test_updates_are_counted_to_the_first_validation_that_is_good_enough():
     found = [measures.updates_until(run, metric="val/x", at_least=a) for a in (0.5, 0.7, 1.0)]
     assert found == [10, 20, 20]
     assert math.isnan(measures.updates_until(run, metric="val/x", at_least=1.1))
+
+
+def test_branches_are_pure_where_words_of_a_group_stand_together(monkeypatch):
+    places = {"man": [1.0, 0.1], "dog": [1, 0], "eat": [-1, 0.1], "see": [-1, 0], "the": [0, 9]}
+    symbols = np.array([*places])[None]
+    states = torch.tensor([*places.values()])[None]
+    real = torch.ones(1, 5, dtype=torch.bool)
+    trace = SimpleNamespace(states=states, real=real, symbols=symbols)
+    monkeypatch.setattr(measures, "labelled_trace", lambda *_: trace)
+    monkeypatch.setattr(Run, "open", lambda *_: None)
+
+    def purity(*groups):
+        return measures.branch_purity(Run("x"), groups=groups, num_branches=3, num_sequences=1)
+
+    assert purity(["man", "dog"], ["eat", "see"]) == 1
+    assert purity(["man", "see"], ["eat", "dog"]) == 0.5
+    assert purity(["man", "dog", "eat"], ["see"]) == 0.75
+    trace.symbols = None
+    with pytest.raises(ConfigError, match="whose inputs have names"):
+        purity(["man"], ["eat"])
