@@ -16,6 +16,7 @@ from typing import Any
 from rnnlab.cli import reproduce
 from rnnlab.reports.layout import escape, markdown_table
 from rnnlab.reproductions.draw import PICTURE
+from rnnlab.reproductions.drawings import file_name
 from rnnlab.reproductions.entry import Entry, SeedSet, entry_names
 from rnnlab.reproductions.jobs import Plan
 from rnnlab.reproductions.outcome import Outcome, read_outcome
@@ -23,7 +24,7 @@ from rnnlab.reproductions.write import table
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS, README = ROOT / "docs", ROOT / "README.md"
-RECORD, PAGE, PICTURES = DOCS / "gallery.json", DOCS / "gallery.md", DOCS / "pictures"
+RECORD, PAGE = DOCS / "gallery.json", DOCS / "gallery.md"
 BEGIN, END = "<!-- entries: made by scripts/gallery.py -->\n", "<!-- end of entries -->"
 SEED_SETS: tuple[SeedSet, ...] = ("tuning", "fresh")
 
@@ -44,9 +45,20 @@ def reproduced(entry: Entry, seeds: SeedSet, output_dir: Path) -> Outcome:
     if outcome["commit"] is None:
         print(f"gallery: {entry.name} needs runs of code as committed", file=sys.stderr)
         sys.exit(2)
-    if seeds == "fresh" and (plan.directory / PICTURE).is_file():
-        shutil.copy(plan.directory / PICTURE, PICTURES / f"gallery_{entry.name}.png")
+    if seeds == "fresh":
+        for name, picture in pictures(entry).items():
+            if (plan.directory / name).is_file():
+                shutil.copy(plan.directory / name, DOCS / picture)
     return outcome
+
+
+def pictures(entry: Entry) -> dict[str, str]:
+    """Return where each figure of a report stands among the pictures of the page."""
+    drawn = {file_name(name): f"_{name}" for name in entry.drawings}
+    return {
+        name: f"pictures/gallery_{entry.name}{ending}.png"
+        for name, ending in {PICTURE: "", **drawn}.items()
+    }
 
 
 def is_of(entry: Entry, outcome: Outcome) -> bool:
@@ -62,7 +74,6 @@ def section(entry: Entry, record: dict[str, Any]) -> str:
     """Format an entry of the page."""
     fresh = record["fresh"]
     seconds = sum(took["cpu_seconds"] for took in fresh["jobs"])
-    picture = f"pictures/gallery_{entry.name}.png"
     parts = [
         f"### {entry.name}",
         wrapped(f"{entry.summary} {entry.citation}."),
@@ -73,7 +84,7 @@ def section(entry: Entry, record: dict[str, Any]) -> str:
             f"minutes of training. Protocol: {entry.protocol}. {entry.differs or ''}"
         ),
         *([wrapped(f"What was tried: {entry.tried}")] if entry.tried else []),
-        *([f"![{entry.name}]({picture})"] if (DOCS / picture).is_file() else []),
+        *(f"![{entry.name}]({p})" for p in pictures(entry).values() if (DOCS / p).is_file()),
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -67,6 +67,7 @@ TASKS = {  # settings, metric, what it is
     "counting": ([], "accuracy", "sets of next symbols right, a^n b^n"),
     "reber": ([], "second_last", "second-last symbols right, embedded"),
     "letters": ([], "loss", "mean squared error ↓"),
+    "sentences": ([], "cosine", "cosine to the probabilities of the next word"),
     "temporal_xor": ([], "loss_third", "mean squared error of each third bit ↓"),
     "flip_flop": ([], "accuracy", "held bits right"),
     "temporal_order": ([], "accuracy", "orders right"),

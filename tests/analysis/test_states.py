@@ -20,6 +20,7 @@ DEFAULTS = {
     "num_trajectories": 1,
     "num_symbols": 40,
     "linkage": "average",
+    "by_direction": False,
     "num_points": 20,
 }
 RUNS = {

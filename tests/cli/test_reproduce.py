@@ -254,3 +254,18 @@ def test_an_entry_without_its_data_is_refused_and_left_out_of_all(call, monkeypa
     assert out.splitlines()[-1].startswith(
         "yule1927_sunspots is left out: task.name=sunspots reads"
     )
+
+
+def test_an_entry_can_ask_for_a_figure_of_an_analysis(call):
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("scipy")
+    figure = {"job": "small", "analysis": "states", "words": [], "picture": "variance"}
+    put({**TINY, "drawings": {"spread": figure, "none": {**figure, "picture": "varianz"}}})
+    status, _, err = call("tiny", "tier=smoke")
+    assert status == 2
+    assert "picture=varianz is none of analysis=states: it has hidden, variance" in err
+    put({**TINY, "drawings": {"spread": figure}})
+    assert call("tiny", "tier=smoke")[0] == 0
+    directory = Path("outputs/reproduce/tiny/smoke")
+    assert (directory / "figure_spread.png").read_bytes().startswith(b"\x89PNG")
+    assert "![tiny](figure_spread.png)" in (directory / "report.md").read_text()

@@ -39,6 +39,11 @@ def claim(**changes):
     return changed(claims=[{**TREE["claims"][0], **changes}])
 
 
+def drawing(**changes):
+    tree = {"job": "large", "analysis": "states", "words": [], "picture": "hidden_tree"}
+    return changed(drawings={"tree": {**tree, **changes}})
+
+
 def read(path, tree):
     path.write_text(f"# It learns.\n{yaml.safe_dump(tree)}")
     entry = Entry.read(path, "It learns.")
@@ -80,6 +85,10 @@ def test_an_entry_is_read(tmp_path):
             claim(measure={"_target_": "rnnlab.reproductions.measures.score_at", "matric": "x"}),
             "claims.0.measure.matric is not a setting: did you mean claims.0.measure.metric?",
         ),
+        (drawing(job="larg"), "drawings.tree.job=larg is no job: did you mean large?"),
+        (drawing(analysis="state"), "drawings.tree.analysis=state is no analysis: did you mean st"),
+        (drawing(words=["analysis.colour=x"]), "drawings.tree: analysis.colour"),
+        (drawing(pictures="x"), "drawings.tree.pictures is not a setting: did you mean picture?"),
         ([], "must hold settings: citation,"),
     ],
 )

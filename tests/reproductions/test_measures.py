@@ -4,6 +4,7 @@ import json
 import math
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -125,3 +126,23 @@ def test_a_net_that_snaps_to_the_next_corner_has_the_whole_plane_as_its_basin(
 def test_a_basin_is_refused_of_a_run_that_has_no_corners(tmp_path):
     with pytest.raises(ConfigError, match="basin takes task=oscillation_clamped"):
         measures.basin(train(tiny(tmp_path)), num_starts=2, periods=1, near=0.1)
+
+
+def test_branches_are_pure_where_words_of_a_group_stand_together(monkeypatch):
+    places = {"man": [1.0, 0.1], "dog": [1, 0], "eat": [-1, 0.1], "see": [-1, 0], "the": [0, 9]}
+    symbols = np.array([*places])[None]
+    states = torch.tensor([*places.values()])[None]
+    real = torch.ones(1, 5, dtype=torch.bool)
+    trace = SimpleNamespace(states=states, real=real, symbols=symbols)
+    monkeypatch.setattr(measures, "labelled_trace", lambda *_: trace)
+    monkeypatch.setattr(Run, "open", lambda *_: None)
+
+    def purity(*groups):
+        return measures.branch_purity(Run("x"), groups=groups, num_branches=3, num_sequences=1)
+
+    assert purity(["man", "dog"], ["eat", "see"]) == 1
+    assert purity(["man", "see"], ["eat", "dog"]) == 0.5
+    assert purity(["man", "dog", "eat"], ["see"]) == 0.75
+    trace.symbols = None
+    with pytest.raises(ConfigError, match="whose inputs have names"):
+        purity(["man"], ["eat"])

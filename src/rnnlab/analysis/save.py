@@ -62,7 +62,7 @@ def write(run: Run, name: str, findings: Findings, step: int) -> list[Path]:
         written.append(_put(run, f"{name}.{ending}", content))
     with _events(run, name) as events:
         for part, picture in findings.pictures.items():
-            for suffix, content in _drawn(picture):
+            for suffix, content in drawn(picture):
                 written.append(_put(run, f"{_join(name, part)}.{suffix}", content))
                 if suffix == "png":
                     pixels = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
@@ -109,7 +109,7 @@ def _shown(cell: Any) -> Any:
     return printable(cell) if isinstance(cell, str) else cell
 
 
-def _drawn(picture: Picture) -> Iterator[tuple[str, bytes]]:
+def drawn(picture: Picture) -> Iterator[tuple[str, bytes]]:
     """Draw a figure, and yield each file suffix with the file's content."""
     import matplotlib
 

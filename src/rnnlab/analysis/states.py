@@ -18,7 +18,7 @@ from rnnlab.analysis.figures.cloud import (
     group_names,
 )
 from rnnlab.analysis.numerics.pca import Numbers, components
-from rnnlab.analysis.numerics.tree import grow
+from rnnlab.analysis.numerics.tree import grow, mean_states
 from rnnlab.analysis.probe.labelled_trace import LabelledTrace, labelled_trace, layer_parts
 from rnnlab.analysis.probe.system import stateful
 from rnnlab.errors import ConfigError
@@ -46,6 +46,7 @@ class States(Analysis):
         num_trajectories: number of sequences whose points are joined by lines.
         num_symbols: number of symbols in the tree, the most frequent ones.
         linkage: distance between clusters of states.
+        by_direction: whether the tree compares the directions of mean states from their centre.
         num_points: largest number of points for TensorBoard's projector, of whole sequences if
             one fits.
     """
@@ -58,6 +59,7 @@ class States(Analysis):
     num_trajectories: Count
     num_symbols: PositiveInt
     linkage: Literal["average", "ward", "complete", "single"]
+    by_direction: bool
     num_points: PositiveInt
 
     def refusal(self, model: Model, task: Task) -> str | None:  # noqa: ARG002
@@ -116,7 +118,10 @@ class States(Analysis):
         found = components(points)
         tree = None
         if steps.symbol is not None:
-            tree = grow(points, steps.symbol, self.num_symbols, self.linkage, len(COLORS))
+            means = mean_states(
+                points, steps.symbol, self.num_symbols, by_direction=self.by_direction
+            )
+            tree = grow(means, self.linkage, len(COLORS))
         return Cloud(points, found, found.project(points, 3), tree)
 
     def _points(self, cloud: Cloud, steps: StepLabels) -> ProjectorPoints:

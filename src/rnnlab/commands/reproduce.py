@@ -12,7 +12,6 @@ from rnnlab.config.packages import allow_packages
 from rnnlab.config.sources import ConfigSource, using_source
 from rnnlab.errors import ConfigError, lacks_package
 from rnnlab.process.untouched import process_untouched
-from rnnlab.reproductions.draw import PICTURE
 from rnnlab.reproductions.entry import Entry, SeedSet, Tier, entry_names
 from rnnlab.reproductions.jobs import Plan, check, train
 from rnnlab.reproductions.outcome import Outcome, Verdict, judge
@@ -86,9 +85,14 @@ class Reproductions:
 
     @property
     def figures(self) -> Figures:
-        """The figures: name of an entry -> path of a PNG file; a notebook shows them."""
-        paths = {name: each.path / PICTURE for name, each in self.found.items()}
-        return Figures({name: path for name, path in paths.items() if path.is_file()})
+        """The figures: name of an entry, and of a figure -> path of a PNG file."""
+        return Figures(
+            {
+                f"{name} {path.stem}": path
+                for name, each in self.found.items()
+                for path in sorted(each.path.glob("figure*.png"))
+            }
+        )
 
     def __str__(self) -> str:
         rows = [(each.outcome, each.seconds) for each in self.found.values()]
@@ -210,7 +214,7 @@ def _reproduce(
     show(f"\n{plan.entry.name}, {len(plan.seeds)} seeds")
     runs = train(jobs)
     outcome = judge(plan, runs)
-    write(plan, outcome, command)
+    write(plan, outcome, runs, command)
     found = Reproduction(plan, outcome, runs, time.perf_counter() - begun)
     show(found)
     show(f"written to        {plan.directory}")

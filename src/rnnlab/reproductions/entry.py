@@ -92,6 +92,22 @@ class Claim(_Part):
         return Bound.read(self.must)
 
 
+class Drawing(_Part):
+    """A figure of an analysis, of the first seed of a job.
+
+    Attributes:
+        job: name of the job.
+        analysis: name of the analysis.
+        words: overrides of its settings.
+        picture: which of its figures, such as `hidden_tree`.
+    """
+
+    job: Text
+    analysis: Text
+    words: list[Text]
+    picture: str
+
+
 class Entry(_Part):
     """A published result and how it is found again: a yaml in `configs/reproduce`.
 
@@ -111,6 +127,7 @@ class Entry(_Part):
         claims: what must be found.
         controls: what must be found of jobs that must fail.
         tried: what was tried where the result did not come out, or `None`.
+        drawings: name -> a figure that the report shows beside its own.
     """
 
     name: Text
@@ -127,6 +144,7 @@ class Entry(_Part):
     claims: Annotated[list[Claim], Len(1)]
     controls: Annotated[list[Claim], Len(1)]
     tried: Text | None = None
+    drawings: dict[JobName, Drawing] = Field(default_factory=dict)
 
     @classmethod
     def load(cls, name: str) -> "Entry":
@@ -181,13 +199,15 @@ class Entry(_Part):
         return [*self.claims, *self.controls]
 
     def check_measures(self) -> None:
-        """Check that the functions of all measures are known and take their settings.
+        """Check that functions of measures and analyses of drawings are known, and their settings.
 
         It imports them, and torch with them, for which a list of entries needn't wait.
 
         Raises:
             ConfigError: a line for each problem.
         """
+        from rnnlab.analysis.run import make
+
         problems = []
         for kind, claims in (("claims", self.claims), ("controls", self.controls)):
             for number, claim in enumerate(claims):
@@ -198,6 +218,11 @@ class Entry(_Part):
                     check_node(path, claim.measure, float, "rnnlab.reproductions")
                 except ConfigError as error:
                     problems += str(error).splitlines()
+        for name, drawing in self.drawings.items():
+            try:
+                make(drawing.analysis, drawing.words)
+            except ConfigError as error:
+                problems += [f"drawings.{name}: {line}" for line in str(error).splitlines()]
         if problems:
             raise ConfigError("\n".join(f"{self.name}: {problem}" for problem in problems))
 
@@ -207,19 +232,29 @@ class Entry(_Part):
         for kind, claims in (("claims", self.claims), ("controls", self.controls)):
             for number, claim in enumerate(claims):
                 problems += [f"{kind}.{number}.{line}" for line in self._problems(claim)]
+        for name, drawing in self.drawings.items():
+            problems += [f"drawings.{name}.{line}" for line in self._unknown(drawing.job)]
+            if drawing.analysis not in (known := describe("analysis")):
+                hint = did_you_mean(drawing.analysis, known) or f": it takes {', '.join(known)}"
+                problems.append(
+                    f"drawings.{name}.analysis={printable(drawing.analysis)} is no analysis{hint}"
+                )
         measured = {claim.job for claim in self.checks}
         return problems + [f"jobs.{job} has no claim" for job in self.jobs if job not in measured]
 
     def _problems(self, claim: Claim) -> Iterator[str]:
-        if claim.job not in self.jobs:
-            hint = did_you_mean(claim.job, self.jobs) or f": it takes {', '.join(self.jobs)}"
-            yield f"job={printable(claim.job)} is no job{hint}"
+        yield from self._unknown(claim.job)
         if claim.least > self.seeds:
             yield f"least must be at most seeds={self.seeds}, got {claim.least}"
         try:
             Bound.read(claim.must)
         except ConfigError as error:
             yield str(error)
+
+    def _unknown(self, job: str) -> Iterator[str]:
+        if job not in self.jobs:
+            hint = did_you_mean(job, self.jobs) or f": it takes {', '.join(self.jobs)}"
+            yield f"job={printable(job)} is no job{hint}"
 
 
 _GIVEN = ("name", "summary")
@@ -236,7 +271,8 @@ def _spell(problem: Any) -> str:
     path = printable(".".join(str(part) for part in problem["loc"]))
     if problem["type"] == "extra_forbidden":
         *inside, key = problem["loc"]
-        known = {2: [*Claim.model_fields], 3: [*Reported.model_fields]}.get(len(inside), _SETTINGS)
+        depths = {0: _SETTINGS, 2: [*Claim.model_fields], 3: [*Reported.model_fields]}
+        known = [*Drawing.model_fields] if "drawings" in inside else depths[len(inside)]
         hint = did_you_mean(str(key), known) or f": it takes {', '.join(known)}"
         return f"{path} is not a setting{hint}"
     if problem["type"] == "missing":

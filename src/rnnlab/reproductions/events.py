@@ -1,5 +1,6 @@
-"""The report of an entry in TensorBoard: the text, the figure, and the numbers by seed."""
+"""The report of an entry in TensorBoard: the text, the figures, and the numbers by seed."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from rnnlab.reports.events import picture, remove_events, scalar, text, write_events
@@ -9,17 +10,17 @@ TREE = "report.events"  # beside directories of jobs, whose names have no dot
 _BY_SEED = "by seed"  # its step is the seed
 
 
-def write(directory: Path, outcome: Outcome, report: str, figure: bytes | None) -> None:
+def write(directory: Path, outcome: Outcome, report: str, pictures: Mapping[str, bytes]) -> None:
     """Write the events to `report.events/`, in place of earlier ones.
 
-    Text and figure are in `report.events/`, the numbers of each job in `report.events/<job>/`, so
+    Text and figures are in `report.events/`, the numbers of each job in `report.events/<job>/`, so
     that one chart shows claim and control.
 
     Args:
         directory: directory of the entry.
         outcome: what was found.
         report: Markdown, without links to files.
-        figure: a PNG, or `None`.
+        pictures: file name -> a PNG.
 
     Raises:
         ConfigError: there is a link among earlier events.
@@ -27,10 +28,8 @@ def write(directory: Path, outcome: Outcome, report: str, figure: bytes | None) 
     """
     tree = directory / TREE
     remove_events(tree)
-    shown = [text("report", report)]
-    if figure is not None:
-        shown.append(picture("figure", figure))
-    write_events(tree, shown)
+    figures = [picture(Path(name).stem, png) for name, png in pictures.items()]
+    write_events(tree, [text("report", report), *figures])
     for job in dict.fromkeys(found["job"] for found in outcome["findings"]):
         numbers = [
             scalar(f"{_BY_SEED}/{found['what']}", value, seed)

@@ -8,8 +8,11 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
+import numpy as np
 import torch
 
+from rnnlab.analysis.numerics.tree import branches, mean_states
+from rnnlab.analysis.probe.labelled_trace import labelled_trace
 from rnnlab.analysis.run import make
 from rnnlab.errors import ConfigError
 from rnnlab.inference.evaluate import evaluate
@@ -196,3 +199,27 @@ def basin(run: Run, *, num_starts: PositiveInt, periods: PositiveInt, near: Posi
     turned = torch.stack([corners.roll(turn, 0) for turn in range(len(corners))])  # (P, P, D)
     apart = (answers[:, None, -len(corners) :] - turned).norm(dim=3).amax(2)  # (B, P)
     return float((apart.amin(1) < near).float().mean())
+
+
+def branch_purity(
+    run: Run, *, groups: list[list[str]], num_branches: PositiveInt, num_sequences: PositiveInt
+) -> float:
+    """Return how pure the branches are in the tree of the symbols' mean states, by direction.
+
+    The share of symbols that belong to the commonest group of their branch; the tree is that of
+    `analysis=states` with `by_direction`.
+
+    Args:
+        run: the run, of a model with a state.
+        groups: symbols that should come together; those in no group don't count.
+        num_branches: branches that the tree is cut into.
+        num_sequences: test sequences that the states are from.
+    """
+    found = labelled_trace(run.open([], "last"), None, num_sequences, None)
+    if found.symbols is None:
+        raise ConfigError("branch_purity needs a task whose inputs have names")
+    states, symbols = found.states[found.real].numpy(), found.symbols[found.real]
+    means = mean_states(states, symbols, len(symbols), by_direction=True)
+    kinds = [[means.names[leaf] for leaf in b] for b in branches(means.places, num_branches)]
+    counts = np.array([[len({*branch} & {*group}) for group in groups] for branch in kinds])
+    return float(counts.max(axis=1).sum() / counts.sum())

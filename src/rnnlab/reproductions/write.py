@@ -11,33 +11,37 @@ from rnnlab.reports.charts import can_draw
 from rnnlab.reports.layout import aligned, code, csv_text, escape, markdown_table
 from rnnlab.reproductions import events
 from rnnlab.reproductions.draw import PICTURE, draw
+from rnnlab.reproductions.drawings import drawings, file_name
 from rnnlab.reproductions.entry import Entry
 from rnnlab.reproductions.jobs import Plan
-from rnnlab.reproductions.outcome import FILE, Finding, Outcome
+from rnnlab.reproductions.outcome import FILE, Finding, Outcome, Runs
 
 _WIDTH = 120  # of the table in a terminal
 _REPORT, _TABLE, _VALUES = "report.md", "table.csv", "values.csv"
 
 
-def write(plan: Plan, outcome: Outcome, command: str) -> None:
-    """Write `results.json`, `report.md`, `table.csv`, `values.csv` and, with matplotlib, a figure.
+def write(plan: Plan, outcome: Outcome, runs: Runs, command: str) -> None:
+    """Write `results.json`, `report.md`, `table.csv`, `values.csv` and, with matplotlib, figures.
 
     TensorBoard shows report, figure and numbers from `report.events/`.
 
     Args:
         plan: what was trained.
         outcome: what was found.
+        runs: job -> the run of each seed, of which figures of analyses are drawn.
         command: the command line, quoted in the report.
 
     Raises:
-        ConfigError: the directory can't be written to.
+        ConfigError: the directory can't be written to, or an analysis has no such figure.
     """
-    directory = plan.directory
-    refuse_links(directory, [FILE, _REPORT, _TABLE, _VALUES, PICTURE, events.TREE])
-    figure = draw(plan.entry, outcome) if can_draw() else None
-    report = partial(markdown, plan.entry, outcome, command)
+    directory, entry = plan.directory, plan.entry
+    names = [PICTURE, *map(file_name, entry.drawings)]
+    refuse_links(directory, [FILE, _REPORT, _TABLE, _VALUES, events.TREE, *names])
+    pictures = {PICTURE: draw(entry, outcome)} if can_draw() else {}
+    pictures |= {file_name(name): picture for name, picture in drawings(entry, runs)}
+    report = partial(markdown, entry, outcome, command)
     contents = {
-        _REPORT: report(picture=PICTURE if figure else None),
+        _REPORT: report(list(pictures)),
         _TABLE: csv_text(list(map(finding_row, outcome["findings"]))),
         _VALUES: csv_text(
             [
@@ -49,11 +53,12 @@ def write(plan: Plan, outcome: Outcome, command: str) -> None:
         FILE: json.dumps(outcome, indent=1, allow_nan=False) + "\n",  # last: the others are there
     }
     try:
-        if figure is not None:
-            write_atomically(directory / PICTURE, figure)
-        else:  # of an earlier call
-            (directory / PICTURE).unlink(missing_ok=True)
-        events.write(directory, outcome, report(picture=None), figure)
+        for name in names:
+            if name in pictures:
+                write_atomically(directory / name, pictures[name])
+            else:  # of an earlier call
+                (directory / name).unlink(missing_ok=True)
+        events.write(directory, outcome, report(), pictures)
         for name, content in contents.items():
             write_atomically(directory / name, content.encode())
     except OSError as error:
@@ -78,8 +83,8 @@ def conclusion(outcome: Outcome) -> str:
     return f"{name}: {outcome['verdict']}, {held} of {total} hold"
 
 
-def markdown(entry: Entry, outcome: Outcome, command: str, *, picture: str | None) -> str:
-    """Format the report as Markdown."""
+def markdown(entry: Entry, outcome: Outcome, command: str, pictures: Sequence[str] = ()) -> str:
+    """Format the report as Markdown, with links to pictures beside it."""
     seeds = outcome["seeds"]
     commit = f", commit {outcome['commit']}" if outcome["commit"] else ""
     parts = [
@@ -89,7 +94,7 @@ def markdown(entry: Entry, outcome: Outcome, command: str, *, picture: str | Non
         f"    {command}",
         f"**{conclusion(outcome)}**, on seeds {seeds[0]} to {seeds[-1]}{commit}.",
         markdown_table(table(outcome)),
-        *([f"![{entry.name}]({picture})"] if picture else []),
+        *(f"![{entry.name}]({picture})" for picture in pictures),
         f"Protocol: {entry.protocol}. {escape(entry.differs or '')}".rstrip(),
         *([f"What was tried: {escape(entry.tried)}"] if entry.tried else []),
         "## What was trained",

@@ -28,6 +28,7 @@ from rnnlab.tasks.recognition import Recognition
 from rnnlab.tasks.regular import Regular
 from rnnlab.tasks.rows import RowTask
 from rnnlab.tasks.scan import Scan
+from rnnlab.tasks.sentences import Sentences
 from rnnlab.tasks.series import Series
 from rnnlab.tasks.speech import Speech
 from rnnlab.tasks.speech_ctc import SpeechCTC
@@ -71,6 +72,7 @@ __all__ = [
     "RowTask",
     "Scan",
     "Scorer",
+    "Sentences",
     "Series",
     "Speakers",
     "Speech",

@@ -54,7 +54,7 @@ class CodedText(Task):
         shuffled: bool,
     ) -> None:
         super().__init__(layout, seed)
-        self.written = "".join(codes)
+        self.written = list(codes)
         self.codes = torch.tensor(list(codes.values()))
         self.window = window
         self.texts: dict[Split, Ids] = {}
@@ -139,15 +139,23 @@ class CodedText(Task):
             scores[f"loss_{name}"] = Mean((squares * here[..., None]).sum() / count, count)
         return scores
 
+    def labels(self, ids: Tensor) -> list[str]:
+        """Return the symbols whose vectors are nearest."""
+        nearest = torch.cdist(ids, self.codes.to(ids)).argmin(dim=1)
+        return [self.written[i] for i in nearest.tolist()]
+
     def show(self, batch: Batch, output: Tensor) -> str:
         """Write each next symbol, and below it the root mean square of the error."""
         errors = (output - batch.target).square().mean(dim=2).sqrt()
-        nearest = torch.cdist(batch.target, self.codes.to(batch.target)).argmin(dim=2)
         blocks = []
         for row in range(min(4, len(output))):
-            symbols = [self.written[i] for i in nearest[row, :_SHOWN].tolist()]
+            symbols = self.labels(batch.target[row, :_SHOWN])
             sizes = [f"{error:.2f}".lstrip("0") for error in errors[row, :_SHOWN].tolist()]
             cells = {"next": symbols, "error": sizes}
-            lines = [f"{name:<6}{''.join(f'{c:>5}' for c in row)}" for name, row in cells.items()]
+            width = max(5, 1 + max(map(len, symbols)))
+            lines = [
+                f"{name:<6}{''.join(f'{cell:>{width}}' for cell in line)}"
+                for name, line in cells.items()
+            ]
             blocks.append("\n".join(lines))
         return "\n\n".join(blocks)
