@@ -56,6 +56,9 @@ COMMANDS = {
         [["-m", "ruff", "format", "--check"], ["-m", "ruff", "check"], ["-m", "mypy"]],
         ("ruff", "mypy"),
     ),
+    "package": Command(
+        "sdist and wheel in dist/, built and checked as an index would", [["scripts/package.py"]]
+    ),
     "fix": Command(
         "format the code and mend what ruff can",
         [["-m", "ruff", "format"], ["-m", "ruff", "check", "--fix"]],

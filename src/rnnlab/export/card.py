@@ -118,7 +118,7 @@ def _facts(run: Run, model: Model, card: RunCard, results: Results | None) -> li
         ("trained", str(card.get("started", "unknown"))),
     ]
     if overrides := card.get("overrides"):
-        words = (f"{key}={value}" for key, value in overrides.items())
+        words = (f"{key}={value}" for key, value in overrides.items() if key != "output_dir")
         facts.append(("command", f"`{join(['rnnlab-train', *words])}`"))
     return facts
 
