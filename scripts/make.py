@@ -25,6 +25,10 @@ OLDEST = (3, 11)
 STAMP = "rnnlab-setup"  # inside the environment: marks it as ours, and says what it was made from
 
 
+CUDA, CPU = "2.7 GB", "0.2 GB"  # torch 2.13 and what it brings
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+
+
 class Command(NamedTuple):
     """What a command does after the set-up."""
 
@@ -55,6 +59,9 @@ COMMANDS = {
         "format, lint and types, as CI and pre-commit check them",
         [["-m", "ruff", "format", "--check"], ["-m", "ruff", "check"], ["-m", "mypy"]],
         ("ruff", "mypy"),
+    ),
+    "package": Command(
+        "sdist and wheel in dist/, built and checked as an index would", [["scripts/package.py"]]
     ),
     "fix": Command(
         "format the code and mend what ruff can",
@@ -182,10 +189,19 @@ def prepared(venv: Path) -> str:
         say(f"making {venv}" + (" again" if found is not None else ""))
         create(venv, uv)
     stamp.write_text("")
-    say(f"installing into {venv} (once; on Linux PyPI's torch brings CUDA, see README.md)")
+    say(f"installing into {venv} (once)")
+    if sys.platform == "linux" and not asks_for_cpu():
+        say(f"  PyPI's torch is for CUDA, {CUDA} to fetch; without a GPU {CPU}: stop this, and")
+        say(f"  {'UV_TORCH_BACKEND=cpu' if uv else f'PIP_EXTRA_INDEX_URL={CPU_INDEX}'} make setup")
     install(str(python), uv)
     stamp.write_text(f"{place}\n{packages}\n")
     return str(python)
+
+
+def asks_for_cpu() -> bool:
+    """Whether the environment tells pip or uv to take the CPU build of torch."""
+    indexes = [os.environ.get(f"PIP_{name}INDEX_URL", "") for name in ("", "EXTRA_")]
+    return any("/cpu" in url for url in indexes) or os.environ.get("UV_TORCH_BACKEND") == "cpu"
 
 
 def create(venv: Path, uv: str | None) -> None:

@@ -10,6 +10,8 @@ from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 
 import pytest
+import trove_classifiers
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -68,6 +70,25 @@ def test_the_wheel_holds_nothing_else_at_its_top(unpacked):
 def test_the_wheels_version_is_the_packages(wheel):
     line = re.search(r'__version__ = "(.*)"', (ROOT / "src/rnnlab/__init__.py").read_text())
     assert wheel.name == f"rnnlab-{line[1]}-py3-none-any.whl"
+
+
+def test_the_wheel_has_the_licence(unpacked):
+    (licence,) = unpacked.glob("*.dist-info/licenses/LICENSE")
+    assert licence.read_bytes() == (ROOT / "LICENSE").read_bytes()
+    assert licence.read_text().startswith(f"{PROJECT['license']} License")
+
+
+def test_classifiers_are_those_that_an_index_knows():
+    assert set(PROJECT["classifiers"]) <= trove_classifiers.classifiers
+    oldest = re.search(r"3\.\d+", PROJECT["requires-python"])[0]
+    assert f"Programming Language :: Python :: {oldest}" in PROJECT["classifiers"]
+
+
+def test_citation_and_changelog_are_of_this_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == rnnlab.__version__
+    assert citation["license"] == PROJECT["license"]
+    assert f"\n## {rnnlab.__version__}" in (ROOT / "CHANGELOG.md").read_text()
 
 
 def test_an_installed_wheel_finds_its_configs_outside_the_checkout(unpacked, tmp_path):

@@ -231,3 +231,18 @@ def test_every_command_needs_only_what_the_dev_extra_installs(make):
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     dev = {Requirement(line).name for line in project["optional-dependencies"]["dev"]}
     assert {name for command in make.COMMANDS.values() for name in command.needs} <= dev
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there is the torch of PyPI for CUDA")
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, True),
+        ({"UV_TORCH_BACKEND": "cpu"}, False),
+        ({"PIP_EXTRA_INDEX_URL": "https://download.pytorch.org/whl/cpu"}, False),
+    ],
+)
+def test_the_size_of_torch_is_said_before_it_is_fetched(checkout, settings, said):
+    answer = checkout.call("setup", **settings)
+    assert ("2.7 GB to fetch" in answer.stderr) == said
+    assert ("UV_TORCH_BACKEND=cpu make setup" in answer.stderr) == said

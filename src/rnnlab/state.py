@@ -62,5 +62,5 @@ def unflatten(flat: Tensor, template: State) -> State:
     parts = flat.split([shape.numel() for shape in shapes], dim=1)
     return like(
         template,
-        [part.reshape(len(flat), *shape) for part, shape in zip(parts, shapes, strict=True)],
+        [part.reshape(flat.shape[0], *shape) for part, shape in zip(parts, shapes, strict=True)],
     )

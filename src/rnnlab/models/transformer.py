@@ -149,7 +149,7 @@ class Transformer(Model):
 
     def _begin(self, batch: Batch, size: int) -> TransformerState:
         """Return the state before the first input, with room for `size` empty steps at least."""
-        rows = len(batch.input)
+        rows = batch.input.shape[0]
         empty = self.norm.weight.new_zeros(rows, size, 2 * self.hidden_size)
         steps = torch.zeros(rows, dtype=torch.int64, device=empty.device)
         memory, mask = self._encode(batch)
@@ -224,7 +224,7 @@ class Encoder(nn.Module):
 
     def forward(self, source: Tensor, mask: Tensor) -> Tensor:
         """Encode `(B, S)` or `(B, S, I)` as `(B, S, H)`; `mask` `(B, S)` is True on real steps."""
-        features = self.embedding(source, source.new_zeros(len(source), dtype=torch.int64))
+        features = self.embedding(source, source.new_zeros(source.shape[0], dtype=torch.int64))
         for layer in self.layers:
             features, _ = layer(features, mask[:, None, None])
         return self.norm(features)

@@ -121,18 +121,32 @@ class Run(RunDirectory):
         return self.experiment.model
 
     def open(self, overrides: list[str], checkpoint: str = "best") -> "Experiment":
+        """Build task, model and data from the run directory, and load the weights.
+
+        Args:
+            overrides: as for `assemble`.
+            checkpoint: `best` or `last`.
+
+        Raises:
+            ConfigError: as for `assemble`, or the weights don't fit the model.
+        """
+        experiment = self.assemble(overrides)
+        experiment.load_weights(self.file(f"checkpoints/{checkpoint}.ckpt"))
+        return experiment
+
+    def assemble(self, overrides: list[str]) -> "Experiment":
         """Build task, model and data from the run directory, with some settings changed.
+
+        The model has the weights that it begins training with.
 
         A data file that is missing or has changed is not read: then the model can generate, but
         not be evaluated. A data file that an override names is read with the run's vocabulary.
 
         Args:
             overrides: `key=value` for keys of the config, such as another length of the task.
-            checkpoint: `best` or `last`.
 
         Raises:
-            ConfigError: an override is invalid, a file of the run is damaged or missing, or the
-                weights don't fit the model.
+            ConfigError: an override is invalid, or a file of the run is damaged or missing.
         """
         from rnnlab.config.compose import apply_overrides
         from rnnlab.experiment.experiment import Experiment
@@ -151,7 +165,6 @@ class Run(RunDirectory):
             raise ConfigError("\n".join(lost))
         experiment = Experiment.assemble(cfg, stored)
         self.check_fingerprint(experiment.task)
-        experiment.load_weights(self.file(f"checkpoints/{checkpoint}.ckpt"))
         return experiment
 
     def check_fingerprint(self, task: "Task") -> None:

@@ -1,0 +1,128 @@
+"""ONNX files of a trained model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+import torch
+from torch import nn
+
+from rnnlab.errors import ConfigError
+from rnnlab.export.check import SIZES, largest_difference
+from rnnlab.export.graph import export_graph
+from rnnlab.export.parts import (
+    Begin,
+    Example,
+    Step,
+    Whole,
+    begin_example,
+    begin_state,
+    named_leaves,
+    step_example,
+    whole_example,
+)
+from rnnlab.models.base import Model
+
+_ROWS, _STEPS = 3, 4  # of the examples that are traced
+_LEAST = (2, 8)  # torch has nodes of others' operators since then
+
+
+@dataclass(frozen=True)
+class Graph:
+    """An ONNX file.
+
+    Attributes:
+        name: of the file.
+        content: of the file.
+        meaning: what it computes, in a sentence.
+        inputs: name -> type and sizes.
+        outputs: the same.
+        difference: the largest one of its outputs from the model's.
+    """
+
+    name: str
+    content: bytes
+    meaning: str
+    inputs: dict[str, str]
+    outputs: dict[str, str]
+    difference: float
+
+
+def to_onnx(model: Model) -> list[Graph]:
+    """Return the graphs of a model, each held equal to it at two lengths and batch sizes.
+
+    A stream model has one of whole sequences, one that gives its first state and one of a step. An
+    encoder-decoder has the encoder and a step of the decoder.
+
+    Raises:
+        ConfigError: a package is missing, the model can't be exported, or a graph is not equal.
+    """
+    _check_packages()
+    first = begin_example(model, _ROWS, _STEPS)
+    state = begin_state(model, first)
+    names = [name for name, _ in named_leaves(state)]
+    step = Step(model, state)
+    changed = [f"new_{names[index]}" for index in step.changing]
+    stepping = [step_example(model, rows, steps) for rows, steps in ((_ROWS, _STEPS), *SIZES)]
+    beginning = [first, *(begin_example(model, rows, steps) for rows, steps in SIZES)]
+    graphs = []
+    if model.spec.source is None:
+        whole = [whole_example(model, rows, steps) for rows, steps in ((_ROWS, _STEPS), *SIZES)]
+        meaning = "reads whole sequences and gives the output of each step"
+        graphs.append(_graph("model.onnx", meaning, Whole(model), whole, ["output"]))
+        meaning = "gives the state before the first step, for as many rows as its input has"
+        graphs.append(_graph("begin.onnx", meaning, Begin(model), beginning, names))
+        meaning = "takes one step from a state, as to generate"
+    else:
+        meaning = "reads the source and gives the state of the decoder before its first step"
+        graphs.append(_graph("encoder.onnx", meaning, Begin(model), beginning, names))
+        meaning = (
+            "takes one step of the decoder; inputs without a `new_` of theirs stay as they are"
+        )
+    graphs.append(_graph("step.onnx", meaning, step, stepping, ["output", *changed]))
+    return graphs
+
+
+def _graph(
+    name: str, meaning: str, module: nn.Module, examples: Sequence[Example], outputs: list[str]
+) -> Graph:
+    """Export a module and compare the graph with it.
+
+    Args:
+        name: of the file.
+        meaning: what it computes.
+        module: the module.
+        examples: the one that is traced, then those that it is compared on.
+        outputs: names.
+    """
+    traced, *others = examples
+    try:
+        model = export_graph(module.eval(), traced, outputs)
+    except (torch.onnx.OnnxExporterError, NotImplementedError) as error:
+        reason = str(error.__cause__ or error).strip().splitlines()[0]
+        raise ConfigError(f"{name} can't be made of this model: {reason}") from error
+    content: bytes = model.SerializeToString()
+    difference = largest_difference(content, module, others, name)
+    inputs = {value.name: _described(value) for value in model.graph.input}
+    results = {value.name: _described(value) for value in model.graph.output}
+    return Graph(name, content, meaning, inputs, results, difference)
+
+
+def _described(value: object) -> str:
+    """Describe type and sizes of an input or output, such as `int64 (batch, time)`."""
+    from onnx import TensorProto
+
+    kind = value.type.tensor_type  # type: ignore[attr-defined]
+    name = TensorProto.DataType.Name(kind.elem_type).lower()
+    name = {"float": "float32"}.get(name, name)
+    sizes = [str(size.dim_param or size.dim_value) for size in kind.shape.dim]
+    return f"{name} ({', '.join(sizes)})"
+
+
+def _check_packages() -> None:
+    missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
+    if missing:
+        raise ConfigError(f"to=onnx needs {' and '.join(missing)}: pip install 'rnnlab[export]'")
+    version = tuple(int(part) for part in torch.__version__.split(".")[:2])
+    if version < _LEAST:
+        raise ConfigError(f"to=onnx needs torch 2.8 or later, got {torch.__version__}")
