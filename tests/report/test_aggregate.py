@@ -6,7 +6,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from rnnlab.errors import ConfigError
-from rnnlab.report.aggregate import aggregate_runs, value_of
+from rnnlab.report.aggregate import aggregate_runs
+from rnnlab.report.groups import value_of
 from rnnlab.report.table import read_table
 from tests.report.fabricate import fabricate, fail
 

@@ -94,11 +94,11 @@ def test_a_report_is_written_without_torch(tmp_path):
     code = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from rnnlab.report.aggregate import aggregate_runs\n"
+        "from rnnlab.report.report import Question, make_report\n"
         "from rnnlab.report.table import read_table\n"
         "from rnnlab.report.write import write\n"
         f"table = read_table(Path({str(tmp_path)!r}))\n"
-        "found = aggregate_runs(table, metric=None, target=None, over=['seed'], x=None)\n"
+        "found = make_report(table, Question())\n"
         f"write(found, Path({str(tmp_path / 'report')!r}), 'rnnlab-report')\n"
         "print('torch' in sys.modules)\n"
     )

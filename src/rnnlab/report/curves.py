@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from rnnlab.errors import ConfigError
-from rnnlab.report.aggregate import Aggregate, RunGroup
+from rnnlab.report.aggregate import Aggregate
 from rnnlab.report.events import scalar, write_events
+from rnnlab.report.groups import RunGroup
 from rnnlab.report.statistics import bootstrap
 from rnnlab.report.table import Record, RunSettings
 
