@@ -102,7 +102,11 @@ def test_the_table_has_a_row_a_group_with_all_digits(run_main, sweep):
     assert float(worse["difference"]) == pytest.approx(0.01)
     assert (worse["better"], worse["worse"], worse["sign_p"]) == ("0", "3", "0.25")
     assert (worse["permutation_p"], float(worse["sd"])) == ("0.25", pytest.approx(0.001))
-    assert (worse["floor"], worse["mean_parameters"], worse["mean_seconds"]) == ("2.0", "97.0", "2.5")
+    assert (worse["floor"], worse["mean_parameters"], worse["mean_seconds"]) == (
+        "2.0",
+        "97.0",
+        "2.5",
+    )
     assert rows["gru", "10"]["mean"] == ""
 
 
