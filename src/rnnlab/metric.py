@@ -19,6 +19,11 @@ def is_better(score: float, best: float | None, mode: Mode) -> bool:
     return score < best if mode == "min" else score > best
 
 
+FINAL = "with_best_weights/"
+"""Prefix of final scores among TensorBoard's scalars, whose groups are in alphabetical order.
+
+A score of one step is a chart of one dot: those come behind the curves, `time/` to `watch/`.
+"""
 _WORDS = {
     "bits_per_char": "bits per character",
     "bleu": "BLEU",

@@ -192,7 +192,9 @@ def finish(
         first.set(xlabel=x or first.get_xlabel(), ylabel=y)
     else:
         figure.supylabel(y, size=points(15))
-        figure.supxlabel(x or "", size=points(15))
+        for axes, _ in subplots if x else ():  # `supxlabel` would lie on a legend below
+            if axes.get_subplotspec().is_last_row():
+                axes.set_xlabel(x)
     lines = {line.label: line for line in lines_drawn if line.label}
     if not labelled or not lines:
         return
