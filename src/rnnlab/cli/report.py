@@ -13,8 +13,8 @@ from rnnlab.errors import ConfigError
 from rnnlab.process.output import say
 
 if TYPE_CHECKING:
-    from rnnlab.report.charts import PictureSettings
-    from rnnlab.report.report import Question
+    from rnnlab.reports.charts import PictureSettings
+    from rnnlab.reports.report import Question
 
 _USAGE = """
 rnnlab-report: aggregate the runs of a sweep over their seeds.
@@ -70,11 +70,11 @@ def _main() -> None:
     arguments = command_arguments(_USAGE)
     directory, given = _parse(arguments)
 
-    from rnnlab.report.charts import can_draw
-    from rnnlab.report.report import make_report
-    from rnnlab.report.table import read_table
-    from rnnlab.report.terminal import terminal
-    from rnnlab.report.write import write
+    from rnnlab.reports.charts import can_draw
+    from rnnlab.reports.report import make_report
+    from rnnlab.reports.table import read_table
+    from rnnlab.reports.terminal import terminal
+    from rnnlab.reports.write import write
 
     question, pictures = _question(given), _pictures(given)
     report = make_report(read_table(directory), question)
@@ -89,7 +89,7 @@ def _main() -> None:
 
 
 def _question(given: Mapping[str, str]) -> "Question":
-    from rnnlab.report.report import Question
+    from rnnlab.reports.report import Question
 
     values: dict[str, Any] = {k: _names(given[k]) for k in _LISTS if k in given}
     values |= {k: given[k] for k in ("interval", "x", "compare") if k in given}
@@ -101,7 +101,7 @@ def _question(given: Mapping[str, str]) -> "Question":
 
 
 def _pictures(given: Mapping[str, str]) -> "PictureSettings":
-    from rnnlab.report.charts import PictureSettings
+    from rnnlab.reports.charts import PictureSettings
 
     formats: Any = _names(given.get("format", "png"))
     width = float(given["width"]) if "width" in given else None
