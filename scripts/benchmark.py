@@ -36,6 +36,7 @@ from rnnlab.models.kernel_loss import has_kernel_loss, kernel_loss
 from rnnlab.runs.tensorboard import Events
 from rnnlab.spec import Batch, Tokens, map_batch
 from rnnlab.training.callbacks import Watch
+from rnnlab.training.callbacks.watch import default_period
 from rnnlab.training.module import SequenceModule
 from rnnlab.training.optimizers import take_fused_steps
 from rnnlab.training.prepare import prepare, without_compiler
@@ -469,7 +470,7 @@ def watch() -> None:
         for full in (False, True):
             look, picture = look_and_draw(experiment, full)
             pictures = 2000 / cfg.trainer.val_every if full else 3  # light: ever more seldom
-            spent = 2000 / cfg.watch_every * look + pictures * picture
+            spent = 2000 / default_period(2000) * look + pictures * picture
             line += f"{look:11.2f}{picture:11.2f}{spent / (2000 * update):11.2%}"
         print(line)
 

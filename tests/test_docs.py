@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -157,10 +158,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (place / "english.txt").write_text("the cat sleeps\nthe dog sleeps\n", encoding="utf-8")
     for name in ("NAME", "memory", "recall", "architectures_copy"):
         sweep = place / "outputs" / "sweeps" / name
-        for seed in (0, 1):
-            fabricate(
-                sweep, {"seed": seed}, {"loss": 0.5 + seed, "accuracy": 0.5, "exact_match": 0.5}
-            )
+        for model, task, seed in product(("elman", "gru"), ("copy", "parity"), (0, 1)):
+            scores = {"loss": 0.5 + seed, "accuracy": 0.5, "exact_match": 0.5}
+            fabricate(sweep, {"model": model, "task": task, "seed": seed}, scores)
     best_of_a_search = OmegaConf.to_yaml(best._as_primary_config(tiny_run("copy", place).config))
     (place / "outputs/sweeps/NAME/best.yaml").write_text(best_of_a_search, encoding="utf-8")
     (place / "DIR" / "experiment").mkdir(parents=True)

@@ -143,7 +143,8 @@ def test_sample_texts(page: Page, server: str) -> None:
 def test_settings_and_scores_side_by_side(page: Page, server: str) -> None:
     visit(page, server, "hparams")
     expect(page.get_by_text("seed").first).to_be_visible()
-    expect(page.get_by_text("test/loss").first).to_be_attached()
+    for column in ("model", "task", "optimizer.lr", "loss"):
+        expect(page.get_by_text(column, exact=True).first).to_be_attached()
     keep(page, "hparams")
 
 

@@ -14,6 +14,7 @@ from tests.reports.fabricate import fabricate, fail
 from tests.small_runs import tiny
 
 RATES = (0.001, 0.01, 0.1)
+WRITTEN = {"report.md", "table.csv", "runs.csv", "table.tex", "curves", "hparams"}
 
 
 @pytest.fixture
@@ -42,20 +43,13 @@ def read(path) -> list[dict[str, str]]:
 def test_everything_is_written_and_printed(run_main, sweep):
     status, out, err = run_main(main, "rnnlab-report", str(sweep), "target=0.011")
     assert (status, err) == (0, "")
-    assert out.startswith("test/loss, lower is better, 19 runs, 2 failed, target 0.011, ")
+    assert out.startswith("loss (test/loss), lower is better, 19 runs, 2 failed, target 0.011, ")
     assert "  model=gru lr=0.1 seed=2  diverged: the loss is nan\n" in out
     assert "  model=gru lr=10 seed=0  refused: optimizer.lr must be less than 1, got 10\n" in out
     assert max(map(len, out.split("written to")[0].splitlines())) <= 100
     names = {path.name for path in (sweep / "report").iterdir()}
-    assert names - set(charts.PICTURES) == {
-        "report.md",
-        "table.csv",
-        "runs.csv",
-        "curves",
-        "hparams",
-    }
-    if charts.can_draw():
-        assert set(charts.PICTURES) - {"heatmap.png"} <= names
+    pictures = {"metric.png", "success.png", "curves.png"} if charts.can_draw() else set()
+    assert names == WRITTEN | pictures
 
 
 @pytest.mark.parametrize("name", ["", "curves", "curves/x", "hparams", "report.md", "metric.png"])
@@ -107,7 +101,36 @@ def test_the_table_has_a_row_a_group_with_all_digits(run_main, sweep):
     assert worse["best"] == "model=gru lr=0.01"
     assert float(worse["difference"]) == pytest.approx(0.01)
     assert (worse["better"], worse["worse"], worse["sign_p"]) == ("0", "3", "0.25")
+    assert (worse["permutation_p"], float(worse["sd"])) == ("0.25", pytest.approx(0.001))
+    assert (worse["floor"], worse["mean_parameters"], worse["mean_seconds"]) == (
+        "2.0",
+        "97.0",
+        "2.5",
+    )
     assert rows["gru", "10"]["mean"] == ""
+
+
+def test_models_by_rates_in_two_metrics(run_main, sweep):
+    words = ["metric=accuracy,loss", "rows=model", "compare=model", "interval=t", "format=svg"]
+    status, out, err = run_main(main, "rnnlab-report", str(sweep), *words, "width=3.3")
+    assert (status, err) == (0, "")
+    first, second = out.split("loss (test/loss), lower is better")
+    assert first.startswith("accuracy (test/accuracy), higher is better, 19 runs")
+    table = [" ".join(line.split()) for line in second.splitlines()]
+    assert table[2] == "model lr 0.001 lr 0.01 lr 0.1 lr 10"
+    assert table[4].startswith("gru 0.0020 \N{PLUS-MINUS SIGN} 0.0010 * 0.0110")
+    left_out = "1 left out: no run of another model has the same lr"
+    assert f"18 of 19 runs are paired; {left_out}" in first
+    names = {path.name for path in (sweep / "report").iterdir()}
+    assert WRITTEN | {"pivot.tex", "pivot_test_loss.tex"} <= names
+    page = (sweep / "report/report.md").read_text(encoding="utf-8")
+    assert "`95 %` beside the mean: Student's t interval" in page
+    if charts.can_draw():
+        assert {"metric.svg", "metric_test_loss.svg", "curves.svg"} <= names
+        assert "![metric](metric.svg)\n\n*mean of 2 to 3 runs each; band: 95 %" in page
+    assert len(read(sweep / "report/table.csv")) == 14
+    run_main(main, "rnnlab-report", str(sweep))  # removes the files of the further metric
+    assert not list((sweep / "report").glob("*_test_loss.*"))
 
 
 def test_the_runs_have_a_row_each_with_all_scores(run_main, sweep):
@@ -148,7 +171,7 @@ def test_without_matplotlib_all_else_is_written(run_main, sweep, monkeypatch):
     assert status == 0
     assert "no pictures       they need matplotlib: pip install 'rnnlab[report]'\n" in out
     names = {path.name for path in (sweep / "report").iterdir()}
-    assert names == {"report.md", "table.csv", "runs.csv", "curves", "hparams"}
+    assert names == WRITTEN
 
 
 def test_true_runs_are_reported(run_main, tmp_path, capsys):
@@ -159,7 +182,7 @@ def test_true_runs_are_reported(run_main, tmp_path, capsys):
     status, out, err = run_main(main, "rnnlab-report", str(tmp_path), "metric=test/accuracy")
     assert (status, err) == (0, "")
     heading, *rows = [line.split() for line in out.splitlines()[2:5]]
-    assert heading[:3] == ["delay", "n", "failed"]
+    assert heading[:4] == ["delay", "n", "mean", "sd"]
     assert [row[:2] for row in rows] == [["1", "2"], ["2", "2"]]
     assert (tmp_path / "report/curves/delay=2/mean").is_dir()
 
@@ -176,6 +199,15 @@ def test_true_runs_are_reported(run_main, tmp_path, capsys):
         ),
         (["s", "target=high"], "target must be a number, got 'high'"),
         (["s", "target=nan"], "target must be a number, got 'nan'"),
+        (["s", "interval=normal"], "interval must be one of bootstrap, t, got 'normal'"),
+        (["s", "format=png,jpg"], "format must be one of png, pdf, svg, got 'png,jpg'"),
+        (["s", "width=0"], "width must be 1 to 20 inches, got '0'"),
+        (["s", "width=wide"], "width must be 1 to 20 inches, got 'wide'"),
+        (["s", "metric="], "metric must have a value, got nothing"),
+        (["s", "metric=loss,acuracy"], "metric=acuracy is not a score of these runs"),
+        (["s", "rows=modl"], "rows=modl is not swept here: did you mean model"),
+        (["s", "rows=model", "columns=model"], "rows and columns both have model"),
+        (["s", "compare=modl"], "compare=modl is not swept here: did you mean model"),
         (["s", "metrc=test/loss"], "metrc is not a setting: did you mean metric?"),
         (
             ["s", "x=lr"],

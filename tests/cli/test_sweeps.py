@@ -1,6 +1,7 @@
 """`rnnlab-train -m`: no job is done twice, none is lost, and one that fails stops no other."""
 
 import os
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,45 @@ def test_what_is_done_is_not_done_again_and_a_larger_sweep_does_the_rest(sweep, 
     assert len(runs(tmp_path)) == 3
 
 
+def test_runs_are_named_by_what_varies_and_a_hash(sweep, tmp_path):
+    sweep("task.delay=1", "optimizer.lr=0.1", "model=elman,gru", "seed=3")
+    names = list(runs(tmp_path))
+    assert [name.rsplit("-", 1)[0] for name in names] == ["model=elman", "model=gru"]
+    assert all(re.fullmatch("[0-9a-f]{8}", name.rsplit("-", 1)[1]) for name in names)
+
+
+def test_a_run_that_was_named_otherwise_is_not_trained_again(sweep, tmp_path):
+    sweep("model=elman", "seed=0,1")
+    one, other = runs(tmp_path).values()
+    words = {"model": "elman", "seed": "1"}
+    other.path.rename(other.path.with_name(digest := jobs.Job(tmp_path, other.config, words).name))
+    assert re.fullmatch("[0-9a-f]{12}", digest)  # as all jobs were once named
+    status, _, err = sweep("model=elman,gru", "seed=0,1")
+    assert status == 0
+    assert err.count(": done before") == 2
+    names = set(runs(tmp_path)) - {one.path.name, digest}
+    labels = {name.rsplit("-", 1)[0] for name in names}
+    assert labels == {"model=gru,seed=0", "model=gru,seed=1"}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "label"),
+    [
+        ({}, ""),
+        ({"optimizer.lr": "0.00123456", "+model.cell.taps": "3"}, "lr=0.001235,taps=3"),
+        ({"task.size": "1", "model.size": "2"}, "task.size=1,model.size=2"),
+        (
+            {"task.path": "../my files/a b.txt", "seed": "1e-05"},
+            "path=.._my_files_a_b.txt,seed=1e-05",
+        ),
+        ({"a": "x" * 70, "b": "y" * 70, "c": "1"}, f"a={'x' * 70}"),
+        ({"a": "x" * 90}, ""),
+    ],
+)
+def test_labels_are_short_and_hold_what_file_names_may(overrides, label):
+    assert jobs.job_label(overrides) == label
+
+
 @pytest.mark.thorough
 def test_the_directory_of_a_sweep_is_no_part_of_a_jobs_name(sweep, tmp_path):
     sweep("seed=0,1", out=tmp_path / "a")
@@ -107,7 +147,7 @@ def test_a_failure_stops_no_other_job_and_stands_in_a_table_at_the_end(sweep, tm
     refused = [line for line in table if " refused " in line]
     assert all("model.cell.hidden_size must be 1 or more, got 0" in line for line in refused)
     (diverged,) = (line for line in table if " diverged " in line)
-    assert "model.cell.hidden_size=4 optimizer.lr=1000000.0" in diverged
+    assert diverged.startswith("  hidden_size=4,lr=1000000.0-")
     assert "is inf at update" in diverged
 
 

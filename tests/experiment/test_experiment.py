@@ -10,6 +10,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 import rnnlab
 from rnnlab.config.compose import compose
@@ -168,7 +169,8 @@ def test_a_metric_that_is_better_at_its_highest_chooses_so(tmp_path):
 def test_tensorboard_has_few_and_clean_tags(run):
     tags = events(run).Tags()
     assert set(tags["scalars"]) == {
-        *(f"{split}/{name}" for split in ("train", "val", "test") for name in SCORES),
+        *(f"{split}/{name}" for split in ("train", "val") for name in SCORES),
+        *(f"with_best_weights/test_{name}" for name in SCORES),
         "train/grad_norm",
         "train/learning_rate",
         "time/steps_per_second",
@@ -190,7 +192,8 @@ def test_tensorboard_and_metrics_csv_agree(run):
     for name in ("train/loss", "val/loss", "val/exact_match"):
         curve = {row["step"]: row[name] for row in run.rows if name in row}
         assert {e.step: e.value for e in found.Scalars(name)} == pytest.approx(curve)
-    assert found.Scalars("test/loss")[0].value == pytest.approx(run.results["test"]["loss"])
+    (score,) = found.Scalars("with_best_weights/test_loss")
+    assert score.value == pytest.approx(run.results["test"]["loss"])
 
 
 def test_tensorboard_shows_pictures_and_where_attention_was(picture_run):
@@ -214,6 +217,22 @@ def test_tensorboards_hparams_hold_settings_and_test_scores(run):
         assert setting in content
     for other in (b"_target_", b"output_dir", b"choices", b"trainer.patience"):
         assert other not in content
+
+
+def test_final_scores_come_behind_all_curves_in_tensorboard(run):
+    groups = sorted({tag.partition("/")[0] for tag in events(run).Tags()["scalars"]} | {"watch"})
+    assert groups[-1] == "with_best_weights"
+
+
+def test_the_first_columns_of_hparams_are_what_one_compares(run):
+    content = events(run).summary_metadata["_hparams_/experiment"].plugin_data.content
+    columns = HParamsPluginData.FromString(content).experiment
+    names = [info.name for info in columns.hparam_infos]
+    assert names[:4] == ["model", "task", "seed", "optimizer.lr"]
+    assert names[4].startswith("model.")
+    assert len(names) == len(set(names))
+    assert columns.metric_infos[0].name.tag == "with_best_weights/test_loss"
+    assert columns.metric_infos[0].display_name == "loss"
 
 
 def test_a_text_is_shown_written_and_guessed(text_run):

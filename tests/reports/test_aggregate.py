@@ -6,7 +6,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from rnnlab.errors import ConfigError
-from rnnlab.reports.aggregate import aggregate_runs, value_of
+from rnnlab.reports.aggregate import aggregate_runs
+from rnnlab.reports.groups import value_of
 from rnnlab.reports.table import read_table
 from tests.reports.fabricate import fabricate, fail
 

@@ -75,7 +75,8 @@ def test_the_hparams_page_has_a_row_a_group_with_the_swept_settings_alone(aggreg
     assert set(groups) == {"model=elman", "model=gru"}
     gru = groups["model=gru"]
     assert {key: value.string_value for key, value in gru.hparams.items()} == {"model": "gru"}
-    assert {v.name.tag: v.value for v in gru.metric_values} == {"test/loss": pytest.approx(4.0)}
+    values = {v.name.tag: v.value for v in gru.metric_values}
+    assert values == {"with_best_weights/test_loss": pytest.approx(4.0)}
     success, failure = (api_pb2.Status.Value(f"STATUS_{name}") for name in ("SUCCESS", "FAILURE"))
     assert sorted(session.status for session in gru.sessions) == sorted([success] * 3 + [failure])
     assert (tmp_path / "hparams" / "model=gru" / "seed=3").is_dir()
@@ -94,11 +95,11 @@ def test_a_report_is_written_without_torch(tmp_path):
     code = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from rnnlab.reports.aggregate import aggregate_runs\n"
+        "from rnnlab.reports.report import Question, make_report\n"
         "from rnnlab.reports.table import read_table\n"
         "from rnnlab.reports.write import write\n"
         f"table = read_table(Path({str(tmp_path)!r}))\n"
-        "found = aggregate_runs(table, metric=None, target=None, over=['seed'], x=None)\n"
+        "found = make_report(table, Question())\n"
         f"write(found, Path({str(tmp_path / 'report')!r}), 'rnnlab-report')\n"
         "print('torch' in sys.modules)\n"
     )

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from rnnlab.reports.statistics import bootstrap, sign_test, summarize, wilson
+from rnnlab.reports.significance import sign_test
+from rnnlab.reports.statistics import bootstrap, summarize, t_quantile, wilson
 
 
 def test_of_many_values_the_bootstrap_is_the_normal_interval():
@@ -74,3 +75,27 @@ def test_the_sign_test_counts_the_ways_of_a_fair_coin():
     assert sign_test(8, 2).p == pytest.approx(2 * (1 + 10 + 45) / 1024)
     assert sign_test(3, 3).p == 1.0
     assert sign_test(0, 0).p == 1.0
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 5, 9, 30, 101])
+def test_the_quantiles_of_t_are_those_of_scipy(freedom):
+    stats = pytest.importorskip("scipy.stats")
+    assert t_quantile(freedom) == pytest.approx(stats.t.ppf(0.975, freedom), rel=1e-12)
+
+
+def test_the_t_interval_of_three_values_is_that_of_the_tables():
+    found = summarize([1.0, 2.0, 3.0], "t")
+    half = 4.302653 / math.sqrt(3)  # two degrees of freedom, sd 1
+    assert found.sd == 1.0
+    assert found.interval == pytest.approx((2 - half, 2 + half), rel=1e-6)
+
+
+def test_five_normal_values_are_covered_by_t_as_often_as_it_says():
+    draws = np.random.default_rng(0).normal(size=(2000, 5)).tolist()
+    found = [summarize(each, "t").interval for each in draws]
+    assert np.mean([low <= 0 <= high for low, high in found]) == pytest.approx(0.95, abs=0.015)
+
+
+def test_one_value_has_no_standard_deviation():
+    assert math.isnan(summarize([2.0]).sd)
+    assert math.isnan(summarize([2.0], "t").interval.low)

@@ -112,7 +112,7 @@ def test_tensorboard_has_one_file_with_training_and_the_last_scores(tmp_path):
     assert len(list(run.path.glob("events.*"))) == 1
     assert not (run.path / "hparams.yaml").exists()
     scalars = EventAccumulator(str(run.path)).Reload().Tags()["scalars"]
-    assert {"train/loss", "val/loss", "test/loss"} <= set(scalars)
+    assert {"train/loss", "val/loss", "with_best_weights/test_loss"} <= set(scalars)
 
 
 def test_a_profile_ends_in_a_table(tmp_path):

@@ -4,6 +4,7 @@ import math
 import os
 from pathlib import Path
 from shlex import join, quote
+from typing import Any
 
 from rnnlab.cli.exits import command, command_arguments
 from rnnlab.config.suggestions import did_you_mean, explain_argument
@@ -13,25 +14,46 @@ from rnnlab.process.output import say
 _USAGE = """
 rnnlab-report: aggregate the runs of a sweep over their seeds.
 
-usage: rnnlab-report DIR [metric=NAME] [target=NUMBER] [over=KEY,...] [x=KEY]
+usage: rnnlab-report DIR [metric=NAME,...] [rows=KEY,...] [columns=KEY,...] [compare=KEY] ...
 
-  DIR              a sweep, or any directory with runs below it, such as outputs/copy
-  metric=NAME      what is compared, such as test/accuracy, val/loss, seconds; by default the test
-                   score of what chose the best weights, free running where that is scored
-  target=NUMBER    count the runs that reach it
-  over=seed        the settings to aggregate over
-  x=KEY            the numeric setting to draw the metric against; by default the one with most
-                   values
+  DIR                a sweep, or any directory with runs below it, such as outputs/copy
+
+What is compared
+  metric=NAME,...    one score or several, such as accuracy, val/loss, seconds; a name without split
+                     is the test score, free running where that is scored. By default the metric
+                     that chose the best weights. The first one leads
+  target=NUMBER      count the runs that reach it
+  over=seed          the settings to aggregate over
+  compare=KEY        compare the values of this setting by runs that agree in all others, as in
+                     compare=model; by default each group with the best of its neighbours
+
+Tables and pictures
+  rows=KEY,...       a table of two directions: the values of these settings go down, as in
+  columns=KEY,...    rows=model columns=task; if one is not given, it has the other settings
+  interval=bootstrap 95 % intervals of means: bootstrap (percentile) or t (Student's)
+  x=KEY              the numeric setting to draw the metric against; by default the one with most
+                     values
+  format=png,...     pictures as png, pdf or svg
+  width=INCHES       pictures as wide as a column, with type of 8 points and captions in report.md;
+                     by default they are as large as slides
 
 Examples
   rnnlab-report outputs/sweeps/memory
-  rnnlab-report outputs/sweeps/memory metric=test/accuracy target=0.99 x=task.delay
+  rnnlab-report outputs/sweeps/memory metric=accuracy,loss target=0.99 x=task.delay
+  rnnlab-report outputs rows=model columns=task compare=model format=pdf,png width=3.3
 
 Prints a table and writes into DIR/report: report.md, table.csv (a row a group), runs.csv (a row a
-run), pictures, and for TensorBoard the aggregate curves and the swept settings with their scores.
+run), table.tex and pivot.tex for LaTeX, pictures, and for TensorBoard the aggregate curves and the
+swept settings with their scores.
 Exit status: 0 written, 2 a mistake.
 """
-_KEYS = ("metric", "target", "over", "x")
+_KEYS = (
+    *("metric", "target", "over", "compare"),
+    *("rows", "columns", "interval", "x", "format", "width"),
+)
+_NUMBERS = ("target", "width")
+_CHOICES = {"interval": ("bootstrap", "t"), "format": ("png", "pdf", "svg")}
+_WIDTHS = (1.0, 20.0)  # inches of a picture
 
 
 def main() -> None:
@@ -41,12 +63,13 @@ def main() -> None:
 
 def _main() -> None:
     arguments = command_arguments(_USAGE)
-    directory, given, target = _parse(arguments)
+    directory, given = _parse(arguments)
 
     from rnnlab.commands.report import report
     from rnnlab.reports.charts import can_draw
 
-    made = report(directory, target=target, command=join(["rnnlab-report", *arguments]), **given)
+    values: dict[str, Any] = {key: float(v) if key in _NUMBERS else v for key, v in given.items()}
+    made = report(directory, command=join(["rnnlab-report", *arguments]), **values)
     say(made)
     say()
     if not can_draw():
@@ -55,11 +78,11 @@ def _main() -> None:
     say(f"open TensorBoard  tensorboard --logdir {quote(str(made.path))}")
 
 
-def _parse(arguments: list[str]) -> tuple[Path, dict[str, str], float | None]:
+def _parse(arguments: list[str]) -> tuple[Path, dict[str, str]]:
     """Parse the arguments.
 
     Returns:
-        The directory, the values of the keys, and the target as a number.
+        The directory, and the values of the keys.
 
     Raises:
         ConfigError: a line for each problem.
@@ -77,14 +100,33 @@ def _parse(arguments: list[str]) -> tuple[Path, dict[str, str], float | None]:
             problems.append(f"{key} is not a setting{did_you_mean(key, _KEYS)}")
     if len(paths) != 1:
         problems.append(f"it takes one directory with runs in it, got {len(paths)}")
-    wanted, target = given.pop("target", None), None
-    if wanted is not None:
-        try:
-            target = float(wanted)
-        except ValueError:
-            target = math.nan
-        if not math.isfinite(target):
-            problems.append(f"target must be a number, got {wanted!r}")
+    problems += [problem for key, value in given.items() for problem in _problems(key, value)]
     if problems:
         raise ConfigError("\n".join(problems))
-    return Path(paths[0]), given, target
+    return Path(paths[0]), given
+
+
+def _problems(key: str, value: str) -> list[str]:
+    if not _names(value):
+        return [f"{key} must have a value, got nothing"]
+    if key in _CHOICES:
+        takes = ", ".join(_CHOICES[key])
+        wrong = [name for name in _names(value) if name not in _CHOICES[key]]
+        several = key == "interval" and len(_names(value)) > 1
+        return [f"{key} must be one of {takes}, got {value!r}"] if wrong or several else []
+    if key == "target" and not math.isfinite(_number(value)):
+        return [f"target must be a number, got {value!r}"]
+    if key == "width" and not _WIDTHS[0] <= _number(value) <= _WIDTHS[1]:
+        return [f"width must be {_WIDTHS[0]:g} to {_WIDTHS[1]:g} inches, got {value!r}"]
+    return []
+
+
+def _names(value: str) -> list[str]:
+    return list(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
+
+
+def _number(value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        return math.nan

@@ -155,14 +155,15 @@ def _run_job(
     from hydra.core.hydra_config import HydraConfig
 
     from rnnlab.sweeps import progress
-    from rnnlab.sweeps.jobs import format_overrides, make_job
+    from rnnlab.sweeps.jobs import format_overrides, job_title, make_job
 
     composed = HydraConfig.get()
-    job, options = make_job(cfg, overrides, composed.runtime.choices, sweep)
     fixed = progress.fixed_keys(of_sweep)
+    job, options = make_job(cfg, overrides, composed.runtime.choices, sweep, fixed)
     varied = format_overrides(job.overrides, [key for key in job.overrides if key not in fixed])
-    number = f"trial {job.trial.number}" if job.trial else composed.job.num + 1
-    progress.run_job(job, f"{number}  {varied}", on_error=options.on_error, dry_run=options.dry_run)
+    number = f"trial {job.trial.number}" if job.trial else str(composed.job.num + 1)
+    title = job_title(job, number, varied)
+    progress.run_job(job, title, on_error=options.on_error, dry_run=options.dry_run)
     return str(job.path)
 
 

@@ -1,21 +1,29 @@
 """The report of a sweep: groups of runs aggregated over their seeds, with tables and pictures."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import Ge, Le
 
 from rnnlab.commands.sweep import Sweep
+from rnnlab.config.build import check_values
 from rnnlab.errors import ConfigError
 from rnnlab.process.untouched import process_untouched
-from rnnlab.reports.aggregate import Aggregate, aggregate_runs
-from rnnlab.reports.charts import PICTURES
+from rnnlab.ranges import Real
+from rnnlab.reports.charts import Format, PictureSettings
+from rnnlab.reports.report import Question, Report, make_report
+from rnnlab.reports.statistics import IntervalKind
 from rnnlab.reports.table import read_table
-from rnnlab.reports.write import group_rows, terminal, write
+from rnnlab.reports.terminal import terminal
+from rnnlab.reports.write import group_rows, write
 from rnnlab.runs.figures import Figures
 from rnnlab.runs.frames import as_frame
 from rnnlab.runs.html import text
+
+Inches = Annotated[float, Ge(1), Le(20)]
+Names = str | Sequence[str] | None
 
 
 @dataclass(frozen=True)
@@ -23,29 +31,29 @@ class WrittenReport:
     """A report that was written.
 
     Attributes:
-        path: its directory, with `report.md`, `table.csv`, `runs.csv` and the pictures.
-        aggregate: the groups of runs with their statistics.
+        path: its directory, with `report.md`, tables as CSV and LaTeX, and the pictures.
+        report: what was found, a section for each metric: groups, pivot, comparisons.
     """
 
     path: Path
-    aggregate: Aggregate
+    report: Report
 
     @property
     def table(self) -> Any:
-        """A row for each group, as in `table.csv`: settings, mean, interval, comparison.
+        """A row for each metric of each group, as in `table.csv`.
 
         A `pandas.DataFrame` where pandas is installed, else a list of mappings.
         """
-        return as_frame(group_rows(self.aggregate))
+        sections = self.report.sections
+        return as_frame([row for each in sections for row in group_rows(each.aggregate)])
 
     @property
     def figures(self) -> Figures:
         """The pictures: name -> path of a PNG file; a notebook shows them."""
-        paths = (self.path / name for name in PICTURES)
-        return Figures({path.stem: path for path in paths if path.is_file()})
+        return Figures({path.stem: path for path in sorted(self.path.glob("*.png"))})
 
     def __str__(self) -> str:
-        return terminal(self.aggregate)
+        return terminal(self.report)
 
     def _repr_html_(self) -> str:
         return f"<pre>{text(self)}</pre>\n{self.figures._repr_html_()}"
@@ -55,25 +63,41 @@ class WrittenReport:
 def report(
     directory: Sweep | str | Path,
     *,
-    metric: str | None = None,
+    metric: Names = None,
     target: float | None = None,
     over: str | Sequence[str] = "seed",
+    compare: str | None = None,
+    rows: Names = None,
+    columns: Names = None,
+    interval: IntervalKind = "bootstrap",
     x: str | None = None,
+    format: str | Sequence[str] = "png",
+    width: float | None = None,
     command: str | None = None,
 ) -> WrittenReport:
     """Aggregate the runs of a sweep over their seeds, and write `report` into its directory.
 
+    Several names are a list, or one string with commas.
+
     Args:
         directory: a sweep, or any directory with runs below it.
-        metric: what is compared, such as `test/accuracy`; `None` is the test score of what chose
-            the best weights, free running where that is scored.
+        metric: one score or several, such as `accuracy` or `val/loss`; a name without a split is
+            the test score, free running where that is scored. `None` is the one that chose the
+            best weights.
         target: count the runs that reach it.
         over: the settings to aggregate over.
+        compare: compare the values of this setting by runs that agree in all others; `None`
+            compares each group with the best of its neighbours.
+        rows: the settings whose values go down a table of two directions.
+        columns: those whose values go across.
+        interval: 95 % intervals of means by `bootstrap` (percentile) or `t` (Student's).
         x: the numeric setting to draw the metric against; `None` is the one with most values.
+        format: pictures as `png`, `pdf` or `svg`.
+        width: of pictures, in inches, for a page; `None` for slides.
         command: how the report was asked for, quoted in it; `None` is this call.
 
     Returns:
-        The report: its table, figures and statistics.
+        The report: its tables, figures and statistics.
 
     Raises:
         ConfigError: there are no runs, an argument is wrong, or the directory can't be written to.
@@ -84,17 +108,55 @@ def report(
     place = directory.path if isinstance(directory, Sweep) else directory
     if not isinstance(place, str | Path):
         raise ConfigError(f"directory must be a sweep or a directory, got {place!r}")
-    if target is not None and not math.isfinite(target):
-        raise ConfigError(f"target must be a number, got {target}")
     path = Path(place).expanduser()
-    aggregate = aggregate_runs(
-        read_table(path),
-        metric=metric,
+    given = {
+        "metric": _names(metric),
+        "target": target,
+        "over": _names(over),
+        "compare": compare,
+        "rows": _names(rows),
+        "columns": _names(columns),
+        "interval": interval,
+        "x": x,
+        "format": _names(format),
+        "width": width,
+    }
+    check_values(given, _FIELDS)
+    question = Question(
+        metrics=_names(metric) or (),
         target=target,
-        over=over.split(",") if isinstance(over, str) else list(over),
+        over=_names(over) or (),
         x=x,
+        interval=interval,
+        rows=_names(rows),
+        columns=_names(columns),
+        compare=compare,
     )
-    given = {"metric": metric, "target": target, "over": over, "x": x}
-    named = (f", {key}={value!r}" for key, value in given.items() if value not in (None, "seed"))
-    write(aggregate, path / "report", command or f"rnnlab.report({str(path)!r}{''.join(named)})")
-    return WrittenReport(path / "report", aggregate)
+    settings = PictureSettings(formats=given["format"], width=width)
+    named = (f", {key}={value!r}" for key, value in given.items() if value != _DEFAULTS.get(key))
+    made = make_report(read_table(path), question)
+    line = command or f"rnnlab.report({str(path)!r}{''.join(named)})"
+    write(made, path / "report", line, settings)
+    return WrittenReport(path / "report", made)
+
+
+_FIELDS: dict[str, Any] = {
+    "metric": list[str] | None,
+    "target": Real | None,
+    "over": list[str],
+    "compare": str | None,
+    "rows": list[str] | None,
+    "columns": list[str] | None,
+    "interval": IntervalKind,
+    "x": str | None,
+    "format": list[Format],
+    "width": Inches | None,
+}
+_DEFAULTS = {"over": ["seed"], "interval": "bootstrap", "format": ["png"]}
+
+
+def _names(value: Names) -> Any:
+    """Return names as a list; what is none is left for the check."""
+    if isinstance(value, str):
+        return list(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
+    return list(value) if isinstance(value, Sequence) else value

@@ -80,7 +80,7 @@ _ROOT: dict[str, Any] = {
     "threads": Threads,
     "flush_denormals": bool,
     "watch": Literal["none", "light", "full"],
-    "watch_every": PositiveInt,
+    "watch_every": PositiveInt | None,
     "monitor": str,
     "output_dir": Annotated[str, StringConstraints(pattern=r"^[^\x00]+$")],
     "init_from": str | None,

@@ -8,10 +8,11 @@ from typing import NamedTuple
 import numpy as np
 
 from rnnlab.errors import ConfigError
-from rnnlab.reports.aggregate import Aggregate, RunGroup
+from rnnlab.reports.aggregate import Aggregate
 from rnnlab.reports.events import scalar, write_events
+from rnnlab.reports.groups import RunGroup
 from rnnlab.reports.statistics import bootstrap
-from rnnlab.reports.table import Record, RunSettings
+from rnnlab.reports.table import Record
 
 _RESAMPLES = 1000  # at each step; enough for a picture
 
@@ -97,56 +98,27 @@ def write_hparams(aggregate: Aggregate, directory: Path) -> None:
 
     The runs of a group are the sessions of one session group, whose mean the page shows.
     """
+    from tensorboard.compat.proto.event_pb2 import Event
+
+    from rnnlab.runs import hparams
+
+    metrics = [name for name in aggregate.table.metrics if name.startswith("test/")]
+    metrics.sort(key=lambda name: name != aggregate.metric)
+    head = [hparams.columns([group.settings for group in aggregate.groups], metrics)]
     paths = _group_directories(aggregate, directory)
     for group, path in zip(aggregate.groups, paths, strict=True):
-        label = aggregate.label(group)
-        for number, (seed, record) in enumerate(zip(group.values, group.records, strict=True)):
-            scores = {k: v for k, v in record.scores.items() if k.startswith("test/")}
-            name = aggregate.seed_label(seed) or str(number)
-            _write_session(path / _file_name(name), label, group.settings, scores, "STATUS_SUCCESS")
-        for number, seed in enumerate(group.failures):
-            name = aggregate.seed_label(seed) or f"failed {number}"
-            _write_session(path / _file_name(name), label, group.settings, {}, "STATUS_FAILURE")
-
-
-def _write_session(
-    path: Path, label: str, settings: RunSettings, scores: Mapping[str, float], status: str
-) -> None:
-    from tensorboard.compat.proto.event_pb2 import Event
-    from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
-    from tensorboard.plugins.hparams import metadata
-    from tensorboard.plugins.hparams.api_pb2 import Status
-    from tensorboard.plugins.hparams.plugin_data_pb2 import (
-        HParamsPluginData,
-        SessionEndInfo,
-        SessionStartInfo,
-    )
-
-    start = SessionStartInfo(group_name=label)
-    for key, value in settings.items():
-        if isinstance(value, bool):
-            start.hparams[key].bool_value = value
-        elif isinstance(value, int | float):
-            start.hparams[key].number_value = value
-        elif value is not None:
-            start.hparams[key].string_value = value
-    end = SessionEndInfo(status=Status.Value(status))
-    version = metadata.PLUGIN_DATA_VERSION
-    contents = {
-        metadata.SESSION_START_INFO_TAG: HParamsPluginData(
-            session_start_info=start, version=version
-        ),
-        metadata.SESSION_END_INFO_TAG: HParamsPluginData(session_end_info=end, version=version),
-    }
-    events = []
-    for tag, content in contents.items():
-        plugin = SummaryMetadata.PluginData(
-            plugin_name=metadata.PLUGIN_NAME, content=content.SerializeToString()
-        )
-        value = Summary.Value(tag=tag, metadata=SummaryMetadata(plugin_data=plugin))
-        events.append(Event(summary=Summary(value=[value])))
-    events += [scalar(name, score, 0) for name, score in scores.items()]
-    write_events(path, events)
+        records = dict(zip(group.values, group.records, strict=True))
+        for number, seed in enumerate((*group.values, *group.failures)):
+            failed = seed not in records
+            scores = {} if failed else records[seed].scores
+            named = {name: scores[name] for name in metrics if name in scores}
+            label = aggregate.label(group)
+            parts = [*head, *hparams.session(group.settings, group=label, failed=failed)]
+            head = []  # once is enough
+            events = [Event(summary=part) for part in parts]
+            events += [scalar(*point, 0) for point in hparams.final_scalars(named).items()]
+            name = aggregate.seed_label(seed) or f"{'failed ' if failed else ''}{number}"
+            write_events(path / _file_name(name), events)
 
 
 def _group_directories(aggregate: Aggregate, directory: Path) -> list[Path]:

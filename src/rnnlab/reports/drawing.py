@@ -7,25 +7,39 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rnnlab.plots.palette import GREY
-from rnnlab.reports.aggregate import Aggregate, RunGroup, format_value
-from rnnlab.reports.panels import Line, Panel
+from rnnlab.plots.size import inches, points
+from rnnlab.reports.aggregate import Aggregate
+from rnnlab.reports.groups import RunGroup, format_value
+from rnnlab.reports.panels import Line, Panel, of_several_tasks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
+_COLUMNS = {1: 1, 2: 2, 4: 2, 8: 4}  # of so many panels; of others 3
+
+
 def lay_out(
-    panels: Sequence[Panel], height: float | None = None
+    panels: Sequence[Panel], *, width: float | None, height: float | None = None
 ) -> "tuple[Figure, list[tuple[Axes, Panel]]]":
-    """Make a figure of a slide's size, with axes for each panel."""
+    """Make a figure with axes for each panel, which share their y axis if their task is the same.
+
+    Args:
+        panels: the panels.
+        width: width in inches; `None` for a slide.
+        height: height of a row of panels, in inches of a slide; by default it follows the width.
+    """
     from matplotlib.figure import Figure
 
-    columns = min(len(panels), 2 if len(panels) in (2, 4) else 3)
+    whole = (11.0 if len(panels) == 1 else 13.3) if width is None else width / inches(1)
+    columns = min(_COLUMNS.get(len(panels), 3), max(int(whole / 3.3), 1))
     rows = -(-len(panels) // columns)
-    size = (11.0, height or 6.2) if len(panels) == 1 else (13.3, height or 1.4 + 3.1 * rows)
-    figure = Figure(figsize=size, layout="constrained")
-    grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
+    row = height or (min(6.2, 0.72 * whole) if len(panels) == 1 else 3.1)
+    total = row * rows + (0 if len(panels) == 1 else 1.4)
+    figure = Figure(figsize=(inches(whole), inches(total)), layout="constrained")
+    shared = not of_several_tasks(panels)
+    grid = figure.subplots(rows, columns, sharey=shared, squeeze=False)
     for axes in grid.flat[len(panels) :]:
         axes.remove()
     return figure, list(zip(grid.flat, panels, strict=False))
@@ -43,7 +57,12 @@ def draw_means(axes: "Axes", line: Line, x: str) -> None:
     for group in groups:
         runs = list(group.values.values())
         axes.plot(
-            [group.settings[x]] * len(runs), runs, ".", color=line.color, alpha=0.45, markersize=6
+            [group.settings[x]] * len(runs),
+            runs,
+            ".",
+            color=line.color,
+            alpha=0.45,
+            markersize=points(6),
         )
 
 
@@ -51,7 +70,7 @@ def mark_failures(axes: "Axes", line: Line, x: str, height: float) -> None:
     """Draw a cross where a run failed, above the axes so that it doesn't look like a value."""
     xs: Any = [group.settings[x] for group in line.groups if group.failures]
     data_by_axes = axes.get_xaxis_transform()
-    style = {"color": line.color, "transform": data_by_axes, "mew": 2, "clip_on": False}
+    style = {"color": line.color, "transform": data_by_axes, "mew": points(2), "clip_on": False}
     axes.plot(xs, [height] * len(xs), "x", **style)
 
 
@@ -67,31 +86,28 @@ def draw_floor(
     for group in groups:
         if group.records:
             at = None if x is None else group.settings[x]
-            floors.setdefault(at, set()).update(floors_of([group], name))
+            floors.setdefault(at, set()).update(group.floors(name))
     if not floors or any(len(values) != 1 for values in floors.values()):
         return []
     xs, heights = zip(*sorted((at, *values) for at, values in floors.items()), strict=True)
-    style = {"color": GREY, "linestyle": "--", "linewidth": 1.5, "zorder": 1}
+    style = {"color": GREY, "linestyle": "--", "linewidth": points(1.5), "zorder": 1}
     if len(set(heights)) == 1:
         axes.axhline(heights[0], **style)
     else:
         axes.plot(xs, heights, **style)
     if labelled:
+        late = x is None  # curves of training are far from the floor at the end
         axes.annotate(
             "floor",
-            (0, heights[0]),
+            (float(late), heights[0]),
             xycoords=("axes fraction", "data"),
-            xytext=(4, 3),
+            xytext=(points(-4 if late else 4), points(3)),
             textcoords="offset points",
+            ha="right" if late else "left",
             color=GREY,
-            size=12,
+            size=points(12),
         )
     return list(heights)
-
-
-def floors_of(groups: Sequence[RunGroup], name: str) -> list[float]:
-    """Return the floors of a metric in the runs of some groups."""
-    return [r.floor[name] for group in groups for r in group.records if name in r.floor]
 
 
 def scale_x(axes: "Axes", values: Sequence[Any]) -> None:
@@ -150,7 +166,7 @@ def finish(
     marked: bool = True,
     beside: bool = True,
 ) -> None:
-    """Add title, axis labels and the names of the lines.
+    """Add axis labels and the names of the lines; the figure's label becomes the title.
 
     Args:
         aggregate: the groups.
@@ -168,20 +184,23 @@ def finish(
     scored = sum(bool(group.values) for group in aggregate.groups)
     if 0 < drawn < scored:
         title += f"; {drawn} of {scored} settings"
-    figure.suptitle(title, x=0.01, ha="left", size=16)
+    figure.set_label(title)
     first = subplots[0][0]
     for axes, panel in subplots:
         axes.set_title(panel.title)
     if len(subplots) == 1:
         first.set(xlabel=x or first.get_xlabel(), ylabel=y)
     else:
-        figure.supylabel(y, size=15)
-        figure.supxlabel(x or "", size=15)
+        figure.supylabel(y, size=points(15))
+        for axes, _ in subplots if x else ():  # `supxlabel` would lie on a legend below
+            if axes.get_subplotspec().is_last_row():
+                axes.set_xlabel(x)
     lines = {line.label: line for line in lines_drawn if line.label}
     if not labelled or not lines:
         return
     widest = max(map(len, lines))
-    if beside and len(subplots) == 1 and len(lines) <= 10 and widest <= 20:
+    wide = figure.get_figwidth() > inches(8)
+    if beside and wide and len(subplots) == 1 and len(lines) <= 10 and widest <= 20:
         _label_lines(figure, first, list(lines.values()))
     else:
         _add_legend(figure, list(lines.values()), marked=marked)
@@ -196,10 +215,13 @@ def _add_legend(figure: "Figure", lines: Sequence[Line], *, marked: bool) -> Non
         for line in lines
     ]
     widest = max(len(line.label) for line in lines)
-    if widest <= 20:
+    wide = figure.get_figwidth() > inches(8)
+    if widest <= 20 and wide:
         figure.legend(handles=handles, loc="outside right upper")
     else:
-        figure.legend(handles=handles, loc="outside lower center", ncols=2 if widest <= 50 else 1)
+        letters = figure.get_figwidth() / inches(0.12)
+        columns = max(1, min(len(lines), int(letters / (widest + 6))))
+        figure.legend(handles=handles, loc="outside lower center", ncols=columns)
 
 
 def _label_lines(figure: "Figure", axes: "Axes", lines: Sequence[Line]) -> None:
@@ -209,7 +231,8 @@ def _label_lines(figure: "Figure", axes: "Axes", lines: Sequence[Line]) -> None:
     lines = [line for line in lines if len(drawn.get(line.label, []))]
     ends = [drawn[line.label][-1] for line in lines]
     in_axes = axes.transAxes.inverted().transform(axes.transData.transform(ends))
-    for line, end, height in zip(lines, ends, spread(in_axes[:, 1], 0.062), strict=True):
+    gap = inches(0.38) / figure.get_figheight()
+    for line, end, height in zip(lines, ends, spread(in_axes[:, 1], gap), strict=True):
         axes.annotate(
             line.label,
             end,
@@ -221,7 +244,7 @@ def _label_lines(figure: "Figure", axes: "Axes", lines: Sequence[Line]) -> None:
                 "arrowstyle": "-",
                 "color": line.color,
                 "alpha": 0.5,
-                "linewidth": 0.8,
+                "linewidth": points(0.8),
                 "relpos": (0, 0.5),
             },
             annotation_clip=False,

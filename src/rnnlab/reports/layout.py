@@ -5,13 +5,14 @@ import html
 import io
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from rnnlab.reports.statistics import Interval
 from rnnlab.spelling import printable
 
 WIDTH = 100  # of a terminal
+_NUMERIC = re.compile(r"(?:[\d+\-.e/, ()\[\]±*%]|inf|failed)*")
 
 
 def aligned(rows: Sequence[Sequence[str]], width: int = WIDTH) -> list[str]:
@@ -20,7 +21,7 @@ def aligned(rows: Sequence[Sequence[str]], width: int = WIDTH) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     while sum(widths) + 2 * (len(widths) - 1) > width and max(widths) > 5:
         widths[widths.index(max(widths))] -= 1
-    right = [all(_looks_numeric(row[i]) for row in rows[1:]) for i in range(len(widths))]
+    right = [is_numeric_column(rows, i) for i in range(len(widths))]
     return [
         "  ".join(
             f"{cut(cell, size):{'>' if is_right else '<'}{size}}"
@@ -35,11 +36,20 @@ def limited(lines: Sequence[str], more: int) -> str:
     return "\n".join([*lines, *([f"... and {more} more in report.md"] if more > 0 else [])])
 
 
-def markdown_table(rows: Sequence[Sequence[str]]) -> str:
-    """Format rows, the heading first, as a table of Markdown; columns of numbers go right."""
-    heading, *others = [[escape(cell) for cell in row] for row in rows]
-    columns = range(len(heading))
-    right = [all(_looks_numeric(row[i]) for row in others) for i in columns]
+def markdown_table(
+    rows: Sequence[Sequence[str]], bold: Collection[tuple[int, int]] = frozenset()
+) -> str:
+    """Format rows, the heading first, as a table of Markdown; columns of numbers go right.
+
+    Args:
+        rows: the cells.
+        bold: places (row, column) of the bold ones.
+    """
+    right = [is_numeric_column(rows, i) for i in range(len(rows[0]))]
+    heading, *others = [
+        [f"**{escape(cell)}**" if (n, i) in bold else escape(cell) for i, cell in enumerate(row)]
+        for n, row in enumerate(rows)
+    ]
     rule = ["---:" if is_right else "---" for is_right in right]
     return "\n".join(f"| {' | '.join(row)} |" for row in [heading, rule, *others])
 
@@ -74,9 +84,35 @@ def csv_text(rows: Sequence[dict[str, Any]]) -> str:
     return text.getvalue()
 
 
-def number(value: float) -> str:
-    """Format a number in four digits; NaN as nothing."""
-    return "" if math.isnan(value) else f"{value:.4g}"
+def number(value: float, digits: int = 4) -> str:
+    """Format a number; NaN as nothing."""
+    return "" if math.isnan(value) else f"{value:.{digits}g}"
+
+
+def plus_minus(mean: float, sd: float) -> str:
+    """Format mean and standard deviation, to two digits of the latter: `0.272 ± 0.096`."""
+    size = max(abs(mean), sd)
+    if math.isnan(sd) or not sd:
+        return number(mean)
+    if not 1e-3 <= size < 1e5:
+        power = math.floor(math.log10(size))
+        return f"({plus_minus(mean / 10**power, sd / 10**power)})e{power:+03d}"
+    digits = _digits(sd)
+    return f"{mean:.{digits}f} ± {sd:.{digits}f}"
+
+
+def even_span(interval: Interval) -> str:
+    """Format an interval with as many digits at both ends, to two of its width."""
+    low, high = interval
+    if not 1e-3 <= max(abs(low), abs(high)) < 1e5 or low == high:
+        return span(interval, digits=3)
+    digits = _digits(high - low)
+    return f"[{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def _digits(size: float) -> int:
+    """Return the digits behind the point that show two digits of a number."""
+    return min(max(1 - math.floor(math.log10(size)), 0), 6)
 
 
 def span(interval: Interval, digits: int = 4) -> str:
@@ -100,8 +136,9 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def _looks_numeric(cell: str) -> bool:
-    return not cell.strip("0123456789+-.e/, []inf")
+def is_numeric_column(rows: Sequence[Sequence[str]], column: int) -> bool:
+    """Whether all cells of a column below the heading are numbers or intervals of such."""
+    return all(_NUMERIC.fullmatch(row[column]) for row in rows[1:])
 
 
 def _cell(value: Any) -> Any:

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnnlab.plots.palette import COLORS, MARKERS
-from rnnlab.reports.aggregate import Aggregate, RunGroup, format_value, is_numeric, sort_key
+from rnnlab.reports.aggregate import Aggregate
+from rnnlab.reports.groups import RunGroup, format_value, is_numeric, values_of
 from rnnlab.reports.table import SettingValue
 
 _MOST_LINES, MOST_PANELS = 12, 9
@@ -30,24 +31,30 @@ class Panel(NamedTuple):
     lines: Sequence[Line]
 
 
-def values_of(groups: Sequence[RunGroup], key: str) -> list[SettingValue]:
-    """Return the distinct values of a setting, sorted."""
-    return sorted({group.settings[key] for group in groups}, key=sort_key)
-
-
 def choose_line(aggregate: Aggregate, keys: Sequence[str]) -> tuple[str | None, list[str]]:
-    """Choose the setting whose values become lines, best a text; the others become panels."""
+    """Choose the setting whose values become lines, best a text; the others become panels.
+
+    Tasks become panels, since their scores can't be compared.
+    """
+    lines = [key for key in keys if key != "task"]
     line = next(
-        (key for key in keys if not is_numeric(aggregate.groups, key)), next(iter(keys), None)
+        (key for key in lines if not is_numeric(aggregate.groups, key)), next(iter(lines), None)
     )
     return line, [key for key in keys if key != line]
+
+
+def of_several_tasks(panels: Sequence[Panel]) -> bool:
+    """Whether the groups of some panels have different tasks."""
+    groups = (group for panel in panels for line in panel.lines for group in line.groups)
+    return len({group.task for group in groups}) > 1
 
 
 def arrange(aggregate: Aggregate, line: str | None, keys: Sequence[str]) -> list[Panel]:
     """Make a panel for each combination of values of `keys`, with a line for each of `line`.
 
-    Too many values are thinned out evenly.
+    Those of one task are side by side. Too many values are thinned out evenly.
     """
+    keys = sorted(keys, key=lambda key: key != "task")
     values = _thin(values_of(aggregate.groups, line), _MOST_LINES) if line else [None]
     styles = [
         (value, "" if line is None else _label(aggregate, line, value), color, marker)
@@ -84,10 +91,10 @@ def _label(aggregate: Aggregate, key: str, value: SettingValue) -> str:
     return text if isinstance(value, str) else f"{aggregate.short_names[key]} {text}"
 
 
-def describe(aggregate: Aggregate, group: RunGroup) -> str:
-    """Format the settings of a group for a label."""
-    parts = (_label(aggregate, key, group.settings[key]) for key in aggregate.keys)
-    return ", ".join(parts) or "all runs"
+def describe(aggregate: Aggregate, group: RunGroup, keys: Sequence[str] | None = None) -> str:
+    """Format settings of a group for a label; by default all in which groups differ."""
+    chosen = aggregate.keys if keys is None else keys
+    return ", ".join(_label(aggregate, key, group.settings[key]) for key in chosen) or "all runs"
 
 
 def first_lines(aggregate: Aggregate) -> list[Line]:

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
-from typing import NamedTuple
+from functools import cache, lru_cache
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+IntervalKind = Literal["bootstrap", "t"]
 RESAMPLES = 10_000
 _Z = 1.959963984540054  # between -z and z lie 95 % of a standard normal
 
@@ -20,30 +21,36 @@ class Interval(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """Number of values, their mean and median, and the interval of the mean."""
+    """Values in short.
+
+    Attributes:
+        size: their number.
+        mean: their mean; NaN of no values.
+        median: their median; NaN of no values.
+        sd: their standard deviation, with n - 1 in the denominator; NaN of fewer than two.
+        interval: the interval of the mean.
+    """
 
     size: int
     mean: float
     median: float
+    sd: float
     interval: Interval
 
 
-class SignTest(NamedTuple):
-    """Numbers of pairs that are better and worse, and the two-sided p value of the sign test."""
-
-    better: int
-    worse: int
-    p: float
-
-
-def summarize(values: Sequence[float]) -> Summary:
-    """Summarize values; of no values mean, median and interval are NaN."""
+def summarize(values: Sequence[float], interval: IntervalKind = "bootstrap") -> Summary:
+    """Summarize values, with an interval of the mean by the bootstrap or by Student's t."""
     if not values:
-        return Summary(0, math.nan, math.nan, Interval(math.nan, math.nan))
-    low, high = (float(edge) for edge in bootstrap(values))
-    return Summary(
-        len(values), float(np.mean(values)), float(np.median(values)), Interval(low, high)
-    )
+        nan = math.nan
+        return Summary(0, nan, nan, nan, Interval(nan, nan))
+    sd = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
+    mean, median = float(np.mean(values)), float(np.median(values))
+    if interval == "bootstrap":
+        low, high = (float(edge) for edge in bootstrap(values))
+    else:
+        half = sd / math.sqrt(len(values)) * t_quantile(max(len(values) - 1, 1))
+        low, high = mean - half, mean + half
+    return Summary(len(values), mean, median, sd, Interval(low, high))
 
 
 def bootstrap(values: ArrayLike, resamples: int = RESAMPLES) -> tuple[np.ndarray, np.ndarray]:
@@ -89,8 +96,32 @@ def wilson(successes: int, count: int) -> Interval:
     )
 
 
-def sign_test(better: int, worse: int) -> SignTest:
-    """Two-sided exact sign test of whether better and worse are equally likely, without ties."""
-    count = better + worse
-    tail = sum(math.comb(count, k) for k in range(min(better, worse) + 1))
-    return SignTest(better, worse, min(1.0, 2 * tail / 2**count))
+@cache
+def t_quantile(freedom: int) -> float:
+    """Return the t between whose negative and itself lie 95 % of Student's distribution.
+
+    Found by bisection of the sums in closed form for whole degrees of freedom (Abramowitz and
+    Stegun 1964, 26.7.3 and 26.7.4).
+
+    Args:
+        freedom: degrees of freedom, 1 or more.
+    """
+    low, high = 0.0, math.pi / 2  # the angle whose tangent is t / sqrt(freedom)
+    for _ in range(60):
+        angle = (low + high) / 2
+        if _t_share(angle, freedom) < 0.95:
+            low = angle
+        else:
+            high = angle
+    return math.tan(low) * math.sqrt(freedom)
+
+
+def _t_share(angle: float, freedom: int) -> float:
+    """Return the share of Student's distribution between the tangents of -angle and angle."""
+    odd = freedom % 2
+    term, total = (math.cos(angle), 0.0) if odd else (1.0, 0.0)
+    for k in range(odd, freedom - 1, 2):
+        total += term
+        term *= (k + 1) / (k + 2) * math.cos(angle) ** 2
+    share = math.sin(angle) * total
+    return (angle + share) * 2 / math.pi if odd else share

@@ -26,8 +26,10 @@ from rnnlab.errors import ConfigError
 from rnnlab.files.atomic import write_atomically
 from rnnlab.files.group_commit import fsync
 from rnnlab.files.untrusted import open_regular_file
+from rnnlab.metric import FINAL, base_name
 from rnnlab.process.output import note
 from rnnlab.process.rank import is_launched_rank
+from rnnlab.runs import hparams
 from rnnlab.runs.loggers import flat_settings
 from rnnlab.runs.records import framed, unframed
 from rnnlab.spelling import printable
@@ -49,6 +51,8 @@ _CHARTS = {
     },
     "time": {"a second": [r"time/.*"]},
 }
+_LEADING = ("model", "task", "seed", "optimizer.lr")  # settings
+_FINAL_TAGS = (FINAL, "test/", "_hparams_/")
 _LAYOUT = "custom_scalars__config__"  # TensorBoard's tag of the charts
 _EVENTS = "events.out.tfevents.*[0-9]"  # and no unfinished `.part`
 _VERSION = "brain.Event:2"
@@ -142,10 +146,20 @@ class Events:
         histogram = summary.histogram(name, values.detach(), _bin_edges())
         self._add(Event(summary=histogram, step=step))
 
-    def log_settings(self, cfg: DictConfig, scores: Mapping[str, float]) -> None:
-        """Write settings and final scores for TensorBoard's HParams page."""
-        for part in summary.hparams(flat_settings(cfg), dict(scores)):
+    def log_final(self, cfg: DictConfig, scores: Mapping[str, float], step: int) -> None:
+        """Write final scores, and with the settings for TensorBoard's HParams page.
+
+        Its first columns are model, task, seed and learning rate, and the score of what was
+        monitored.
+        """
+        settings = flat_settings(cfg)
+        own = [key for part in ("model.", "task.") for key in settings if key.startswith(part)]
+        ordered = {key: settings[key] for key in (*_LEADING, *own, *settings) if key in settings}
+        monitored = base_name(cfg.monitor)
+        metrics = sorted(scores, key=lambda metric: base_name(metric) != monitored)
+        for part in (hparams.columns([ordered], metrics), *hparams.session(ordered)):
             self._add(Event(summary=part))
+        self.log_metrics(hparams.final_scalars(scores), step)
 
     def _add(self, event: Event) -> None:
         event.wall_time = time.time() + self._ahead
@@ -238,7 +252,7 @@ def _cut_events(path: Path, step: int) -> _Kept | None:
 
 def _is_final(event: Event) -> bool:
     """Whether a record holds final scores or settings, written at the end of training."""
-    return any(value.tag.startswith(("test/", "_hparams_/")) for value in event.summary.value)
+    return any(value.tag.startswith(_FINAL_TAGS) for value in event.summary.value)
 
 
 def _began(file: Path) -> int:

@@ -1,11 +1,12 @@
-"""Jobs of a sweep: each has a run directory named by a hash of its config, so none runs twice."""
+"""Jobs of a sweep: the names of their run directories have a hash, so that none runs twice."""
 
 import hashlib
 import json
+import os
 import re
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -36,6 +37,9 @@ Action = Literal["train", "resume", "skip", "refuse"]
 _WIDEST = 200  # characters of overrides in a line
 _NAME = re.compile(JOB_NAME)
 _UNHASHED = ("choices", "output_dir")
+_DIGITS = 8  # of the hash, behind a label
+_LONGEST_LABEL = 80
+_LONG_NUMBER = re.compile(r"\d*\.\d{4,}(e-?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -47,18 +51,34 @@ class Job:
         cfg: the whole config of the run.
         overrides: its overrides on the command line, key -> value.
         trial: the Optuna trial that it evaluates, or `None` outside a search.
+        label: what varies from job to job, for its name; it may be empty.
     """
 
     sweep: Path
     cfg: DictConfig
     overrides: Mapping[str, str]
     trial: TrialRef | None = None
+    label: str = ""
 
     @cached_property
     def name(self) -> str:
-        """Name of the run directory: 12 hex digits of the SHA-256 of the resolved config."""
+        """Name of the run directory: what varies, and digits of a hash of the resolved config.
+
+        A directory of the same digits is taken whatever varied when it was made: a sweep that is
+        run again with more settings doesn't train its jobs again.
+        """
         hashed = {key: value for key, value in plain(self.cfg).items() if key not in _UNHASHED}
-        return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()[:12]
+        digest = hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()[:12]
+        short = digest[:_DIGITS]
+        name = f"{self.label}-{short}" if self.label else digest
+        if (self.sweep / name).is_dir():
+            return name
+        try:
+            found = sorted(os.listdir(self.sweep))
+        except OSError:  # it is missing, or else reading the run says what is wrong
+            return name
+        earlier = (each for each in found if each == digest or each.endswith(f"-{short}"))
+        return next((each for each in earlier if _NAME.fullmatch(each)), name)
 
     @property
     def path(self) -> Path:
@@ -101,7 +121,11 @@ class Job:
 
 
 def make_job(
-    cfg: DictConfig, overrides: Iterable[str], choices: Mapping[str, Any], sweep: Path
+    cfg: DictConfig,
+    overrides: Iterable[str],
+    choices: Mapping[str, Any],
+    sweep: Path,
+    fixed: Collection[str],
 ) -> tuple[Job, CommandOptions]:
     """Make a job from a config that Hydra composed.
 
@@ -110,6 +134,7 @@ def make_job(
         overrides: the overrides that it was composed from.
         choices: config group -> chosen option.
         sweep: the sweep's directory.
+        fixed: keys that have one value in all jobs.
 
     Returns:
         The job, and the options of the command.
@@ -122,7 +147,35 @@ def make_job(
     overrides = list(overrides)
     cfg = sized(with_choices(cfg, choices), options.parameters, overrides)
     cfg = with_file_hashes(cfg)
-    return Job(sweep, cfg, overrides_of_run(overrides), trial), options
+    own = overrides_of_run(overrides)
+    varied = {key: value for key, value in own.items() if key not in fixed}
+    return Job(sweep, cfg, own, trial, job_label(varied)), options
+
+
+def job_label(overrides: Mapping[str, str]) -> str:
+    """Name what a job has of its own: `model=gru,seed=3`.
+
+    Keys have their last part where that is unique, numbers four digits. What a file's name should
+    not hold becomes `_`, and overrides beyond 80 characters are left out.
+    """
+    last = {key: re.split("[./]", key.lstrip("+~"))[-1] for key in overrides}
+    names = list(last.values())
+    label = ""
+    for key, value in overrides.items():
+        name = last[key] if names.count(last[key]) == 1 else key.lstrip("+~")
+        value = f"{float(value):.4g}" if _LONG_NUMBER.fullmatch(value) else value
+        pair = re.sub(r"[^A-Za-z0-9_.+=-]+", "_", f"{name}={value}")
+        longer = f"{label},{pair}" if label else pair
+        if len(longer) > _LONGEST_LABEL:
+            break
+        label = longer
+    return label
+
+
+def job_title(job: Job, number: str, varied: str) -> str:
+    """Number a job for display, and say what varies, unless its name does in full."""
+    told = job.label and job.label.count("=") == varied.count("=")
+    return number if told else f"{number}  {varied}"
 
 
 def run(job: Job) -> Run | None:
@@ -187,7 +240,7 @@ def write_failure(sweep: Path, name: str, entry: Failure) -> None:
         ConfigError: the name is not a job's, or `failures` is a link out of the sweep.
     """
     if not _NAME.fullmatch(name):
-        raise ConfigError(f"{name!r} is not the name of a job: it has 12 digits, 0 to f")
+        raise ConfigError(f"{name!r} is not the name of a job: it ends in 8 or 12 digits, 0 to f")
     directory = _failure_directory(sweep)
     directory.mkdir(parents=True, exist_ok=True)
     write_atomically(directory / f"{name}.json", (json.dumps(entry) + "\n").encode())
@@ -259,16 +312,20 @@ def overview(sweep: Path) -> list[str]:
 
 
 def _failure_table(sweep: Path, failed: Mapping[str, Failure], keys: list[str]) -> list[str]:
-    """Format failures as rows of name, status, the overrides of some keys, and error."""
+    """Format failures as rows of name, status, overrides of some keys, and error.
+
+    The overrides are left out where the names have them all.
+    """
     cells = {name: format_overrides(entry["overrides"], keys) for name, entry in failed.items()}
-    width = max(map(len, cells.values()))
-    errors = {name: entry["error"].replace(f"{sweep}/", "") for name, entry in failed.items()}
-    return [
-        printable(
-            f"  {name}  {entry['status']:8}  {cells[name]:{width}}  {brief(errors[name], 100)}"
-        )
-        for name, entry in failed.items()
-    ]
+    if all(name.count("=") >= cells[name].count("=") for name in failed):
+        cells = dict.fromkeys(failed, "")
+    longest, width = (max(map(len, column)) for column in (failed, cells.values()))
+    rows = []
+    for name, entry in failed.items():
+        error = brief(entry["error"].replace(f"{sweep}/", ""), 100)
+        cell = f"{cells[name]:{width}}  " if width else ""
+        rows.append(printable(f"  {name:{longest}}  {entry['status']:8}  {cell}{error}"))
+    return rows
 
 
 def format_overrides(overrides: Mapping[str, str], keys: Iterable[str]) -> str:

@@ -22,7 +22,7 @@ from rnnlab.process.output import guarded, note
 from rnnlab.runs.run import Run
 from rnnlab.sweeps import progress
 from rnnlab.sweeps.compose_jobs import Composer
-from rnnlab.sweeps.jobs import Job, format_overrides, make_job, read_failure
+from rnnlab.sweeps.jobs import Job, format_overrides, job_title, make_job, read_failure
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _POLL_SECONDS = 0.2
@@ -48,7 +48,7 @@ class WorkItem:
 
     def run_here(self, *, dry_run: bool = False) -> None:
         """Run the job in this process, as the basic launcher does."""
-        title = f"{self.label}  {self.varied}"
+        title = job_title(self.job, self.label, self.varied)
         progress.run_job(self.job, title, on_error=self.on_error, dry_run=dry_run)
 
     @guarded()
@@ -79,7 +79,8 @@ class WorkItem:
             outcome = str(error)
         if failure:
             outcome = f"{failure['status']}: {failure['error']}"
-        note(f"{self.job.name}  {self.label}  {self.varied}: {outcome}")
+        title = job_title(self.job, self.label, self.varied)
+        note(f"{self.job.name}  {title}: {outcome}")
 
     @property
     def threads(self) -> int:
@@ -121,7 +122,7 @@ def make_items(
     fixed, compose = progress.fixed_keys(sys.argv[1:]), Composer(loader, sweep_config)
     items, dry_run = [], False
     for number, overrides in enumerate(job_overrides, first + 1):
-        job, options = make_job(*compose(overrides), directory)
+        job, options = make_job(*compose(overrides), directory, fixed)
         progress.check_on_error(options.on_error)
         varied = format_overrides(job.overrides, [key for key in job.overrides if key not in fixed])
         label = f"trial {job.trial.number}" if job.trial else str(number)

@@ -64,8 +64,7 @@ def write_results(
     }
     run.write_json("results.json", results)
     _write_samples(run, experiment, events, steps)
-    events.log_settings(experiment.cfg, metrics_on_test(scores))
-    events.log_metrics(metrics_on_test(scores), steps)
+    events.log_final(experiment.cfg, metrics_on_test(scores), steps)
     events.write()
 
 

@@ -38,6 +38,7 @@ from rnnlab.training.callbacks import (
     Telemetry,
     Watch,
 )
+from rnnlab.training.callbacks.watch import default_period
 from rnnlab.training.epoch_loop import use_short_loop
 from rnnlab.training.file_logger import FileLogger
 from rnnlab.training.module import SequenceModule
@@ -136,7 +137,8 @@ def _train(run: Run, prepared: Prepared, point: ResumePoint, pruner: Pruner | No
         loggers += [FileLogger(events), FileLogger(curve)]
         callbacks = [divergence, Telemetry(experiment.training), Progress(cfg.monitor)]
         if cfg.watch != "none":
-            callbacks += [Showcase(), Watch(cfg.watch_every, full=cfg.watch == "full")]
+            every = cfg.watch_every or default_period(experiment.training.max_steps)
+            callbacks += [Showcase(), Watch(every, full=cfg.watch == "full")]
         pruning = [Pruning(pruner, run.path.name)] if pruner else []
         callbacks += [checkpoints, SignalHandling(signals), *pruning]
         # Last, as what they do at the start of an update must come after the checkpoint there.

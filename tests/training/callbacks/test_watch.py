@@ -5,6 +5,7 @@ import torch
 
 import rnnlab
 from rnnlab.analysis.diagnostics import diagnose
+from rnnlab.training.callbacks.watch import default_period
 from tests.experiment.test_experiment import events
 from tests.same import curves
 from tests.small_runs import COPY, assemble, tiny, tiny_text
@@ -35,6 +36,14 @@ def test_each_level_shows_what_it_says(tmp_path) -> None:
     assert shown["light"] == light
     assert shown["full"] > light | {"watch/gradient_through_time", "watch/states_network"}
     assert any("recurrent_weight" in tag for tag in shown["full"])
+
+
+def test_a_short_run_is_looked_at_about_ten_times(tmp_path) -> None:
+    assert [default_period(steps) for steps in (4, 100, 300, 2000, 2500, 10**6)] == [
+        *(10, 10, 30, 200, 250, 250)
+    ]
+    run = rnnlab.train(tiny(tmp_path, "trainer.max_steps=20", "trainer.val_every=20"))
+    assert [event.step for event in events(run).Scalars("watch/horizon")] == [10, 20]
 
 
 def test_the_clipped_norm_is_what_the_update_used(tmp_path) -> None:

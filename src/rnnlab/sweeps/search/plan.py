@@ -1,5 +1,6 @@
 """The plan of a search, with all checks that are made before anything is written."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -18,7 +19,7 @@ from rnnlab.config.explain import explain
 from rnnlab.config.overrides import parse_override
 from rnnlab.errors import ConfigError
 from rnnlab.ranges import PositiveInt, Seed
-from rnnlab.sweeps import jobs
+from rnnlab.sweeps import jobs, progress
 from rnnlab.sweeps.compose_jobs import Composed, Composer
 from rnnlab.sweeps.search.space import Choice, Space
 
@@ -184,7 +185,8 @@ def compose_job(overrides: Sequence[str], compose: Composer, sweep: Path) -> job
     Raises:
         ConfigError: the overrides don't make a config.
     """
-    job, _ = jobs.make_job(*_compose(overrides, compose), sweep)
+    fixed = progress.fixed_keys(sys.argv[1:])
+    job, _ = jobs.make_job(*_compose(overrides, compose), sweep, fixed)
     return job
 
 

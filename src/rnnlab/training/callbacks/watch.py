@@ -23,6 +23,11 @@ _MIN_EXPONENT = -6  # the smallest share of a gradient that is drawn, as a power
 _GROWTH = 4  # ratio between the updates of one picture and the next
 
 
+def default_period(max_steps: int) -> int:
+    """Return the updates between two measurements: ten of a run, but every 250 of a long one."""
+    return min(max(max_steps // 10, 10), 250)
+
+
 class Watch(L.Callback):
     """Measures the model every `every` updates, on some rows of the last training batch.
 

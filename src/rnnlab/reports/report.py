@@ -1,0 +1,123 @@
+"""A report: what is asked of the runs, and what is found, for one metric or several."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from rnnlab.errors import ConfigError
+from rnnlab.reports.aggregate import Aggregate, aggregate_runs
+from rnnlab.reports.curves import Curves, read_curves
+from rnnlab.reports.importance import Importance, importances
+from rnnlab.reports.matched import Matching, match
+from rnnlab.reports.pivot import Pivot, make_pivot
+from rnnlab.reports.statistics import IntervalKind
+from rnnlab.reports.table import RunTable
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is asked of the runs.
+
+    Attributes:
+        metrics: names of metrics, the first of which leads; empty for the one that most runs
+            monitored. A name without a split is the test score.
+        target: the value of the first metric to reach, or `None`.
+        over: settings to aggregate over.
+        x: numeric setting for the x axis; `None` takes the one with the most values.
+        interval: the kind of interval of means.
+        rows: the settings whose values go down a pivot, or `None`.
+        columns: those whose values go across, or `None`.
+        compare: the setting whose values are compared by runs that agree in all others, or `None`.
+    """
+
+    metrics: Sequence[str] = ()
+    target: float | None = None
+    over: Sequence[str] = ("seed",)
+    x: str | None = None
+    interval: IntervalKind = "bootstrap"
+    rows: Sequence[str] | None = None
+    columns: Sequence[str] | None = None
+    compare: str | None = None
+
+
+@dataclass(frozen=True)
+class Section:
+    """What is found of one metric.
+
+    Attributes:
+        aggregate: the groups.
+        pivot: the groups in two directions, or `None` if that was not asked for.
+        matching: the compared runs, or `None` if that was not asked for.
+        suffix: what the names of its files end in: nothing for the first metric.
+    """
+
+    aggregate: Aggregate
+    pivot: Pivot | None
+    matching: Matching | None
+    suffix: str
+
+    @cached_property
+    def importances(self) -> list[Importance]:
+        """How much each setting matters."""
+        return importances(self.aggregate)
+
+    @cached_property
+    def curves(self) -> list[dict[str, Curves]]:
+        """Metric -> curves, of each group."""
+        return [read_curves(group) for group in self.aggregate.groups]
+
+
+@dataclass(frozen=True)
+class Report:
+    """Sections, one a metric.
+
+    Attributes:
+        table: the runs.
+        sections: a section for each metric, the first of which leads.
+    """
+
+    table: RunTable
+    sections: Sequence[Section]
+
+    @property
+    def first(self) -> Aggregate:
+        """The groups of the first metric."""
+        return self.sections[0].aggregate
+
+
+def make_report(table: RunTable, question: Question) -> Report:
+    """Aggregate runs as asked.
+
+    Raises:
+        ConfigError: a metric or a setting is not one of these runs; one line each.
+    """
+    sections: list[Section] = []
+    problems: list[str] = []
+    for metric in question.metrics or (None,):
+        try:
+            sections.append(_section(table, question, metric, first=not sections))
+        except ConfigError as error:
+            problems += str(error).splitlines()
+    if problems:
+        raise ConfigError("\n".join(dict.fromkeys(problems)))
+    return Report(table, sections)
+
+
+def file_suffix(metric: str) -> str:
+    """Return what the names of the files of a further metric end in: `_test_loss`."""
+    return "_" + re.sub(r"\W+", "_", metric)
+
+
+def _section(table: RunTable, question: Question, metric: str | None, *, first: bool) -> Section:
+    aggregate = aggregate_runs(
+        table,
+        metric=metric,
+        target=question.target if first else None,
+        over=question.over,
+        x=question.x,
+        interval=question.interval,
+    )
+    pivot = make_pivot(aggregate, question.rows, question.columns)
+    matching = match(aggregate, question.compare) if question.compare else None
+    return Section(aggregate, pivot, matching, "" if first else file_suffix(aggregate.metric))
