@@ -71,7 +71,7 @@ def test_a_report_has_a_row_for_each_group(sweep):
     assert report.path == sweep.path / "report"
     page = (report.path / "report.md").read_text()
     assert "metric='test/loss', target=9)" in page
-    assert "test/loss, lower is better" in str(report)
+    assert "loss (test/loss), lower is better" in str(report)
     assert "<pre>test/loss" in report._repr_html_()
 
 
@@ -79,7 +79,7 @@ def test_a_report_has_a_row_for_each_group(sweep):
     ("given", "said"),
     [
         ({"metric": "test/los"}, "metric=test/los is not a score of these runs: did you mean"),
-        ({"target": float("nan")}, "target must be a number, got nan"),
+        ({"target": float("nan")}, "target must be a finite number, got nan"),
         ({"over": ["model"]}, "over=model is not swept here"),
         ({"x": "seed"}, "x=seed is not a number that differs among the runs"),
     ],

@@ -144,7 +144,7 @@ def _table(listing: "Listing", limit: int) -> list[str]:
 
 
 def _cells(run: "Listed", keys: Sequence[str]) -> list[str]:
-    from rnnlab.reports.aggregate import format_value
+    from rnnlab.reports.groups import format_value
     from rnnlab.reports.layout import number
     from rnnlab.reports.table import ABSENT
 

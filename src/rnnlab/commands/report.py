@@ -109,32 +109,26 @@ def report(
     if not isinstance(place, str | Path):
         raise ConfigError(f"directory must be a sweep or a directory, got {place!r}")
     path = Path(place).expanduser()
-    given = {
-        "metric": _names(metric),
+    asked = {
+        "metric": metric,
         "target": target,
-        "over": _names(over),
+        "over": over,
         "compare": compare,
-        "rows": _names(rows),
-        "columns": _names(columns),
+        "rows": rows,
+        "columns": columns,
         "interval": interval,
         "x": x,
-        "format": _names(format),
+        "format": format,
         "width": width,
     }
+    given: dict[str, Any] = {
+        key: _names(value) if key in _LISTS else value for key, value in asked.items()
+    }
     check_values(given, _FIELDS)
-    question = Question(
-        metrics=_names(metric) or (),
-        target=target,
-        over=_names(over) or (),
-        x=x,
-        interval=interval,
-        rows=_names(rows),
-        columns=_names(columns),
-        compare=compare,
-    )
-    settings = PictureSettings(formats=given["format"], width=width)
-    named = (f", {key}={value!r}" for key, value in given.items() if value != _DEFAULTS.get(key))
+    settings = PictureSettings(formats=given.pop("format"), width=given.pop("width"))
+    question = Question(metrics=given.pop("metric") or (), **given)
     made = make_report(read_table(path), question)
+    named = (f", {key}={value!r}" for key, value in asked.items() if value not in _DEFAULTS)
     line = command or f"rnnlab.report({str(path)!r}{''.join(named)})"
     write(made, path / "report", line, settings)
     return WrittenReport(path / "report", made)
@@ -152,10 +146,11 @@ _FIELDS: dict[str, Any] = {
     "format": list[Format],
     "width": Inches | None,
 }
-_DEFAULTS = {"over": ["seed"], "interval": "bootstrap", "format": ["png"]}
+_LISTS = ("metric", "over", "rows", "columns", "format")
+_DEFAULTS = (None, "seed", "bootstrap", "png")
 
 
-def _names(value: Names) -> Any:
+def _names(value: Any) -> Any:
     """Return names as a list; what is none is left for the check."""
     if isinstance(value, str):
         return list(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))

@@ -12,7 +12,7 @@ from rnnlab.errors import ConfigError
 from rnnlab.files.untrusted import Failure
 from rnnlab.metric import Mode, base_name, is_better
 from rnnlab.process.untouched import process_untouched
-from rnnlab.reports.aggregate import sort_key
+from rnnlab.reports.groups import sort_key
 from rnnlab.reports.table import Record, RunTable, read_table
 from rnnlab.runs.frames import as_frame
 from rnnlab.runs.html import table, text
