@@ -255,7 +255,7 @@ def _only_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(analysing, "_analyze", _bound)
 
 
-def _bound(_run: Any, _name: str, analysis: Any, experiment: Any, _step: int) -> None:
+def _bound(_run: Any, _name: str, analysis: Any, experiment: Any, *_: Any) -> None:
     if reason := analysis.refusal(experiment.model, experiment.task):
         raise ConfigError(reason)
 

@@ -1,6 +1,7 @@
 """Attractors of a model and their basins, from many initial states."""
 
 from dataclasses import dataclass
+from functools import partial
 from math import isfinite
 from typing import Any, Literal
 
@@ -96,10 +97,7 @@ class Attractors(Analysis):
             numbers={"maps": [_numbers(each) for each in found]},
             tables={"": _table(found)},
             pictures={
-                "" if len(found) == 1 else str(number): Picture(
-                    lambda each=each: draw_basins_figure(each),  # type: ignore[misc]
-                    vector=True,
-                )
+                "" if len(found) == 1 else str(number): Picture(partial(draw_basins_figure, each))
                 for number, each in enumerate(found, start=1)
             },
         )

@@ -145,7 +145,7 @@ class Automaton(Analysis):
                 },
             },
             tables={"": _table(best, alphabet, names)},
-            pictures={"": Picture(lambda: _draw(best, visited, alphabet, names), vector=True)},
+            pictures={"": Picture(lambda: _draw(best, visited, alphabet, names))},
             texts={"dot": to_dot(best.machine, alphabet.names, names)},
         )
 

@@ -161,7 +161,7 @@ class Gates(Analysis):
             },
             pictures={
                 "": Picture(partial(_draw_strips, strips, columns, named, self.num_units)),
-                "saturation": Picture(partial(_draw_saturation, layers, saturation), vector=True),
+                "saturation": Picture(partial(_draw_saturation, layers, saturation)),
             },
         )
 

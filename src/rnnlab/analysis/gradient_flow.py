@@ -115,7 +115,7 @@ class GradientFlow(Analysis):
             },
             pictures={
                 "": Picture(lambda: _draw_flows(found, flows, decays)),
-                "jacobian": Picture(lambda: _draw_jacobians(taken), vector=True),
+                "jacobian": Picture(lambda: _draw_jacobians(taken)),
             },
         )
 

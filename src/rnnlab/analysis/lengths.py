@@ -9,6 +9,7 @@ from annotated_types import Gt, Le
 
 from rnnlab.analysis.base import Analysis, Findings, Picture
 from rnnlab.analysis.figures.style import new_figure
+from rnnlab.analysis.progress import each
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.inference.evaluate import evaluate
@@ -58,7 +59,7 @@ class Lengths(Analysis):
         """Score the model at each length."""
         trained = trained_lengths(experiment)
         lengths = self._lengths(trained)
-        scores = {length: self._score(experiment, length) for length in lengths}
+        scores = {length: self._score(experiment, length) for length in each(lengths, "lengths")}
         metric = self._metric(next(iter(scores.values())))
         curve = {length: found[metric] for length, found in scores.items()}
         floor = experiment.task.floor.get(base_name(metric))
@@ -79,9 +80,7 @@ class Lengths(Analysis):
             tables={
                 "": [["length", *names], *([n, *s.values()] for n, s in scores.items())],
             },
-            pictures={
-                "": Picture(lambda: _draw(curve, metric, trained, floor, share), vector=True)
-            },
+            pictures={"": Picture(lambda: _draw(curve, metric, trained, floor, share))},
         )
 
     def _lengths(self, trained: Range) -> list[int]:

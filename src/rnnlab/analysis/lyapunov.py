@@ -135,7 +135,7 @@ class Lyapunov(Analysis):
                 "steps": self.steps,
             },
             tables={"": _table(spectrum.exponents), "convergence": _convergence(spectrum.running)},
-            pictures={"": Picture(lambda: _draw(spectrum), vector=True)},
+            pictures={"": Picture(lambda: _draw(spectrum))},
         )
 
     def _trajectories(self, experiment: Experiment) -> Trajectories:

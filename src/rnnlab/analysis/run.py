@@ -1,11 +1,13 @@
 """Analyses of a run: build them from overrides, run them, write their results."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from rnnlab.analysis.base import Analysis
+from rnnlab.analysis.base import Analysis, Findings
+from rnnlab.analysis.progress import Progress
 from rnnlab.analysis.save import check_drawing, write
 from rnnlab.config.build import build, check_node
 from rnnlab.config.compose import apply_overrides
@@ -26,6 +28,8 @@ def analyze_run(
     checkpoint: str,
     *,
     everything: bool,
+    seconds: float | None = None,
+    formats: Sequence[str] = ("png",),
 ) -> None:
     """Analyse a run, and print the summaries and the paths of the files written.
 
@@ -37,6 +41,8 @@ def analyze_run(
         checkpoint: `best` or `last`.
         everything: whether all analyses were asked for; those that make no sense are then
             skipped with a note.
+        seconds: budget of each analysis; `None` is none.
+        formats: `png`, `svg` and `pdf`, some of them.
 
     Raises:
         ConfigError: a setting is wrong, or an analysis makes no sense for this run.
@@ -50,7 +56,7 @@ def analyze_run(
             say(f"\n{name}")
         try:
             with arithmetic(experiment.cfg):
-                _analyze(run, name, analysis, experiment, step)
+                _analyze(run, name, analysis, experiment, step, seconds, formats)
         except ConfigError as error:
             if not everything:
                 raise
@@ -72,11 +78,30 @@ def make(name: str, words: list[str]) -> Analysis:
     return analysis
 
 
-def _analyze(run: Run, name: str, analysis: Analysis, experiment: Experiment, step: int) -> None:
+def _analyze(
+    run: Run,
+    name: str,
+    analysis: Analysis,
+    experiment: Experiment,
+    step: int,
+    seconds: float | None,
+    formats: Sequence[str],
+) -> None:
     reason = analysis.refusal(experiment.model, experiment.task)
     if reason is not None:
         raise ConfigError(f"analysis={name} makes no sense here: {reason}")
-    findings = analysis.analyze(experiment)
+    with Progress(name, seconds) as progress:
+        findings = _with_cut(analysis.analyze(experiment), progress)
+        progress.doing = "figures"
+        written = write(run, name, findings, step, formats)
     say("\n".join(findings.lines))
-    for path in write(run, name, findings, step):
+    for path in written:
         say(path)
+
+
+def _with_cut(found: Findings, progress: Progress) -> Findings:
+    """Add to the lines and numbers what the budget left out."""
+    if not progress.cut:
+        return found
+    cut = f"cut short by seconds={progress.seconds:g}, after {', '.join(progress.cut)}"
+    return replace(found, lines=[*found.lines, cut], numbers={**found.numbers, "cut": cut})

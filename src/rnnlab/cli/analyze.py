@@ -6,16 +6,20 @@ from typing import Literal
 
 from rnnlab.cli.exits import command
 
+_FORMATS = ("png", "svg", "pdf")
 _USAGE = """
 rnnlab-analyze: look inside a trained model, from its run directory alone.
 
-usage: rnnlab-analyze run=DIR analysis=NAME[,NAME...] [checkpoint=best]
+usage: rnnlab-analyze run=DIR analysis=NAME[,NAME...] [checkpoint=best] [seconds=60] [format=png]
                       [analysis.KEY=VALUE ...] [SETTING=VALUE ...]
 
   run=DIR             the directory that training printed last
   analysis=NAME       {names};
                       several with commas between, or all that make sense for the model
   checkpoint=best     best | last
+  seconds=60          most that each analysis may take before it ends its search, and says what it
+                      left out; null: no limit
+  format=png          png | svg | pdf, or several with commas between
   analysis.KEY=VALUE  a setting of the analysis: configs/analysis/NAME.yaml has them all
   SETTING=VALUE       any setting of the run's task, as in its config.yaml
 
@@ -40,13 +44,20 @@ def _main() -> None:
     from rnnlab.config.packages import allow_packages_of
     from rnnlab.config.suggestions import did_you_mean
     from rnnlab.errors import ConfigError
+    from rnnlab.ranges import Positive
 
     allow_packages_of(sys.argv[1:])  # they may have analyses, too
     known = list(describe("analysis"))
     own, rest = parse_arguments(
         _USAGE.format(names=_wrapped(known)),
-        {"run": str, "analysis": str, "checkpoint": Literal["best", "last"]},
-        {"checkpoint": "best"},
+        {
+            "run": str,
+            "analysis": str,
+            "checkpoint": Literal["best", "last"],
+            "seconds": Positive | None,
+            "format": str,
+        },
+        {"checkpoint": "best", "seconds": 60, "format": "png"},
     )
     if "analysis" not in own:
         raise ConfigError(f"analysis=NAME is missing: {', '.join(known)} or all")
@@ -56,6 +67,12 @@ def _main() -> None:
         if name not in known:
             takes = f"; it is one of {', '.join(known)} or all"
             raise ConfigError(f"analysis={name} doesn't exist{did_you_mean(name, known)}{takes}")
+    formats = own["format"].split(",")
+    for name in formats:
+        if name not in _FORMATS:
+            raise ConfigError(
+                f"format must be one or several of {', '.join(_FORMATS)}, got {name!r}"
+            )
     settings = [word for word in rest if word.startswith("analysis.")]
     if settings and len(names) > 1:
         raise ConfigError(f"{settings[0]!r} must be about one analysis, got {', '.join(names)}")
@@ -67,7 +84,16 @@ def _main() -> None:
     from rnnlab.analysis.run import analyze_run  # imports torch, which a mistake needn't wait for
 
     overrides = [word for word in rest if word not in settings]
-    analyze_run(run, names, settings, overrides, own["checkpoint"], everything=everything)
+    analyze_run(
+        run,
+        names,
+        settings,
+        overrides,
+        own["checkpoint"],
+        everything=everything,
+        seconds=own["seconds"],
+        formats=formats,
+    )
 
 
 def _wrapped(names: list[str]) -> str:
