@@ -9,7 +9,7 @@ import pytest
 
 import rnnlab
 from rnnlab.analysis import progress
-from rnnlab.analysis.progress import Progress, each
+from rnnlab.analysis.progress import Progress, within_budget
 from rnnlab.analysis.run import analyze_run
 from rnnlab.cli import analyze
 from tests.calls import call
@@ -17,28 +17,28 @@ from tests.small_runs import tiny
 
 
 def test_without_a_budget_all_is_done() -> None:
-    assert [*each("abc", "letters")] == ["a", "b", "c"]
+    assert [*within_budget("abc", "letters")] == ["a", "b", "c"]
     with Progress("some", None) as unlimited:
-        assert [*each("abc", "letters")] == ["a", "b", "c"]
+        assert [*within_budget("abc", "letters")] == ["a", "b", "c"]
     assert unlimited.cut == []
 
 
 def test_a_spent_budget_leaves_the_least_and_says_what_it_cut() -> None:
     with Progress("some", 1e-9) as spent:
-        assert [*each("abcde", "letters", least=2)] == ["a", "b"]
-        assert [*each("fgh", "more")] == ["f"]
+        assert [*within_budget("abcde", "letters", least=2)] == ["a", "b"]
+        assert [*within_budget("fgh", "more")] == ["f"]
     assert spent.cut == ["2 of 5 letters", "1 of 3 more"]
-    assert [*each("abc", "letters")] == ["a", "b", "c"]  # it ended with its context
+    assert [*within_budget("abc", "letters")] == ["a", "b", "c"]  # it ended with its context
 
 
 def test_a_loop_may_be_given_a_share_of_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     with Progress("some", 10.0):
-        for _ in each(range(100), "steps", share=0.5):
+        for _ in within_budget(range(100), "steps", share=0.5):
             now[0] += 1
         assert now[0] == 6
-        for _ in each(range(100), "steps"):
+        for _ in within_budget(range(100), "steps"):
             now[0] += 1
         assert now[0] == 11
 
@@ -46,7 +46,7 @@ def test_a_loop_may_be_given_a_share_of_the_budget(monkeypatch: pytest.MonkeyPat
 def test_a_line_says_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     said = ""
     with Progress("some", 9e6, every_seconds=0.01):
-        for step in each(range(3), "steps"):
+        for step in within_budget(range(3), "steps"):
             while not re.search(
                 rf"^some  steps {step + 1}/3  \d+ of at most 9e\+06 s$", said, re.M
             ):

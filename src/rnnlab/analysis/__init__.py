@@ -24,7 +24,7 @@ _PUBLIC = {
     "Spectrum": "spectrum",
     "States": "states",
     "draw_batch": "base",
-    "each": "progress",
+    "within_budget": "progress",
 }
 __all__ = [*_PUBLIC]
 

@@ -82,7 +82,7 @@ class Analysis(ABC):
     def analyze(self, experiment: Experiment) -> Findings:
         """Analyse the model of an experiment, in evaluation mode.
 
-        Long loops go through `progress.each`, which ends them when the budget is spent.
+        Long loops go through `within_budget`, which ends them when the budget is spent.
 
         Raises:
             ConfigError: a setting doesn't suit the model or task.

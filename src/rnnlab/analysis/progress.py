@@ -19,7 +19,7 @@ class Progress:
     """The time that an analysis may take, and how far it is.
 
     Within its context a line is shown every few seconds, whatever the analysis does, and the
-    budget ends the loops that go through `each`.
+    budget ends the loops that go through `within_budget`.
 
     Args:
         name: name of the analysis.
@@ -87,7 +87,7 @@ class Progress:
 _now: ContextVar[Progress | None] = ContextVar("progress", default=None)
 
 
-def each(
+def within_budget(
     items: Sequence[_Item], what: str, *, least: int = 1, share: float = 1.0
 ) -> Iterator[_Item]:
     """Yield items until the budget of the analysis is spent, all of them without one.
