@@ -102,7 +102,7 @@ def test_it_looks_or_says_why_not(name: str, model: str, task: str, tmp_path: Pa
     assert findings.lines
     assert findings.pictures
     if CAN_DRAW:
-        (tmp_path / "config.yaml").touch()
+        (tmp_path / "config.yaml").write_text("choices: {model: elman, task: copy}\nfiles: {}\n")
         with drawn() as figures:
             written = write(Run(tmp_path), name, findings, 1)
         assert all(path.stat().st_size > 0 for path in written)

@@ -20,7 +20,7 @@ from tests.small_runs import tiny
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    (tmp_path / "config.yaml").touch()
+    (tmp_path / "config.yaml").write_text("choices: {model: elman, task: copy}\nfiles: {}\n")
     return Run(tmp_path)
 
 

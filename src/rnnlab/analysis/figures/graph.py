@@ -39,7 +39,7 @@ def draw_machine(
     apart = np.linalg.norm(places[:, None] - places, axis=2)
     few = len(places) <= _CIRCLE
     radius = min(0.2, (0.32 if few else 0.22) * float(apart[apart > 0].min(initial=1.0)))
-    size = 15 if few else 11 if radius > 0.045 else 7
+    size = 15 if few else 11 if radius > 0.045 else 9
     outward = _outward(places)
     for (state, following), read in drawn.items():
         look: dict[str, Any] = {"size": size, "color": colors[state], "zorder": 4}
