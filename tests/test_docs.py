@@ -260,7 +260,7 @@ def _only_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(analysing, "_analyze", _bound)
 
 
-def _bound(_run: Any, _name: str, analysis: Any, experiment: Any, _step: int) -> Analysed:
+def _bound(_run: Any, _name: str, analysis: Any, experiment: Any, *_: Any) -> Analysed:
     if reason := analysis.refusal(experiment.model, experiment.task):
         raise ConfigError(reason)
     return Analysed(Findings([], {}), [])

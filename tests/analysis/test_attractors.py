@@ -151,6 +151,19 @@ def test_a_decoder_holds_what_its_encoder_was_told() -> None:
     assert found["recall"] == {}
 
 
+def test_few_trajectories_are_drawn_and_the_cycle_is_on_top() -> None:
+    pytest.importorskip("matplotlib")
+    words = ["model=jordan", "task=oscillation", "task.curve=four_corners", *SMALL]
+    experiment = assemble(words)
+    found = analysis(num_starts=200, tolerance=1e-2).analyze(experiment)
+    left, right = found.pictures[""].draw().axes
+    paths = [line for line in left.get_lines() if line.get_alpha() is not None]
+    others = [line for line in left.get_lines() if line.get_marker() == "o"]
+    assert 0 < len(paths) <= 2 * max(6, len(right.patches))
+    assert len(others) == len(found.numbers["maps"][0]["attractors"])
+    assert all(one.get_zorder() > max(p.get_zorder() for p in paths) for one in others)
+
+
 def test_each_input_has_its_own_picture(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     words = ["model=elman", "model.cell.hidden_size=6", "task=addition_binary", *SMALL]

@@ -10,6 +10,7 @@ from rnnlab import train
 from rnnlab.analysis.automaton import Automaton
 from rnnlab.analysis.base import Findings
 from rnnlab.analysis.numerics.machine import minimise
+from rnnlab.plots.palette import GREY
 from rnnlab.tasks.moore import Machine
 from tests.analysis.numerics.machines import (
     ADDER,
@@ -21,6 +22,7 @@ from tests.analysis.numerics.machines import (
     experiment_of,
     wire,
 )
+from tests.analysis.pictures import crosses
 from tests.small_runs import assemble, tiny, tiny_text
 
 SMALL = ["data.batch_size=4", "data.val_size=4", "data.test_size=4"]
@@ -183,6 +185,28 @@ def test_what_is_found_is_drawn_and_written(machine: Machine) -> None:
     assert len(found.tables[""]) == 1 + len(circles)
 
 
+@pytest.mark.parametrize("machine", [PARITY, MOD_3, ADDER], ids=["parity", "mod 3", "adder"])
+def test_labels_have_the_colour_of_their_arrows_and_lie_on_no_loop(machine: Machine) -> None:
+    pytest.importorskip("matplotlib")
+    from matplotlib.colors import to_hex
+    from matplotlib.patches import FancyArrowPatch
+
+    task = MachineTask(machine, length=10)
+    found = automaton().analyze(experiment_of(task, wire(machine, task.spec)))
+    figure = found.pictures[""].draw()
+    figure.draw_without_rendering()
+    drawn = figure.axes[1]
+    arrows = [patch for patch in drawn.patches if isinstance(patch, FancyArrowPatch)]
+    labels = [text for text in drawn.texts if text.get_zorder() == 4]
+    colors = [to_hex(arrow.get_edgecolor()) for arrow in arrows]
+    assert colors[-1] == GREY  # of the start
+    assert [label.get_color() for label in labels] == [color.upper() for color in colors[:-1]]
+    loops = [arrow for arrow in arrows if 4 in arrow.get_path().codes]  # of cubic curves
+    assert loops
+    assert [label for label in labels for loop in loops if crosses(loop, label)] == []
+    assert "on an arrow: what is read" in drawn.texts[-1].get_text()
+
+
 def test_the_run_keeps_the_dot_text(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     from rnnlab.analysis.save import write
@@ -190,7 +214,7 @@ def test_the_run_keeps_the_dot_text(tmp_path: Path) -> None:
     run = train([*tiny(tmp_path, "task.num_symbols=2"), "task.length=1"])
     paths = write(run, "automaton", automaton(num_sequences=8).analyze(run.open([])), 4)
     names = [path.name for path in paths]
-    assert {"automaton.dot", "automaton.svg", "automaton.png", "automaton.csv"} <= set(names)
+    assert {"automaton.dot", "automaton.png", "automaton.csv"} <= set(names)
     assert (run.path / "figures/automaton.dot").read_text().startswith("digraph")
 
 

@@ -9,6 +9,8 @@ from rnnlab.analysis.bptt import Bptt
 from rnnlab.analysis.figures.bptt_window import largest_units
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
+from rnnlab.plots.palette import COLORS
+from tests.analysis.pictures import crosses
 from tests.analysis.test_gradient_flow import KINDS
 from tests.small_runs import COPY, assemble, tiny
 
@@ -59,12 +61,26 @@ def test_of_large_vectors_the_strongest_units_are_drawn() -> None:
     assert largest_units(values, 9).tolist() == [0, 1, 2]
 
 
+def test_no_number_lies_on_an_arrow(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    figure = analyze(assemble(KINDS["jordan"](tmp_path))).pictures[""].draw()
+    figure.draw_without_rendering()
+    texts = figure.axes[0].texts
+    arrows = [text.arrow_patch for text in texts if getattr(text, "arrow_patch", None)]
+    numbers = [
+        text for text in texts if text.get_text().lstrip("\N{MINUS SIGN}")[:1] in ".123456789"
+    ]
+    handed_back = [text for text in numbers if text.get_color() == COLORS[1]]
+    assert len(handed_back) == 6
+    crossed = [number for number in handed_back for arrow in arrows if crosses(arrow, number)]
+    assert crossed == []
+
+
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "taps"])
 def test_every_kind_of_recurrent_model_has_a_drawing(kind: str, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     found = analyze(assemble(KINDS[kind](tmp_path)))
     assert found.numbers["difference_from_autograd"] < 1e-12
-    assert found.pictures[""].vector
     figure = found.pictures[""].draw()
     figure.draw_without_rendering()
     texts = [text.get_text() for text in figure.axes[0].texts]

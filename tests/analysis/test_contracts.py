@@ -16,6 +16,7 @@ from rnnlab.analysis.save import write
 from rnnlab.config.catalogue import describe
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.runs.run import Run
+from tests.analysis.pictures import clashes
 from tests.small_runs import SMALL, assemble
 
 CAN_DRAW = find_spec("matplotlib") is not None and find_spec("scipy") is not None
@@ -101,7 +102,7 @@ def test_it_looks_or_says_why_not(name: str, model: str, task: str, tmp_path: Pa
     assert findings.lines
     assert findings.pictures
     if CAN_DRAW:
-        (tmp_path / "config.yaml").touch()
+        (tmp_path / "config.yaml").write_text("choices: {model: elman, task: copy}\nfiles: {}\n")
         with drawn() as figures:
             written = write(Run(tmp_path), name, findings, 1)
         assert all(path.stat().st_size > 0 for path in written)
@@ -109,6 +110,7 @@ def test_it_looks_or_says_why_not(name: str, model: str, task: str, tmp_path: Pa
         texts = [text for figure in figures for text in texts_of(figure)]
         # The style reads no math, so that it would stand there with its dollars.
         assert [text for text in texts if "$" in text] == []
+        assert [clash for figure in figures for clash in clashes(figure)] == []
 
 
 @contextmanager

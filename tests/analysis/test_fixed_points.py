@@ -11,6 +11,7 @@ from rnnlab.analysis.figures.fixed_points import FixedPoint
 from rnnlab.analysis.fixed_points import FixedPoints, _order
 from rnnlab.analysis.probe.system import in_double, systems
 from rnnlab.experiment.experiment import Experiment
+from tests.analysis.pictures import unnamed_colors
 from tests.small_runs import COPY, SMALL, assemble, tiny
 
 CELLS = {
@@ -163,7 +164,12 @@ def test_one_map_or_several_are_drawn(words: list[str], tmp_path: Path) -> None:
     ).analyze(build(tmp_path, *words))
     assert list(found.pictures) == (["", "eigenvalues"] if several else [""])
     for picture in found.pictures.values():
-        assert picture.draw().axes
+        figure = picture.draw()
+        (legend,) = figure.legends
+        assert [axes for axes in figure.axes if unnamed_colors(axes, legend)] == []
+        assert all(axes.get_title(loc="left") or axes.get_title() for axes in figure.axes)
+    heads = [text for axes in found.pictures[""].draw().axes for text in axes.texts]
+    assert heads  # of arrows
 
 
 def test_points_of_equal_hits_keep_their_order_however_they_were_found() -> None:

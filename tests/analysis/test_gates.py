@@ -160,4 +160,8 @@ def test_settings_that_contradict_each_other_are_refused() -> None:
 def test_gates_can_be_drawn(words: list[str]) -> None:
     pytest.importorskip("matplotlib")
     for picture in Gates(**DEFAULTS).analyze(build(*words)).pictures.values():
-        picture.draw().draw_without_rendering()
+        figure = picture.draw()
+        figure.draw_without_rendering()
+        assert all(axes.get_ylabel() for axes in figure.axes if axes.images)
+        assert all(axes.get_ylabel() for axes in figure.axes if axes.get_label() == "<colorbar>")
+        assert figure.axes[-1].get_xlabel() or any(axes.get_xlabel() for axes in figure.axes)

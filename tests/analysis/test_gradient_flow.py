@@ -8,6 +8,7 @@ import torch
 from rnnlab.analysis.gradient_flow import GradientFlow
 from rnnlab.analysis.probe.gradients import decay, effective_horizon, flow
 from rnnlab.experiment.experiment import Experiment
+from tests.analysis.pictures import unnamed_colors
 from tests.small_runs import COPY, SMALL, assemble, tiny, tiny_text
 
 TAPS = ["model=ar", "model.cell.taps=3"]
@@ -68,11 +69,27 @@ def test_every_kind_of_model_has_a_picture(kind: str, tmp_path: Path) -> None:
         figure = picture.draw()
         figure.draw_without_rendering()
         assert sum(axes.get_xlabel() != "" for axes in figure.axes) == 2 * len(found.numbers)
+        for axes in figure.axes:
+            if axes.get_lines() and axes.get_legend() is not None:
+                assert unnamed_colors(axes, axes.get_legend()) == set()
     if kind == "seq2seq":
         assert list(found.numbers) == ["encoder", "backward_encoder", "decoder"]
         assert all(row[3] < 0 for row in found.tables[""][1:] if row[0] != "decoder")
     if kind == "jordan":
         assert found.lines[-1].startswith("training cut gradients after 2 steps")
+
+
+def test_each_line_has_its_own_horizon_and_the_axis_ends_with_the_data(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    found = analyze(assemble(KINDS["jordan"](tmp_path)))
+    axes = found.pictures[""].draw().axes[1]
+    curves = [line for line in axes.get_lines() if line.get_linestyle() == "-"]
+    dashes = [line for line in axes.get_lines() if line.get_linestyle() == "--"]
+    told = [part["effective_horizon_steps"] for part in found.numbers["network"]["parts"].values()]
+    assert [line.get_xdata()[0] for line in dashes] == pytest.approx(told)
+    assert [line.get_color() for line in dashes] == [line.get_color() for line in curves]
+    longest = max(max(line.get_xdata()) for line in curves)
+    assert axes.get_xlim()[1] <= 1.06 * longest
 
 
 def test_where_no_gradient_flows_it_says_so(tmp_path: Path) -> None:

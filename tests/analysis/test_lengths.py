@@ -60,12 +60,31 @@ def test_only_lengths_that_were_trained_are_called_so(tmp_path: Path) -> None:
     assert min(found.numbers["scores"]) == 2
 
 
+@pytest.mark.parametrize(
+    ("words", "said"), [(["task.min_length=2"], "trained: 2 to 3"), ([], "trained: 3")]
+)
+def test_a_single_trained_length_is_a_line_and_no_band(
+    words: list[str], said: str, tmp_path: Path
+) -> None:
+    pytest.importorskip("matplotlib")
+    experiment = assemble(tiny(tmp_path, *words))
+    experiment.model.eval()
+    (axes,) = lengths(num_sequences=2).analyze(experiment).pictures[""].draw().axes
+    assert said in [text.get_text() for text in axes.texts]
+    assert len(axes.patches) == ("to" in said)
+    assert axes.get_yscale() == "linear"
+
+
 def test_answers_that_are_fed_back_are_drawn_running_free() -> None:
     words = ["task=oscillation", "task.length=8", "task.eval_periods=1", "model=elman"]
     experiment = assemble(words)
     experiment.model.eval()
     found = lengths(num_sequences=2, num_lengths=2, factor=1.5).analyze(experiment)
-    assert found.numbers["metric"] == "free_loss"
+    assert found.numbers["metric"] == "free_distance"
+    pytest.importorskip("matplotlib")
+    (axes,) = found.pictures[""].draw().axes
+    assert axes.get_yscale() == "log"
+    assert axes.get_ylabel() == "distance, running free"
 
 
 def test_a_text_has_the_length_that_it_has(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from rnnlab.analysis.lyapunov import Lyapunov
 from rnnlab.analysis.probe.system import batch_in_double, in_double, systems, traces
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
+from tests.analysis.pictures import unnamed_colors
 from tests.analysis.test_fixed_points import CELLS, OSCILLATION, build
 from tests.small_runs import COPY, SMALL, tiny, tiny_text
 
@@ -128,7 +129,13 @@ def test_it_is_drawn_with_and_without_lost_directions(tmp_path: Path) -> None:
         with torch.no_grad():
             experiment.model.cell.layers[0].recurrent_weight.fill_(weight)
         (picture,) = lyapunov().analyze(experiment).pictures.values()
-        assert len(picture.draw().axes) == 2
+        figure = picture.draw()
+        left, right = figure.axes
+        (legend,) = figure.legends or [None]
+        if legend is not None:
+            bare = {"#666666", "#a6a6a6"}  # the line at 0, and the one that joins the dots
+            assert unnamed_colors(left, legend) | unnamed_colors(right, legend) <= bare
+        assert "0: differences stay" in [text.get_text() for text in right.texts]
 
 
 def test_each_trajectory_is_seen_beside_the_dot_of_their_mean(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from tests.small_runs import tiny
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    (tmp_path / "config.yaml").touch()
+    (tmp_path / "config.yaml").write_text("choices: {model: elman, task: copy}\nfiles: {}\n")
     return Run(tmp_path)
 
 
@@ -77,14 +77,44 @@ def test_pictures_are_files_and_stand_in_tensorboard_once(run: Run) -> None:
     pytest.importorskip("matplotlib")
     from rnnlab.analysis.figures.style import new_figure
 
-    pictures = {"": Picture(new_figure, vector=True), "b": Picture(new_figure)}
+    pictures = {"": Picture(new_figure), "b": Picture(new_figure)}
     findings = Findings([], {}, pictures=pictures)
     for _ in range(2):
         names = [path.name for path in write(run, "some", findings, 7)]
-    assert names == ["some.json", "some.png", "some.svg", "some_b.png"]
+    assert names == ["some.json", "some.png", "some_b.png"]
     found = EventAccumulator(str(run.figure("")), size_guidance={"images": 0}).Reload()
     assert found.Tags()["images"] == ["some", "some/b"]
     assert [event.step for event in found.Images("some")] == [7]
+
+
+@pytest.mark.parametrize("formats", [["svg"], ["pdf", "png"]])
+def test_pictures_have_the_formats_that_were_asked_for(run: Run, formats: list[str]) -> None:
+    pytest.importorskip("matplotlib")
+    from rnnlab.analysis.figures.style import new_figure
+
+    findings = Findings([], {}, pictures={"": Picture(new_figure)})
+    written = [write(run, "some", findings, 7, formats), write(run, "some", findings, 7, formats)]
+    assert {path.suffix for path in written[0]} == {".json", *(f".{name}" for name in formats)}
+    found = EventAccumulator(str(run.figure("")), size_guidance={"images": 0}).Reload()
+    assert found.Tags()["images"] == ["some"]
+
+
+def test_a_small_line_names_run_model_and_task(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    from rnnlab.analysis.figures.style import new_figure, sign
+
+    imprint = rnnlab.train(tiny(tmp_path)).imprint
+    words = imprint.split()
+    assert words[0] == "run"
+    assert words[2:] == ["model", "elman", "task", "copy"]
+    figure = new_figure()
+    axes = figure.subplots()
+    axes.set_xlabel("step")
+    sign(figure, imprint)
+    figure.draw_without_rendering()
+    (line,) = [text for text in figure.texts if text.get_text() == imprint]
+    below = axes.xaxis.label.get_window_extent().y0
+    assert 0 <= line.get_window_extent().y0 < line.get_window_extent().y1 <= below
 
 
 def test_every_analysis_is_described_in_its_yaml_and_listed(tmp_path: Path) -> None:

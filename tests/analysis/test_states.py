@@ -112,6 +112,20 @@ def test_states_of_many_one_or_two_dimensions_are_drawn(run: str) -> None:
         picture.draw().draw_without_rendering()
 
 
+def test_no_two_symbols_look_alike() -> None:
+    pytest.importorskip("matplotlib")
+    words = ["task=copy", "task.num_symbols=10", "model.cell.hidden_size=5", *SMALL]
+    figure = analyze(["model=elman", *words]).pictures["hidden"].draw()
+    (legend,) = figure.legends
+    dots = figure.axes[0].collections[1:]  # the first are symbols without a look
+    assert len(dots) == len(legend.get_texts()) > 8
+    looks = {
+        (str(one.get_facecolor().tolist()), str(one.get_paths()[0].vertices.tolist()))
+        for one in dots
+    }
+    assert len(looks) == len(dots)
+
+
 @pytest.mark.parametrize(
     "words",
     [

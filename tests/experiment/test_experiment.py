@@ -200,12 +200,12 @@ def test_tensorboard_shows_pictures_and_where_attention_was(picture_run):
     tags = events(picture_run).Tags()
     assert set(tags["images"]) == {
         "val/samples",
-        "val/attention",
+        "val/attention_map",
         "test/samples",
-        "test/attention",
+        "test/attention_map",
     }
     figures = {path.name for path in (picture_run.path / "figures").iterdir()}
-    assert figures == {"samples.png", "attention.png"}
+    assert figures == {"samples.png", "attention_map.png"}
     text = (picture_run.path / "samples.md").read_text()
     assert all(f"](figures/{name})" in text for name in figures)
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFont
 
-from rnnlab.plots import canvas
-from rnnlab.plots.draw import heat_map, join, line_plot, path_plot, ticks
+from rnnlab.plots import canvas, draw
+from rnnlab.plots.draw import heat_map, join, line_plot, path_plot, sign, ticks
 
 WAVE = np.sin(np.arange(60) / 4)
 TRUTH, BLUE = (166, 166, 166), (11, 107, 203)
@@ -92,6 +92,23 @@ def test_joined_pictures_stand_side_by_side_or_below() -> None:
     assert beside.size == (40, 20)
     assert below.size == (30, 25)
     assert beside.getpixel((15, 2)) == below.getpixel((5, 22)) == (0, 0, 255)
+
+
+def test_a_picture_is_signed_below_it() -> None:
+    image = Image.new("RGB", (300, 40), "red")
+    signed = sign(image, "run x   model elman   task copy")
+    assert signed.size == (300, 60)
+    assert (pixels(signed)[:40] == pixels(image)).all()
+    assert (pixels(signed)[40:] < 128).all(axis=2).any()
+
+
+def test_amounts_have_the_same_colours_with_and_without_matplotlib() -> None:
+    pytest.importorskip("matplotlib")
+    from rnnlab.analysis.figures.style import shades
+
+    shares = np.array([0, 0.2, 1 / 3, 0.5, 0.9, 1, np.nan])
+    theirs = shades()(np.ma.masked_invalid(shares), bytes=True)[:, :3]
+    assert np.abs(theirs.astype(int) - draw._shade(shares)).max() <= 3
 
 
 def test_ticks_are_round_and_inside() -> None:

@@ -24,6 +24,7 @@ _PUBLIC = {
     "Spectrum": "spectrum",
     "States": "states",
     "draw_batch": "base",
+    "within_budget": "progress",
 }
 __all__ = [*_PUBLIC]
 

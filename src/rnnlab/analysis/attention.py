@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rnnlab.analysis.base import Analysis, Findings, Picture, Rows, draw_batch
 from rnnlab.analysis.figures.over_picture import Overlay, draw_over_pictures
-from rnnlab.analysis.figures.style import SEQUENTIAL, new_figure
+from rnnlab.analysis.figures.style import new_figure, shades
 from rnnlab.analysis.probe.labelled_trace import names
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.inference.generate import free_answers
@@ -367,7 +367,7 @@ def _draw(maps: Sequence[AttentionMap], num_heads: int | None) -> "Figure":
         axes.remove()
     for axes, drawn in zip(grid, maps, strict=False):
         weights = drawn.weights[:_MOST, :_MOST]
-        image = axes.imshow(weights, aspect="auto", cmap=SEQUENTIAL, vmin=0, vmax=1)
+        image = axes.imshow(weights, aspect="auto", cmap=shades(), vmin=0, vmax=1)
         axes.grid(visible=False)
         axes.tick_params(length=0)
         if shared:
@@ -385,7 +385,8 @@ def _draw(maps: Sequence[AttentionMap], num_heads: int | None) -> "Figure":
                 frame = Rectangle((place - 0.5, step - 0.5), 1, 1, fill=False, clip_on=False)
                 frame.set(edgecolor=COLORS[1], linewidth=1.5)
                 axes.add_patch(frame)
-    figure.supxlabel("source", fontsize=15)
+    framed = any(drawn.right is not None for drawn in maps)
+    figure.supxlabel("source" + "; framed: the right steps" * framed, fontsize=15)
     figure.supylabel("answer", fontsize=15)
     figure.colorbar(image, ax=figure.axes, label="weight", shrink=0.7, pad=0.02)
     return figure

@@ -1,6 +1,7 @@
 """Attractors of a model and their basins, from many initial states."""
 
 from dataclasses import dataclass
+from functools import partial
 from math import isfinite
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ from rnnlab.analysis.probe.autonomous import (
     lacks_map,
 )
 from rnnlab.analysis.probe.system import batch_in_double, in_double, systems
+from rnnlab.analysis.progress import within_budget
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.models.base import Model
@@ -86,7 +88,7 @@ class Attractors(Analysis):
             raise ConfigError("analysis.random_units must be null with analysis.starts=task")
         maps = autonomous_maps(model, task, batch, self.input, name)
         generator = torch.Generator().manual_seed(self.seed)
-        found = [self._settle(each, from_task, generator) for each in maps]
+        found = [self._settle(each, from_task, generator) for each in within_budget(maps, "inputs")]
         if isinstance(task, AttractorMemory):
             found = [
                 _recall(each, model, name, task, batch if from_task else None) for each in found
@@ -96,10 +98,7 @@ class Attractors(Analysis):
             numbers={"maps": [_numbers(each) for each in found]},
             tables={"": _table(found)},
             pictures={
-                "" if len(found) == 1 else str(number): Picture(
-                    lambda each=each: draw_basins_figure(each),  # type: ignore[misc]
-                    vector=True,
-                )
+                "" if len(found) == 1 else str(number): Picture(partial(draw_basins_figure, each))
                 for number, each in enumerate(found, start=1)
             },
         )

@@ -30,6 +30,7 @@ from rnnlab.analysis.probe.alphabet import (
     states_after,
 )
 from rnnlab.analysis.probe.system import System
+from rnnlab.analysis.progress import within_budget
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.models.base import Model
 from rnnlab.models.stream import Stream
@@ -124,11 +125,11 @@ class Automaton(Analysis):
         best = max(tried, key=lambda found: found.agreement)
         tests = {
             length: answer_strings(model, self._draw(task, length), alphabet)
-            for length in self._lengths(own)
+            for length in within_budget(self._lengths(own), "test lengths")
         }
         names = answer_names(task)
         return Findings(
-            lines=self._lines(best, tests, alphabet),
+            lines=self._lines(best, tried[-1].num_clusters, tests, alphabet),
             numbers={
                 "num_states": len(best.machine.outputs),
                 "start": best.machine.start,
@@ -145,7 +146,7 @@ class Automaton(Analysis):
                 },
             },
             tables={"": _table(best, alphabet, names)},
-            pictures={"": Picture(lambda: _draw(best, visited, alphabet, names), vector=True)},
+            pictures={"": Picture(lambda: _draw(best, visited, alphabet, names))},
             texts={"dot": to_dot(best.machine, alphabet.names, names)},
         )
 
@@ -155,7 +156,7 @@ class Automaton(Analysis):
         points = visited[strings.real]
         points = points[rng.permutation(len(points))[:_POINTS]]
         tried: list[Extraction] = []
-        for count in self._counts():
+        for count in within_budget([*self._counts()], "numbers of clusters", share=0.7):
             centres = k_means(points, count, rng)
             clusters = nearest(visited.reshape(-1, visited.shape[2]), centres)
             table = count_transitions(strings, clusters.reshape(strings.symbols.shape), num_symbols)
@@ -187,7 +188,7 @@ class Automaton(Analysis):
         return task.sample("test", 1, rows, length=length)
 
     def _lines(
-        self, best: Extraction, tests: dict[int | None, Strings], alphabet: Alphabet
+        self, best: Extraction, most: int, tests: dict[int | None, Strings], alphabet: Alphabet
     ) -> list[str]:
         size, agreed = len(best.machine.outputs), best.agreement >= self.enough
         lines = [
@@ -195,10 +196,9 @@ class Automaton(Analysis):
             f"from {best.num_clusters} clusters"
         ]
         if not agreed:
-            most = "" if self.num_clusters else f", of up to {self.max_clusters} clusters"
+            of = "" if self.num_clusters else f" of up to {most} clusters"
             lines.append(
-                f"it is not what the net does: no machine{most} gave {self.enough:.1%} of its "
-                "answers"
+                f"it is not what the net does: no machine{of} gave {self.enough:.1%} of its answers"
             )
         for length, test in tests.items():
             shares = _compare(best.machine, test)
@@ -262,5 +262,18 @@ def _draw(best: Extraction, visited: Numbers, alphabet: Alphabet, answers: list[
         xlabel="first principal component of the state", ylabel="second", title="Visited states"
     )
     draw_machine(right, machine, symbols=alphabet.names, answers=answers, colors=colors)
-    right.set_title(f"The machine, with {best.agreement:.1%} of the net's answers")
+    right.set_title(f"The machine; it gives {best.agreement:.1%} of the net's answers")
+    key = _key(alphabet) + ("\ngrey: no answer" if NOTHING in machine.outputs else "")
+    right.text(0.5, -0.02, key, size=13, ha="center", va="top", transform=right.transAxes)
     return figure
+
+
+def _key(alphabet: Alphabet) -> str:
+    """Say what is written in circles and on arrows."""
+    key = "in a circle: the answer in this state; on an arrow: what is read"
+    if alphabet.values is None or alphabet.values.shape[1] == 1:
+        return key
+    pairs = zip(alphabet.names, alphabet.values.tolist(), strict=True)
+    name, value = max(pairs, key=lambda pair: len(set(pair[1])))
+    numbers = " and ".join(f"{number:g}" for number in value)
+    return f"{key},\n{len(value)} numbers at once: {name} are {numbers}"

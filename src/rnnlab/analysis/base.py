@@ -25,12 +25,10 @@ class Picture:
     """A figure that is drawn on demand, so that the numbers need no matplotlib.
 
     Attributes:
-        draw: makes the figure.
-        vector: whether it is also saved as SVG; heat maps are not.
+        draw: makes the figure. What has thousands of dots or cells is rasterized, for SVG and PDF.
     """
 
     draw: Callable[[], "Figure"]
-    vector: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,6 +81,8 @@ class Analysis(ABC):
     @abstractmethod
     def analyze(self, experiment: Experiment) -> Findings:
         """Analyse the model of an experiment, in evaluation mode.
+
+        Long loops go through `within_budget`, which ends them when the budget is spent.
 
         Raises:
             ConfigError: a setting doesn't suit the model or task.

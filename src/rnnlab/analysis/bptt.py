@@ -127,7 +127,7 @@ class Bptt(Analysis):
                     *_change_rows(changes, window),
                 ],
             },
-            pictures={"": Picture(lambda: draw(window.drawn(changes, rate)), vector=True)},
+            pictures={"": Picture(lambda: draw(window.drawn(changes, rate)))},
         )
 
 

@@ -33,6 +33,7 @@ from rnnlab.analysis.probe.autonomous import (
     lacks_map,
 )
 from rnnlab.analysis.probe.system import batch_in_double, in_double
+from rnnlab.analysis.progress import within_budget
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.models.base import Model
 from rnnlab.ranges import Count, NonNegative, Positive, PositiveInt, Seed, Share
@@ -94,7 +95,7 @@ class FixedPoints(Analysis):
         batch = batch_in_double(draw_batch(experiment, self.num_sequences, None))
         maps = autonomous_maps(model, experiment.task, batch, self.input, self.system)
         generator = torch.Generator().manual_seed(self.seed)
-        found = [self._search(each, generator) for each in maps]
+        found = [self._search(each, generator) for each in within_budget(maps, "inputs")]
         pictures = {"": Picture(lambda: draw(found))}
         if len(found) > 1:
             pictures["eigenvalues"] = Picture(lambda: draw_eigenvalues(found))

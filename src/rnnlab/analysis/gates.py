@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rnnlab.analysis.base import Analysis, Findings, Picture, Rows
-from rnnlab.analysis.figures.style import DIVERGING, SEQUENTIAL, new_figure
+from rnnlab.analysis.figures.style import DIVERGING, new_figure, shades
 from rnnlab.analysis.numerics.pca import Numbers
 from rnnlab.analysis.probe.labelled_trace import LabelledTrace, labelled_trace, layer_parts
 from rnnlab.analysis.probe.system import System, Trace, systems
@@ -161,7 +161,7 @@ class Gates(Analysis):
             },
             pictures={
                 "": Picture(partial(_draw_strips, strips, columns, named, self.num_units)),
-                "saturation": Picture(partial(_draw_saturation, layers, saturation), vector=True),
+                "saturation": Picture(partial(_draw_saturation, layers, saturation)),
             },
         )
 
@@ -266,22 +266,24 @@ def _draw_strips(
         image = axes.imshow(
             values,
             aspect="auto",
-            cmap=SEQUENTIAL if strip.is_gate else DIVERGING,
+            cmap=shades() if strip.is_gate else DIVERGING,
             vmin=0 if strip.is_gate else -most,
             vmax=most,
         )
-        axes.set(title=_TITLES.get(strip.name, strip.name), yticks=[])
+        axes.set(title=_TITLES.get(strip.name, strip.name), yticks=[], ylabel="unit")
         axes.tick_params(axis="x", length=0)
         axes.grid(visible=False)
         extend = "neither" if np.abs(values).max() <= most else "both"
-        figure.colorbar(image, ax=axes, pad=0.01, aspect=8, extend=extend)
+        bar = figure.colorbar(image, ax=axes, pad=0.01, aspect=8, extend=extend)
+        bar.set_label("openness" if strip.is_gate else "value", fontsize=13)
+        bar.ax.tick_params(labelsize=12)
     if named:
         long = max(map(len, columns)) > 2
         grid[-1].set_xticks(range(len(columns)), columns, rotation=90 if long else 0)
-    else:
-        grid[-1].set_xlabel("step")
+    grid[-1].set_xlabel("symbol read" if named else "step")
     units = f"{len(rows)} of {total} units" if len(rows) < total else f"{total} units"
-    figure.supylabel(f"{units}, sorted by the {strips[0].name} gate", fontsize=15)
+    kept = _TITLES.get(strips[0].name, strips[0].name)
+    figure.suptitle(f"{units}, the largest {kept} on top", x=0.01, ha="left", size=15)
     return figure
 
 
@@ -294,6 +296,8 @@ def _draw_saturation(
     grid = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
     for axes, name in zip(grid, names, strict=True):
         axes.plot([0, 1], [1, 0], color=GREY, linewidth=1.2, linestyle="--")
+        look = {"color": GREY, "rotation": -45, "rotation_mode": "anchor", "size": 12}
+        axes.text(0.5, 0.52, "always shut or open", ha="center", va="bottom", **look)
         for layer, gates, color, marker in zip(layers, saturation, COLORS, MARKERS, strict=False):
             look = {"color": color, "marker": marker, "alpha": 0.55, "linewidths": 0, "s": 60}
             axes.scatter(gates[name].shut, gates[name].open, label=layer, **look)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rnnlab.analysis.base import Analysis, Findings, Picture, draw_batch
-from rnnlab.analysis.figures.style import SEQUENTIAL, panels
+from rnnlab.analysis.figures.style import panels, shades
 from rnnlab.analysis.probe.gradients import (
     Flow,
     GradientDecay,
@@ -30,7 +30,7 @@ from rnnlab.analysis.probe.gradients import (
 from rnnlab.analysis.probe.system import System, Trace, batch_in_double, stateful, traces
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.models.base import Model
-from rnnlab.plots.palette import COLORS, GREY
+from rnnlab.plots.palette import COLORS, GREY, MISSING
 from rnnlab.ranges import PositiveInt
 from rnnlab.tasks.base import Task
 
@@ -115,7 +115,7 @@ class GradientFlow(Analysis):
             },
             pictures={
                 "": Picture(lambda: _draw_flows(found, flows, decays)),
-                "jacobian": Picture(lambda: _draw_jacobians(taken), vector=True),
+                "jacobian": Picture(lambda: _draw_jacobians(taken)),
             },
         )
 
@@ -129,8 +129,10 @@ class GradientFlow(Analysis):
                 trace.mask[row].nonzero().flatten(), self.num_jacobians // rows
             )
         ]
-        where = torch.tensor(places)
-        return where[:, 0], where[:, 1], spectra(system, trace, where[:, 0], where[:, 1])
+        rows_taken, steps = torch.tensor(places).T
+        found = spectra(system, trace, rows_taken, steps)
+        done = len(found.radius)
+        return rows_taken[:done], steps[:done], found
 
 
 def _measure(curve: GradientDecay) -> dict[str, Any]:
@@ -223,11 +225,10 @@ def _draw_flows(
     for (left, right), (name, system) in zip(grid, found.items(), strict=True):
         part = top_part(system)
         _draw_heat(figure, left, flows[name][part], part.rpartition(".")[2])
-        left.set_title(f"{name}: gradient of the loss at t by {part} at s")
+        where = f"{name}: " if len(found) > 1 else ""
+        left.set_title(f"{where}gradient of the loss at t by {part} at s")
         _draw_decay(right, decays[name])
-        horizon = effective_horizon(decays[name][part])
-        right.axvline(horizon, color=GREY, linestyle="--", linewidth=1.6)
-        right.set_title(f"effective horizon {horizon:.1f} steps")
+        right.set_title("how it fades; dashes: effective horizon")
         for axis in (left.xaxis, left.yaxis, right.xaxis):
             axis.get_major_locator().set_params(integer=True)
     return figure
@@ -238,32 +239,42 @@ def _draw_heat(figure: "Figure", axes: "Axes", gradients: Flow, part: str) -> No
 
     norms = gradients.norms.nanmean(0).numpy()
     most = np.nanmax(norms, initial=0) or 1.0
-    least = max(np.nanmin(norms, initial=most / 10), most * _LEAST)
+    smallest = np.nanmin(norms, initial=most / 10)
+    least = max(smallest, most * _LEAST)
+    extend = "min" if smallest < least else "neither"
     image = axes.pcolormesh(
         _edges(gradients.steps),
         _edges(gradients.answers),
         np.maximum(norms, least),  # NaN stays NaN
         norm=LogNorm(least, most),
-        cmap=SEQUENTIAL,
+        cmap=shades(),
         rasterized=True,
     )
     axes.grid(False)
+    axes.set_facecolor([share / 255 for share in MISSING])
     axes.set(xlabel="step s of the state", ylabel="answered step t")
-    figure.colorbar(image, ax=axes, label=f"|dL(t) / d {part}(s)|")
+    figure.colorbar(image, ax=axes, label=f"|dL(t) / d {part}(s)|", extend=extend, pad=0.02)
 
 
 def _draw_decay(axes: "Axes", curves: Mapping[str, GradientDecay]) -> None:
+    """Draw the decay of each part, and in its colour its effective horizon as dashes."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
     for color, (part, curve) in zip(cycle(COLORS), curves.items(), strict=False):
         axes.plot(*(values.numpy() for values in curve), color=color, label=part)
+        horizon = effective_horizon(curve)
+        if math.isfinite(horizon):
+            look = {"color": color, "linestyle": "--", "linewidth": 1.6}
+            axes.axvline(horizon, **look, label=f"horizon {horizon:.1f}")
     axes.set_yscale("log")
-    axes.set_ylim(bottom=min(0.1, max(axes.get_ylim()[0], _LEAST)), top=1.5)
+    bottom = min(0.1, max(axes.get_ylim()[0], _LEAST))
+    axes.set_ylim(bottom=bottom, top=1.5)
+    seen = [float(d) for c in curves.values() for d in c.distances[c.shares >= bottom].tolist()]
+    axes.set_xlim(-0.03 * max(seen, default=1), 1.05 * max([*seen, 1.0]))
     axes.yaxis.set_major_locator(LogLocator())
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set(xlabel="distance t - s (steps)", ylabel="share of the largest")
-    if len(curves) > 1:
-        axes.legend()
+    axes.legend(frameon=True, framealpha=0.8, edgecolor="none")
 
 
 def _draw_jacobians(taken: Mapping[str, SampledJacobians]) -> "Figure":
@@ -271,7 +282,8 @@ def _draw_jacobians(taken: Mapping[str, SampledJacobians]) -> "Figure":
     figure, grid = panels(len(taken), 2, height=4.0)
     for (left, right), (name, (rows, steps, found)) in zip(grid, taken.items(), strict=True):
         for axes in (left, right):
-            axes.axhline(1, color=GREY, linestyle="--", linewidth=1.6)
+            look = {"color": GREY, "linestyle": "--", "linewidth": 1.6}
+            axes.axhline(1, **look, label="1: neither grows nor shrinks")
             axes.xaxis.get_major_locator().set_params(integer=True)
         for color, values, label in (
             (COLORS[1], found.singular[:, 0], "largest singular value"),
@@ -286,17 +298,20 @@ def _draw_jacobians(taken: Mapping[str, SampledJacobians]) -> "Figure":
         left.set_ylim(bottom=0)
         left.legend()
         left.set(xlabel="step", ylabel="value")
-        left.set_title(f"{name}: step Jacobian along {len(rows.unique())} sequences")
+        where = f"{name}: step" if len(taken) > 1 else "step"
+        left.set_title(f"{where} Jacobian along {len(rows.unique())} sequences")
         low, middle, high = np.quantile(found.singular.numpy(), [0.1, 0.5, 0.9], axis=0).clip(
             _LEAST / 10
         )
         ranks = np.arange(1, len(middle) + 1)
         right.set_yscale("log")
-        right.fill_between(ranks, low, high, color=COLORS[1], alpha=0.2, linewidth=0)
-        right.plot(ranks, middle, color=COLORS[1])
+        band = {"color": COLORS[1], "alpha": 0.2, "linewidth": 0, "label": "10 to 90 %"}
+        right.fill_between(ranks, low, high, **band)
+        right.plot(ranks, middle, color=COLORS[1], label="median over the steps")
         right.set_ylim(bottom=max(right.get_ylim()[0], _LEAST))
         right.set(xlabel="rank", ylabel="singular value")
-        right.set_title("all singular values: median, 10 to 90 %")
+        right.set_title("all singular values")
+        right.legend(loc="lower left")
     return figure
 
 

@@ -9,22 +9,23 @@ from annotated_types import Gt, Le
 
 from rnnlab.analysis.base import Analysis, Findings, Picture
 from rnnlab.analysis.figures.style import new_figure
+from rnnlab.analysis.progress import within_budget
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.inference.evaluate import evaluate
 from rnnlab.metric import base_name
 from rnnlab.models.base import Model
-from rnnlab.plots.palette import COLORS
+from rnnlab.plots.palette import COLORS, GREY
 from rnnlab.ranges import PositiveInt
 from rnnlab.tasks.base import Task
 from rnnlab.tasks.lengths import Lengths as Range
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_PREFERRED = ("exact_match", "accuracy", "correct", "loss")
+_PREFERRED = ("exact_match", "accuracy", "correct", "on_cycle", "distance", "loss")
 _ROWS = 64  # batch size
-_HALF_STEP = 1.06  # margin of the band of trained lengths, so that a single one is visible
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +37,8 @@ class Lengths(Analysis):
     length.
 
     Args:
-        metric: the metric drawn; `null` is the accuracy, or the loss without one, free-running if
-            the task scores that.
+        metric: the metric drawn; `null` is the accuracy, else the distance from the curve, else
+            the loss, free-running if the task scores that.
         factor: longest length, as a multiple of the trained length.
         num_lengths: number of lengths, from the shortest to the longest.
         num_sequences: number of test sequences of each length.
@@ -58,7 +59,9 @@ class Lengths(Analysis):
         """Score the model at each length."""
         trained = trained_lengths(experiment)
         lengths = self._lengths(trained)
-        scores = {length: self._score(experiment, length) for length in lengths}
+        scores = {
+            length: self._score(experiment, length) for length in within_budget(lengths, "lengths")
+        }
         metric = self._metric(next(iter(scores.values())))
         curve = {length: found[metric] for length, found in scores.items()}
         floor = experiment.task.floor.get(base_name(metric))
@@ -79,9 +82,7 @@ class Lengths(Analysis):
             tables={
                 "": [["length", *names], *([n, *s.values()] for n, s in scores.items())],
             },
-            pictures={
-                "": Picture(lambda: _draw(curve, metric, trained, floor, share), vector=True)
-            },
+            pictures={"": Picture(lambda: _draw(curve, metric, trained, floor, share))},
         )
 
     def _lengths(self, trained: Range) -> list[int]:
@@ -126,11 +127,8 @@ def _draw(
 ) -> "Figure":
     figure = new_figure(height=5.4)
     axes = figure.subplots()
-    edges = (max(trained.least, min(curve)) / _HALF_STEP, trained.most * _HALF_STEP)
-    axes.axvspan(*edges, color="#EDEDED", zorder=0)
-    middle = (edges[0] * edges[1]) ** 0.5
-    axes.text(middle, 1.01, "trained", ha="center", transform=axes.get_xaxis_transform())
-    axes.plot(list(curve), list(curve.values()), color=COLORS[0], marker="o")
+    _mark_trained(axes, trained)
+    axes.plot(list(curve), list(curve.values()), color=COLORS[0], marker="o", clip_on=False)
     if floor is not None:
         axes.axhline(floor, color=COLORS[1], linestyle="--", linewidth=1.6)
         axes.text(max(curve), floor, " floor", color=COLORS[1], va="bottom", ha="right")
@@ -139,5 +137,21 @@ def _draw(
     axes.minorticks_off()
     if share:
         axes.set_ylim(-0.03, 1.04)
-    axes.set(xlabel="length", ylabel=metric.replace("_", " "))
+    elif min(curve.values()) > 0:
+        axes.set_yscale("log")
+    name = base_name(metric).replace("_", " ")
+    free = ", running free" if base_name(metric) != metric else ""
+    axes.set(xlabel="length", ylabel=name + free)
     return figure
+
+
+def _mark_trained(axes: "Axes", trained: Range) -> None:
+    """Mark the trained lengths: several as a band, a single one as a line."""
+    if trained.least < trained.most:
+        axes.axvspan(max(trained.least, 1), trained.most, color="#EDEDED", zorder=0)
+        said = f"trained: {trained.least} to {trained.most}"
+    else:
+        axes.axvline(trained.most, color=GREY, linestyle=":", linewidth=1.6, zorder=0)
+        said = f"trained: {trained.most}"
+    middle = (max(trained.least, 1) * trained.most) ** 0.5
+    axes.text(middle, 1.01, said, ha="center", transform=axes.get_xaxis_transform())

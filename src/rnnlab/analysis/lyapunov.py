@@ -34,7 +34,7 @@ from rnnlab.analysis.probe.system import (
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.models.base import Model
-from rnnlab.plots.palette import COLORS, GREY
+from rnnlab.plots.palette import COLORS, GREY, TARGET
 from rnnlab.ranges import Count, PositiveInt, Seed
 from rnnlab.tasks.base import Task
 
@@ -132,10 +132,10 @@ class Lyapunov(Analysis):
                 "exponents_of_each_trajectory": spectrum.exponents,
                 "kaplan_yorke_dimension": dimension,
                 "state_size": size,
-                "steps": self.steps,
+                "steps": len(spectrum.running),
             },
             tables={"": _table(spectrum.exponents), "convergence": _convergence(spectrum.running)},
-            pictures={"": Picture(lambda: _draw(spectrum), vector=True)},
+            pictures={"": Picture(lambda: _draw(spectrum))},
         )
 
     def _trajectories(self, experiment: Experiment) -> Trajectories:
@@ -228,29 +228,48 @@ def _convergence(running: Tensor) -> Rows:
 
 
 def _draw(spectrum: LyapunovSpectrum) -> "Figure":
-    """Draw the running means of the largest, and all: dashes are trajectories, dots means."""
+    """Draw the running means of the largest exponents, and all of them."""
     from matplotlib.ticker import MaxNLocator
 
-    figure, ((left, right),) = panels(1, 2, height=4.4)
+    figure, ((left, right),) = panels(1, 2, height=5.0)
     mean = spectrum.exponents.mean(0)
     kept = int(mean.isfinite().sum())
     running, mean = spectrum.running.mean(1)[:, :kept], mean[:kept]
     steps, number = torch.arange(1, len(running) + 1), torch.arange(1, kept + 1)
-    for axes in (left, right):
-        axes.axhline(0, color=GREY, linewidth=1.2)
-    right.plot(number, mean, "-", color="#A0A0A0", linewidth=1.4)
+    right.axhline(0, color=GREY, linewidth=1.2)
+    right.plot(number, mean, "-", color=TARGET, linewidth=1.4)
     # Dashes are wider than dots, so that they show even if all trajectories agree.
     each = spectrum.exponents[:, :kept].T
-    right.plot(number, each, "_", color="#505050", markersize=15, markeredgewidth=1.2)
-    right.plot(number, mean, "o", color="#A0A0A0")
+    dashes = {"color": GREY, "markersize": 15, "markeredgewidth": 1.2}
+    right.plot(number, each, "_", label=["one trajectory", *[""] * (each.shape[1] - 1)], **dashes)
+    right.plot(number, mean, "o", color=TARGET, label="smaller ones" if kept > _LINES else "")
     for i in range(min(_LINES, kept)):
         left.plot(steps, running[:, i], color=COLORS[i], linewidth=1.8)
-        right.plot(number[i], mean[i], "o", color=COLORS[i])
+        right.plot(number[i], mean[i], "o", color=COLORS[i], label=f"exponent {i + 1}")
     shown = mean[:_LINES]
     if kept:
         room = max(float(shown[0] - shown[-1]), 0.02)
         left.set(ylim=(float(shown[-1]) - room / 2, float(shown[0]) + room / 2))
-    left.set(xscale="log", xlabel="steps", ylabel="nats per step", title="the largest, so far")
+        figure.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    left.set(xscale="log", xlabel="steps counted", ylabel="nats per step")
+    left.set_title(f"running mean of the {len(shown)} largest")
     right.set(xlabel="exponent", title="Lyapunov spectrum")
     right.xaxis.set_major_locator(MaxNLocator(integer=True))
+    # Above the line unless the curve is there.
+    above = not kept or float(mean.max()) < 0
+    if left.get_ylim()[0] < 0 < left.get_ylim()[1]:
+        left.axhline(0, color=GREY, linewidth=1.2)
+    low, high = right.get_ylim()
+    right.set_ylim(low - 0.08 * (high - low) * (not above), high + 0.08 * (high - low) * above)
+    right.annotate(
+        "0: differences stay",
+        (0.99, 0),
+        xycoords=right.get_yaxis_transform(),
+        xytext=(0, 3 if above else -3),
+        textcoords="offset points",
+        ha="right",
+        va="bottom" if above else "top",
+        color=GREY,
+        size=12,
+    )
     return figure

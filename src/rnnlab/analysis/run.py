@@ -1,12 +1,14 @@
 """Analyses of a run: build them from overrides, run them, write their results."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from omegaconf import OmegaConf
 
 from rnnlab.analysis.base import Analysis, Findings
+from rnnlab.analysis.progress import Progress
 from rnnlab.analysis.save import check_drawing, write
 from rnnlab.config.build import build, check_node
 from rnnlab.config.compose import apply_overrides
@@ -39,6 +41,8 @@ def analyze_run(
     checkpoint: str,
     *,
     everything: bool,
+    seconds: float | None = None,
+    formats: Sequence[str] = ("png",),
     show: Callable[[object], object] = say,
 ) -> dict[str, Analysed]:
     """Analyse a run, and show the summaries and the paths of the files written.
@@ -51,6 +55,8 @@ def analyze_run(
         checkpoint: `best` or `last`.
         everything: whether all analyses were asked for; those that make no sense are then
             skipped with a note.
+        seconds: budget of each analysis; `None` is none.
+        formats: `png`, `svg` and `pdf`, some of them.
         show: called with each line as soon as it is known; by default it is printed.
 
     Returns:
@@ -69,7 +75,7 @@ def analyze_run(
             show(f"\n{name}")
         try:
             with arithmetic(experiment.cfg):
-                done[name] = _analyze(run, name, analysis, experiment, step)
+                done[name] = _analyze(run, name, analysis, experiment, step, seconds, formats)
         except ConfigError as error:
             if not everything:
                 raise
@@ -96,10 +102,26 @@ def make(name: str, words: list[str]) -> Analysis:
 
 
 def _analyze(
-    run: Run, name: str, analysis: Analysis, experiment: Experiment, step: int
+    run: Run,
+    name: str,
+    analysis: Analysis,
+    experiment: Experiment,
+    step: int,
+    seconds: float | None,
+    formats: Sequence[str],
 ) -> Analysed:
     reason = analysis.refusal(experiment.model, experiment.task)
     if reason is not None:
         raise ConfigError(f"analysis={name} makes no sense here: {reason}")
-    findings = analysis.analyze(experiment)
-    return Analysed(findings, write(run, name, findings, step))
+    with Progress(name, seconds) as progress:
+        findings = _with_cut(analysis.analyze(experiment), progress)
+        progress.doing = "figures"
+        return Analysed(findings, write(run, name, findings, step, formats))
+
+
+def _with_cut(found: Findings, progress: Progress) -> Findings:
+    """Add to the lines and numbers what the budget left out."""
+    if not progress.cut:
+        return found
+    cut = f"cut short by seconds={progress.seconds:g}, after {', '.join(progress.cut)}"
+    return replace(found, lines=[*found.lines, cut], numbers={**found.numbers, "cut": cut})

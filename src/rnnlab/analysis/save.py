@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 _DPI = 160
+_UNDATED = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}  # the same figure, the same file
 
 
 def check_drawing() -> None:
@@ -38,7 +39,13 @@ def check_drawing() -> None:
         raise ConfigError(f"analysis needs {' and '.join(missing)}: pip install 'rnnlab[analysis]'")
 
 
-def write(run: Run, name: str, findings: Findings, step: int) -> list[Path]:
+def write(
+    run: Run,
+    name: str,
+    findings: Findings,
+    step: int,
+    formats: Sequence[str] = ("png",),
+) -> list[Path]:
     """Write the results of an analysis to `figures/` in the run directory; returns the paths.
 
     TensorBoard shows figures and points as a run of its own, `figures`: an event file beside
@@ -49,6 +56,7 @@ def write(run: Run, name: str, findings: Findings, step: int) -> list[Path]:
         name: name of the analysis, with which all file names begin.
         findings: the results.
         step: number of updates of the weights.
+        formats: `png`, `svg` and `pdf`, some of them.
     """
     text = json.dumps(_plain(findings.numbers), indent=2, allow_nan=False) + "\n"
     written = [_put(run, f"{name}.json", text.encode())]
@@ -62,9 +70,10 @@ def write(run: Run, name: str, findings: Findings, step: int) -> list[Path]:
         written.append(_put(run, f"{name}.{ending}", content))
     with _events(run, name) as events:
         for part, picture in findings.pictures.items():
-            for suffix, content in drawn(picture):
-                written.append(_put(run, f"{_join(name, part)}.{suffix}", content))
-                if suffix == "png":
+            for suffix, content in drawn(picture, formats, run.imprint):
+                if suffix in formats:
+                    written.append(_put(run, f"{_join(name, part)}.{suffix}", content))
+                if suffix == "png":  # TensorBoard shows no other
                     pixels = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
                     tag = f"{name}/{part}" if part else name
                     events.add_image(tag, pixels, step, dataformats="HWC")
@@ -109,19 +118,22 @@ def _shown(cell: Any) -> Any:
     return printable(cell) if isinstance(cell, str) else cell
 
 
-def drawn(picture: Picture) -> Iterator[tuple[str, bytes]]:
-    """Draw a figure, and yield each file suffix with the file's content."""
+def drawn(
+    picture: Picture, formats: Sequence[str] = ("png",), imprint: str = ""
+) -> Iterator[tuple[str, bytes]]:
+    """Draw a figure, and yield each file suffix with the file's content, PNG in any case."""
     import matplotlib
 
-    from rnnlab.analysis.figures.style import STYLE
+    from rnnlab.analysis.figures.style import STYLE, sign
     from rnnlab.plots.ticks import plain_ticks
 
     with matplotlib.rc_context(STYLE):
         figure = picture.draw()
         plain_ticks(figure)
-        for suffix in ("png", "svg") if picture.vector else ("png",):
+        sign(figure, imprint)
+        for suffix in dict.fromkeys(["png", *formats]):
             buffer = io.BytesIO()
-            figure.savefig(buffer, format=suffix, dpi=_DPI)
+            figure.savefig(buffer, format=suffix, dpi=_DPI, metadata=_UNDATED.get(suffix))
             yield suffix, buffer.getvalue()
 
 

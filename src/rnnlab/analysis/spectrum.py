@@ -22,7 +22,7 @@ from rnnlab.analysis.probe.system import batch_in_double, in_double
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.models.base import Model
-from rnnlab.plots.palette import COLORS
+from rnnlab.plots.palette import COLORS, TARGET
 from rnnlab.ranges import Positive, PositiveInt, Seed
 from rnnlab.tasks.base import Task
 from rnnlab.tasks.oscillation import Oscillation
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 _SETTLE, _AROUND = 1000, 200  # steps of convergence to the cycle, and the last of them
 _EXPONENTS, _TRANSIENT, _COUNTED = 3, 100, 400
-_RIGHT = "#C8C8C8"
 _STRAY = 1e-4  # share of the peak power below which the target has no spectral line
 _LEAST_DRAWN = 1e-9
 _FADES = 1e-3  # nats per step
@@ -239,7 +238,7 @@ def _draw(
 
 def _draw_power(axes: "Axes", frequencies: Tensor, power: Tensor) -> None:
     decibels = 10 * (power / power[0].max()).clamp(min=1e-12).log10()
-    axes.plot(frequencies, decibels[0], color=_RIGHT, linewidth=4, label="target")
+    axes.plot(frequencies, decibels[0], color=TARGET, linewidth=4, label="target")
     axes.plot(frequencies, decibels[1], color=COLORS[0], linewidth=1.6, label="answer")
     axes.set(xlabel="frequency (turns per step)", ylabel="power (dB)", title="power spectrum")
     axes.set(ylim=(max(-90.0, float(decibels.min())) - 3, 8))
@@ -264,7 +263,7 @@ def _draw_path(axes: "Axes", task: Oscillation, answers: Tensor) -> None:
         look: dict[str, Any] = {"linewidth": 4}
         if task.curve.discrete:
             look = {"linestyle": "", "marker": "o", "markersize": 16}
-        axes.plot(closed[:, 0], closed[:, 1], color=_RIGHT, **look)
+        axes.plot(closed[:, 0], closed[:, 1], color=TARGET, **look)
     for track in tracks:
         axes.plot(track[:, 0], track[:, 1], ".", color=COLORS[0], markersize=3)
     axes.set_aspect("equal", adjustable="datalim")

@@ -79,11 +79,11 @@ class States(Analysis):
             name: Picture(partial(draw_cloud, cloud, steps, hue, name, self.num_trajectories))
             for name, cloud in clouds.items()
         }
-        pictures["variance"] = Picture(partial(draw_variance, clouds), vector=True)
+        pictures["variance"] = Picture(partial(draw_variance, clouds))
         for name, cloud in clouds.items():
             if cloud.tree is not None:
                 draw = partial(draw_tree, cloud.tree, name)
-                pictures[f"{name}_tree"] = Picture(draw, vector=True)
+                pictures[f"{name}_tree"] = Picture(draw)
         return Findings(
             lines=[line for name, cloud in clouds.items() for line in _lines(name, cloud)],
             numbers={

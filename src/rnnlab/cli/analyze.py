@@ -9,13 +9,16 @@ from rnnlab.process.output import say
 _USAGE = """
 rnnlab-analyze: look inside a trained model, from its run directory alone.
 
-usage: rnnlab-analyze run=DIR analysis=NAME[,NAME...] [checkpoint=best]
+usage: rnnlab-analyze run=DIR analysis=NAME[,NAME...] [checkpoint=best] [seconds=60] [format=png]
                       [analysis.KEY=VALUE ...] [SETTING=VALUE ...]
 
   run=DIR             the directory that training printed last
   analysis=NAME       {names};
                       several with commas between, or all that make sense for the model
   checkpoint=best     best | last
+  seconds=60          most that each analysis may take before it ends its search, and says what it
+                      left out; null: no limit
+  format=png          png | svg | pdf, or several with commas between
   analysis.KEY=VALUE  a setting of the analysis: configs/analysis/NAME.yaml has them all
   SETTING=VALUE       any setting of the run's task, as in its config.yaml
 

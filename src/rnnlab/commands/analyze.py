@@ -8,16 +8,24 @@ from typing import Any, Literal
 from rnnlab.commands.arguments import split_words
 from rnnlab.commands.train import open_run
 from rnnlab.config.arguments import Settings, as_overrides
+from rnnlab.config.build import check_values
 from rnnlab.config.catalogue import describe
 from rnnlab.config.packages import allow_packages_of
 from rnnlab.config.suggestions import did_you_mean
 from rnnlab.errors import ConfigError
 from rnnlab.process.untouched import process_untouched
+from rnnlab.ranges import Positive
 from rnnlab.runs.figures import Figures
 from rnnlab.runs.html import text
 from rnnlab.runs.run import Run
 
-FIELDS: Mapping[str, Any] = {"analysis": str | list[str], "checkpoint": Literal["best", "last"]}
+Format = Literal["png", "svg", "pdf"]
+FIELDS: Mapping[str, Any] = {
+    "analysis": str | list[str],
+    "checkpoint": Literal["best", "last"],
+    "seconds": Positive | None,
+    "format": str | list[str],
+}
 """Keys of the command with their annotations."""
 
 
@@ -55,6 +63,8 @@ def analyze(
     analysis: str | Sequence[str],
     *settings: Settings,
     checkpoint: Literal["best", "last"] = "best",
+    seconds: float | None = 60,
+    format: str | Sequence[str] = "png",
     show: Callable[[object], object] | None = None,
     **named: Any,
 ) -> AnalysisResults:
@@ -68,6 +78,9 @@ def analyze(
         *settings: settings of the analysis (`{"analysis.num_sequences": 8}`) or of the run's task
             (`"task.delay=20"`), in any form that `train` takes.
         checkpoint: `best` or `last`.
+        seconds: most that each analysis may take before it ends its search, and says what it left
+            out; `None` is no limit.
+        format: `png`, `svg` or `pdf`, or several.
         show: called with each line as soon as it is known, such as `print`.
         **named: as for `train`.
 
@@ -84,9 +97,16 @@ def analyze(
     """
     words = as_overrides(settings, named)
     allow_packages_of(words)  # they may have analyses, too
-    chosen = analysis if isinstance(analysis, str) else list(analysis)
-    own, rest = split_words(words, FIELDS, {"analysis": chosen, "checkpoint": checkpoint})
+    given = {
+        "analysis": analysis if isinstance(analysis, str) else list(analysis),
+        "checkpoint": checkpoint,
+        "seconds": seconds,
+        "format": format if isinstance(format, str) else list(format),
+    }
+    own, rest = split_words(words, FIELDS, given)
     names, everything = _names(own["analysis"])
+    formats = _split(own["format"])
+    check_values({"format": formats}, {"format": list[Format]})
     of_analysis = [word for word in rest if word.startswith("analysis.")]
     if of_analysis and len(names) > 1:
         raise ConfigError(f"{of_analysis[0]!r} must be about one analysis, got {', '.join(names)}")
@@ -101,6 +121,8 @@ def analyze(
         [word for word in rest if word not in of_analysis],
         own["checkpoint"],
         everything=everything,
+        seconds=own["seconds"],
+        formats=formats,
         show=show or (lambda _: None),
     )
     return AnalysisResults(
@@ -119,9 +141,13 @@ def _names(analysis: str | Sequence[str]) -> tuple[list[str], bool]:
     known = list(describe("analysis"))
     if analysis == "all":
         return known, True
-    names = analysis.split(",") if isinstance(analysis, str) else list(analysis)
+    names = _split(analysis)
     for name in names:
         if name not in known:
             takes = f"; it is one of {', '.join(known)} or all"
             raise ConfigError(f"analysis={name} doesn't exist{did_you_mean(name, known)}{takes}")
     return names, False
+
+
+def _split(names: str | Sequence[str]) -> list[str]:
+    return names.split(",") if isinstance(names, str) else list(names)

@@ -20,7 +20,7 @@ def show_samples(model: Model, task: Task, batch: Batch) -> dict[str, str | Imag
     """Show the answers and the attention weights in a few rows of a batch.
 
     Returns:
-        Texts and pictures by name: `samples`, and `picture`, `guesses` or `attention` where the
+        Texts and pictures by name: `samples`, and `picture`, `guesses` or `attention_map` where the
         task or the model has them.
     """
     few = map_batch(lambda part: part[:_ROWS], batch)
@@ -38,7 +38,7 @@ def show_samples(model: Model, task: Task, batch: Batch) -> dict[str, str | Imag
         shown["samples"] = generate_sample(model, task, prompt, Decoding()).shown
         shown["guesses"] = task.show(few, model(few)[0])
     if few.source is not None and (weights := model.attend(few)) is not None:
-        shown["attention"] = _attention_map(weights.mean(dim=(1, 2)), task, few)
+        shown["attention_map"] = _attention_map(weights.mean(dim=(1, 2)), task, few)
     model.train(training)
     return shown
 
@@ -57,4 +57,5 @@ def _attention_map(weights: Tensor, task: Task, batch: Batch) -> Image.Image:
         row_labels=task.answer_labels(batch.target[0][answered]),
         column_labels=task.labels(batch.source[0][real]),
         title="attention: answers down, source across",
+        limits=(0, 1),
     )

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from rnnlab.spelling import printable
 
 INK = "#222222"
+TITLE, LABEL, TICK = 20, 16, 15  # sizes of text, legible on a slide
 _SCALE = 3
 _FONTS = ("DejaVuSans.ttf", "Arial.ttf", "LiberationSans-Regular.ttf", "NotoSans-Regular.ttf")
 
@@ -68,6 +69,7 @@ class Canvas:
         *,
         size: float,
         anchor: str,
+        color: Color = INK,
         upright: bool = False,
     ) -> None:
         """Write text at a Pillow anchor; upright text (read upwards) is centred at `place`."""
@@ -75,13 +77,13 @@ class Canvas:
         text = _writable(text)
         x, y = place[0] * _SCALE, place[1] * _SCALE
         if not upright:
-            self.pen.text((x, y), text, fill=INK, font=font, anchor=anchor)
+            self.pen.text((x, y), text, fill=color, font=font, anchor=anchor)
             return
         width, height = math.ceil(font.getlength(text)) + 4, math.ceil(size * _SCALE * 1.6)
         mask = Image.new("L", (width, height))
         ImageDraw.Draw(mask).text((width / 2, height / 2), text, fill=255, font=font, anchor="mm")
         mask = mask.rotate(90, expand=True)
-        self.image.paste(INK, (round(x - height / 2), round(y - width / 2)), mask)
+        self.image.paste(color, (round(x - height / 2), round(y - width / 2)), mask)
 
     def finish(self) -> Image.Image:
         """Return the finished picture."""

@@ -7,12 +7,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-from rnnlab.plots.canvas import Canvas, Color, text_width
-from rnnlab.plots.palette import COLORS
+from rnnlab.plots.canvas import LABEL, TICK, TITLE, Canvas, Color, text_width
+from rnnlab.plots.palette import COLORS, GREY, MISSING, RAMP, TARGET
 
 _FAINT, _FRAME, _SHADE = "#e9e9e9", "#bbbbbb", "#f4f1e8"
-_TRUTH = "#a6a6a6"
-_RAMP = ((255, 255, 255), (158, 202, 225), (49, 130, 189), (8, 48, 107))  # white to deep blue
 
 _Range = tuple[float, float]
 
@@ -36,10 +34,11 @@ def line_plot(
         x_start: x of the first number; the next ones are 1 apart.
         shade_until: x up to which the background is shaded, because the values were given.
     """
-    width, left, right, top, height, gap = 900, 72, 16, 46, 190 if len(panels) < 3 else 96, 12
+    width, left, right, top, gap = 900, 90, 20, 50, 16
+    height = 190 if len(panels) < 3 else 100
     bottom = top + len(panels) * (height + gap) - gap
-    canvas = Canvas(width, bottom + 48)
-    canvas.text((left, 24), title, size=17, anchor="lm")
+    canvas = Canvas(width, bottom + 60)
+    canvas.text((left, 24), title, size=TITLE, anchor="lm")
     _legend(canvas, list(next(iter(panels.values()))), right=width - right, y=24)
     length = max(len(np.asarray(c)) for curves in panels.values() for c in curves.values())
     xs = x_start + np.arange(length)
@@ -53,8 +52,8 @@ def line_plot(
         frame.grid(x_labels=index == len(panels) - 1, num_y=4)
         for number, curve in enumerate(values):
             frame.curve(xs[: len(curve)], curve, *_style(number, len(values)))
-        canvas.text((14, y + height / 2), name, size=13, anchor="mm", upright=True)
-    canvas.text(((left + width - right) / 2, bottom + 36), x_label, size=13, anchor="mm")
+        canvas.text((16, y + height / 2), name, size=LABEL, anchor="mm", upright=True)
+    canvas.text(((left + width - right) / 2, bottom + 44), x_label, size=LABEL, anchor="mm")
     return canvas.finish()
 
 
@@ -63,9 +62,9 @@ def path_plot(paths: Mapping[str, ArrayLike], *, title: str) -> Image.Image:
 
     A dot marks the start of each other path. Ranges are as in `line_plot`.
     """
-    size, margin, top = 400, 48, 46
-    canvas = Canvas(size + margin + 16, size + top + 48)
-    canvas.text((margin, 24), title, size=17, anchor="lm")
+    size, margin, top = 400, 56, 50
+    canvas = Canvas(size + margin + 20, size + top + 60)
+    canvas.text((margin, 24), title, size=TITLE, anchor="lm")
     points = [np.asarray(path, dtype=float) for path in paths.values()]
     ranges = [_limits([path[:, axis] for path in points]) for axis in (0, 1)]
     half = max(high - low for low, high in ranges) / 2
@@ -77,16 +76,16 @@ def path_plot(paths: Mapping[str, ArrayLike], *, title: str) -> Image.Image:
         frame.curve(path[:, 0], path[:, 1], color, stroke)
         if number or len(points) == 1:
             frame.dot(path[0], color)
-    _legend(canvas, list(paths), right=margin + size, y=top + size + 36)
+    _legend(canvas, list(paths), right=margin + size, y=top + size + 44)
     return canvas.finish()
 
 
 def scatter_paths(paths: ArrayLike, *, title: str) -> Image.Image:
     """Draw paths in the plane `(R, T, 2)` with a dot for each step, from light to dark."""
     points = np.asarray(paths, dtype=float)
-    size, margin, top = 400, 48, 46
-    canvas = Canvas(size + margin + 16, size + top + 30)
-    canvas.text((margin, 24), title, size=17, anchor="lm")
+    size, margin, top = 400, 64, 50
+    canvas = Canvas(max(size + margin + 20, 40 + text_width(title, TITLE)), size + top + 36)
+    canvas.text((margin, 24), title, size=TITLE, anchor="lm")
     x_range, y_range = (_limits([points[..., axis].ravel()]) for axis in (0, 1))
     frame = _Frame(canvas, (margin, top, margin + size, top + size), x_range, y_range)
     frame.grid(x_labels=True, num_y=4, num_x=4)
@@ -119,15 +118,15 @@ def heat_map(
     values = np.atleast_2d(np.asarray(matrix, dtype=float))
     rows, columns = values.shape
     low, high = limits or (float(np.nanmin(values)), float(np.nanmax(values)))
-    cell = min(36, max(12, 720 // max(rows, columns)))
-    font = min(14, cell - 1)
+    cell = min(40, max(12, 720 // max(rows, columns)))
+    font = min(LABEL, cell - 1)
     widths = [text_width(label, font) for label in column_labels]
     upright = max(widths, default=0) > cell - 2
     left = 24 + max((text_width(label, font) for label in row_labels), default=0)
     top = 56 + (max(widths, default=0) if upright else font)
-    width = max(left + columns * cell + 100, 40 + text_width(title, 17))
+    width = max(left + columns * cell + 100, 40 + text_width(title, TITLE))
     canvas = Canvas(math.ceil(width), math.ceil(top + max(rows * cell, 60) + 24))
-    canvas.text((16, 24), title, size=17, anchor="lm")
+    canvas.text((16, 24), title, size=TITLE, anchor="lm")
     colors = _shade((values - low) / ((high - low) or 1.0))
     canvas.mosaic((left, top), colors, cell)
     canvas.rectangle((left, top, left + columns * cell, top + rows * cell), outline=_FRAME)
@@ -145,8 +144,8 @@ def heat_map(
         y = top + span * step / 60
         canvas.rectangle((x, y, x + 12, y + span / 60), tuple(color))
     canvas.rectangle((x, top, x + 12, top + span), outline=_FRAME)
-    canvas.text((x + 18, top + 6), f"{high:.2g}", size=12, anchor="lm")
-    canvas.text((x + 18, top + span - 6), f"{low:.2g}", size=12, anchor="lm")
+    canvas.text((x + 18, top + 6), f"{high:.2g}", size=TICK, anchor="lm")
+    canvas.text((x + 18, top + span - 6), f"{low:.2g}", size=TICK, anchor="lm")
     return canvas.finish()
 
 
@@ -161,6 +160,13 @@ def join(images: Sequence[Image.Image], *, vertical: bool = False) -> Image.Imag
         start = int(end) - image.size[along]
         whole.paste(image, (0, start) if vertical else (start, 0))
     return whole
+
+
+def sign(image: Image.Image, imprint: str) -> Image.Image:
+    """Add a small line below a picture, at the right."""
+    strip = Canvas(image.width, 20)
+    strip.text((image.width - 10, 8), imprint, size=11, anchor="rm", color=GREY)
+    return join([image, strip.finish()], vertical=True)
 
 
 def ticks(low: float, high: float, count: int) -> list[float]:
@@ -204,12 +210,12 @@ class _Frame:
         for value in ticks(*self.y_range, num_y):
             y = float(self.place(self.x_range[0], value)[1])
             self.canvas.line(np.array([[left, y], [right, y]]), _FAINT, 1)
-            self.canvas.text((left - 8, y), f"{value:.4g}", size=12, anchor="rm")
+            self.canvas.text((left - 8, y), f"{value:.4g}", size=TICK, anchor="rm")
         for value in ticks(*self.x_range, num_x):
             x = float(self.place(value, self.y_range[0])[0])
             self.canvas.line(np.array([[x, top], [x, bottom]]), _FAINT, 1)
             if x_labels:
-                self.canvas.text((x, bottom + 14), f"{value:.4g}", size=12, anchor="mm")
+                self.canvas.text((x, bottom + 16), f"{value:.4g}", size=TICK, anchor="mm")
         self.canvas.rectangle(self.box, outline=_FRAME)
 
     def curve(self, x: ArrayLike, y: ArrayLike, color: str, width: float) -> None:
@@ -229,7 +235,7 @@ class _Frame:
 def _style(number: int, count: int) -> tuple[str, float]:
     """Return the color and width of a curve; the target is grey and broad."""
     if count > 1 and number == 0:
-        return _TRUTH, 4.0
+        return TARGET, 4.0
     return COLORS[(number - (count > 1)) % len(COLORS)], 1.8
 
 
@@ -238,8 +244,8 @@ def _legend(canvas: Canvas, names: list[str], *, right: float, y: float) -> None
         return
     for number in reversed(range(len(names))):
         color, width = _style(number, len(names))
-        right -= text_width(names[number], 13)
-        canvas.text((right, y), names[number], size=13, anchor="lm")
+        right -= text_width(names[number], LABEL)
+        canvas.text((right, y), names[number], size=LABEL, anchor="lm")
         canvas.line(np.array([[right - 30, y], [right - 8, y]]), color, max(width, 2.5))
         right -= 48
 
@@ -260,7 +266,7 @@ def _limits(curves: list[NDArray[np.float64]]) -> _Range:
 
 def _shade(share: NDArray[np.float64]) -> NDArray[np.uint8]:
     """Return the colors `(..., 3)` of numbers from 0 to 1; NaN is grey."""
-    stops = np.linspace(0, 1, len(_RAMP))
-    channels = [np.interp(share, stops, channel) for channel in zip(*_RAMP, strict=True)]
+    stops = np.linspace(0, 1, len(RAMP))
+    channels = [np.interp(share, stops, channel) for channel in zip(*RAMP, strict=True)]
     colors = np.stack(channels, axis=-1)
-    return np.where(np.isnan(share)[..., None], 210, colors).round().astype(np.uint8)
+    return np.where(np.isnan(share)[..., None], MISSING, colors).round().astype(np.uint8)

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image
 
-from rnnlab.plots.canvas import Canvas, text_width
+from rnnlab.plots.canvas import LABEL, TITLE, Canvas, text_width
 
-_GAP, _CAPTION = 14, 22
+_GAP, _CAPTION = 14, 26
 
 
 def gallery(
@@ -26,15 +26,15 @@ def gallery(
     shades = np.asarray(pictures, dtype=float)
     pixel = max(1, size // max(shades.shape[1:]))
     height, width = (pixel * side for side in shades.shape[1:])
-    width = max([width, *(int(text_width(text, 13)) for text in captions)])
+    width = max([width, *(int(text_width(text, LABEL)) for text in captions)])
     columns = min(columns, len(shades))
     rows = -(-len(shades) // columns)
     caption = _CAPTION if any(captions) else 0
     canvas = Canvas(
-        max(16 + columns * (width + _GAP), 40 + text_width(title, 17)),
+        max(16 + columns * (width + _GAP), 40 + text_width(title, TITLE)),
         44 + rows * (height + caption + _GAP),
     )
-    canvas.text((16, 24), title, size=17, anchor="lm")
+    canvas.text((16, 24), title, size=TITLE, anchor="lm")
     for number, shade in enumerate(shades):
         row, column = divmod(number, columns)
         x, y = 16 + column * (width + _GAP), 44 + row * (height + caption + _GAP)
@@ -43,5 +43,5 @@ def gallery(
         canvas.mosaic((x, y), colors.astype(np.uint8), pixel)
         across = pixel * shade.shape[1]
         canvas.rectangle((x, y, x + across, y + height), outline="#bbbbbb")
-        canvas.text((x + across / 2, y + height + 13), captions[number], size=13, anchor="mm")
+        canvas.text((x + across / 2, y + height + 13), captions[number], size=LABEL, anchor="mm")
     return canvas.finish()

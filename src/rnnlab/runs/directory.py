@@ -144,6 +144,13 @@ class RunDirectory(metaclass=Offering):
             self.check_format(self.card)
         return read_config(self.file("config.yaml"))
 
+    @cached_property
+    def imprint(self) -> str:
+        """The small line in each figure: run, model and task."""
+        chosen = self.config.get("choices") or {}
+        named = (f"{group} {chosen[group]}" for group in ("model", "task") if chosen.get(group))
+        return "   ".join([f"run {self.path.name}", *named])
+
     def settings(self, card: RunCard | None) -> dict[str, Any]:
         """Read the resolved config as plain containers, ten times as fast as `config`.
 

@@ -90,7 +90,7 @@ class FlipFlop(Task):
         pulses = batch.input if batch.source is None else batch.source
         pictures = []
         for row in range(min(2, len(output))):
-            curves = {"truth": batch.target, "answer": output, "pulses": pulses}
+            curves = {"target": batch.target, "answer": output, "pulses": pulses}
             panels = {
                 f"bit {bit + 1}": {
                     name: part[row, :, bit].float().cpu().numpy() for name, part in curves.items()

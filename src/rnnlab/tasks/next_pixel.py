@@ -157,7 +157,7 @@ class NextPixel(RowTask[Picture]):
         return Batch(inputs, targets, torch.cat([whole, given.mask]))
 
     def show_answers(self, batch: Batch, answers: Tensor) -> Image.Image:
-        """Draw a sheet: pictures from nothing; what was given of others, their ends, the truth."""
+        """Draw a sheet: pictures from nothing; what was given of others, their ends, the target."""
         drawn = self._whole(
             batch, torch.where(batch.mask, answers.to(batch.mask.device), batch.target)
         )
@@ -174,7 +174,7 @@ class NextPixel(RowTask[Picture]):
             given = np.where(asked, np.nan, truth / (self.start - 1))[~free]
             sheets.append(gallery(given, [""] * len(given), title="given"))
             sheets.append(self._gallery(drawn[~free], "completed"))
-            sheets.append(self._gallery(truth[~free], "truth"))
+            sheets.append(self._gallery(truth[~free], "target"))
         return join(sheets, vertical=True)
 
     def show(self, batch: Batch, output: Tensor) -> Image.Image:
@@ -182,7 +182,7 @@ class NextPixel(RowTask[Picture]):
         guesses = torch.where(batch.mask, output[..., : self.start].argmax(dim=2), batch.target)
         pictures = [
             self._gallery(self._whole(batch, ids), title)
-            for ids, title in ((batch.target, "truth"), (guesses, "each pixel from those before"))
+            for ids, title in ((batch.target, "target"), (guesses, "each pixel from those before"))
         ]
         return join(pictures, vertical=True)
 

@@ -278,7 +278,7 @@ class Oscillation(Task):
             shape = list(self.curve.shapes)[self._which(batch, row)]
             picture = line_plot(
                 {
-                    name: {"truth": truth[:, i], "answer": answer[:, i]}
+                    name: {"target": truth[:, i], "answer": answer[:, i]}
                     for i, name in enumerate(self.curve.names)
                     if i in self.taught
                 },
@@ -289,7 +289,7 @@ class Oscillation(Task):
             if len(self.taught) == 2 == len(self.curve.names):
                 outline = self.outline[0].numpy()
                 closed = np.concatenate([outline, outline[:1]])
-                path = path_plot({"curve": closed, "answer": answer[self.unanswered :]}, title="")
+                path = path_plot({"target": closed, "answer": answer[self.unanswered :]}, title="")
                 picture = join([path, picture])
             pictures.append(picture)
         return join(pictures, vertical=True)

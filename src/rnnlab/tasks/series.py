@@ -320,7 +320,7 @@ class Series(Task, OwnInput):
         ).hexdigest()[:16]
 
     def show(self, batch: Batch, output: Tensor) -> Image.Image:
-        """Draw the cue, then truth, answers and the forecast by least squares over time."""
+        """Draw the cue, then target, answers and the forecast by least squares over time."""
         pictures = []
         for row in range(min(3, len(batch.mask))):
             asked = batch.mask[row]
@@ -329,7 +329,7 @@ class Series(Task, OwnInput):
             fitted = self._baselines(np.array([start]), steps)["least_squares"][0]
             answer = output[row][asked].float().cpu().numpy()
             curves = {
-                "truth": self.values[begin : start + steps],
+                "target": self.values[begin : start + steps],
                 "answer": np.vstack([np.full_like(self.values[begin:start], np.nan), answer]),
                 "least squares": np.vstack(
                     [np.full_like(self.values[begin:start], np.nan), fitted]

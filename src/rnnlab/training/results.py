@@ -8,6 +8,7 @@ from rnnlab.experiment.experiment import Experiment
 from rnnlab.files import checkpoint
 from rnnlab.inference.evaluate import evaluate
 from rnnlab.inference.show import show_samples
+from rnnlab.plots.draw import sign
 from rnnlab.runs.run import Run
 from rnnlab.runs.tensorboard import Events, png
 from rnnlab.spelling import printable
@@ -83,8 +84,9 @@ def _write_samples(run: Run, experiment: Experiment, events: Events, step: int) 
             shown = printable(thing, lines=True)
             texts.append(f"## {name}\n\n{_fenced(shown)}\n")
         else:
-            data = png(thing)
-            events.show_picture(f"test/{name}", data, thing.size, step)
+            signed = sign(thing, run.imprint)
+            data = png(signed)
+            events.show_picture(f"test/{name}", data, signed.size, step)
             run.figure(f"{name}.png").write_bytes(data)
             texts.append(f"## {name}\n\n![{name}](figures/{name}.png)\n")
     run.file("samples.md").write_text("\n".join(texts), encoding="utf-8")

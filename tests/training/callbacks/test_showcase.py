@@ -6,6 +6,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import rnnlab
+from rnnlab.config.catalogue import describe
 from rnnlab.inference.show import show_samples
 from rnnlab.runs.tensorboard import Events
 from rnnlab.training.callbacks import Showcase
@@ -47,9 +48,15 @@ def test_attention_is_drawn_where_there_is_some(task, attention, shown):
     experiment = assemble(words)
     batch = next(iter(experiment.batches("val")))
     found = show_samples(experiment.model, experiment.task, batch)
-    assert ("attention" in found) == shown
+    assert ("attention_map" in found) == shown
     if shown:
-        assert isinstance(found["attention"], Image.Image)
+        assert isinstance(found["attention_map"], Image.Image)
+
+
+def test_no_analysis_has_a_picture_of_the_same_name():
+    experiment = assemble(["model=seq2seq", "model.attention=dot", *COPY])
+    found = show_samples(experiment.model, experiment.task, experiment.data.train(0))
+    assert not {*found} & {*describe("analysis")}
 
 
 def test_what_is_shown_of_an_answering_model_is_its_free_run():

@@ -10,16 +10,17 @@ from rnnlab.analysis.figures.style import new_figure
 from rnnlab.analysis.numerics.pca import components
 from rnnlab.analysis.numerics.settling import Attractor, NearestReturn
 from rnnlab.analysis.probe.autonomous import AutonomousMap
-from rnnlab.plots.palette import COLORS
+from rnnlab.plots.palette import COLORS, GREY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_BARS, _UNSETTLED = 12, 8  # bars of basins, and trajectories without an attractor, drawn at most
+_BARS = 12  # of basins, drawn at most
+_PATHS, _PATH_STEPS = 12, 24  # trajectories drawn at most, if there are so few attractors
 _NEARLY = 0.05  # spreads
 _FAR = 1e6  # larger states are not drawn
-_GREY = "#9A9A9A"
+_GREY, _NONE = "#9A9A9A", "#C4C4C4"  # of basins without a colour, and of no attractor
 
 
 class BasinPortrait(NamedTuple):
@@ -54,10 +55,9 @@ class BasinPortrait(NamedTuple):
 def draw_basins_figure(each: BasinPortrait) -> "Figure":
     """Draw the trajectories in the plane of their principal components, and the basin sizes."""
     figure = new_figure(width=13.3, height=6.2)
-    left, right = figure.subplots(1, 2, width_ratios=(1.2, 1))
+    left, right = figure.subplots(1, 2, width_ratios=(1.4, 1))
     _draw_plane(left, each)
     _draw_basins(right, each)
-    figure.suptitle(f"Reading {each.map.reads}", x=0.01, ha="left", size=15)
     return figure
 
 
@@ -66,29 +66,47 @@ def _color(number: int) -> str:
 
 
 def _draw_plane(axes: "Axes", each: BasinPortrait) -> None:
-    """Draw the trajectories in the colours of their basins, those of small basins in grey."""
+    """Draw some trajectories in the colours of their basins, and the attractors on top."""
     basin = {start: number for number, a in enumerate(each.found) for start in a.basin}
-    tracks = each.tracks.numpy()
-    near = (np.abs(tracks) < _FAR).all(axis=(1, 2))
-    shown = [start for start in np.flatnonzero(near).tolist() if start in basin]
-    shown += [start for start in np.flatnonzero(near).tolist() if start not in basin][:_UNSETTLED]
-    points = [tracks[shown].reshape(-1, tracks.shape[2]), *(a.cycle.numpy() for a in each.found)]
+    tracks = each.tracks[:, : _PATH_STEPS + 1].numpy()
+    near = np.flatnonzero((np.abs(tracks) < _FAR).all(axis=(1, 2))).tolist()
+    shown = _some_of_each(near, basin)
+    ends = each.ends[[start not in basin for start in range(len(each.ends))]].numpy()
+    ends = ends[(np.abs(ends) < _FAR).all(axis=1)]
+    points = [tracks[shown].reshape(-1, tracks.shape[2]), ends]
+    points += [attractor.cycle.numpy() for attractor in each.found]
     if not any(map(len, points)):
         axes.set_title("all starts flew away")
         return
     pca = components(np.concatenate(points))
     for start in shown:
         x, y = pca.plane(tracks[start]).T
-        color = _color(basin.get(start, len(COLORS)))
-        axes.plot(x, y, color=color, linewidth=1, alpha=0.55)
-        axes.plot(x[:1], y[:1], ".", color=color, markersize=5)
+        color = _color(basin[start]) if start in basin else _NONE
+        axes.plot(x, y, color=color, linewidth=1, alpha=0.35 if start in basin else 0.8)
+        axes.plot(x[:1], y[:1], ".", color=color, markersize=7)
     for number, attractor in reversed(list(enumerate(each.found))):
         x, y = pca.plane(attractor.cycle.numpy()).T
-        look = {"color": _color(number), "zorder": 4}
-        axes.plot([*x, *x[:1]], [*y, *y[:1]], linewidth=2.4 * (attractor.period > 1), **look)
-        size = 13 if attractor.period == 1 else 8
-        axes.plot(x, y, "o", markersize=size, markeredgecolor="white", **look)
+        round_it = [*x, *x[:1]], [*y, *y[:1]]
+        if attractor.period > 1:  # with a white border
+            axes.plot(*round_it, color="white", linewidth=7, zorder=4)
+            axes.plot(*round_it, color=_color(number), linewidth=3.2, zorder=4)
+        look = {"color": _color(number), "markeredgecolor": "white", "markeredgewidth": 1.5}
+        axes.plot(x, y, "o", markersize=14 if attractor.period == 1 else 11, zorder=5, **look)
+    if len(ends):
+        axes.plot(*pca.plane(ends).T, ".", color=GREY, markersize=6, label="last states", zorder=4)
+        axes.legend(frameon=True, framealpha=0.8, edgecolor="none")
     axes.set(xlabel="first principal component of the state", ylabel="second")
+    starts = f"{len(shown)} trajectories from their starts (small dots)" if shown else "attractors"
+    axes.set_title(f"Reading {each.map.reads}: {starts}")
+
+
+def _some_of_each(starts: list[int], basin: dict[int, int]) -> list[int]:
+    """Return some of the starts, about equally many of each basin and of those without one."""
+    apart: dict[int | None, list[int]] = {}
+    for start in starts:
+        apart.setdefault(basin.get(start), []).append(start)
+    of_each = max(2, _PATHS // max(1, len(apart)))
+    return [start for own in apart.values() for start in own[:of_each]]
 
 
 def _manner(back: NearestReturn) -> str:
@@ -97,7 +115,7 @@ def _manner(back: NearestReturn) -> str:
         return "flying away"
     if back.distance > _NEARLY:
         return "no return"
-    return "still creeping" if back.steps == 1 else f"about {back.steps} a round"
+    return "still creeping" if back.steps == 1 else f"about {back.steps} steps\na round"
 
 
 def _draw_basins(axes: "Axes", each: BasinPortrait) -> None:
@@ -114,7 +132,7 @@ def _draw_basins(axes: "Axes", each: BasinPortrait) -> None:
         size = sum(len(attractor.basin) for attractor in rest)
         bars.append((f"{len(rest)} more", size, _GREY))
     if each.back is not None:
-        bars.append((_manner(each.back), each.unsettled, "#DDDDDD"))
+        bars.append((_manner(each.back), each.unsettled, _NONE))
     labels, sizes, colors = zip(*bars, strict=True)
     places = range(len(bars))
     axes.barh(places, [size / total for size in sizes], color=colors)
@@ -122,4 +140,4 @@ def _draw_basins(axes: "Axes", each: BasinPortrait) -> None:
     axes.set_ylim(max(len(bars), 6) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
     axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.3g}%")
-    axes.set(xlabel=f"basin: share of {total} starts")
+    axes.set(xlabel=f"share of {total} starts", title="Basins")

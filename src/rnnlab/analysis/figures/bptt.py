@@ -214,15 +214,11 @@ class _Sheet:
         )
         self._arrow((left, start - 0.16), (right, end - 0.16), _FORWARD)
         self._arrow((right, end + 0.12), (left, start + 0.12), _BACK, 1 + 4 * back / most)
-        level = source is target
-        self._text(
-            (left + right) / 2,
-            (start + end) / 2 + (0.32 if level else 0.12),
-            _spell(back * self.scale),
-            size=12,
-            color=_BACK,
-            bbox=None if level else {"color": "white", "pad": 1.5},
-        )
+        # Below its arrow: of a steep one, which others cross, in the corner that it leaves free.
+        x, y = (left + right) / 2, start + 0.44
+        if source is not target:
+            x, y = left + 0.1, start + 0.12 + 0.5 * (end - start)
+        self._text(x, y, _spell(back * self.scale), size=12, color=_BACK)
 
     def _end(self, band: Band, column: int) -> float:
         return self.tops[band.name] + _CELL * _count(band, column)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlab.analysis.figures.style import CYCLIC, SEQUENTIAL, new_figure
+from rnnlab.analysis.figures.style import CYCLIC, new_figure, shades
 from rnnlab.analysis.numerics.pca import Components, Numbers
 from rnnlab.analysis.numerics.tree import Tree
-from rnnlab.plots.palette import COLORS, GREY
+from rnnlab.plots.palette import COLORS, GREY, MARKERS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,6 +18,7 @@ Hue = Literal["symbol", "position", "phase"]
 
 _REST = "#BBBBBB"
 _MOST_NAMES = 8  # symbols of a group in a legend
+_MOST_SYMBOLS = 16  # with a look of their own
 
 
 class StepLabels(NamedTuple):
@@ -81,7 +82,9 @@ def draw_cloud(cloud: Cloud, steps: StepLabels, hue: Hue, name: str, num_lines: 
     deep = len(labels) > 2
     figure = new_figure(13.3 if deep else 9.0, 7.0)
     plane = figure.add_subplot(1, 1 + deep, 1, xlabel=labels[0], ylabel=labels[1])
-    plane.set_title(f"{name} states")
+    joined = {0: "", 1: "; the line joins one sequence"}
+    said = joined.get(num_lines, f"; lines join each of {num_lines} sequences")
+    plane.set_title(f"{name} states{said}")
     panels = [(plane, places[:, :2])]
     if deep:
         space = figure.add_subplot(1, 2, 2, projection="3d")
@@ -102,40 +105,59 @@ def draw_cloud(cloud: Cloud, steps: StepLabels, hue: Hue, name: str, num_lines: 
 
 
 def _draw_groups(figure: "Figure", panels: Any, tree: Tree | None, steps: StepLabels) -> None:
-    """Colour the points by symbol, or by branch of the tree."""
+    """Give each symbol a colour and a marker, or if there are too many, each branch of the tree."""
     assert steps.symbol is not None
-    if tree is None:
-        groups = {name: [name] for name in np.unique(steps.symbol)}
-    else:
-        groups = {
-            label: [n for n, of in zip(tree.names, tree.groups, strict=True) if of == group]
-            for group, label in enumerate(group_names(tree))
-        }
-    rest = ~np.isin(steps.symbol, [name for names in groups.values() for name in names])
-    labels = [f" {label}" for label in groups]  # a legend leaves out what begins with `_`
+    looks = _looks(tree, steps.symbol)
+    rest = ~np.isin(steps.symbol, [name for names, *_ in looks for name in names])
     size = _size(steps)
     for axes, values in panels:
         axes.scatter(*values[rest].T, s=size, color=_REST, linewidths=0)
         dots = [
-            axes.scatter(*values[np.isin(steps.symbol, n)].T, s=size, color=color, linewidths=0)
-            for color, n in zip(COLORS, groups.values(), strict=False)
+            axes.scatter(
+                *values[np.isin(steps.symbol, names)].T,
+                s=size * (1 if marker == MARKERS[0] else 1.4),
+                color=color,
+                marker=marker,
+                linewidths=0,
+                label=f" {label}",  # a legend leaves out what begins with `_`
+            )
+            for names, label, color, marker in looks
         ]
-    columns = min(len(labels), max(1, 110 // (6 + max(map(len, labels)))))
-    legend = figure.legend(dots, labels, loc="outside lower center", ncols=columns)
+    columns = min(len(looks), max(1, 110 // (6 + max(len(label) for _, label, *_ in looks))))
+    legend = figure.legend(handles=dots, loc="outside lower center", ncols=columns)
     for handle in legend.legend_handles:
         handle.set_sizes([70])
+
+
+def _looks(tree: Tree | None, symbols: NDArray[np.str_]) -> list[tuple[list[str], str, str, str]]:
+    """Return names, label, colour and marker of each symbol, or of each branch of the tree."""
+    if tree is None:
+        return [([name], name, COLORS[0], MARKERS[0]) for name in np.unique(symbols)]
+    groups = [
+        [name for name, of in zip(tree.names, tree.groups, strict=True) if of == group]
+        for group in range(tree.groups.max() + 1)
+    ]
+    named = zip(groups, group_names(tree), COLORS, strict=False)
+    if len(tree.names) > _MOST_SYMBOLS or max(map(len, groups)) > len(MARKERS):
+        return [(names, label, color, MARKERS[0]) for names, label, color in named]
+    return [
+        ([name], name, color, marker)
+        for names, _, color in named
+        for name, marker in zip(names, MARKERS, strict=False)
+    ]
 
 
 def _draw_scale(figure: "Figure", panels: Any, hue: Hue, steps: StepLabels) -> None:
     """Colour the points by a number, with a colour bar."""
     values: Any
     if hue == "phase":
-        values, most, colors, label = steps.phase, 1, CYCLIC, "phase of the target in turns"
+        values, most, label = steps.phase, 1, "phase of the target in turns"
+        look: dict[str, Any] = {"cmap": CYCLIC, "linewidths": 0.5, "edgecolors": GREY}
     else:
-        values, most, colors, label = steps.position, steps.position.max(), SEQUENTIAL, "step"
+        values, most, label = steps.position, steps.position.max(), "step"
+        look = {"cmap": shades(lightest=0.25), "linewidths": 0}
     for axes, places in panels:
-        look = {"c": values, "cmap": colors, "vmin": 0, "vmax": most, "s": _size(steps)}
-        dots = axes.scatter(*places.T, linewidths=0, **look)
+        dots = axes.scatter(*places.T, c=values, vmin=0, vmax=most, s=_size(steps), **look)
     figure.colorbar(dots, ax=[axes for axes, _ in panels], label=label, shrink=0.7, pad=0.04)
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from rnnlab.analysis.figures.style import panels
-from rnnlab.analysis.numerics.pca import Components, components
+from rnnlab.analysis.numerics.pca import Components, Numbers, components
 from rnnlab.analysis.numerics.slow_points import Kind
 from rnnlab.analysis.probe.autonomous import AutonomousMap
 from rnnlab.plots.palette import COLORS, GREY
@@ -24,7 +24,8 @@ LOOKS: dict[Kind, tuple[str, str]] = {
     "slow": (COLORS[6], "+"),
 }
 """Colour and marker of each kind, in the order of the summary."""
-_TRACKS, _TRACK_STEPS = 30, 60
+_TRACKS, _TRACK_STEPS = 12, 60
+_VISITED = "#C8C8C8"
 _MULTIPLIERS = 3  # points whose eigenvalues are drawn
 
 
@@ -69,15 +70,15 @@ def draw(found: list[PhasePortrait]) -> "Figure":
     if len(found) == 1:
         figure, grid = panels(1, 2, height=5.0)
         _draw_states(grid[0, 0], found[0], _plane(found))
+        grid[0, 0].set_title(f"States, reading {found[0].map.reads}")
         _draw_multipliers(grid[0, 1], found[0].points)
+        grid[0, 1].set_title(_title_of_multipliers(found[0].points))
     else:
         figure, grid = _grid(len(found))
         for axes, each in zip(grid, found, strict=False):
             _draw_states(axes, each, _plane(found))
-            axes.set_title(each.map.reads)
-    kinds = [kind for kind in LOOKS if any(p.kind == kind for e in found for p in e.points)]
-    handles = [_key(kind) for kind in kinds]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(LOOKS))
+            axes.set_title(f"reading {each.map.reads}")
+    _draw_legend(figure, found, states=True, circle=len(found) == 1)
     return figure
 
 
@@ -86,8 +87,33 @@ def draw_eigenvalues(found: list[PhasePortrait]) -> "Figure":
     figure, grid = _grid(len(found))
     for axes, each in zip(grid, found, strict=False):
         _draw_multipliers(axes, each.points)
-        axes.set_title(each.map.reads)
+        axes.set_title(f"reading {each.map.reads}")
+    _draw_legend(figure, found, states=False, circle=True)
     return figure
+
+
+def _draw_legend(
+    figure: "Figure", found: list[PhasePortrait], *, states: bool, circle: bool
+) -> None:
+    from matplotlib.lines import Line2D
+
+    kinds = [kind for kind in LOOKS if any(p.kind == kind for e in found for p in e.points)]
+    handles = [Line2D([], [], label=kind, **_look(kind, 10)) for kind in kinds]
+    if states:
+        visited = {"marker": ".", "linestyle": "", "markersize": 9, "color": _VISITED}
+        handles.append(Line2D([], [], label="visited in sequences", **visited))
+        handles.append(Line2D([], [], label="where the map leads from there", color=COLORS[0]))
+    if circle:
+        handles.append(Line2D([], [], label="|eigenvalue| = 1", color=GREY, linewidth=1.4))
+    figure.legend(handles=handles, loc="outside lower center", ncols=4)
+
+
+def _title_of_multipliers(points: list[FixedPoint]) -> str:
+    shown = min(len(points), _MULTIPLIERS)
+    if not points:
+        return "no points"
+    of = f" of {len(points)}" if shown < len(points) else ""
+    return f"Eigenvalues at {shown}{of} point{'s' if len(points) > 1 else ''}"
 
 
 def _grid(count: int) -> "tuple[Figure, list[Axes]]":
@@ -106,9 +132,11 @@ def _plane(found: list[PhasePortrait]) -> Components:
 def _draw_states(axes: "Axes", each: PhasePortrait, pca: Components) -> None:
     """Draw the visited states, trajectories of the map, and the points."""
     visited = pca.plane(torch.cat(each.map.visited).numpy())
-    axes.plot(*visited.T, ".", color="#C8C8C8", markersize=4, rasterized=True)
+    axes.plot(*visited.T, ".", color=_VISITED, markersize=4, rasterized=True)
     for track in each.tracks[:_TRACKS, :_TRACK_STEPS]:
-        axes.plot(*pca.plane(track.numpy()).T, color=COLORS[0], linewidth=0.9, alpha=0.5)
+        places = pca.plane(track.numpy())
+        axes.plot(*places.T, color=COLORS[0], linewidth=0.9, alpha=0.5)
+        _head(axes, places)
     points = [pca.plane(point.state[None].numpy()) for point in each.points]
     shown = np.concatenate([visited, *points])
     low, high = shown.min(0), shown.max(0)
@@ -131,6 +159,17 @@ def _draw_multipliers(axes: "Axes", points: list[FixedPoint]) -> None:
     axes.set(xlabel="real part of eigenvalue", ylabel="imaginary part")
 
 
+def _head(axes: "Axes", path: Numbers) -> None:
+    """Draw an arrow head where a path has gone half of its way."""
+    lengths = np.hypot(*np.diff(path, axis=0).T)
+    if not np.isfinite(lengths).all() or not lengths.any():
+        return
+    step = int(np.searchsorted(lengths.cumsum(), lengths.sum() / 2))
+    look = {"arrowstyle": "-|>", "color": COLORS[0], "linewidth": 0, "mutation_scale": 14}
+    middle = (path[step] + path[step + 1]) / 2
+    axes.annotate("", middle, path[step], arrowprops=look, annotation_clip=True)
+
+
 def _mark(axes: "Axes", x: Any, y: Any, *, kind: Kind, size: float = 12) -> None:
     axes.plot(x, y, zorder=3, **_look(kind, size))
 
@@ -146,9 +185,3 @@ def _look(kind: Kind, size: float) -> dict[str, Any]:
         "markeredgecolor": edge,
         "markeredgewidth": 2 if marker == "+" else 0.8,
     }
-
-
-def _key(kind: Kind) -> Any:
-    from matplotlib.lines import Line2D
-
-    return Line2D([], [], label=kind, **_look(kind, 10))

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from rnnlab.analysis.numerics.machine import arrows
 from rnnlab.analysis.numerics.pca import components
+from rnnlab.plots.palette import GREY
 from rnnlab.tasks.moore import NOTHING, Machine
 
 if TYPE_CHECKING:
@@ -28,41 +29,44 @@ def draw_machine(
     answers: Sequence[str],
     colors: Sequence[str],
 ) -> None:
-    """Draw a machine; an arrow without an origin marks the initial state."""
+    """Draw a machine; an arrow without an origin marks the initial state.
+
+    Arrows and what is read on them have the colour of the state that they leave.
+    """
     from matplotlib.patches import Circle
 
     places, drawn = place_states(machine), arrows(machine)
     apart = np.linalg.norm(places[:, None] - places, axis=2)
     few = len(places) <= _CIRCLE
     radius = min(0.2, (0.32 if few else 0.22) * float(apart[apart > 0].min(initial=1.0)))
-    size = 15 if few else 11 if radius > 0.045 else 7
+    size = 15 if few else 11 if radius > 0.045 else 9
     outward = _outward(places)
     for (state, following), read in drawn.items():
+        look: dict[str, Any] = {"size": size, "color": colors[state], "zorder": 4}
         if state == following:
             direction = _turn(outward[state], np.pi / 3 if state == machine.start else 0.0)
             curve = _loop(places[state], direction, radius)
-            label, side = places[state] + 2.35 * radius * direction, float(direction[0])
+            label = places[state] + 2.25 * radius * direction
+            look |= _beyond(direction)
         else:
             there_and_back = (following, state) in drawn
-            curve = _bow(places[state], places[following], radius, 0.2 if there_and_back else 0.1)
-            label, side = _along(curve, 0.5 if there_and_back or not few else 0.3), 0.0
+            curve = _bow(places[state], places[following], radius, 0.3 if there_and_back else 0.1)
+            label = _along(curve, 0.5 if there_and_back or not few else 0.3)
             label = label if few else label + 0.6 * radius * _left(curve[-1] - curve[0])
-        _arrow(axes, curve, 18 if few else 9)
-        beside = {"ha": "left" if side > 0.5 else "right" if side < -0.5 else "center"}
+            look |= _MIDDLE | ({"bbox": _BLANK} if few else {})
+        _arrow(axes, curve, 18 if few else 9, colors[state])
         if len(drawn) <= _NAMED:
-            text = _spell(symbols, read)
-            look = _MIDDLE | beside | ({"bbox": _BLANK} if few else {})
-            axes.text(*label, text, size=size, zorder=4, **look)
+            axes.text(*label, _spell(symbols, read), **look)
     edge = places[machine.start] + radius * outward[machine.start]
     tail = edge + max(1.6 * radius, 0.12) * outward[machine.start]
-    _arrow(axes, np.array([tail, edge]), 18 if few else 9)
+    _arrow(axes, np.array([tail, edge]), 18 if few else 9, GREY)
     for state, (place, output) in enumerate(zip(places, machine.outputs.tolist(), strict=True)):
         axes.add_patch(Circle(tuple(place), radius, color=colors[state], zorder=5))
         text = "" if output == NOTHING else answers[output]
         axes.text(*place, text, size=size + 4, color="white", weight="bold", zorder=6, **_MIDDLE)
     axes.set_aspect("equal")
     axes.axis("off")
-    room = max(3.4 * radius, 0.2)
+    room = max(4.2 * radius, 0.2)
     low, high = places.min(axis=0) - room, places.max(axis=0) + room
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
 
@@ -91,6 +95,15 @@ def place_states(machine: Machine) -> Places:
 
 _MIDDLE: dict[str, Any] = {"ha": "center", "va": "center"}
 _BLANK = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
+
+
+def _beyond(direction: Places) -> dict[str, Any]:
+    """Return the alignment of a text that lies in a direction from its place."""
+    across, up = direction.tolist()
+    return {
+        "ha": "left" if across > 0.5 else "right" if across < -0.5 else "center",
+        "va": "bottom" if up > 0.5 else "top" if up < -0.5 else "center",
+    }
 
 
 def _spell(symbols: Sequence[str], read: Sequence[int]) -> str:
@@ -137,7 +150,7 @@ def _loop(place: Places, direction: Places, radius: float) -> Places:
     return np.array([near[0], *far, near[1]])
 
 
-def _arrow(axes: "Axes", curve: Places, head: float) -> None:
+def _arrow(axes: "Axes", curve: Places, head: float, color: str) -> None:
     """Draw an arrow along a line or Bezier curve of 2 to 4 points."""
     from matplotlib.patches import FancyArrowPatch
     from matplotlib.path import Path
@@ -149,7 +162,7 @@ def _arrow(axes: "Axes", curve: Places, head: float) -> None:
             arrowstyle="-|>",
             mutation_scale=head,
             linewidth=head / 10,
-            color="#444444",
+            color=color,
             zorder=3,
         )
     )

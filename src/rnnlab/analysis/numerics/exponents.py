@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from rnnlab.analysis.numerics.tangents import push
+from rnnlab.analysis.progress import within_budget
 
 TimeMap = Callable[[int, Tensor], Tensor]
 """A map that depends on the step t: states `(B, D)` -> `(B, D)`, row by row."""
@@ -44,7 +45,7 @@ def lyapunov_spectrum(
     Args:
         step: the map; its Jacobian is J.
         start: `(B, D)`, float64.
-        steps: number of steps in the mean.
+        steps: number of steps in the mean, fewer if the budget is spent.
         transient: number of steps before them, in which trajectory and directions converge.
         num_exponents: K <= D.
         generator: draws the initial directions.
@@ -58,7 +59,7 @@ def lyapunov_spectrum(
     frame = torch.randn(size, num_exponents, dtype=start.dtype, generator=generator)
     frame = torch.linalg.qr(frame.to(start.device))[0].expand(batch_size, -1, -1)
     states, growths = start, []
-    for t in range(transient + steps):
+    for t in within_budget(range(transient + steps), "steps", least=transient + 1):
         if before is not None:
             states = before(t, states)
         states, pushed = push(lambda s, t=t: step(t, s), states, frame)  # type: ignore[misc]
@@ -69,7 +70,7 @@ def lyapunov_spectrum(
         raise FloatingPointError("the states run away to infinity")
     total = torch.stack(growths).cumsum(0)
     order = total[-1].argsort(dim=1, descending=True)
-    running = total / torch.arange(1, steps + 1, device=total.device)[:, None, None]
+    running = total / torch.arange(1, len(total) + 1, device=total.device)[:, None, None]
     running = running.gather(2, order.expand_as(running))
     return LyapunovSpectrum(running[-1], running)
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from rnnlab.analysis.numerics.tangents import Map
+from rnnlab.analysis.progress import within_budget
 
 _MOST = 2**24  # numbers of a trajectory held in memory
 
@@ -76,7 +77,9 @@ def _settle(step: Map, starts: Tensor, max_steps: int, max_period: int, toleranc
     states = starts.clone()
     periods = torch.zeros(len(starts), dtype=torch.int64)
     going = torch.arange(len(starts))
-    for _ in range(0, max_steps, 2 * max_period):
+    for _ in within_budget(
+        range(0, max_steps, 2 * max_period), f"rounds of {2 * max_period} steps"
+    ):
         path = iterate(step, states[going], 2 * max_period)
         states[going] = path[-1]
         periods[going] = recurrence(path, max_period, tolerance)

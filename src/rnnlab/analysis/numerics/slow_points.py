@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from rnnlab.analysis.numerics.tangents import Map, jacobian
+from rnnlab.analysis.progress import within_budget
 
 Kind = Literal["stable", "neutral", "saddle", "unstable", "slow"]
 
@@ -18,6 +19,7 @@ _SAME = 1e-4  # relative distance below which points are merged
 _ENTRIES = 2**21  # of Jacobians held in memory
 _FEWEST, _MOST = 8, 2**22  # points, or entries of Jacobians, that are refined at most
 _ROUNDS, _ITERATIONS = 3, 12  # of refinement; points that met are merged between rounds
+_DESCENT = 0.5  # share of the budget after which descent ends, so that refinement has its time
 _STALLED = 0.999  # share of the speed that a step must undercut to go on
 
 
@@ -116,7 +118,7 @@ def _descend(step: Map, starts: Tensor, steps: int, rate: float) -> Tensor:
     states = starts.clone().requires_grad_()
     adam = torch.optim.Adam([states], lr=rate)
     pace = torch.optim.lr_scheduler.CosineAnnealingLR(adam, max(steps, 1))
-    for _ in range(steps):
+    for _ in within_budget(range(steps), "steps of descent", share=_DESCENT):
         q = (step(states) - states).square().sum() / 2
         (states.grad,) = torch.autograd.grad(q, states)
         adam.step()

@@ -15,6 +15,7 @@ from torch.func import vmap
 
 from rnnlab.analysis.probe.observe import Calls, differentiable, observe
 from rnnlab.analysis.probe.system import ANSWERING, System, Trace, cells, real_steps, systems
+from rnnlab.analysis.progress import within_budget
 from rnnlab.models.base import Model
 from rnnlab.spec import Batch
 from rnnlab.state import leaves
@@ -174,12 +175,16 @@ class Spectra(NamedTuple):
 
 @torch.no_grad()
 def spectra(system: System, trace: Trace, rows: Tensor, steps: Tensor) -> Spectra:
-    """Return the spectra of the step Jacobians at some rows and steps of a trace."""
+    """Return the spectra of the step Jacobians at some rows and steps of a trace.
+
+    They are those of the first places if the budget is spent.
+    """
     visited = torch.cat([trace.start[:, None], system.run(trace.inputs, trace.start)], dim=1)
     inputs, states = trace.inputs[rows, steps], visited[rows, steps]
     size = max(1, _NUMBERS // (16 * system.size**2))
     radii, singular = [], []
-    for few, some in zip(inputs.split(size), states.split(size), strict=True):
+    chunks = [*zip(inputs.split(size), states.split(size), strict=True)]
+    for few, some in within_budget(chunks, f"chunks of {size} Jacobians"):
         jacobian = system.jacobian(few, some)
         radii.append(torch.linalg.eigvals(jacobian).abs().amax(1))
         singular.append(torch.linalg.svdvals(jacobian))
