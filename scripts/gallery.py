@@ -14,12 +14,12 @@ from textwrap import fill
 from typing import Any
 
 from rnnlab.cli import reproduce
-from rnnlab.report.layout import escape, markdown_table
-from rnnlab.reproduce.draw import PICTURE
-from rnnlab.reproduce.entry import Entry, SeedSet, entry_names
-from rnnlab.reproduce.jobs import Plan
-from rnnlab.reproduce.outcome import Outcome, read_outcome
-from rnnlab.reproduce.write import table
+from rnnlab.reports.layout import escape, markdown_table
+from rnnlab.reproductions.draw import PICTURE
+from rnnlab.reproductions.entry import Entry, SeedSet, entry_names
+from rnnlab.reproductions.jobs import Plan
+from rnnlab.reproductions.outcome import Outcome, read_outcome
+from rnnlab.reproductions.write import table
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 RECORD, PAGE, PICTURES = DOCS / "gallery.json", DOCS / "gallery.md", DOCS / "pictures"

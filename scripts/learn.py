@@ -19,7 +19,7 @@ from statistics import median
 from typing import Any
 
 from rnnlab.inference.evaluate import evaluate
-from rnnlab.reproduce.measures import score_of_third
+from rnnlab.reproductions.measures import score_of_third
 from rnnlab.runs.run import Run
 
 ROOT = Path(__file__).resolve().parents[1]

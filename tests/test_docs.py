@@ -24,11 +24,11 @@ from rnnlab.cli import train as trains
 from rnnlab.config import packages
 from rnnlab.errors import ConfigError
 from rnnlab.runs.run import Run
-from rnnlab.sweep.search import best
+from rnnlab.sweeps.search import best
 from rnnlab.testing import examples
 from rnnlab.training.resume_point import check_changes, find_resume_point, resume_config
 from tests.calls import call
-from tests.report.fabricate import fabricate
+from tests.reports.fabricate import fabricate
 from tests.small_runs import SMALL, TEXT
 from tests.test_extending import FILES as EXTENDING
 

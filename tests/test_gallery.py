@@ -9,7 +9,7 @@ import yaml
 
 import gallery
 from rnnlab.cli import reproduce
-from rnnlab.reproduce.entry import FIRST_SEED, Entry, entry_names
+from rnnlab.reproductions.entry import FIRST_SEED, Entry, entry_names
 from tests.test_docs import own_entry
 
 RECORD = json.loads(gallery.RECORD.read_text(encoding="utf-8"))

@@ -8,9 +8,9 @@ import pytest
 
 import rnnlab
 from rnnlab.cli.report import main
-from rnnlab.report import charts
+from rnnlab.reports import charts
 from tests.calls import listing, refusal
-from tests.report.fabricate import fabricate, fail
+from tests.reports.fabricate import fabricate, fail
 from tests.small_runs import tiny
 
 RATES = (0.001, 0.01, 0.1)

@@ -10,10 +10,10 @@ import yaml
 
 from rnnlab.cli import reproduce, train
 from rnnlab.errors import Interrupted
-from rnnlab.reproduce.entry import entry_names
+from rnnlab.reproductions.entry import entry_names
 from rnnlab.runs.run import Run
-from rnnlab.sweep import vectorized
-from tests.reproduce.test_entry import TREE
+from rnnlab.sweeps import vectorized
+from tests.reproductions.test_entry import TREE
 from tests.small_runs import SMALL
 
 TINY = {
@@ -33,7 +33,7 @@ TINY = {
             "what": "accuracy of five symbols",
             "job": "large",
             "measure": {
-                "_target_": "rnnlab.reproduce.measures.score_at",
+                "_target_": "rnnlab.reproductions.measures.score_at",
                 "metric": "accuracy",
                 "words": ["task.length=5"],
                 "split": "test",
@@ -229,7 +229,7 @@ def test_an_entry_without_its_data_is_refused_and_left_out_of_all(call, monkeypa
     assert "pip install 'rnnlab[data]'" in err
     assert not Path("outputs").exists()
     names = {"tiny": "", "yule1927_sunspots": ""}
-    monkeypatch.setattr("rnnlab.reproduce.entry.entry_names", lambda: names)
+    monkeypatch.setattr("rnnlab.reproductions.entry.entry_names", lambda: names)
     status, out, err = call("all", "tier=smoke")
     assert status == 0, err
     assert "tiny: smoke" in out

@@ -11,7 +11,7 @@ from rnnlab.cli.train import main
 from rnnlab.config.sources import ConfigSource, using_source
 from rnnlab.errors import ConfigError
 from rnnlab.runs.run import Run
-from rnnlab.sweep import jobs, progress
+from rnnlab.sweeps import jobs, progress
 from rnnlab.training.module import SequenceModule
 from tests.same import differing
 from tests.small_runs import tiny

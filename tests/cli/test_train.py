@@ -84,7 +84,7 @@ import sys
 from rnnlab.cli.train import main
 sys.argv = ["rnnlab-train", "dry_run=true"]
 main()
-print([name for name in sys.modules if name.startswith("rnnlab.sweep")])
+print([name for name in sys.modules if name.startswith("rnnlab.sweeps")])
 """
     assert python(code, place).stdout.splitlines()[-1] == "[]"
 

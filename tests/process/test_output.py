@@ -15,7 +15,7 @@ from rnnlab.cli import diff, evaluate, report, sample, train
 from rnnlab.cli import list as listing
 from rnnlab.process import output
 from rnnlab.runs.run import Run
-from rnnlab.sweep.workers import prefixed_lines
+from rnnlab.sweeps.workers import prefixed_lines
 from tests.small_runs import tiny, tiny_text
 
 pytestmark = pytest.mark.thorough

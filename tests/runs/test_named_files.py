@@ -10,7 +10,7 @@ import rnnlab
 from rnnlab.cli import evaluate, sample, train
 from rnnlab.config.compose import compose
 from rnnlab.errors import ConfigError
-from rnnlab.report.table import read_table
+from rnnlab.reports.table import read_table
 from rnnlab.runs.named_files import with_file_hashes
 from rnnlab.runs.run import Run
 from rnnlab.training.train import resume

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.thorough
 
 _PREPARE = """
 import sys
-import rnnlab.sweep.vectorized
+import rnnlab.sweeps.vectorized
 from rnnlab.config.compose import compose
 from rnnlab.ensemble.scheduler import StackedScheduler
 from rnnlab.training.prepare import prepare

@@ -9,7 +9,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 if TYPE_CHECKING:
-    from rnnlab.sweep.workers import WorkItem
+    from rnnlab.sweeps.workers import WorkItem
 
 
 class BasicLauncher(Launcher):
@@ -48,8 +48,8 @@ class BasicLauncher(Launcher):
 
         Failures that an earlier command recorded are removed once all jobs are composed.
         """
-        from rnnlab.sweep.jobs import remove_failures
-        from rnnlab.sweep.workers import make_items
+        from rnnlab.sweeps.jobs import remove_failures
+        from rnnlab.sweeps.workers import make_items
 
         items, dry_run = make_items(
             self.context.config_loader,

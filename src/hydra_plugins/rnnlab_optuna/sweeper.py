@@ -1,4 +1,4 @@
-"""The Optuna sweeper, a thin layer over `rnnlab.sweep.search`. Imports no heavy package."""
+"""The Optuna sweeper, a thin layer over `rnnlab.sweeps.search`. Imports no heavy package."""
 
 from typing import Any
 
@@ -66,9 +66,9 @@ class OptunaSweeper(Sweeper):
         Raises:
             ConfigError: a setting is invalid; nothing was written.
         """
-        from rnnlab.sweep.compose_jobs import Composer
-        from rnnlab.sweep.search.plan import SearchSettings
-        from rnnlab.sweep.search.study import search
+        from rnnlab.sweeps.compose_jobs import Composer
+        from rnnlab.sweeps.search.plan import SearchSettings
+        from rnnlab.sweeps.search.study import search
 
         assert self.hydra_context is not None
         assert self.config is not None

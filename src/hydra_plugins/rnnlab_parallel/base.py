@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from hydra_plugins.rnnlab_basic.launcher import BasicLauncher
 
 if TYPE_CHECKING:
-    from rnnlab.sweep.workers import WorkItem
+    from rnnlab.sweeps.workers import WorkItem
 
 
 class ParallelLauncher(BasicLauncher):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .base import ParallelLauncher, num_processors
 
 if TYPE_CHECKING:
-    from rnnlab.sweep.workers import WorkItem
+    from rnnlab.sweeps.workers import WorkItem
 
 _KILLED = "its process, or one beside it, was killed, perhaps for lack of memory"
 
@@ -43,8 +43,8 @@ class JoblibLauncher(ParallelLauncher):
         """Run the jobs; one whose worker is killed fails, and the others go on."""
         import joblib
 
-        from rnnlab.sweep.jobs import record_failure
-        from rnnlab.sweep.workers import WorkerPool, stop_on_signals
+        from rnnlab.sweeps.jobs import record_failure
+        from rnnlab.sweeps.workers import WorkerPool, stop_on_signals
 
         threads = max(item.threads for item in items)
         auto = max(num_processors() // threads, 1)

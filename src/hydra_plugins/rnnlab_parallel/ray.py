@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from .base import ParallelLauncher
 
 if TYPE_CHECKING:
-    from rnnlab.sweep.workers import WorkItem
+    from rnnlab.sweeps.workers import WorkItem
 
 
 class RayLauncher(ParallelLauncher):
@@ -32,8 +32,8 @@ class RayLauncher(ParallelLauncher):
         """Run the jobs; one whose process is lost fails."""
         import ray
 
-        from rnnlab.sweep.jobs import record_failure
-        from rnnlab.sweep.workers import stop_on_signals
+        from rnnlab.sweeps.jobs import record_failure
+        from rnnlab.sweeps.workers import stop_on_signals
 
         threads = max(item.threads for item in items)
         gpus = float(any(item.on_gpu for item in items))
@@ -65,7 +65,7 @@ class RayLauncher(ParallelLauncher):
 
 
 def _run(item: "WorkItem") -> bool:
-    from rnnlab.sweep.workers import prefixed_lines
+    from rnnlab.sweeps.workers import prefixed_lines
 
     with prefixed_lines(item.label):
         return item.run_in_worker()

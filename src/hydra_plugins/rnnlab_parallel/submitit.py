@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from .base import ParallelLauncher, num_processors
 
 if TYPE_CHECKING:
-    from rnnlab.sweep.workers import WorkItem
+    from rnnlab.sweeps.workers import WorkItem
 
 _POLL_SECONDS = 0.5
 
@@ -33,7 +33,7 @@ class SubmittedJob:
 
     def __call__(self, item: "WorkItem") -> bool:
         """Run the job; at the timeout or preemption signal save first, then requeue."""
-        from rnnlab.sweep.workers import terminate_when
+        from rnnlab.sweeps.workers import terminate_when
 
         preempt = getattr(signal, f"SIG{os.environ.get('SUBMITIT_PREEMPT_SIGNAL', 'USR2')}")
         requeue = signal.getsignal(preempt)  # submitit's handler
@@ -90,8 +90,8 @@ class SubmititLauncher(ParallelLauncher):
     def run_in_workers(self, items: "list[WorkItem]") -> None:
         """Run the jobs; one whose process ends without a result fails."""
         from rnnlab.process.output import note
-        from rnnlab.sweep.jobs import record_failure
-        from rnnlab.sweep.workers import stop_on_signals
+        from rnnlab.sweeps.jobs import record_failure
+        from rnnlab.sweeps.workers import stop_on_signals
 
         folder = items[0].job.sweep / ".submitit"
         executor = self.executor(folder / "%j", items)
@@ -260,7 +260,7 @@ class LocalLauncher(SubmititLauncher):
 
     def submit(self, executor: Any, items: "Sequence[WorkItem]", stop_file: Path) -> list[Any]:
         """Start a process for each job, with signals blocked: it watches the stop file."""
-        from rnnlab.sweep.workers import signals_blocked
+        from rnnlab.sweeps.workers import signals_blocked
 
         with signals_blocked():
             return [executor.submit(SubmittedJob(stop_file), item) for item in items]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from hydra_plugins.rnnlab_basic.launcher import BasicLauncher
 
 if TYPE_CHECKING:
-    from rnnlab.sweep.workers import WorkItem
+    from rnnlab.sweeps.workers import WorkItem
 
 
 class VectorizedLauncher(BasicLauncher):
@@ -35,7 +35,7 @@ class VectorizedLauncher(BasicLauncher):
         from rnnlab.process.garbage import gc_paused
 
         with gc_paused():
-            from rnnlab.sweep.vectorized import train_groups
+            from rnnlab.sweeps.vectorized import train_groups
 
         jobs = {position: item.job for position, item in enumerate(items)}
         done = set() if dry_run else set(train_groups(jobs, self.members))

@@ -43,10 +43,10 @@ def _main() -> None:
     arguments = command_arguments(_USAGE)
     directory, given, target = _parse(arguments)
 
-    from rnnlab.report.aggregate import aggregate_runs
-    from rnnlab.report.charts import can_draw
-    from rnnlab.report.table import read_table
-    from rnnlab.report.write import terminal, write
+    from rnnlab.reports.aggregate import aggregate_runs
+    from rnnlab.reports.charts import can_draw
+    from rnnlab.reports.table import read_table
+    from rnnlab.reports.write import terminal, write
 
     aggregate = aggregate_runs(
         read_table(directory),

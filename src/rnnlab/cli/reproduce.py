@@ -18,10 +18,10 @@ from rnnlab.process.garbage import gc_paused
 from rnnlab.process.output import say
 
 if TYPE_CHECKING:
-    from rnnlab.reproduce.entry import Entry
-    from rnnlab.reproduce.jobs import Plan
-    from rnnlab.reproduce.outcome import Outcome
-    from rnnlab.sweep.jobs import Job
+    from rnnlab.reproductions.entry import Entry
+    from rnnlab.reproductions.jobs import Plan
+    from rnnlab.reproductions.outcome import Outcome
+    from rnnlab.sweeps.jobs import Job
 
 _USAGE = """
 rnnlab-reproduce: published results by one command, the paper's number beside ours.
@@ -68,8 +68,8 @@ def _main() -> None:
 
     with using_source(ConfigSource(directory)):
         with gc_paused():
-            from rnnlab.reproduce.entry import Entry, entry_names
-            from rnnlab.reproduce.jobs import Plan
+            from rnnlab.reproductions.entry import Entry, entry_names
+            from rnnlab.reproductions.jobs import Plan
         known = list(entry_names())
         if not names:
             _list([Entry.load(name) for name in known], output_dir)
@@ -90,7 +90,7 @@ def _main() -> None:
             if plan.entry.name in jobs
         ]
     if len(found) > 1:
-        from rnnlab.reproduce.write import overview
+        from rnnlab.reproductions.write import overview
 
         say("\n".join(["", *overview(found)]))
     for name, problem in left_out.items():
@@ -128,8 +128,8 @@ def _parse(arguments: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
 
 
 def _list(entries: "Sequence[Entry]", output_dir: Path) -> None:
-    from rnnlab.reproduce.jobs import Plan
-    from rnnlab.reproduce.outcome import read_outcome
+    from rnnlab.reproductions.jobs import Plan
+    from rnnlab.reproductions.outcome import read_outcome
 
     width = max((len(entry.name) for entry in entries), default=0)
     for entry in entries:
@@ -163,7 +163,7 @@ def _jobs_with_data(
     Returns:
         The jobs of the entries that can be trained, by name, and what the others lack.
     """
-    from rnnlab.reproduce.jobs import check
+    from rnnlab.reproductions.jobs import check
 
     found: dict[str, Mapping[str, Sequence[Job]]] = {}
     left_out = {}
@@ -184,9 +184,9 @@ def _reproduce(
     plan: "Plan", jobs: "Mapping[str, Sequence[Job]]", line: str
 ) -> "tuple[Outcome, float]":
     """Train, measure, and write and print the report; with the seconds that it took."""
-    from rnnlab.reproduce.jobs import train
-    from rnnlab.reproduce.outcome import judge
-    from rnnlab.reproduce.write import terminal, write
+    from rnnlab.reproductions.jobs import train
+    from rnnlab.reproductions.outcome import judge
+    from rnnlab.reproductions.write import terminal, write
 
     begun = time.perf_counter()
     say(f"\n{plan.entry.name}, {len(plan.seeds)} seeds")

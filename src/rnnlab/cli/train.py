@@ -139,7 +139,7 @@ def _compose_and_train(line: "Line") -> None:
     if problems:
         raise problems[0]
     if line.many and not is_launched_rank():
-        from rnnlab.sweep import progress
+        from rnnlab.sweeps import progress
 
         progress.finish(sweep, overrides)
 
@@ -177,7 +177,7 @@ def _run_alone(cfg: DictConfig, overrides: Sequence[str]) -> None:
 @contextmanager
 def _named_sweep(overrides: Sequence[str]) -> Iterator[Path]:
     """Pass a sweep's name to Hydra, and yield its directory; undo both if the sweep is refused."""
-    from rnnlab.sweep import progress
+    from rnnlab.sweeps import progress
 
     name = progress.name_override(overrides)
     sys.argv += name
@@ -202,8 +202,8 @@ def _run_job(
     """
     from hydra.core.hydra_config import HydraConfig
 
-    from rnnlab.sweep import progress
-    from rnnlab.sweep.jobs import format_overrides, make_job
+    from rnnlab.sweeps import progress
+    from rnnlab.sweeps.jobs import format_overrides, make_job
 
     composed = HydraConfig.get()
     job, options = make_job(cfg, overrides, composed.runtime.choices, sweep)

@@ -1,0 +1,246 @@
+"""Drawing parts of a sweep's pictures with matplotlib: layout, bands, axes, labels."""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rnnlab.plots.palette import GREY
+from rnnlab.reports.aggregate import Aggregate, RunGroup, format_value
+from rnnlab.reports.panels import Line, Panel
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def lay_out(
+    panels: Sequence[Panel], height: float | None = None
+) -> "tuple[Figure, list[tuple[Axes, Panel]]]":
+    """Make a figure of a slide's size, with axes for each panel."""
+    from matplotlib.figure import Figure
+
+    columns = min(len(panels), 2 if len(panels) in (2, 4) else 3)
+    rows = -(-len(panels) // columns)
+    size = (11.0, height or 6.2) if len(panels) == 1 else (13.3, height or 1.4 + 3.1 * rows)
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
+    for axes in grid.flat[len(panels) :]:
+        axes.remove()
+    return figure, list(zip(grid.flat, panels, strict=False))
+
+
+def draw_means(axes: "Axes", line: Line, x: str) -> None:
+    """Draw a line of means with a band of their intervals, and a dot for each run."""
+    groups = [group for group in line.groups if group.values]
+    xs: Any = [group.settings[x] for group in groups]
+    means = [group.summary.mean for group in groups]
+    axes.plot(xs, means, color=line.color, marker=line.marker, label=line.label)
+    if groups:
+        low, high = zip(*(group.summary.interval for group in groups), strict=True)
+        axes.fill_between(xs, low, high, color=line.color, alpha=0.18, linewidth=0)
+    for group in groups:
+        runs = list(group.values.values())
+        axes.plot(
+            [group.settings[x]] * len(runs), runs, ".", color=line.color, alpha=0.45, markersize=6
+        )
+
+
+def mark_failures(axes: "Axes", line: Line, x: str, height: float) -> None:
+    """Draw a cross where a run failed, above the axes so that it doesn't look like a value."""
+    xs: Any = [group.settings[x] for group in line.groups if group.failures]
+    data_by_axes = axes.get_xaxis_transform()
+    style = {"color": line.color, "transform": data_by_axes, "mew": 2, "clip_on": False}
+    axes.plot(xs, [height] * len(xs), "x", **style)
+
+
+def draw_floor(
+    axes: "Axes", groups: Sequence[RunGroup], name: str, x: str | None, *, labelled: bool
+) -> list[float]:
+    """Draw the score without memory or learning, if all runs at an x agree on it.
+
+    Returns:
+        The heights that were drawn.
+    """
+    floors: dict[Any, set[float]] = {}
+    for group in groups:
+        if group.records:
+            at = None if x is None else group.settings[x]
+            floors.setdefault(at, set()).update(floors_of([group], name))
+    if not floors or any(len(values) != 1 for values in floors.values()):
+        return []
+    xs, heights = zip(*sorted((at, *values) for at, values in floors.items()), strict=True)
+    style = {"color": GREY, "linestyle": "--", "linewidth": 1.5, "zorder": 1}
+    if len(set(heights)) == 1:
+        axes.axhline(heights[0], **style)
+    else:
+        axes.plot(xs, heights, **style)
+    if labelled:
+        axes.annotate(
+            "floor",
+            (0, heights[0]),
+            xycoords=("axes fraction", "data"),
+            xytext=(4, 3),
+            textcoords="offset points",
+            color=GREY,
+            size=12,
+        )
+    return list(heights)
+
+
+def floors_of(groups: Sequence[RunGroup], name: str) -> list[float]:
+    """Return the floors of a metric in the runs of some groups."""
+    return [r.floor[name] for group in groups for r in group.records if name in r.floor]
+
+
+def scale_x(axes: "Axes", values: Sequence[Any]) -> None:
+    """Choose a linear or logarithmic axis, with a tick at each value if they are far apart."""
+    ticks = sorted(set(values))
+    positions = np.array(ticks, dtype=float)
+    if len(ticks) > 2 and ticks[0] > 0 and ticks[-1] / ticks[0] >= 10:
+        axes.set_xscale("log")
+        positions = np.log(positions)
+    if len(ticks) == 1 or np.diff(positions).min() >= 0.08 * np.ptp(positions):
+        axes.set_xticks(ticks, [format_value(value) for value in ticks])
+        axes.set_xticks([], minor=True)
+
+
+def scale_y(axes: "Axes", aggregate: Aggregate, values: Sequence[float]) -> None:
+    """Make the axis logarithmic if `spans_decades`."""
+    if not spans_decades(aggregate, values):
+        return
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axes.set_yscale("log")
+    decades = math.log10(max(values) / min(values))
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 2.5 else (1,)))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def spans_decades(aggregate: Aggregate, values: Sequence[float]) -> bool:
+    """Whether lower is better and the values are positive and differ by a factor of 20 or more."""
+    return bool(aggregate.lower_is_better and min(values) > 0 and max(values) / min(values) >= 20)
+
+
+def caption(aggregate: Aggregate, what: str, legend: str = "") -> str:
+    """Make a title: what is drawn, of how many runs, and what the marks mean."""
+    sizes = sorted({group.summary.size for group in aggregate.groups if group.values})
+    if sizes == [1]:
+        return "one run each"
+    few = f"{sizes[0]} to " if len(sizes) > 1 else ""
+    return f"{what} of {few}{sizes[-1]} runs each" + (f"; {legend}" if legend else "")
+
+
+def direction(aggregate: Aggregate) -> str:
+    """Return `lower is better` or `higher is better`."""
+    return f"{'lower' if aggregate.lower_is_better else 'higher'} is better"
+
+
+def finish(
+    aggregate: Aggregate,
+    figure: "Figure",
+    subplots: "Sequence[tuple[Axes, Panel]]",
+    title: str,
+    *,
+    x: str | None,
+    y: str,
+    labelled: bool = True,
+    marked: bool = True,
+    beside: bool = True,
+) -> None:
+    """Add title, axis labels and the names of the lines.
+
+    Args:
+        aggregate: the groups.
+        figure: the figure.
+        subplots: the figure's axes, each with its panel.
+        title: title of the figure.
+        x: label of the x axis.
+        y: label of the y axis.
+        labelled: whether lines are named.
+        marked: whether the legend shows markers.
+        beside: whether names may stand beside the ends of the lines instead of in a legend.
+    """
+    lines_drawn = [line for _, panel in subplots for line in panel.lines]
+    drawn = sum(bool(group.values) for line in lines_drawn for group in line.groups)
+    scored = sum(bool(group.values) for group in aggregate.groups)
+    if 0 < drawn < scored:
+        title += f"; {drawn} of {scored} settings"
+    figure.suptitle(title, x=0.01, ha="left", size=16)
+    first = subplots[0][0]
+    for axes, panel in subplots:
+        axes.set_title(panel.title)
+    if len(subplots) == 1:
+        first.set(xlabel=x or first.get_xlabel(), ylabel=y)
+    else:
+        figure.supylabel(y, size=15)
+        figure.supxlabel(x or "", size=15)
+    lines = {line.label: line for line in lines_drawn if line.label}
+    if not labelled or not lines:
+        return
+    widest = max(map(len, lines))
+    if beside and len(subplots) == 1 and len(lines) <= 10 and widest <= 20:
+        _label_lines(figure, first, list(lines.values()))
+    else:
+        _add_legend(figure, list(lines.values()), marked=marked)
+
+
+def _add_legend(figure: "Figure", lines: Sequence[Line], *, marked: bool) -> None:
+    """Draw a legend to the right of the axes, or below them if a label is long."""
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], color=line.color, marker=line.marker if marked else "", label=line.label)
+        for line in lines
+    ]
+    widest = max(len(line.label) for line in lines)
+    if widest <= 20:
+        figure.legend(handles=handles, loc="outside right upper")
+    else:
+        figure.legend(handles=handles, loc="outside lower center", ncols=2 if widest <= 50 else 1)
+
+
+def _label_lines(figure: "Figure", axes: "Axes", lines: Sequence[Line]) -> None:
+    """Write names beside the ends of the lines, moved apart so that they don't overlap."""
+    figure.draw_without_rendering()  # sets the final limits of the axes
+    drawn = {artist.get_label(): np.asarray(artist.get_xydata()) for artist in axes.get_lines()}
+    lines = [line for line in lines if len(drawn.get(line.label, []))]
+    ends = [drawn[line.label][-1] for line in lines]
+    in_axes = axes.transAxes.inverted().transform(axes.transData.transform(ends))
+    for line, end, height in zip(lines, ends, spread(in_axes[:, 1], 0.062), strict=True):
+        axes.annotate(
+            line.label,
+            end,
+            xytext=(1.035, height),
+            textcoords="axes fraction",
+            va="center",
+            color=line.color,
+            arrowprops={
+                "arrowstyle": "-",
+                "color": line.color,
+                "alpha": 0.5,
+                "linewidth": 0.8,
+                "relpos": (0, 0.5),
+            },
+            annotation_clip=False,
+        )
+
+
+def spread(heights: Sequence[float], gap: float) -> list[float]:
+    """Move heights at least `gap` apart, within 0 to 1 if they fit.
+
+    The least squares solution, by pooling adjacent violators (Ayer et al. 1955).
+    """
+    most = max(0.0, 1 - (len(heights) - 1) * gap)
+    order = np.argsort(heights, kind="stable").tolist()
+    pools: list[tuple[float, int]] = []
+    for rank, index in enumerate(order):
+        pools.append((heights[index] - rank * gap, 1))
+        while len(pools) > 1 and pools[-2][0] > pools[-1][0]:
+            (one, first), (other, second) = pools[-2:]
+            pools[-2:] = [((one * first + other * second) / (first + second), first + second)]
+    moved = [min(max(height, 0.0), most) for height, count in pools for _ in range(count)]
+    apart = {index: moved[rank] + rank * gap for rank, index in enumerate(order)}
+    return [float(apart[index]) for index in range(len(heights))]

@@ -1,0 +1,89 @@
+"""The figure of an entry: each seed's numbers, and what they must be."""
+
+import io
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rnnlab.plots.palette import COLORS, GREY
+from rnnlab.plots.style import STYLE
+from rnnlab.reproductions.bound import Bound
+from rnnlab.reproductions.entry import Entry
+from rnnlab.reproductions.outcome import Finding, Outcome
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+PICTURE = "figure.png"
+_DECADES = 20  # largest over smallest value from which an axis is logarithmic
+_CLAIM, _CONTROL, _WANTED = COLORS[0], COLORS[1], "#E3F1EA"
+
+
+def draw(entry: Entry, outcome: Outcome) -> bytes:
+    """Draw a panel for each number, with a row for each job; returns a PNG."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    from rnnlab.plots.ticks import plain_ticks
+
+    panels: dict[str, list[Finding]] = {}
+    for found in outcome["findings"]:
+        panels.setdefault(found["what"], []).append(found)
+    heights = [0.9 + len(rows) for rows in panels.values()]
+    with rc_context(STYLE):
+        figure = Figure(figsize=(11, 1.1 + 0.72 * sum(heights)), layout="constrained")
+        subplots = figure.subplots(len(panels), squeeze=False, height_ratios=heights)[:, 0]
+        for axes, (what, rows) in zip(subplots, panels.items(), strict=True):
+            _panel(axes, rows)
+            axes.set_xlabel(what)
+        seeds = outcome["seeds"]
+        about = "green: as it must be"
+        if any(found["floor"] is not None for found in outcome["findings"]):
+            about += "; dashed: floor"
+        if any(found["paper_value"] is not None for found in outcome["findings"]):
+            about += "; diamond: the paper"
+        title = f"{entry.name}: seeds {seeds[0]} to {seeds[-1]}; {about}"
+        figure.suptitle(title, x=0.01, ha="left", size=16)
+        plain_ticks(figure)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def _panel(axes: "Axes", rows: list[Finding]) -> None:
+    values = [value for found in rows for value in found["values"] if value is not None]
+    floors = [found["floor"] for found in rows if found["floor"] is not None]
+    papers = [found["paper_value"] for found in rows if found["paper_value"] is not None]
+    ends = [end for found in rows for end in _ends(found) if math.isfinite(end)]
+    every = [*values, *floors, *papers, *ends]
+    positive = [value for value in every if value > 0]
+    if len(positive) == len(every) and max(every) / min(every) >= _DECADES:
+        axes.set_xscale("log")
+        low, high = min(every) / 1.5, max(every) * 1.5
+    else:
+        margin = 0.06 * (max(every) - min(every)) or 0.5
+        low, high = min(every) - margin, max(every) + margin
+    axes.set_xlim(low, high)
+    for row, found in enumerate(rows):
+        color = _CONTROL if found["control"] else _CLAIM
+        wanted = [min(max(end, low), high) for end in _ends(found)]
+        axes.fill_betweenx([row - 0.42, row + 0.42], *wanted, color=_WANTED, linewidth=0, zorder=0)
+        shown = [value for value in found["values"] if value is not None]
+        jitter = np.linspace(-0.22, 0.22, len(shown)) if len(shown) > 1 else [0.0]
+        axes.plot(shown, row + np.asarray(jitter), "o", color=color, alpha=0.45, markersize=6)
+        if found["quartiles"]:
+            axes.plot([found["quartiles"][1]] * 2, [row - 0.3, row + 0.3], color=color)
+        if found["floor"] is not None:
+            axes.plot([found["floor"]] * 2, [row - 0.42, row + 0.42], "--", color=GREY, lw=1.5)
+        if found["paper_value"] is not None:
+            axes.plot(found["paper_value"], row, "D", color="black", mfc="none", mew=1.8)
+    labels = [f"{found['job']}{' (control)' if found['control'] else ''}" for found in rows]
+    axes.set_yticks(range(len(rows)), labels)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.grid(False, axis="y")
+
+
+def _ends(found: Finding) -> tuple[float, float]:
+    bound = Bound.read(found["must"])
+    return bound.low, bound.high
