@@ -34,7 +34,7 @@ def test_a_sweep_has_its_runs_their_table_and_the_best(sweep):
     assert losses[sweep.best.path] == min(losses.values())
     assert sweep.failures == {}
     assert str(sweep) == "4 jobs: 4 finished"
-    page = sweep._repr_html_()
+    page = Sweep(str(sweep.path))._repr_html_()
     assert "4 jobs: 4 finished" in page
     assert page.count("<tr>") == 5
 

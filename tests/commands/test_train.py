@@ -64,7 +64,7 @@ def test_a_run_records_its_settings_as_the_command_does(tmp_path):
 def test_what_is_no_run_is_refused_in_one_line(call, tmp_path):
     with pytest.raises(ConfigError, match="run must be a run or its directory, got 3"):
         call(3)
-    with pytest.raises(ConfigError, match="must be the directory of a run"):
+    with pytest.raises(ConfigError, match="must be the directory of a run, with a "):
         call(tmp_path)
 
 

@@ -1,7 +1,6 @@
 """Sweeps from Python: many runs that differ in some settings, and what became of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,26 +16,27 @@ from rnnlab.reports.table import Record, RunTable, read_table
 from rnnlab.runs.frames import as_frame
 from rnnlab.runs.html import table, text
 from rnnlab.runs.run import Run
+from rnnlab.runs.scores import number
 from rnnlab.sweeps.jobs import overview, read_failures
 from rnnlab.sweeps.progress import is_dry
 
 _SHOWN = 40  # rows in a notebook
 
 
-@dataclass(frozen=True, repr=False)
 class Sweep:
-    """The runs of a sweep.
+    """The runs of a sweep, which `rnnlab.sweep` has trained or a directory holds.
 
     Args:
         path: its directory.
 
     Example:
-        >>> sweep = rnnlab.sweep("task=copy", model=["elman", "gru", "lstm"], seed=range(3))
+        >>> sweep = rnnlab.Sweep("outputs/sweeps/memory")
         >>> sweep.best.plot()
         >>> rnnlab.report(sweep)
     """
 
-    path: Path
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path).expanduser().absolute()
 
     @property
     def runs(self) -> list[Run]:
@@ -64,11 +64,11 @@ class Sweep:
             ConfigError: no run has finished.
         """
         best: Run | None = None
-        highest: float | None = None
+        best_score: float | None = None
         for record in self._records:
             score = record.scores.get(self._runs.monitor)
-            if record.run and score is not None and is_better(score, highest, self._mode):
-                best, highest = record.run, score
+            if record.run and score is not None and is_better(score, best_score, self._mode):
+                best, best_score = record.run, score
         if best is None:
             raise ConfigError(f"{self.path} has no best run: none has {self._runs.monitor}")
         return best
@@ -106,7 +106,7 @@ class Sweep:
         rows = [
             [
                 *(record.settings.get(key, "") for key in keys),
-                *(_number(record.scores.get(metric)) for metric in metrics),
+                *(number(record.scores.get(metric)) for metric in metrics),
                 record.failure or "",
             ]
             for record in self._records
@@ -149,7 +149,7 @@ def sweep(*settings: Settings, config_dir: str | Path | None = None, **named: An
     line = Line.read(["-m", *options, *words])
     path = run_hydra(line, _train_alone)
     assert path is not None
-    made = Sweep(path.absolute())
+    made = Sweep(path)
     failures = made.failures
     if failures and not is_dry(words) and not any(path.glob("*/config.yaml")):
         errors = dict.fromkeys(failure["error"] for failure in failures.values())
@@ -159,7 +159,3 @@ def sweep(*settings: Settings, config_dir: str | Path | None = None, **named: An
 
 def _train_alone(*_: Any) -> None:
     raise AssertionError("a sweep has no run but those of its jobs")
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"

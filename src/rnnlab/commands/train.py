@@ -115,7 +115,8 @@ def resume(run: Run | str | Path, *settings: Settings, **named: Any) -> Run:
     with gc_paused():  # only now, since torch takes seconds that a mistake needn't wait for
         from rnnlab.training.train import resume
 
-    return resume(opened, overrides)
+    made = resume(opened, overrides)
+    return made if isinstance(run, Run) else Run(made.path.absolute())
 
 
 def load(run: str | Path, packages: Sequence[str] = ()) -> Run:
@@ -135,7 +136,7 @@ def load(run: str | Path, packages: Sequence[str] = ()) -> Run:
         >>> rnnlab.load("outputs/copy/lstm/2026-01-01_12-00-00-abc123").plot()
     """
     allow_packages([packages] if isinstance(packages, str) else packages)
-    return open_run(run)
+    return Run(open_run(run).path.absolute())
 
 
 def open_run(run: Run | str | Path, key: str = "run") -> Run:
@@ -152,7 +153,7 @@ def open_run(run: Run | str | Path, key: str = "run") -> Run:
         return Run(run.path)  # without what is cached, which may have changed since
     if not isinstance(run, str | Path):
         raise ConfigError(f"run must be a run or its directory, got {run!r}")
-    return Run(Run.load(run, key).path.absolute())
+    return Run.load(run, key)
 
 
 def _compose(overrides: list[str]) -> DictConfig:

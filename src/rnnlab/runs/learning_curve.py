@@ -51,7 +51,7 @@ def draw(run: "Run", metrics: Sequence[str] = ()) -> "Figure":
     ended = run.file("results.json").exists()
     results: Mapping[str, Any] = run.results if ended else {}
     with rc_context(STYLE):
-        figure = NotebookFigure(figsize=(2 + 5.5 * len(chosen), 5), layout="constrained")
+        figure = NotebookFigure(figsize=(3 + 5.3 * len(chosen), 5), layout="constrained")
         panels = figure.subplots(1, len(chosen), squeeze=False)[0]
         for axes, metric in zip(panels, chosen, strict=True):
             _panel(axes, metric, rows, results)

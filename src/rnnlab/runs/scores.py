@@ -20,7 +20,7 @@ def score_rows(columns: Mapping[str, Mapping[str, float]]) -> list[list[str]]:
     for name in names:
         # A free-running metric has the floor of the plain one.
         cells = [
-            _number(values.get(base_name(name) if column == "floor" else name))
+            number(values.get(base_name(name) if column == "floor" else name))
             for column, values in columns.items()
         ]
         rows.append([name, *cells])
@@ -36,5 +36,6 @@ def score_lines(columns: Mapping[str, Mapping[str, float]]) -> list[str]:
     ]
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """Format a score in four digits; `None` as nothing."""
     return "" if value is None else f"{value:.4g}"
