@@ -47,6 +47,7 @@ def _main() -> None:
         _USAGE.format(names=_wrapped(known)),
         {"run": str, "analysis": str, "checkpoint": Literal["best", "last"]},
         {"checkpoint": "best"},
+        {"analysis": Literal[(*known, "all")]},
     )
     if "analysis" not in own:
         raise ConfigError(f"analysis=NAME is missing: {', '.join(known)} or all")

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from rnnlab.cli.completion import Completions
 from rnnlab.cli.exits import command_arguments
 from rnnlab.config.build import check_values
 from rnnlab.config.packages import allow_packages_of
@@ -19,7 +21,10 @@ _ROOT = (
 
 
 def parse_arguments(
-    usage: str, fields: Mapping[str, Any], defaults: Mapping[str, Any]
+    usage: str,
+    fields: Mapping[str, Any],
+    defaults: Mapping[str, Any],
+    choices: Mapping[str, Any] = MappingProxyType({}),
 ) -> tuple[dict[str, Any], list[str]]:
     """Parse `sys.argv`.
 
@@ -27,6 +32,7 @@ def parse_arguments(
         usage: the text that `--help` prints.
         fields: the command's keys with their annotations, among them `run`, which is required.
         defaults: default values of the others.
+        choices: annotations in place of those of `fields`, for tab completion.
 
     Returns:
         The values of the command's keys, and the overrides of the run's config.
@@ -34,7 +40,7 @@ def parse_arguments(
     Raises:
         ConfigError: an argument is not `KEY=VALUE`, a value is invalid, or `run` is missing.
     """
-    arguments = command_arguments(usage)
+    arguments = command_arguments(usage, Completions({**fields, **choices}))
     own: dict[str, Any] = dict(defaults)
     rest = []
     for argument, after in zip(arguments, [*arguments, ""][1:], strict=True):

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from shlex import join, quote
 
+from rnnlab.cli.completion import Completions
 from rnnlab.cli.exits import command, command_arguments
 from rnnlab.config.suggestions import did_you_mean, explain_argument
 from rnnlab.errors import ConfigError
@@ -40,7 +41,7 @@ def main() -> None:
 
 
 def _main() -> None:
-    arguments = command_arguments(_USAGE)
+    arguments = command_arguments(_USAGE, Completions(dict.fromkeys(_KEYS), directories=True))
     directory, given, target = _parse(arguments)
 
     from rnnlab.report.aggregate import aggregate_runs

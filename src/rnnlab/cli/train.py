@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from rnnlab.cli import completion
 from rnnlab.cli.exits import command
 from rnnlab.errors import ConfigError, Diverged, RunLost
 from rnnlab.process.garbage import gc_paused
@@ -59,6 +60,13 @@ def _resume() -> None:
 
 
 def _main() -> None:
+    if completion.is_query(sys.argv[1:]):
+        word = os.environ.get("COMP_LINE", "").rpartition(" ")[2]
+        paths = completion.path_candidates(word)
+        if paths is not None:
+            say("\n".join(paths))
+            return
+
     from rnnlab.cli.hydra_line import Line
     from rnnlab.config.sources import using_source
 
