@@ -1,10 +1,14 @@
 """The summary at the end of a run."""
 
+import os
+import sys
+from pathlib import Path
+
 import pytest
 
 import rnnlab
 from rnnlab.runs.scores import score_lines
-from rnnlab.runs.summary import summarize
+from rnnlab.runs.summary import command, summarize, typed
 from tests.small_runs import tiny
 
 
@@ -31,3 +35,44 @@ def test_a_report_holds_every_score_the_samples_and_what_to_do_next(tmp_path, lo
     assert f"{run.results['parameters']:,} parameters" in said
     assert (run.path / "samples.md").read_text(encoding="utf-8").strip() in said
     assert f"run={run.path}" in said
+
+
+@pytest.fixture
+def environment(tmp_path, monkeypatch):
+    """An environment with one command, in the current directory and not on PATH."""
+    place = tmp_path / ".venv" / "bin"
+    place.mkdir(parents=True)
+    for name in ("python", "rnnlab-sample"):
+        (place / name).touch(mode=0o755)
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts" / "sample.py").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PWD", str(tmp_path))
+    monkeypatch.setenv("PATH", os.defpath)
+    monkeypatch.setattr(sys, "executable", str(place / "python"))
+    monkeypatch.setattr(sys, "argv", ["scripts/train.py"])
+    return place
+
+
+def test_commands_are_those_of_this_environment(environment, monkeypatch, tmp_path):
+    assert command("rnnlab-sample") == ".venv/bin/rnnlab-sample"
+    monkeypatch.setenv("PATH", str(environment), prepend=os.pathsep)
+    assert command("rnnlab-sample") == "rnnlab-sample"
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "rnnlab-sample").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(other), prepend=os.pathsep)
+    assert command("rnnlab-sample") == ".venv/bin/rnnlab-sample"
+
+
+def test_where_nothing_is_installed_launchers_and_modules_are_named(environment):
+    (environment / "rnnlab-sample").unlink()
+    assert command("rnnlab-sample") == ".venv/bin/python scripts/sample.py"
+    assert command("tensorboard") == ".venv/bin/python -m tensorboard.main"
+
+
+def test_paths_are_whole_where_the_shell_is_elsewhere(environment, monkeypatch, tmp_path):
+    assert typed(Path("outputs")) == "outputs"
+    monkeypatch.setenv("PWD", "/")
+    assert typed(Path("outputs")) == str(tmp_path / "outputs")
+    assert command("rnnlab-sample") == str(environment / "rnnlab-sample")

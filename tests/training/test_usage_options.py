@@ -54,7 +54,7 @@ def test_two_processes_train_as_one_and_write_one_run(tmp_path):
     assert done.returncode == 0, done.stderr
     (two,) = runs(tmp_path / "two")
     assert done.stdout.splitlines()[-1] == str(two.path)
-    assert done.stdout.count("sample more") == 1
+    assert done.stdout.count("to sample more") == 1
     assert two.results["test"] == pytest.approx(one.results["test"], abs=1e-5)
     for row, other in zip(one.rows, two.rows, strict=True):
         assert other == pytest.approx(row, abs=1e-5)  # a mean over two halves, in float32

@@ -2,6 +2,7 @@
 
 import sys
 from textwrap import wrap
+from typing import Literal
 
 from rnnlab.cli.exits import command
 from rnnlab.process.output import say
@@ -47,7 +48,8 @@ def _main() -> None:
     allow_packages_of(sys.argv[1:])  # they may have analyses, too
     known = list(describe("analysis"))
     usage = _USAGE.format(names=_wrapped(known))
-    own, settings = parse_arguments(usage, {"run": str, **FIELDS})
+    offered = {"analysis": Literal[(*known, "all")]}
+    own, settings = parse_arguments(usage, {"run": str, **FIELDS}, choices=offered)
     if "analysis" not in own:
         raise ConfigError(f"analysis=NAME is missing: {', '.join(known)} or all")
     analyze(own.pop("run"), own.pop("analysis"), settings, show=say, **own)

@@ -5,13 +5,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from rnnlab.cli.completion import Completions
 from rnnlab.cli.exits import command_arguments
 from rnnlab.commands.arguments import split_words
 from rnnlab.errors import ConfigError
 
 
 def parse_arguments(
-    usage: str, fields: Mapping[str, Any], defaults: Mapping[str, Any] = MappingProxyType({})
+    usage: str,
+    fields: Mapping[str, Any],
+    defaults: Mapping[str, Any] = MappingProxyType({}),
+    choices: Mapping[str, Any] = MappingProxyType({}),
 ) -> tuple[dict[str, Any], list[str]]:
     """Parse `sys.argv`.
 
@@ -19,6 +23,7 @@ def parse_arguments(
         usage: the text that `--help` prints.
         fields: the command's keys with their annotations, among them `run`, which is required.
         defaults: default values of the others.
+        choices: annotations in place of those of `fields`, for tab completion.
 
     Returns:
         The values of the command's keys, and the overrides of the run's config.
@@ -26,7 +31,8 @@ def parse_arguments(
     Raises:
         ConfigError: an argument is not `KEY=VALUE`, a value is invalid, or `run` is missing.
     """
-    return split_words(command_arguments(usage), fields, defaults)
+    arguments = command_arguments(usage, Completions({**fields, **choices}))
+    return split_words(arguments, fields, defaults)
 
 
 def pop_config_directory(arguments: list[str]) -> Path | None:

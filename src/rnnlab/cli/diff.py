@@ -2,7 +2,9 @@
 
 import os
 import sys
+from typing import Literal
 
+from rnnlab.cli.completion import Completions
 from rnnlab.cli.exits import command, command_arguments
 from rnnlab.config.suggestions import did_you_mean, explain_argument
 from rnnlab.errors import ConfigError
@@ -32,8 +34,10 @@ def main() -> None:
 
 
 def _main() -> None:
-    arguments = command_arguments(_USAGE)
     from rnnlab.runs.diff import PARTS, compare
+
+    fields = {"only": Literal[tuple(PARTS)]}
+    arguments = command_arguments(_USAGE, Completions(fields, directories=True))
     from rnnlab.runs.format_diff import format_diff
     from rnnlab.runs.run import Run
 

@@ -12,6 +12,8 @@ from functools import partial
 from typing import Any
 
 from rnnlab import __version__
+from rnnlab.cli import completion
+from rnnlab.cli.completion import Completions
 from rnnlab.errors import (
     INTERRUPTED,
     TERMINATED,
@@ -39,6 +41,8 @@ def command(name: str, body: Callable[[], None], *, trains: bool = False) -> Non
     """
     if "--version" in sys.argv[1:]:
         body, trains = partial(say, f"{name} {__version__}"), False
+    if completion.is_install(sys.argv[1:]):
+        body, trains = _print_completion, False
     output.guard()
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
@@ -63,13 +67,29 @@ def command(name: str, body: Callable[[], None], *, trains: bool = False) -> Non
             sys.exit(1)
 
 
-def command_arguments(usage: str) -> list[str]:
-    """Return the arguments of a command; with `--help` among them, print its usage and exit."""
+def command_arguments(usage: str, completions: Completions) -> list[str]:
+    """Return the arguments of a command.
+
+    With `--help` among them, or if the shell asks what can be typed, it is printed and the command
+    exits.
+
+    Args:
+        usage: the text that `--help` prints.
+        completions: what can be typed.
+    """
     arguments = sys.argv[1:]
+    if completion.is_query(arguments):
+        for word in completion.candidates(completions):
+            say(word)
+        sys.exit()
     if {"--help", "-h"} & set(arguments):
         say(usage.strip())
         sys.exit()
     return arguments
+
+
+def _print_completion() -> None:
+    say(completion.script())
 
 
 def status_of(error: BaseException) -> int:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from rnnlab.cli.arguments import pop_config_directory
+from rnnlab.cli.completion import Completions
 from rnnlab.cli.exits import command, command_arguments
 from rnnlab.errors import ConfigError
 from rnnlab.process.output import say
@@ -49,7 +50,7 @@ def main() -> None:
 
 
 def _main() -> None:
-    arguments = command_arguments(_USAGE)
+    arguments = command_arguments(_USAGE, Completions(words=lambda: [*_GROUPS, "pairs", "size"]))
     own = pop_config_directory(arguments)
     named = [argument for argument in arguments if argument.startswith("packages=")]
     arguments = [argument for argument in arguments if argument not in named]

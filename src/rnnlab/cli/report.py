@@ -6,6 +6,7 @@ from pathlib import Path
 from shlex import join, quote
 from typing import Any
 
+from rnnlab.cli.completion import Completions
 from rnnlab.cli.exits import command, command_arguments
 from rnnlab.config.suggestions import did_you_mean, explain_argument
 from rnnlab.errors import ConfigError
@@ -62,7 +63,7 @@ def main() -> None:
 
 
 def _main() -> None:
-    arguments = command_arguments(_USAGE)
+    arguments = command_arguments(_USAGE, Completions(dict.fromkeys(_KEYS), directories=True))
     directory, given = _parse(arguments)
 
     from rnnlab.commands.report import report

@@ -7,6 +7,7 @@ from shlex import join
 from typing import TYPE_CHECKING, Any, Literal
 
 from rnnlab.cli.arguments import pop_config_directory
+from rnnlab.cli.completion import Completions
 from rnnlab.cli.exits import command, command_arguments
 from rnnlab.config.build import check_values
 from rnnlab.config.packages import allow_packages_of
@@ -56,7 +57,10 @@ def main() -> None:
 
 
 def _main() -> None:
-    arguments = command_arguments(_USAGE)
+    from rnnlab.config.catalogue import describe
+
+    completions = Completions(_FIELDS, lambda: [*describe("reproduce"), "all"])
+    arguments = command_arguments(_USAGE, completions)
     line = join(["rnnlab-reproduce", *arguments])
     directory = pop_config_directory(arguments)
     names, own = _parse(arguments)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rnnlab.cli.completion import Completions
 from rnnlab.cli.exits import command, command_arguments
 from rnnlab.config.suggestions import explain_argument
 from rnnlab.errors import ConfigError
@@ -66,7 +67,9 @@ def main() -> None:
 
 
 def _main() -> None:
-    request = _parse(command_arguments(_USAGE))
+    keys = dict.fromkeys(("sort", "metric", "limit", "model", "task", "state"))
+    completions = Completions(keys, lambda: ["--json"], directories=True)
+    request = _parse(command_arguments(_USAGE, completions))
 
     from rnnlab.reports.listing import as_json, list_runs
 

@@ -1,5 +1,6 @@
 """`rnnlab-train`: train a run or a sweep, or resume a run."""
 
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
+from rnnlab.cli import completion
 from rnnlab.cli.exits import command
 from rnnlab.errors import ConfigError
 from rnnlab.process.garbage import gc_paused
@@ -44,6 +46,13 @@ def _resume() -> None:
 
 
 def _main() -> None:
+    if completion.is_query(sys.argv[1:]):
+        word = os.environ.get("COMP_LINE", "").rpartition(" ")[2]
+        paths = completion.path_candidates(word)
+        if paths is not None:
+            say("\n".join(paths))
+            return
+
     from rnnlab.commands.hydra_app import run_hydra
     from rnnlab.config.hydra_line import Line
 

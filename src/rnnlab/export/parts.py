@@ -10,6 +10,8 @@ from rnnlab.models.base import Model
 from rnnlab.spec import Batch, Port, Tokens
 from rnnlab.state import State, leaves, like
 
+_WALK = 2
+
 
 class Example(NamedTuple):
     """The inputs of a part, and which of their sizes are free.
@@ -97,14 +99,17 @@ def begin_example(model: Model, rows: int, steps: int) -> Example:
     return _with_initial(model, Example(tensors, {"source": sizes, "source_mask": sizes}), rows)
 
 
+@torch.no_grad()
 def step_example(model: Model, rows: int, steps: int) -> Example:
-    """Make inputs of `Step`: the state after a source of so many steps, if there is one."""
+    """Make inputs of `Step`: a state that it went through, after a source of so many steps."""
     state = begin_state(model, begin_example(model, rows, steps))
     other = begin_state(model, begin_example(model, rows, steps + 1))
+    for _ in range(_WALK):  # the first state may be zeros, which say little
+        _, state = model.step(_draw(model.spec.input, rows), state)
     tensors = {"input": _draw(model.spec.input, rows)}
     free = {"input": {0: "batch"}}
     for (name, leaf), longer in zip(named_leaves(state), leaves(other), strict=True):
-        tensors[name] = leaf
+        tensors[name] = leaf.clone(memory_format=torch.contiguous_format)  # exporters join aliases
         sizes = zip(leaf.shape, longer.shape, strict=True)
         grown = {axis: "source" for axis, (one, two) in enumerate(sizes) if one != two}
         free[name] = {0: "batch", **grown}

@@ -1,6 +1,7 @@
 """The summary that `rnnlab-train` prints at the end."""
 
 import math
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -29,8 +30,9 @@ def summarize(run: Run) -> str:
             *_text(run, "samples.md"),
             "",
             *(_text(run, "profile.txt") if run.file("profile.txt").exists() else []),
-            f"sample more       {_command('rnnlab-sample')} {quote(f'run={run.path}')}",
-            f"open TensorBoard  {_command('tensorboard')} --logdir {quote(run.config.output_dir)}",
+            "to sample more, and to see its curves:",
+            f"{command('rnnlab-sample')} {quote(f'run={typed(run.path)}')}",
+            f"{command('tensorboard')} --logdir {quote(typed(Path(run.config.output_dir)))}",
             "",
         ]
     )
@@ -44,10 +46,29 @@ def _text(run: Run, name: str) -> list[str]:
         return [str(error)]
 
 
-def _command(name: str) -> str:
-    """Return a command as it can be typed: its name, or its path if it is not in PATH."""
-    beside = Path(sys.executable).with_name(name)
-    if shutil.which(name) or not beside.exists():
-        return name
+def command(name: str) -> str:
+    """Return a command as it can be typed in the shell that this process was started from.
+
+    It is its name if that leads to this environment's; else the path of it, or in an environment
+    where it isn't installed this Python and a launcher or module.
+    """
+    python = Path(sys.executable)
+    beside, found = python.with_name(name), shutil.which(name)
+    if beside.exists():
+        here = found is not None and Path(found).absolute() == beside.absolute()
+        return name if here else quote(typed(beside))
+    launcher = Path(sys.argv[0]).with_name(f"{name.removeprefix('rnnlab-')}.py")
+    if launcher.parent.name == "scripts" and launcher.is_file():
+        return f"{quote(typed(python))} {quote(typed(launcher))}"
+    if name == "tensorboard":
+        return f"{quote(typed(python))} -m tensorboard.main"
+    return name
+
+
+def typed(path: Path) -> str:
+    """Return a path as it can be typed in the shell, which may be in another directory."""
     here = Path.cwd()
-    return str(beside.relative_to(here) if beside.is_relative_to(here) else beside)
+    if Path(os.environ.get("PWD", here)).resolve() != here:
+        return str(path.absolute())
+    inside = path.is_absolute() and path.is_relative_to(here)
+    return str(path.relative_to(here) if inside else path)
