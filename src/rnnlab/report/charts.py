@@ -111,6 +111,7 @@ def draw(report: Report, directory: Path, settings: PictureSettings) -> dict[str
                 figure.suptitle(title, x=0.01, ha="left", size=points(16))
             for form in settings.formats:
                 figure.savefig(directory / f"{stem}.{form}", metadata=_UNDATED[form])
+                figure.set_layout_engine("none")  # it is laid out, and need not be again
             if format_shown:
                 shown[f"{stem}.{format_shown}"] = title if settings.width else ""
     return shown
@@ -140,10 +141,11 @@ def _figures(report: Report, width: float | None) -> "Iterator[tuple[str, Figure
 def _metric(section: Section, width: float | None) -> "Figure":
     """Draw mean, interval and runs against x; without x by group; a random search as scatter."""
     aggregate = section.aggregate
+    several = len({group.task for group in aggregate.groups}) > 1
+    if aggregate.x is None or (several and not aggregate.is_grid):
+        return _dots(aggregate, width)
     if not aggregate.is_grid:
         return _scatter(section, width)
-    if aggregate.x is None:
-        return _dots(aggregate, width)
     lines, keys = choose_line(aggregate, [key for key in aggregate.keys if key != aggregate.x])
     panels = arrange(aggregate, lines, keys)
     figure, subplots = lay_out(panels, width=width)
@@ -323,18 +325,23 @@ def _dots(aggregate: Aggregate, width: float | None) -> "Figure":
         if group.values:
             by_task.setdefault(group.task or "", []).append(group)
     keys = [key for key in aggregate.keys if key != "task"]
+    most = 30 if len(by_task) == 1 else 15
     ranked = {
-        task: sorted(groups, key=lambda g: g.summary.mean, reverse=aggregate.lower_is_better)[-30:]
+        task: sorted(groups, key=lambda g: g.summary.mean, reverse=aggregate.lower_is_better)[
+            -most:
+        ]
         for task, groups in by_task.items()
     }
     panels = [
         Panel(task if len(ranked) > 1 else "", [Line("", groups, COLORS[0], "o")])
         for task, groups in sorted(ranked.items())
     ]
-    most = max(map(len, ranked.values()))
-    figure, subplots = lay_out(panels[:MOST_PANELS], width=width, height=1.6 + 0.45 * most)
+    height = 1.6 + 0.45 * max(map(len, ranked.values()))
+    figure, subplots = lay_out(panels[:MOST_PANELS], width=width, height=height)
     for axes, panel in subplots:
-        _draw_rows(axes, aggregate, panel.lines[0].groups, keys)
+        groups = panel.lines[0].groups
+        differing = [key for key in keys if len(values_of(groups, key)) > 1]
+        _draw_rows(axes, aggregate, groups, differing or keys)
         axes.set_title(panel.title)
     title = caption(aggregate, "mean", f"line: {_interval(aggregate)}; dots: runs")
     if len(panels) > MOST_PANELS:

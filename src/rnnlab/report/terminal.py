@@ -39,8 +39,9 @@ def _section(section: Section) -> list[str]:
     shown = _starred(section.pivot.table()) if section.pivot else _narrow(group_table(aggregate))
     blocks = [title(aggregate), _cut_table(shown)]
     if section.matching is not None:
-        lines = [_cut_table(matching_table(aggregate, section.matching)), section.matching.summary]
-        blocks += lines if section.matching.pairs else lines[1:]
+        if section.matching.pairs:
+            blocks.append(_cut_table(matching_table(aggregate, section.matching)))
+        blocks.append("\n".join(section.matching.summary))
     elif aggregate.comparisons:
         blocks.append(_cut_table(comparison_table(aggregate)))
     if section.importances and not aggregate.is_grid:
@@ -54,8 +55,8 @@ def _cut_table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def _narrow(rows: Sequence[Sequence[str]]) -> Sequence[Sequence[str]]:
-    """Leave out the median, then the floor, where a table is wider than the terminal."""
-    for name in ("median", "floor"):
+    """Leave out columns that are least missed, while a table is wider than the terminal."""
+    for name in ("median", "floor", "seconds", "params"):
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         if sum(widths) + 2 * (len(widths) - 1) > WIDTH and name in rows[0]:
             left = [i for i, each in enumerate(rows[0]) if each != name]
