@@ -120,7 +120,7 @@ def test_models_by_rates_in_two_metrics(run_main, sweep):
     assert table[2] == "model lr 0.001 lr 0.01 lr 0.1 lr 10"
     assert table[4].startswith("gru 0.0020 \N{PLUS-MINUS SIGN} 0.0010 * 0.0110")
     left_out = "1 left out: no run of another model has the same lr"
-    assert f"18 of 19 runs are paired; {left_out}" in first
+    assert f"18 of 19 runs are paired\n{left_out}\n" in first
     names = {path.name for path in (sweep / "report").iterdir()}
     assert WRITTEN | {"pivot.tex", "pivot_test_loss.tex"} <= names
     page = (sweep / "report/report.md").read_text(encoding="utf-8")

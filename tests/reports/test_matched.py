@@ -32,7 +32,7 @@ def test_pairs_agree_in_rate_and_seed(tmp_path):
     assert pair.difference.size == 4
     assert pair.difference.mean == pytest.approx(-0.25)
     assert (pair.signs[:2], pair.permutation_p) == ((4, 0), 2 / 2**4)
-    assert found.summary == "8 of 8 runs are paired"
+    assert found.summary == ["8 of 8 runs are paired"]
 
 
 def test_runs_that_agree_with_none_are_left_out_and_it_is_said_why(tmp_path):
@@ -50,7 +50,10 @@ def test_runs_that_agree_with_none_are_left_out_and_it_is_said_why(tmp_path):
         "no run of another model has the same seed": 1,
         "their task has one model alone": 1,
     }
-    assert found.summary.startswith("4 of 7 runs are paired; 1 left out: no run of another model")
+    assert found.summary[:2] == [
+        "4 of 7 runs are paired",
+        "1 left out: no run of another model has the same lr",
+    ]
 
 
 def test_a_setting_that_only_one_model_has_keeps_its_runs_apart(tmp_path):

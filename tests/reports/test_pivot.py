@@ -5,6 +5,7 @@ import shutil
 import subprocess
 
 import pytest
+from omegaconf import OmegaConf
 
 from rnnlab.errors import ConfigError
 from rnnlab.reports import latex
@@ -54,6 +55,28 @@ def test_the_best_is_that_of_a_row_where_tasks_go_down(models_by_tasks):
     assert rows[0] == ["task", "elman", "gru", "floor"]
     assert [row[-1] for row in rows[1:]] == ["", "2"]
     assert bold == {(1, 1), (2, 1)}
+
+
+def test_one_direction_may_have_all_settings(models_by_tasks):
+    rows, _ = pivot(models_by_tasks, rows=["model", "task"])
+    assert rows[0] == ["model", "task", "loss", "floor"]
+    assert [row[-1] for row in rows[1:]] == ["", "2", "", "2"]
+    rows, _ = pivot(models_by_tasks, columns=["model", "task"])
+    assert rows[0] == ["", "elman, addition", "elman, copy", "gru, addition", "gru, copy"]
+    assert [row[0] for row in rows[1:]] == ["loss", "floor"]
+
+
+def test_experiments_of_several_tasks_are_not_ranked(tmp_path):
+    for experiment, task in (("copy_a", "copy"), ("parity_a", "parity")):
+        for rate in (0.1, 0.2):
+            words = {"experiment": experiment, "optimizer.lr": rate}
+            run = fabricate(tmp_path, words, {"loss": rate})
+            config = run.config
+            config.choices.task = task
+            run.file("config.yaml").write_text(OmegaConf.to_yaml(config))
+    assert pivot(tmp_path, rows=["experiment"]).bold == {(1, 1), (2, 1)}
+    assert pivot(tmp_path, rows=["optimizer.lr"]).bold == {(1, 1), (1, 2)}
+    assert pivot(tmp_path, rows=["experiment", "optimizer.lr"]).bold == set()
 
 
 def test_a_setting_in_neither_direction_is_an_error(models_by_tasks):

@@ -27,7 +27,7 @@ from rnnlab.errors import ConfigError, Damaged, Missing
 from rnnlab.ranges import Count
 from rnnlab.spelling import brief, printable
 
-JOB_NAME = "([A-Za-z_][A-Za-z0-9_.+=,-]*-[0-9a-f]{8}|[0-9a-f]{12})"
+JOB_NAME = "([A-Za-z0-9_][A-Za-z0-9_.+=,-]*-[0-9a-f]{8}|[0-9a-f]{12})"
 """Pattern of the name of a sweep's job: what varies and digits of its config's hash, or these."""
 
 LARGEST_TEXT = 2**31  # bytes of a corpus

@@ -149,6 +149,16 @@ def caption(aggregate: Aggregate, what: str, legend: str = "") -> str:
     return f"{what} of {few}{sizes[-1]} runs each" + (f"; {legend}" if legend else "")
 
 
+def interval_name(aggregate: Aggregate) -> str:
+    """Return the kind of the intervals of means, for captions."""
+    return "95 % interval" + (" (Student's t)" if aggregate.interval == "t" else " (bootstrap)")
+
+
+def scores_of(groups: Sequence[RunGroup]) -> list[float]:
+    """Return the scores of all runs."""
+    return [value for group in groups for value in group.values.values()]
+
+
 def direction(aggregate: Aggregate) -> str:
     """Return `lower is better` or `higher is better`."""
     return f"{'lower' if aggregate.lower_is_better else 'higher'} is better"

@@ -54,7 +54,7 @@ def _section(section: Section, *, several: bool) -> list[str]:
     if section.matching is not None:
         compared = matching_table(aggregate, section.matching)
         parts.append(f"## {escape(section.matching.key)} compared{of}")
-        parts += [escape(section.matching.summary), *_table_if_any(compared)]
+        parts += ["; ".join(map(escape, section.matching.summary)) + ".", *_table_if_any(compared)]
     elif aggregate.comparisons:
         parts += [f"## Paired with the best{of}", markdown_table(comparison_table(aggregate))]
     if section.importances:

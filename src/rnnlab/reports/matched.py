@@ -14,6 +14,7 @@ from rnnlab.reports.significance import SignTest, permutation_test, sign_test
 from rnnlab.reports.statistics import Summary, summarize
 from rnnlab.reports.table import Record, SettingValue
 
+_REASONS = 5  # that are told
 _Others = tuple[SettingValue, ...]  # a run's values of all settings but the compared one
 
 
@@ -55,11 +56,14 @@ class Matching:
     left_out: Mapping[str, int]
 
     @property
-    def summary(self) -> str:
-        """How many runs are paired, and why the others are not, in a line."""
+    def summary(self) -> list[str]:
+        """How many runs are paired, and a line for each reason why others are not."""
         paired = self.runs - sum(self.left_out.values())
-        reasons = [f"{count} left out: {reason}" for reason, count in self.left_out.items()]
-        return "; ".join([f"{paired} of {self.runs} runs are paired", *reasons])
+        ranked = Counter(self.left_out).most_common()
+        lines = [f"{count} left out: {reason}" for reason, count in ranked[:_REASONS]]
+        if rest := sum(count for _, count in ranked[_REASONS:]):
+            lines.append(f"{rest} left out for other reasons of this kind")
+        return [f"{paired} of {self.runs} runs are paired", *lines]
 
 
 def match(aggregate: Aggregate, key: str) -> Matching:

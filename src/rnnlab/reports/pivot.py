@@ -1,12 +1,13 @@
 """A table of two directions: the values of some settings down, of the others across."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from rnnlab.config.suggestions import did_you_mean
 from rnnlab.errors import ConfigError
-from rnnlab.metric import base_name
+from rnnlab.metric import base_name, words
 from rnnlab.reports.aggregate import Aggregate
 from rnnlab.reports.groups import RunGroup, format_value, sort_key
 from rnnlab.reports.layout import number, plus_minus
@@ -39,41 +40,75 @@ class Pivot:
     def table(self) -> Table:
         """Return mean and standard deviation of each group, and a row or column of floors.
 
-        The best mean of each column is bold, if tasks are down that of each row: only scores of one
-        task can be compared.
+        The best mean of each column is bold, or of each row where columns mix tasks: only scores of
+        one task can be compared.
         """
-        cells = {
+        downs, acrosses = self._places(0), self._places(1)
+        name = words(self.aggregate.metric)
+        names = [self.aggregate.short_names[key] for key in self.rows] or [""]
+        heading = [*names, *(self._title(across) or name for across in acrosses)]
+        body = [
+            [
+                *([*map(format_value, down)] or [name]),
+                *(_cell(self._cells.get((down, across))) for across in acrosses),
+            ]
+            for down in downs
+        ]
+        bold = frozenset(
+            (1 + downs.index(down), len(names) + acrosses.index(across))
+            for down, across in self._best()
+        )
+        by_row, by_column = (self._floors(side) for side in (0, 1))
+        if by_column and not (self._mixes_tasks(1) and by_row):
+            body.append(["floor", *[""] * (len(names) - 1), *by_column])
+        elif by_row:
+            heading.append("floor")
+            body = [[*row, floor] for row, floor in zip(body, by_row, strict=True)]
+        return Table([heading, *body], bold)
+
+    @cached_property
+    def _cells(self) -> dict[tuple[Values, Values], RunGroup]:
+        """Row and column -> group."""
+        return {
             (self._values(group, self.rows), self._values(group, self.columns)): group
             for group in self.aggregate.groups
         }
-        downs, acrosses = (
-            sorted({place[side] for place in cells}, key=lambda each: [sort_key(v) for v in each])
-            for side in (0, 1)
-        )
-        names = [self.aggregate.short_names[key] for key in self.rows]
-        body = [
-            [*map(format_value, down), *(_cell(cells.get((down, across))) for across in acrosses)]
-            for down in downs
+
+    def _places(self, side: int) -> list[Values]:
+        """Return the rows (side 0) or the columns (side 1)."""
+        found = {place[side] for place in self._cells}
+        return sorted(found, key=lambda each: [sort_key(value) for value in each])
+
+    def _lines(self, side: int) -> list[dict[tuple[Values, Values], RunGroup]]:
+        """Return the groups that have the metric of each row (side 0) or column (side 1)."""
+        return [
+            {place: g for place, g in self._cells.items() if place[side] == each and g.values}
+            for each in self._places(side)
         ]
-        heading = [*names, *map(self._title, acrosses)]
-        bold = self._best(cells, downs, acrosses)
-        floors = [self._floors(_scored(cells, 0, each)) for each in downs]
-        if any(len(found) > 1 for found in floors) or "task" not in self.rows:
-            across = [self._floors(_scored(cells, 1, each)) for each in acrosses]
-            if any(across) and all(len(found) < 2 for found in across):
-                body.append(["floor", *[""] * (len(names) - 1), *map(_floor, across)])
-                floors = []
-        if any(floors) and all(len(found) < 2 for found in floors):
-            heading.append("floor")
-            body = [[*row, _floor(found)] for row, found in zip(body, floors, strict=True)]
-        return Table([heading, *body], bold)
+
+    def _mixes_tasks(self, side: int) -> bool:
+        return any(len({group.task for group in line.values()}) > 1 for line in self._lines(side))
+
+    def _best(self) -> Iterator[tuple[Values, Values]]:
+        side = 0 if self._mixes_tasks(1) else 1
+        if self._mixes_tasks(side):
+            return
+        best = min if self.aggregate.lower_is_better else max
+        for line in self._lines(side):
+            means = {place: group.summary.mean for place, group in line.items()}
+            if len(means) > 1:
+                yield from (place for place in means if means[place] == best(means.values()))
+
+    def _floors(self, side: int) -> list[str]:
+        """Return the floor of each row or column; nothing if none or one has several."""
+        name = base_name(self.aggregate.metric)
+        found = [{f for g in line.values() for f in g.floors(name)} for line in self._lines(side)]
+        if not any(found) or any(len(floors) > 1 for floors in found):
+            return []
+        return [number(floors.pop()) if floors else "" for floors in found]
 
     def _values(self, group: RunGroup, keys: Sequence[str]) -> Values:
         return tuple(group.settings[key] for key in keys)
-
-    def _floors(self, groups: Sequence[RunGroup]) -> set[float]:
-        name = base_name(self.aggregate.metric)
-        return {floor for group in groups for floor in group.floors(name)}
 
     def _title(self, across: Values) -> str:
         named = zip(self.columns, across, strict=True)
@@ -82,25 +117,6 @@ class Pivot:
             format_value(value) if isinstance(value, str) else f"{names[key]} {format_value(value)}"
             for key, value in named
         )
-
-    def _best(
-        self,
-        cells: Mapping[tuple[Values, Values], RunGroup],
-        downs: Sequence[Values],
-        acrosses: Sequence[Values],
-    ) -> frozenset[tuple[int, int]]:
-        along = 0 if "task" in self.rows else 1
-        best = min if self.aggregate.lower_is_better else max
-        places = set()
-        for each in (downs, acrosses)[along]:
-            means = [group.summary.mean for group in _scored(cells, along, each)]
-            places |= {
-                (1 + downs.index(place[0]), len(self.rows) + acrosses.index(place[1]))
-                for place, group in cells.items()
-                if place[along] == each and len(means) > 1
-                if group.values and group.summary.mean == best(means)
-            }
-        return frozenset(places)
 
 
 def make_pivot(
@@ -137,13 +153,6 @@ def make_pivot(
     return Pivot(aggregate, left if rows is None else rows, left if columns is None else columns)
 
 
-def _scored(
-    cells: Mapping[tuple[Values, Values], RunGroup], side: int, values: Values
-) -> list[RunGroup]:
-    """Return the groups of one row (side 0) or column (side 1) that have the metric."""
-    return [group for place, group in cells.items() if place[side] == values and group.values]
-
-
 def _cell(group: RunGroup | None) -> str:
     if group is None:
         return ""
@@ -151,7 +160,3 @@ def _cell(group: RunGroup | None) -> str:
         return "failed"
     shown = plus_minus(group.summary.mean, group.summary.sd)
     return f"{shown} ({len(group.failures)} failed)" if group.failures else shown
-
-
-def _floor(found: set[float]) -> str:
-    return number(next(iter(found))) if found else ""

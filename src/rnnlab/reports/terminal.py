@@ -36,11 +36,18 @@ def terminal(report: Report) -> str:
 
 def _section(section: Section) -> list[str]:
     aggregate = section.aggregate
-    shown = _starred(section.pivot.table()) if section.pivot else _narrow(group_table(aggregate))
-    blocks = [title(aggregate), _cut_table(shown)]
+    blocks = [title(aggregate)]
+    pivot = _starred(section.pivot.table()) if section.pivot else None
+    if pivot is not None and _width(pivot) <= WIDTH:
+        blocks.append(_cut_table(pivot))
+    else:
+        blocks.append(_cut_table(_narrow(group_table(aggregate))))
+    if pivot is not None and _width(pivot) > WIDTH:
+        blocks.append("the table of rows and columns is wider than this, and in report.md")
     if section.matching is not None:
-        lines = [_cut_table(matching_table(aggregate, section.matching)), section.matching.summary]
-        blocks += lines if section.matching.pairs else lines[1:]
+        if section.matching.pairs:
+            blocks.append(_cut_table(matching_table(aggregate, section.matching)))
+        blocks.append("\n".join(section.matching.summary))
     elif aggregate.comparisons:
         blocks.append(_cut_table(comparison_table(aggregate)))
     if section.importances and not aggregate.is_grid:
@@ -54,13 +61,18 @@ def _cut_table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def _narrow(rows: Sequence[Sequence[str]]) -> Sequence[Sequence[str]]:
-    """Leave out the median, then the floor, where a table is wider than the terminal."""
-    for name in ("median", "floor"):
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        if sum(widths) + 2 * (len(widths) - 1) > WIDTH and name in rows[0]:
+    """Leave out columns that are least missed, while a table is wider than the terminal."""
+    for name in ("median", "floor", "seconds", "params"):
+        if _width(rows) > WIDTH and name in rows[0]:
             left = [i for i, each in enumerate(rows[0]) if each != name]
             rows = [[row[i] for i in left] for row in rows]
     return rows
+
+
+def _width(rows: Sequence[Sequence[str]]) -> int:
+    """Return the width of a table whose columns are two spaces apart."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return sum(widths) + 2 * (len(widths) - 1)
 
 
 def _starred(table: Table) -> list[list[str]]:

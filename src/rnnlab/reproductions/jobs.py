@@ -69,6 +69,7 @@ class Plan:
                 self.directory / name,
                 apply_overrides(cfg, [f"seed={seed}"]),
                 overrides_of_run([*words, f"seed={seed}"]),
+                label=f"seed={seed}",
             )
             for seed in self.seeds
         ]
