@@ -385,8 +385,11 @@ def _draw(maps: Sequence[AttentionMap], num_heads: int | None) -> "Figure":
                 frame = Rectangle((place - 0.5, step - 0.5), 1, 1, fill=False, clip_on=False)
                 frame.set(edgecolor=COLORS[1], linewidth=1.5)
                 axes.add_patch(frame)
+    for axes in grid[max(0, len(maps) - columns) : len(maps)]:
+        axes.set_xlabel("source")
+    for axes in grid[: len(maps) : columns]:
+        axes.set_ylabel("answer")
     framed = any(drawn.right is not None for drawn in maps)
-    figure.supxlabel("source" + "; framed: the right steps" * framed, fontsize=15)
-    figure.supylabel("answer", fontsize=15)
-    figure.colorbar(image, ax=figure.axes, label="weight", shrink=0.7, pad=0.02)
+    label = "weight" + " (framed: the right steps)" * framed
+    figure.colorbar(image, ax=figure.axes, label=label, shrink=0.7, pad=0.02)
     return figure

@@ -97,7 +97,7 @@ def _draw_plane(axes: "Axes", each: BasinPortrait) -> None:
         axes.legend(frameon=True, framealpha=0.8, edgecolor="none")
     axes.set(xlabel="first principal component of the state", ylabel="second")
     starts = f"{len(shown)} trajectories from their starts (small dots)" if shown else "attractors"
-    axes.set_title(f"Reading {each.map.reads}: {starts}")
+    axes.set_title(f"Reading {each.map.reads}\n{starts}")
 
 
 def _some_of_each(starts: list[int], basin: dict[int, int]) -> list[int]:
