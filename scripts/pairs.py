@@ -70,6 +70,7 @@ TASKS = {  # settings, metric, what it is
     "sentences": ([], "cosine", "cosine to the probabilities of the next word"),
     "temporal_xor": ([], "loss_third", "mean squared error of each third bit ↓"),
     "flip_flop": ([], "accuracy", "held bits right"),
+    "gap": ([], "trigger", "second triggers right"),
     "temporal_order": ([], "accuracy", "orders right"),
     "latch": ([], "accuracy", "held bits right, at the end"),
     "attractor_memory": ([], "free_accuracy", "bits right"),

@@ -26,6 +26,7 @@ Real = Annotated[float, Ge(-3e38), _LARGEST]
 Positive = Annotated[float, Gt(0), _LARGEST]
 Minutes = Annotated[float, Ge(1e-6), Le(1e9)]  # the limits of `timedelta`
 Sequences = Annotated[int, Ge(1), Le(10**9)]  # more would take years to score
+Positives = Annotated[list[Positive], Len(1)]
 NonNegative = Annotated[float, Ge(0), _LARGEST]
 Probability = Annotated[float, Ge(0), Le(1)]
 PositiveProbability = Annotated[float, Gt(0), Le(1)]

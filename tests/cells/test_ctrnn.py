@@ -39,3 +39,21 @@ def test_the_rate_of_a_step_is_dt_over_tau() -> None:
 def test_a_step_longer_than_the_time_constant_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"dt must be at most tau=2.0, got 3.0"):
         ctrnn(3, tau=2.0, dt=3.0)
+
+
+def test_each_unit_can_have_a_time_constant_of_its_own() -> None:
+    """Without recurrence a unit is what it is in a network of its own kind."""
+    taus = [1.0, 2.0, 8.0, 16.0, 1.0, 5.0][: ctrnn.keywords["hidden_size"]]
+    cell = scatter(ctrnn(3, tau=taus, dt=1.0).double())
+    inputs, state = draw(cell), cell.initial_state(BATCH)
+    with torch.no_grad():
+        cell.recurrent_weight.zero_()
+    found, _ = cell.unroll(inputs, state)
+    for unit, tau in enumerate(taus):
+        alike = ctrnn(3, tau=tau, dt=1.0).double()
+        alike.load_state_dict(cell.state_dict())
+        same(found[..., unit], alike.unroll(inputs, state)[0][..., unit])
+    with pytest.raises(ConfigError, match=f"tau must have hidden_size={len(taus)} numbers, got 2"):
+        ctrnn(3, tau=[1.0, 2.0])
+    with pytest.raises(ConfigError, match=r"dt must be at most tau=1.0, got 2.0"):
+        ctrnn(3, tau=taus, dt=2.0)

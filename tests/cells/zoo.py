@@ -88,6 +88,7 @@ CELLS: dict[str, Callable[[], Cell]] = {
     "jordan_tokens": partial(jordan, INPUT, Tokens(3)),
     "jordan_taught": partial(jordan, INPUT, Reals(2), teacher_forcing=True),
     "ctrnn": partial(ctrnn, INPUT),
+    "ctrnn_taus": partial(ctrnn, INPUT, tau=[1.0, 2.0, 3.0, 4.0, 8.0][:HIDDEN]),
     "ctrnn_relu": partial(ctrnn, INPUT, activation="relu"),
     "mrnn": partial(mrnn, INPUT),
     "mrnn_few_factors": partial(mrnn, INPUT, num_factors=2),

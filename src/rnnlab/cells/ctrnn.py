@@ -10,7 +10,7 @@ from rnnlab.cells.base import last_real
 from rnnlab.cells.elman import ACTIVATIONS, Elman
 from rnnlab.cells.init import InputInit, RecurrentInit
 from rnnlab.errors import ConfigError
-from rnnlab.ranges import Positive, PositiveInt
+from rnnlab.ranges import Positive, PositiveInt, Positives
 from rnnlab.stackable import stackable
 
 
@@ -28,14 +28,14 @@ class CTRNN(Elman):
         input_size: I.
         hidden_size: H.
         activation: f.
-        tau: time constant, in the unit of `dt`.
+        tau: time constant, in the unit of `dt`; a list has that of each unit (Mozer, 1992).
         dt: time between two steps, at most `tau`.
         input_init: initialisation of W.
         recurrent_init: initialisation of U.
         recurrent_scale: factor of U; with `recurrent_init=spectral` its spectral radius.
 
     Raises:
-        ConfigError: `dt` is larger than `tau`.
+        ConfigError: `dt` is larger than `tau`, or `tau` has not a number for each unit.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class CTRNN(Elman):
         *,
         hidden_size: PositiveInt,
         activation: Literal["tanh", "relu", "sigmoid"],
-        tau: Positive,
+        tau: Positive | Positives,
         dt: Positive,
         input_init: InputInit,
         recurrent_init: RecurrentInit,
@@ -58,9 +58,16 @@ class CTRNN(Elman):
             recurrent_init=recurrent_init,
             recurrent_scale=recurrent_scale,
         )
-        if dt > tau:
-            raise ConfigError(f"dt must be at most tau={tau}, got {dt}")
-        self.rate = dt / tau
+        if isinstance(tau, list) and len(tau) != hidden_size:
+            raise ConfigError(f"tau must have hidden_size={hidden_size} numbers, got {len(tau)}")
+        least = min(tau) if isinstance(tau, list) else tau
+        if dt > least:
+            raise ConfigError(f"dt must be at most tau={least}, got {dt}")
+        self.rate: float | Tensor
+        if isinstance(tau, list):
+            self.register_buffer("rate", dt / torch.tensor(tau), persistent=False)
+        else:
+            self.rate = dt / tau
 
     def forward(self, input: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Take one step: `(B, I)`, `(B, H)` -> `(B, H)`, `(B, H)`."""

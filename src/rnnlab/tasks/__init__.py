@@ -11,6 +11,7 @@ from rnnlab.tasks.counting import Counting
 from rnnlab.tasks.digits import Digits
 from rnnlab.tasks.file_task import FileTask, StoredSymbols
 from rnnlab.tasks.flip_flop import FlipFlop
+from rnnlab.tasks.gap import Gap
 from rnnlab.tasks.labels import Labels
 from rnnlab.tasks.latch import Latch
 from rnnlab.tasks.letters import Letters
@@ -51,6 +52,7 @@ __all__ = [
     "Digits",
     "FileTask",
     "FlipFlop",
+    "Gap",
     "Gestures",
     "Labels",
     "Latch",
