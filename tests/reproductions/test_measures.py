@@ -96,7 +96,7 @@ def test_a_number_of_an_analysis_is_taken_by_its_path(monkeypatch):
 
 def test_updates_are_counted_to_the_first_validation_that_is_good_enough():
     curve = [{"step": 5.0}, {"step": 10.0, "val/x": 0.5}, {"step": 20.0, "val/x": 1.0}]
-    run = SimpleNamespace(curve=[*curve, {"step": 30.0, "val/x": 0.9}])
+    run = SimpleNamespace(rows=[*curve, {"step": 30.0, "val/x": 0.9}])
     found = [measures.updates_until(run, metric="val/x", at_least=a) for a in (0.5, 0.7, 1.0)]
     assert found == [10, 20, 20]
     assert math.isnan(measures.updates_until(run, metric="val/x", at_least=1.1))

@@ -164,7 +164,7 @@ def updates_until(run: Run, *, metric: str, at_least: Real) -> float:
         metric: of its learning curve, such as `val/exact_match`.
         at_least: the score.
     """
-    reached = (row["step"] for row in run.curve if row.get(metric, -math.inf) >= at_least)
+    reached = (row["step"] for row in run.rows if row.get(metric, -math.inf) >= at_least)
     return next(reached, math.nan)
 
 
