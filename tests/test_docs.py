@@ -21,7 +21,7 @@ from omegaconf import OmegaConf
 from rnnlab import train
 from rnnlab.analysis.base import Findings
 from rnnlab.analysis.run import Analysed
-from rnnlab.cli import analyze, diff, evaluate, predict, report, reproduce, runs, sample
+from rnnlab.cli import analyze, diff, evaluate, export, predict, report, reproduce, runs, sample
 from rnnlab.cli import list as listing
 from rnnlab.cli import train as trains
 from rnnlab.config import packages
@@ -49,6 +49,7 @@ MAINS = {
     "report": report.main,
     "runs": runs.main,
     "predict": predict.main,
+    "export": export.main,
     "reproduce": reproduce.main,
 }
 PLUGINS = {  # what a word needs that an environment for tests may lack
@@ -69,6 +70,8 @@ PLUGINS = {  # what a word needs that an environment for tests may lack
     "experiment=motions_gru": "sktime",
     "experiment=speakers_gru": "sktime",
     "experiment=gestures_gru": "sktime",
+    "to=safetensors": "safetensors",
+    "to=onnx": "onnxruntime",
     "task=digits": "sklearn",
     "task=motions": "sktime",
 }
@@ -228,9 +231,10 @@ def _without_ellipsis(words: list[str]) -> list[str]:
 
 def _named(word: str, run: Run) -> str:
     """Put a run, and a new file for answers, where the page has names for them."""
-    if word.startswith(("answer_file=", "output=")):
-        key, _, name = word.partition("=")
-        return f"{key}={run.path / 'answers'}{Path(name).suffix}"
+    if word.startswith("answer_file="):
+        return f"answer_file={run.path / 'answers.txt'}"
+    if word.startswith("output="):
+        return f"output={run.path / word.partition('=')[2]}"
     return _RUN.sub(str(run.path), word)
 
 

@@ -32,7 +32,6 @@ STREAMS = {
     "stack_rnn": [SMALLEST, "model.cell.depth=4"],
     "transformer": ["model.hidden_size=8", "model.num_layers=1", "model.num_heads=2"],
 }
-TRANSLATION = ["task=addition"]
 DECODERS = {
     "plain": ["model=seq2seq"],
     "context": ["model=seq2seq", "model.context_every_step=true", "model.reverse_source=true"],

@@ -1,5 +1,6 @@
 """Exported directories: safetensors that give the same outputs, and a model card."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,20 @@ def test_the_card_says_what_it_is_and_where_it_was_trained_says_nothing(call, ru
     assert 'load("mine")' in card
     assert "hidden_size: 8" in card
     assert str(run.path.parent.parent.parent) not in card + Path("mine/config.yaml").read_text()
+
+
+@pytest.mark.thorough
+def test_the_example_of_an_onnx_card_can_be_run(call, monkeypatch):
+    pytest.importorskip("onnxruntime", reason="the extra export is missing")
+    pytest.importorskip("onnxscript", reason="the extra export is missing")
+    status, out, _ = call("to=onnx", "output=mine", of="text")
+    assert status == 0
+    assert out.splitlines()[-1] == "mine"
+    monkeypatch.chdir("mine")
+    (example,) = re.findall(r"^```python\n(.*?)^```", Path("README.md").read_text(), re.M | re.S)
+    names: dict = {}
+    exec(example, names)
+    assert names["output"].shape[:2] == (2, 9)
 
 
 def test_damaged_weights_are_refused(call):

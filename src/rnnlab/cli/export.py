@@ -25,7 +25,7 @@ Examples
   rnnlab-export run=DIR to=safetensors output=writer
   rnnlab-export run=DIR to=onnx output=writer_onnx
 
-Both need packages: pip install 'rnnlab[export]'. ONNX takes half a minute.
+Both need packages: pip install 'rnnlab[export]'. ONNX takes some ten seconds.
 """
 
 
@@ -62,7 +62,7 @@ def _main() -> None:
     output = Path(own["output"]).expanduser()
     check_new(output)
     if own["to"] == "onnx":
-        note("exporting, and comparing with the model: half a minute")
+        note("exporting, and comparing with the model")
     with arithmetic(run.config):
         graphs = export(run, own["to"], output, own["checkpoint"])
     for graph in graphs:

@@ -32,7 +32,7 @@ import numpy as np
 import onnxruntime
 
 session = onnxruntime.InferenceSession("model.onnx")
-(output,) = session.run(None, {{"input": np.zeros({shape}, np.{kind})}})    # 2 sequences of 9 steps
+(output,) = session.run(None, {{"input": np.zeros({shape}, np.{kind}){initial}}})
 ```
 
 To generate, take the state of `begin.onnx` and give the states `new_state...` that `step.onnx`
@@ -172,8 +172,10 @@ def _use(model: Model, graphs: Sequence[Graph], directory: str) -> str:
     source = model.spec.source or model.spec.input
     shape = "(2, 9)" if isinstance(source, Tokens) else f"(2, 9, {source.size})"
     kind = "int64" if isinstance(source, Tokens) else "float32"
+    clamped = model.spec.initial
+    initial = clamped and f', "initial": np.zeros((2, {clamped.size}), np.float32)'
     example = _STREAM if model.spec.source is None else _ENCODER
-    return "\n\n".join([*parts, example.format(shape=shape, kind=kind)])
+    return "\n\n".join([*parts, example.format(shape=shape, kind=kind, initial=initial or "")])
 
 
 def _table(facts: Sequence[tuple[str, Any]]) -> str:

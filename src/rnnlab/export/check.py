@@ -48,7 +48,7 @@ def largest_difference(
 
 
 def _difference(given: Any, wanted: Tensor, name: str) -> float:
-    right = wanted.numpy().astype(np.float64)
+    right = wanted.detach().numpy().astype(np.float64)
     if given.shape != right.shape:
         raise ConfigError(
             f"{name} is not the model: onnxruntime gives {given.shape}, the model {right.shape}"
