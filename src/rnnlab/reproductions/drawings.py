@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from rnnlab.analysis.run import make
 from rnnlab.analysis.save import drawn
 from rnnlab.errors import ConfigError
+from rnnlab.process.arithmetic import arithmetic
 from rnnlab.process.output import note
 from rnnlab.reproductions.entry import Drawing, Entry
 from rnnlab.reproductions.outcome import Runs
@@ -33,7 +34,8 @@ def drawings(entry: Entry, runs: Runs) -> Iterator[tuple[str, bytes]]:
 
 
 def _draw(wanted: Drawing, run: Run) -> bytes:
-    found = make(wanted.analysis, wanted.words).analyze(run.open([], "last")).pictures
+    with arithmetic(run.config):
+        found = make(wanted.analysis, wanted.words).analyze(run.open([], "last")).pictures
     if wanted.picture not in found:
         raise ConfigError(
             f"picture={wanted.picture} is none of analysis={wanted.analysis}: it has "

@@ -59,7 +59,7 @@ _TEMPLATES = [
 ]
 WORDS = [*dict.fromkeys(word for members in _CLASSES.values() for word in members)]
 _IDS = {word: number for number, word in enumerate(WORDS)}
-_NUM_NOUNS = 18  # the first words
+_NUM_NOUNS = len(set().union(*NOUNS.values()))  # the first words
 _BEFORE = 3  # words from which what can come next follows
 
 
@@ -79,8 +79,8 @@ class Sentences(CodedText):
     A word is 29 numbers, of which one is 1; the error is squared, so that the best outputs are the
     probabilities of the words. These are known: the last three words determine them.
 
-    Metrics, beside the errors on nouns and on verbs: `loss_likelihood`, the mean square of the
-    outputs' distance from the probabilities, and `cosine`, that of the angle between them. Both
+    Metrics, beside the errors on nouns and on verbs: `loss_likelihood`, the mean square of
+    the differences between outputs and probabilities, and `cosine`, of the angle between both. Both
     leave out the first two words of a window, whose past is in another. See `CodedText` for streams
     and windows.
 
