@@ -386,10 +386,11 @@ def _draw(maps: Sequence[AttentionMap], num_heads: int | None) -> "Figure":
                 frame.set(edgecolor=COLORS[1], linewidth=1.5)
                 axes.add_patch(frame)
     for axes in grid[max(0, len(maps) - columns) : len(maps)]:
-        axes.set_xlabel("source")
+        axes.set_xlabel("source", fontsize=11 if shared else 15)
     for axes in grid[: len(maps) : columns]:
-        axes.set_ylabel("answer")
+        axes.set_ylabel("answer", fontsize=11 if shared else 15)
+    bar = figure.colorbar(image, ax=figure.axes, shrink=0.7, pad=0.02)
     framed = any(drawn.right is not None for drawn in maps)
-    label = "weight" + " (framed: the right steps)" * framed
-    figure.colorbar(image, ax=figure.axes, label=label, shrink=0.7, pad=0.02)
+    label = "weight" + "\n(framed: the right steps)" * framed
+    bar.set_label(label, fontsize=11 if shared else 15)
     return figure

@@ -282,8 +282,8 @@ def _draw_strips(
         grid[-1].set_xticks(range(len(columns)), columns, rotation=90 if long else 0)
     grid[-1].set_xlabel("symbol read" if named else "step")
     units = f"{len(rows)} of {total} units" if len(rows) < total else f"{total} units"
-    kept = _TITLES.get(strips[0].name, strips[0].name)
-    figure.suptitle(f"{units}, the largest {kept} on top", x=0.01, ha="left", size=15)
+    first = _TITLES.get(strips[0].name, strips[0].name)
+    grid[0].set_title(f"{first}; {units}, the largest on top")
     return figure
 
 

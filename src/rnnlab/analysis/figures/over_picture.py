@@ -31,7 +31,7 @@ def draw_over_pictures(overlays: Sequence[Overlay]) -> "Figure":
     from matplotlib.colors import to_rgb
 
     columns = max(len(overlay.answers) for overlay in overlays)
-    figure = new_figure(13.3, 0.8 + len(overlays) * (0.3 + 13.3 / max(columns, 6)))
+    figure = new_figure(13.3, 1.0 + len(overlays) * (0.3 + 13.3 / max(columns, 6)))
     grid = figure.subplots(len(overlays), columns, squeeze=False)
     for axes in grid.ravel():
         axes.axis("off")
@@ -43,5 +43,5 @@ def draw_over_pictures(overlays: Sequence[Overlay]) -> "Figure":
             axes.imshow((1 - share) * paper + share * color, interpolation="nearest")
             axes.set_title(answer, fontsize=11)
     title = "where attention looks at each answer: the darker, the more weight"
-    figure.suptitle(title, x=0.01, ha="left", size=15)
+    figure.suptitle(f"{title}\n", x=0.01, ha="left", size=12)
     return figure

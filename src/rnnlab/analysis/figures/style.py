@@ -47,7 +47,7 @@ def sign(figure: "Figure", imprint: str) -> None:
     engine: Any = figure.get_layout_engine()  # whose settings matplotlib doesn't declare
     if engine is not None:
         room = (0, _IMPRINT / height, 1, 1 - _IMPRINT / height)
-        engine.set(rect=room)
+        figure.set_layout_engine("constrained", **engine.get() | {"rect": room})
         for legend in figure.legends:  # these stand at the edge of the figure, not of the rectangle
             legend.borderaxespad += 72 * _IMPRINT / legend.prop.get_size()  # of font sizes
     look = {"size": 9, "color": GREY, "ha": "right", "va": "bottom", "gid": "imprint"}
@@ -57,6 +57,5 @@ def sign(figure: "Figure", imprint: str) -> None:
 def panels(rows: int, columns: int, *, height: float = 3.4, **options: Any) -> tuple["Figure", Any]:
     """Return a figure with an array of axes `(rows, columns)`."""
     figure = new_figure(13.3 if columns > 1 else 11.0, 1.2 + height * rows)
-    engine: Any = figure.get_layout_engine()
-    engine.set(wspace=0.05)
+    figure.set_layout_engine("constrained", wspace=0.05)
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
