@@ -2,6 +2,7 @@
 
 import io
 import math
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 PICTURE = "figure.png"
+_TITLE = 90  # characters of a line of it
 _DECADES = 20  # largest over smallest value from which an axis is logarithmic
 _CLAIM, _CONTROL, _WANTED = COLORS[0], COLORS[1], "#E3F1EA"
 
@@ -43,7 +45,8 @@ def draw(entry: Entry, outcome: Outcome) -> bytes:
             about += "; dashed: floor"
         if any(found["paper_value"] is not None for found in outcome["findings"]):
             about += "; diamond: the paper"
-        title = f"{entry.name}: seeds {seeds[0]} to {seeds[-1]}; {about}"
+        named = f"{entry.name}: seeds {seeds[0]} to {seeds[-1]}"
+        title = "\n".join(wrap(f"{named}; {about}", _TITLE))
         figure.suptitle(title, x=0.01, ha="left", size=16)
         plain_ticks(figure)
         buffer = io.BytesIO()
@@ -62,7 +65,7 @@ def _panel(axes: "Axes", rows: list[Finding]) -> None:
         axes.set_xscale("log")
         low, high = min(every) / 1.5, max(every) * 1.5
     else:
-        margin = 0.06 * (max(every) - min(every)) or 0.5
+        margin = 0.06 * (max(every) - min(every)) or max(0.5, 0.05 * abs(every[0]))
         low, high = min(every) - margin, max(every) + margin
     axes.set_xlim(low, high)
     for row, found in enumerate(rows):
