@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from rnnlab.tasks.curves import CURVES, CurveName
+from rnnlab.tasks.dynamics import van_der_pol
 
 NAMES = list(CURVES)
 
@@ -53,3 +54,14 @@ def test_each_gait_stands_alone_too() -> None:
     together = at("gaits", [0.1, 0.6])
     for index, name in enumerate(CURVES["gaits"].shapes):
         np.testing.assert_allclose(at(name, [0.1, 0.6])[0], together[index])  # type: ignore[arg-type]
+
+
+def test_van_der_pols_cycle_solves_the_equation() -> None:
+    cycle, period = van_der_pol()
+    assert period == pytest.approx(6.473, abs=5e-4)
+    assert np.abs(cycle[:, 0]).max() == pytest.approx(2.005, abs=5e-4)
+    x, y = cycle.T
+    slopes = (np.roll(cycle, -5, axis=0) - np.roll(cycle, 5, axis=0)) / (10 * period / len(cycle))
+    np.testing.assert_allclose(slopes[:, 0], y, atol=1e-2)
+    np.testing.assert_allclose(slopes[:, 1], -0.7 * (x**2 - 1) * y - x, atol=1e-2)
+    np.testing.assert_allclose(at("van_der_pol", [0.0, 0.5])[0] * 3, cycle[[0, 500]], atol=1e-9)

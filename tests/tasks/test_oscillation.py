@@ -186,7 +186,7 @@ def test_the_right_orbit_scores_perfectly_at_any_frequency(curve: str) -> None:
 @pytest.mark.parametrize("curve", SMOOTH)
 @pytest.mark.parametrize("share", [-0.03, 0.01, 0.03])
 def test_a_wrong_period_is_measured_as_such(curve: str, share: float) -> None:
-    task, slower = make(curve=curve), make(curve=curve, period_steps=25 * (1 + share))
+    task, slower = (make(curve=curve, period_steps=25 * n) for n in (1, 1 + share))
     batch = task.sample("val", 0, 16)
     output = slower.sample("val", 0, 16, length=500).target
     found = scores(task, output, batch)

@@ -7,12 +7,22 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnlab.tasks import dynamics
+
 Numbers = NDArray[np.float64]
 Shape = Callable[[Numbers], Numbers]
 """Function from phases in turns `(...)` to points `(..., D)`."""
 
 CurveName = Literal[
-    "sine", "sum_of_sines", "figure_eight", "four_corners", "walk", "trot", "bound", "gaits"
+    "sine",
+    "sum_of_sines",
+    "figure_eight",
+    "four_corners",
+    "van_der_pol",
+    "walk",
+    "trot",
+    "bound",
+    "gaits",
 ]
 
 
@@ -72,6 +82,14 @@ def _four_corners(phases: Numbers) -> Numbers:
     return _CORNERS[np.round(phases * 4).astype(np.int64) % 4]
 
 
+def _van_der_pol(phases: Numbers) -> Numbers:
+    """A third of x and of its derivative, on van der Pol's limit cycle."""
+    cycle, _ = dynamics.van_der_pol()
+    closed = np.concatenate([cycle, cycle[:1]]) / 3
+    at = phases % 1 * len(cycle)
+    return np.stack([np.interp(at, np.arange(len(closed)), part) for part in closed.T], axis=-1)
+
+
 def _gait(*lags: float) -> Shape:
     """A gait: the angles of four legs, equal but for their phase lags in turns.
 
@@ -99,6 +117,7 @@ CURVES: dict[CurveName, Curve] = {
     "four_corners": Curve(
         ("x", "y"), {"four corners": _four_corners}, period_steps=4, discrete=True
     ),
+    "van_der_pol": Curve(("x", "y"), {"van der Pol": _van_der_pol}, period_steps=65),
     "walk": Curve(_LEGS, {"walk": _WALK}),
     "trot": Curve(_LEGS, {"trot": _TROT}),
     "bound": Curve(_LEGS, {"bound": _BOUND}),
