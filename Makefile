@@ -11,6 +11,6 @@ ifeq ($(origin UV),command line)
 export RNNLAB_UV := $(UV)
 endif
 
-.PHONY: help setup run test test-all slow check package fix
-help setup run test test-all slow check package fix:
+.PHONY: help setup run test test-all slow check package docs fix
+help setup run test test-all slow check package docs fix:
 	@$(BASE_PYTHON) scripts/make.py $@ $(ARGS)

@@ -63,6 +63,22 @@ COMMANDS = {
     "package": Command(
         "sdist and wheel in dist/, built and checked as an index would", [["scripts/package.py"]]
     ),
+    "docs": Command(
+        "the site of the documentation, in docs/_build; needs pip install -e '.[docs]'",
+        [
+            [
+                "-m",
+                "sphinx",
+                "--fail-on-warning",
+                "--keep-going",
+                "-qb",
+                "html",
+                "docs",
+                "docs/_build",
+            ]
+        ],
+        ("sphinx",),
+    ),
     "fix": Command(
         "format the code and mend what ruff can",
         [["-m", "ruff", "format"], ["-m", "ruff", "check", "--fix"]],

@@ -49,8 +49,8 @@ def models_page() -> str:
     """Describe every model: its cell, and its settings as they begin."""
     parts = [
         "# Models",
-        "`rnnlab-train model=NAME task=TASK` trains any of these on any task. A setting is given by "
-        "its path, as in `model.cell.hidden_size=64`; `rnnlab-list models` prints this list.",
+        "`rnnlab-train model=NAME task=TASK` trains any of these on any task. A setting is given "
+        "by its path, as in `model.cell.hidden_size=64`; `rnnlab-list models` prints this list.",
         *(option("model", name, text) for name, text in describe("model").items()),
     ]
     return "\n\n".join(parts) + "\n"

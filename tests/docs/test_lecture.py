@@ -1,0 +1,45 @@
+"""The pages of the lecture: what each has, and that its commands make its picture."""
+
+import re
+from importlib.util import find_spec
+
+import pytest
+from PIL import Image
+
+import lecture
+from rnnlab.reports.charts import can_draw
+from tests.small_runs import SMALL
+
+PAGES = lecture.pages()
+IDS = [page.path.stem for page in PAGES]
+LARGEST = 300_000  # bytes of a picture
+LESS = [*SMALL, "data.train_size=null", "scheduler=constant"]
+MADE = [page for page in PAGES if page.commands[0][0] == "rnnlab-train"]  # others: the gallery's
+NEEDS = {"caption_attention": "sklearn", "next_pixel_lstm": "sklearn"}
+
+
+def test_the_lecture_has_a_page_for_each_idea():
+    numbers = [int(stem.partition("_")[0]) for stem in IDS]
+    assert numbers == list(range(1, len(PAGES) + 1))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_a_page_has_idea_equation_picture_and_what_to_change(page):
+    text = page.path.read_text(encoding="utf-8")
+    assert re.match(r"# \S.*\n\n\S", text)
+    assert text.count("$$\n") >= 2
+    assert "\n## Change it\n" in text
+    with Image.open(page.picture) as picture:
+        assert picture.width >= 600
+    assert page.picture.stat().st_size <= LARGEST
+
+
+@pytest.mark.thorough
+@pytest.mark.skipif(not can_draw() or find_spec("scipy") is None, reason="it draws")
+@pytest.mark.parametrize("page", MADE, ids=[page.path.stem for page in MADE])
+def test_the_commands_of_a_page_make_its_picture(page, tmp_path):
+    words = " ".join(" ".join(command) for command in page.commands)
+    for name, package in NEEDS.items():
+        if name in words and find_spec(package) is None:
+            pytest.skip(f"it needs {package}")
+    assert lecture.give(page, tmp_path, LESS).is_file()
