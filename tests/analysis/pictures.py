@@ -5,10 +5,11 @@ from typing import Any
 
 
 def clashes(figure: Any) -> list[tuple[str, str]]:
-    """Return pairs of titles, axis labels, legends and small lines of a drawn figure that overlap.
+    """Return pairs of titles, axis labels, legends and small lines of a figure that overlap.
 
     Tick labels and texts within axes are left out: small nets crowd them.
     """
+    figure.draw_without_rendering()  # saving left positions of another resolution
     things = [(text.get_text(), text) for text in [*figure.texts, *_supertexts(figure)]]
     things += [("a legend of the figure", legend) for legend in figure.legends]
     for axes in figure.axes:

@@ -225,10 +225,10 @@ def _draw_flows(
     for (left, right), (name, system) in zip(grid, found.items(), strict=True):
         part = top_part(system)
         _draw_heat(figure, left, flows[name][part], part.rpartition(".")[2])
-        where = f"{name}: " if len(found) > 1 else ""
+        where = f"{name}:\n" if len(found) > 1 else ""
         left.set_title(f"{where}gradient of the loss at t by {part} at s")
         _draw_decay(right, decays[name])
-        right.set_title("how it fades; dashes: effective horizon")
+        right.set_title("how it fades; dashes: its horizon")
         for axis in (left.xaxis, left.yaxis, right.xaxis):
             axis.get_major_locator().set_params(integer=True)
     return figure
@@ -298,8 +298,8 @@ def _draw_jacobians(taken: Mapping[str, SampledJacobians]) -> "Figure":
         left.set_ylim(bottom=0)
         left.legend()
         left.set(xlabel="step", ylabel="value")
-        where = f"{name}: step" if len(taken) > 1 else "step"
-        left.set_title(f"{where} Jacobian along {len(rows.unique())} sequences")
+        where = f"{name}:\n" if len(taken) > 1 else ""
+        left.set_title(f"{where}step Jacobian along {len(rows.unique())} sequences")
         low, middle, high = np.quantile(found.singular.numpy(), [0.1, 0.5, 0.9], axis=0).clip(
             _LEAST / 10
         )
