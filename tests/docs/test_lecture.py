@@ -18,9 +18,14 @@ MADE = [page for page in PAGES if page.commands[0][0] == "rnnlab-train"]  # othe
 NEEDS = {"caption_attention": "sklearn", "next_pixel_lstm": "sklearn"}
 
 
-def test_the_lecture_has_a_page_for_each_idea():
-    numbers = [int(stem.partition("_")[0]) for stem in IDS]
-    assert numbers == list(range(1, len(PAGES) + 1))
+def test_the_lecture_lists_its_pages_in_order():
+    titles = [page.path.read_text(encoding="utf-8").splitlines()[0][2:] for page in PAGES]
+    listed = [
+        f"{number}. [{title}]({page.path.name})"
+        for number, (title, page) in enumerate(zip(titles, PAGES, strict=True), 1)
+    ]
+    index = (lecture.LECTURE / "index.md").read_text(encoding="utf-8")
+    assert "\n".join(listed) in index
 
 
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
