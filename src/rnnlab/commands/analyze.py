@@ -3,12 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from rnnlab.commands.arguments import split_words
 from rnnlab.commands.train import open_run
 from rnnlab.config.arguments import Settings, as_overrides
-from rnnlab.config.build import check_values
 from rnnlab.config.catalogue import describe
 from rnnlab.config.packages import allow_packages_of
 from rnnlab.config.suggestions import did_you_mean
@@ -106,7 +105,10 @@ def analyze(
     own, rest = split_words(words, FIELDS, given)
     names, everything = _names(own["analysis"])
     formats = _split(own["format"])
-    check_values({"format": formats}, {"format": list[Format]})
+    known = get_args(Format)
+    for name in formats:
+        if name not in known:
+            raise ConfigError(f"format must be one or several of {', '.join(known)}, got {name!r}")
     of_analysis = [word for word in rest if word.startswith("analysis.")]
     if of_analysis and len(names) > 1:
         raise ConfigError(f"{of_analysis[0]!r} must be about one analysis, got {', '.join(names)}")
