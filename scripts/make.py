@@ -77,7 +77,6 @@ COMMANDS = {
                 "docs/_build",
             ]
         ],
-        ("sphinx",),
     ),
     "fix": Command(
         "format the code and mend what ruff can",

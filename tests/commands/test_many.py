@@ -72,7 +72,7 @@ def test_a_report_has_a_row_for_each_group(sweep):
     page = (report.path / "report.md").read_text()
     assert "metric='test/loss', target=9)" in page
     assert "loss (test/loss), lower is better" in str(report)
-    assert "<pre>test/loss" in report._repr_html_()
+    assert "<pre>loss (test/loss)" in report._repr_html_()
 
 
 @pytest.mark.parametrize(

@@ -168,7 +168,13 @@ def test_a_stream_of_numbers_belongs_to_seed_split_and_index() -> None:
 # Lengths
 
 LAYOUTS = {"elman": "stream", "seq2seq": "encoder_decoder"}
-TEXTS = ("next_char", "next_word", "temporal_xor", "letters")  # they go on from batch to batch
+TEXTS = (
+    "next_char",
+    "next_word",
+    "temporal_xor",
+    "letters",
+    "sentences",
+)  # they go on from batch to batch
 NO_LENGTH = {*FILES, *TEXTS, "scan"}  # tasks whose data say how long a sequence is
 
 

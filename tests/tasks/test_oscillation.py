@@ -246,7 +246,7 @@ def test_a_cycle_in_the_wrong_direction_is_found() -> None:
 
 @pytest.mark.parametrize(
     ("curve", "layout", "width"),
-    [("figure_eight", "stream", 1364), ("sine", "encoder_decoder", 900), ("gaits", "stream", 900)],
+    [("figure_eight", "stream", 1376), ("sine", "encoder_decoder", 900), ("gaits", "stream", 900)],
 )
 def test_pictures_have_ink(curve: str, layout: Layout, width: int) -> None:
     task = make(layout, curve=curve)

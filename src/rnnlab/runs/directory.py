@@ -145,11 +145,16 @@ class RunDirectory(metaclass=Offering):
         return read_config(self.file("config.yaml"))
 
     @cached_property
-    def imprint(self) -> str:
-        """The small line in each figure: run, model and task."""
+    def subject(self) -> str:
+        """Model and task: the small line in pictures of training, equal bytes for equal runs."""
         chosen = self.config.get("choices") or {}
         named = (f"{group} {chosen[group]}" for group in ("model", "task") if chosen.get(group))
-        return "   ".join([f"run {self.path.name}", *named])
+        return "   ".join(named)
+
+    @property
+    def imprint(self) -> str:
+        """The small line in figures of analyses: run, model and task."""
+        return f"run {self.path.name}   {self.subject}".rstrip()
 
     def settings(self, card: RunCard | None) -> dict[str, Any]:
         """Read the resolved config as plain containers, ten times as fast as `config`.

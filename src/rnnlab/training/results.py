@@ -84,7 +84,7 @@ def _write_samples(run: Run, experiment: Experiment, events: Events, step: int) 
             shown = printable(thing, lines=True)
             texts.append(f"## {name}\n\n{_fenced(shown)}\n")
         else:
-            signed = sign(thing, run.imprint)
+            signed = sign(thing, run.subject)
             data = png(signed)
             events.show_picture(f"test/{name}", data, signed.size, step)
             run.figure(f"{name}.png").write_bytes(data)
