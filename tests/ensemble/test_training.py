@@ -181,7 +181,7 @@ def test_a_member_whose_directory_is_lost_touches_no_other(
 def test_a_member_that_stops_early_leaves_the_stack(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    more = ["trainer.max_steps=12", "trainer.val_every=2"]
+    more = ["trainer.max_steps=12", "trainer.val_every=2", "watch=none"]
     words = [
         tiny(tmp_path, *more, "trainer.patience=1", "optimizer.lr=1e-30"),
         tiny(tmp_path, *more, "optimizer.lr=0.01"),

@@ -271,7 +271,7 @@ def test_of_several_objectives_the_pareto_front_is_printed(search, tmp_path):
     assert status == 0
     front = {trial.number for trial in study(tmp_path).best_trials}
     assert 1 < len(front) < 6
-    rows = [line for line in out.splitlines() if re.match(r"  \w{12}  trial", line)]
+    rows = [line for line in out.splitlines() if re.match(r"  \S+  trial", line)]
     assert {int(row.split()[2]) for row in rows} == front
     values = [float(row.split()[4].rstrip(",")) for row in rows]
     assert values == sorted(values)
