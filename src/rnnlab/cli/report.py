@@ -1,6 +1,5 @@
 """`rnnlab-report`: tables, charts and TensorBoard events of a sweep, aggregated over seeds."""
 
-import math
 import os
 from pathlib import Path
 from shlex import join, quote
@@ -52,9 +51,6 @@ _KEYS = (
     *("metric", "target", "over", "compare"),
     *("rows", "columns", "interval", "x", "format", "width"),
 )
-_NUMBERS = ("target", "width")
-_CHOICES = {"interval": ("bootstrap", "t"), "format": ("png", "pdf", "svg")}
-_WIDTHS = (1.0, 20.0)  # inches of a picture
 
 
 def main() -> None:
@@ -69,8 +65,7 @@ def _main() -> None:
     from rnnlab.commands.report import report
     from rnnlab.reports.charts import can_draw
 
-    values: dict[str, Any] = {key: float(v) if key in _NUMBERS else v for key, v in given.items()}
-    made = report(directory, command=join(["rnnlab-report", *arguments]), **values)
+    made = report(directory, command=join(["rnnlab-report", *arguments]), **given)
     say(made)
     say()
     if not can_draw():
@@ -79,7 +74,7 @@ def _main() -> None:
     say(f"open TensorBoard  tensorboard --logdir {quote(str(made.path))}")
 
 
-def _parse(arguments: list[str]) -> tuple[Path, dict[str, str]]:
+def _parse(arguments: list[str]) -> tuple[Path, dict[str, Any]]:
     """Parse the arguments.
 
     Returns:
@@ -88,7 +83,10 @@ def _parse(arguments: list[str]) -> tuple[Path, dict[str, str]]:
     Raises:
         ConfigError: a line for each problem.
     """
-    given, paths, problems = {}, [], []
+    from rnnlab.commands.report import problems as problems_of
+
+    given: dict[str, Any] = {}
+    paths, problems = [], []
     for argument, after in zip(arguments, [*arguments, ""][1:], strict=True):
         key, equals, value = argument.partition("=")
         if argument.startswith("-"):
@@ -101,33 +99,7 @@ def _parse(arguments: list[str]) -> tuple[Path, dict[str, str]]:
             problems.append(f"{key} is not a setting{did_you_mean(key, _KEYS)}")
     if len(paths) != 1:
         problems.append(f"it takes one directory with runs in it, got {len(paths)}")
-    problems += [problem for key, value in given.items() for problem in _problems(key, value)]
+    problems += problems_of(given)
     if problems:
         raise ConfigError("\n".join(problems))
     return Path(paths[0]), given
-
-
-def _problems(key: str, value: str) -> list[str]:
-    if not _names(value):
-        return [f"{key} must have a value, got nothing"]
-    if key in _CHOICES:
-        takes = ", ".join(_CHOICES[key])
-        wrong = [name for name in _names(value) if name not in _CHOICES[key]]
-        several = key == "interval" and len(_names(value)) > 1
-        return [f"{key} must be one of {takes}, got {value!r}"] if wrong or several else []
-    if key == "target" and not math.isfinite(_number(value)):
-        return [f"target must be a number, got {value!r}"]
-    if key == "width" and not _WIDTHS[0] <= _number(value) <= _WIDTHS[1]:
-        return [f"width must be {_WIDTHS[0]:g} to {_WIDTHS[1]:g} inches, got {value!r}"]
-    return []
-
-
-def _names(value: str) -> list[str]:
-    return list(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
-
-
-def _number(value: str) -> float:
-    try:
-        return float(value)
-    except ValueError:
-        return math.nan

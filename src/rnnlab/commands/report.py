@@ -1,17 +1,14 @@
 """The report of a sweep: groups of runs aggregated over their seeds, with tables and pictures."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
-
-from annotated_types import Ge, Le
+from typing import Any, get_args
 
 from rnnlab.commands.sweep import Sweep
-from rnnlab.config.build import check_values
 from rnnlab.errors import ConfigError
 from rnnlab.process.untouched import process_untouched
-from rnnlab.ranges import Real
 from rnnlab.reports.charts import Format, PictureSettings
 from rnnlab.reports.report import Question, Report, make_report
 from rnnlab.reports.statistics import IntervalKind
@@ -22,7 +19,6 @@ from rnnlab.runs.figures import Figures
 from rnnlab.runs.frames import as_frame
 from rnnlab.runs.html import text
 
-Inches = Annotated[float, Ge(1), Le(20)]
 Names = str | Sequence[str] | None
 
 
@@ -109,7 +105,7 @@ def report(
     if not isinstance(place, str | Path):
         raise ConfigError(f"directory must be a sweep or a directory, got {place!r}")
     path = Path(place).expanduser()
-    asked = {
+    asked: dict[str, Any] = {
         "metric": metric,
         "target": target,
         "over": over,
@@ -121,12 +117,20 @@ def report(
         "format": format,
         "width": width,
     }
-    given: dict[str, Any] = {
-        key: _names(value) if key in _LISTS else value for key, value in asked.items()
-    }
-    check_values(given, _FIELDS)
-    settings = PictureSettings(formats=given.pop("format"), width=given.pop("width"))
-    question = Question(metrics=given.pop("metric") or (), **given)
+    if found := problems(asked):
+        raise ConfigError("\n".join(found))
+    question = Question(
+        metrics=_names(metric),
+        target=None if target is None else float(target),
+        over=_names(over),
+        x=x,
+        interval=interval,
+        rows=None if rows is None else _names(rows),
+        columns=None if columns is None else _names(columns),
+        compare=compare,
+    )
+    formats: Any = _names(format)
+    settings = PictureSettings(formats=formats, width=None if width is None else float(width))
     made = make_report(read_table(path), question)
     named = (f", {key}={value!r}" for key, value in asked.items() if value not in _DEFAULTS)
     line = command or f"rnnlab.report({str(path)!r}{''.join(named)})"
@@ -134,24 +138,45 @@ def report(
     return WrittenReport(path / "report", made)
 
 
-_FIELDS: dict[str, Any] = {
-    "metric": list[str] | None,
-    "target": Real | None,
-    "over": list[str],
-    "compare": str | None,
-    "rows": list[str] | None,
-    "columns": list[str] | None,
-    "interval": IntervalKind,
-    "x": str | None,
-    "format": list[Format],
-    "width": Inches | None,
-}
-_LISTS = ("metric", "over", "rows", "columns", "format")
+def problems(asked: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with arguments of `report`, which may be text: a line each."""
+    return [line for key, value in asked.items() for line in _problems(key, value)]
+
+
+def _problems(key: str, value: Any) -> list[str]:
+    if value is None:
+        return []
+    if key in _NUMBERS:
+        low, high = _NUMBERS[key]
+        takes = "a number" if math.isinf(high) else f"{low:g} to {high:g} inches"
+        right = math.isfinite(_number(value)) and low <= _number(value) <= high
+        return [] if right else [f"{key} must be {takes}, got {value!r}"]
+    names = _names(value)
+    if any(not isinstance(name, str) for name in names):
+        return [f"{key} must be text, got {value!r}"]
+    if not names:
+        return [f"{key} must have a value, got nothing"]
+    if key in _CHOICES:
+        several = key == "interval" and len(names) > 1
+        if several or not set(names) <= set(_CHOICES[key]):
+            return [f"{key} must be one of {', '.join(_CHOICES[key])}, got {value!r}"]
+    return []
+
+
+_NUMBERS = {"target": (-math.inf, math.inf), "width": (1.0, 20.0)}
+_CHOICES = {"interval": get_args(IntervalKind), "format": get_args(Format)}
 _DEFAULTS = (None, "seed", "bootstrap", "png")
 
 
-def _names(value: Any) -> Any:
-    """Return names as a list; what is none is left for the check."""
+def _names(value: Any) -> list[Any]:
+    """Return names, given as a list or as text with commas; `None` is no name."""
     if isinstance(value, str):
         return list(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
-    return list(value) if isinstance(value, Sequence) else value
+    return [] if value is None else list(value) if isinstance(value, Sequence) else [value]
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
