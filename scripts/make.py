@@ -34,13 +34,15 @@ class Command(NamedTuple):
 
     help: str
     steps: list[list[str]]  # arguments of the environment's Python, one list a process
-    needs: tuple[str, ...] = ()  # development packages it imports, besides the core ones
+    needs: tuple[str, ...] = ()  # packages of its extra that it imports, besides the core ones
     default: tuple[str, ...] = ()  # arguments when none are given
+    extra: str = "dev"  # of pyproject.toml; others than this are installed when first asked for
 
 
 TEST_NEEDS = ("pytest", "pytest-xdist", "hatchling")  # a test builds the wheel
 # On all cores, up to 8; a worker takes over what another has left, so that none waits.
 PARALLEL = ("--numprocesses=auto", "--maxprocesses=8", "--dist=worksteal")
+SPHINX = ("--fail-on-warning", "--keep-going", "-qb")
 COMMANDS = {
     "setup": Command("make .venv, or bring it up to date", []),
     "run": Command(
@@ -64,19 +66,10 @@ COMMANDS = {
         "sdist and wheel in dist/, built and checked as an index would", [["scripts/package.py"]]
     ),
     "docs": Command(
-        "the site of the documentation, in docs/_build; needs pip install -e '.[docs]'",
-        [
-            [
-                "-m",
-                "sphinx",
-                "--fail-on-warning",
-                "--keep-going",
-                "-qb",
-                "html",
-                "docs",
-                "docs/_build",
-            ]
-        ],
+        "the site of the documentation, in docs/_build",
+        [["-m", "sphinx", *SPHINX, "html", "docs", "docs/_build"]],
+        ("sphinx", "furo", "myst-parser", "sphinx-copybutton", "latex2mathml"),
+        extra="docs",
     ),
     "fix": Command(
         "format the code and mend what ruff can",
@@ -101,6 +94,9 @@ def main(arguments: list[str]) -> int:
         fail(f"'{name}' takes no arguments, got: {' '.join(extra)}")
     given = os.environ.get("RNNLAB_PYTHON")
     python = existing(given, command.needs) if given else prepared(venv_path())
+    if command.extra != "dev" and not given and lacking(python, command.needs):
+        say(f"installing what 'make {name}' needs (once)")
+        install(python, uv_path(), command.extra)
     os.chdir(ROOT)
     if len(command.steps) == 1:
         step = [python, *command.steps[0], *(extra or command.default)]
@@ -137,13 +133,18 @@ def existing(given: str, needs: tuple[str, ...]) -> str:
     python = os.path.abspath(found)  # a virtual environment's link must stay a link
     paths = [str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))  # the checkout, not installed
+    lacks = lacking(python, needs)
+    if lacks:
+        fail(f"{given} lacks what rnnlab needs: {', '.join(lacks)}")
+    return python
+
+
+def lacking(python: str, needs: tuple[str, ...]) -> list[str]:
+    """What an interpreter lacks of the core packages and of those that a command needs."""
     asked = subprocess.run([python, __file__, "unmet", *needs], stdout=subprocess.PIPE, text=True)
     if asked.returncode != 0:
         sys.exit(asked.returncode)
-    lacks = asked.stdout.split("\n")
-    if any(lacks):
-        fail(f"{given} lacks what rnnlab needs: {', '.join(filter(None, lacks))}")
-    return python
+    return [line for line in asked.stdout.splitlines() if line]
 
 
 def unmet(needs: list[str]) -> list[str]:
@@ -153,8 +154,8 @@ def unmet(needs: list[str]) -> list[str]:
     from importlib.metadata import PackageNotFoundError, version
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extra = project["optional-dependencies"]["dev"]
-    wanted = project["dependencies"] + [line for line in extra if package_of(line) in needs]
+    extras = {line for lines in project["optional-dependencies"].values() for line in lines}
+    wanted = project["dependencies"] + sorted(line for line in extras if package_of(line) in needs)
     lacks = []
     for line in wanted:
         try:
@@ -234,9 +235,9 @@ def create(venv: Path, uv: str | None) -> None:
         tell([uv, "venv", "--allow-existing", "--python", base, str(venv)], f"no {venv}")
 
 
-def install(python: str, uv: str | None) -> None:
+def install(python: str, uv: str | None, extra: str = "dev") -> None:
     """The tested set of constraints.txt, and the checkout itself as an editable package."""
-    what = ["-c", str(ROOT / "constraints.txt"), "-e", f"{ROOT}[dev]"]
+    what = ["-c", str(ROOT / "constraints.txt"), "-e", f"{ROOT}[{extra}]"]
     if uv is None:
         tool = [python, "-m", "pip", "install", "--disable-pip-version-check"]
     else:
