@@ -28,6 +28,7 @@ autodoc_typehints = "signature"
 html_theme = "furo"
 html_title = "rnnlab"
 html_show_sourcelink = False
+html_show_copyright = False
 html_math_renderer = "mathml"  # browsers draw it themselves, without a script from a network
 
 
@@ -50,7 +51,12 @@ def lead_inside(app: Sphinx, docname: str, source: list[str]) -> None:
 def quote_indented(
     app: Sphinx, what: str, name: str, thing: object, options: object, lines: list[str]
 ) -> None:
-    """Take an indented block of a docstring for an equation or an example, as Markdown does."""
+    """Take an indented block of a docstring for an equation or an example, as Markdown does.
+
+    And what is before a colon in the first line of a property, where napoleon has a type, for text.
+    """
+    if what == "property" and lines:
+        lines[0] = lines[0].replace(": ", " -- ", 1)
     marked = []
     for before, line in zip(["", *lines], lines, strict=False):
         ends = [text for text in marked if text.strip()]

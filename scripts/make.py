@@ -42,7 +42,7 @@ class Command(NamedTuple):
 TEST_NEEDS = ("pytest", "pytest-xdist", "hatchling")  # a test builds the wheel
 # On all cores, up to 8; a worker takes over what another has left, so that none waits.
 PARALLEL = ("--numprocesses=auto", "--maxprocesses=8", "--dist=worksteal")
-SPHINX = ("--fail-on-warning", "--keep-going", "-qb")
+SPHINX = ("--fail-on-warning", "--keep-going", "-b")
 COMMANDS = {
     "setup": Command("make .venv, or bring it up to date", []),
     "run": Command(

@@ -21,7 +21,6 @@ from rnnlab.config.catalogue import describe, describe_by_kind
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS, NOTEBOOKS = ROOT / "configs", ROOT / "docs" / "notebooks"
 TO_BUILD_WITH = {  # beside the commands: what one's own parts are made of
-    "A run": ("rnnlab.runs.run.Run",),
     "What a task says and gives": (
         *("rnnlab.spec.TaskSpec", "rnnlab.spec.Tokens", "rnnlab.spec.Reals", "rnnlab.spec.Batch"),
         "rnnlab.tasks.base.Task",
@@ -134,9 +133,12 @@ def experiments_by_task() -> dict[str, list[str]]:
 
 def python_page() -> str:
     """Document what a program calls, by autodoc."""
-    parts = ["# Python", "What the commands do, from a program or a notebook.", "## Commands"]
-    parts += [documented(f"rnnlab.{name}") for name in sorted(rnnlab.__all__)]
-    for title, names in TO_BUILD_WITH.items():
+    parts = ["# Python", "What the commands do, from a program or a notebook."]
+    functions = [name for name in rnnlab.__all__ if inspect.isfunction(getattr(rnnlab, name))]
+    returned = [name for name in rnnlab.__all__ if name not in functions]
+    named = {"What the commands do": functions, "What they return": returned}
+    whole = {title: [f"rnnlab.{name}" for name in names] for title, names in named.items()}
+    for title, names in (whole | TO_BUILD_WITH).items():
         parts += [f"## {title}", *map(documented, names)]
     return "\n\n".join(parts) + "\n"
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 _FEW = 0.01  # share of the largest norm that still counts as a gradient
 _ROWS = 4  # sequences whose step Jacobians are computed
+_FEW_ANSWERS = 5
 _LEAST = 1e-5  # smallest share of the largest norm, and singular value, drawn
 _QUANTILES = {"singular_largest": 1.0, "singular_median": 0.5, "singular_smallest": 0.0}
 
@@ -231,6 +232,9 @@ def _draw_flows(
         right.set_title("how it fades; dashes: its horizon")
         for axis in (left.xaxis, left.yaxis, right.xaxis):
             axis.get_major_locator().set_params(integer=True)
+        answers = flows[name][part].answers.tolist()
+        if len(answers) <= _FEW_ANSWERS:  # ticks would stand between them
+            left.set_yticks(answers)
     return figure
 
 
