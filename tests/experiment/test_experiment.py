@@ -180,9 +180,9 @@ def test_tensorboard_has_few_and_clean_tags(run):
     assert set(tags["tensors"]) - hidden == {
         "custom_scalars__config__",  # which charts belong together
         "val/samples/text_summary",
-        "test/samples/text_summary",
+        "with_best_weights/test_samples/text_summary",
     }
-    assert set(tags["images"]) == {"val/picture", "test/picture"}
+    assert set(tags["images"]) == {"val/picture", "with_best_weights/test_picture"}
     (charts,) = events(run).Tensors("custom_scalars__config__")
     assert b"(train|val)/(free_)?(accuracy|exact_match)" in charts.tensor_proto.string_val[0]
 
@@ -201,8 +201,8 @@ def test_tensorboard_shows_pictures_and_where_attention_was(picture_run):
     assert set(tags["images"]) == {
         "val/samples",
         "val/attention_map",
-        "test/samples",
-        "test/attention_map",
+        "with_best_weights/test_samples",
+        "with_best_weights/test_attention_map",
     }
     figures = {path.name for path in (picture_run.path / "figures").iterdir()}
     assert figures == {"samples.png", "attention_map.png"}
@@ -219,9 +219,11 @@ def test_tensorboards_hparams_hold_settings_and_test_scores(run):
         assert other not in content
 
 
-def test_final_scores_come_behind_all_curves_in_tensorboard(run):
-    groups = sorted({tag.partition("/")[0] for tag in events(run).Tags()["scalars"]} | {"watch"})
-    assert groups[-1] == "with_best_weights"
+def test_final_scores_and_pictures_come_behind_all_curves_in_tensorboard(run):
+    tags = events(run).Tags()
+    shown = [tag for kind in ("scalars", "images") for tag in tags[kind]]
+    assert sorted({tag.partition("/")[0] for tag in shown} | {"watch"})[-1] == "with_best_weights"
+    assert "test" not in {tag.partition("/")[0] for tag in shown}
 
 
 def test_the_first_columns_of_hparams_are_what_one_compares(run):
@@ -231,6 +233,8 @@ def test_the_first_columns_of_hparams_are_what_one_compares(run):
     assert names[:4] == ["model", "task", "seed", "optimizer.lr"]
     assert names[4].startswith("model.")
     assert len(names) == len(set(names))
+    shown = sorted(columns.hparam_infos, key=lambda info: (not info.differs, info.name))
+    assert {info.name for info in shown[:4]} == set(names[:4])  # as TensorBoard sorts them
     assert columns.metric_infos[0].name.tag == "with_best_weights/test_loss"
     assert columns.metric_infos[0].display_name == "loss"
 

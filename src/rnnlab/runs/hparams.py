@@ -36,18 +36,23 @@ def final_scalars(scores: Mapping[str, float]) -> dict[str, float]:
     return {_tag(metric): value for metric, value in scores.items()}
 
 
-def columns(settings: Sequence[Settings], metrics: Sequence[str]) -> Summary:
-    """Return the columns of the page, in this order; its first five settings are shown at first.
+def columns(
+    settings: Sequence[Settings], metrics: Sequence[str], leading: Sequence[str] = ()
+) -> Summary:
+    """Return the columns of the page, of which it shows the first five settings.
+
+    TensorBoard sorts them: what is said to differ comes first, then it goes by name.
 
     Args:
-        settings: the settings of all runs that are known; those that differ come first.
+        settings: the settings of all runs that are known.
         metrics: metrics with their split.
+        leading: settings to come first even if they don't differ among these runs.
     """
     keys = dict.fromkeys(key for each in settings for key in each)
     values = {key: {each[key] for each in settings if each.get(key) is not None} for key in keys}
     infos = []
     for key, known in values.items():
-        info = HParamInfo(name=key, type=_type(known), differs=len(known) > 1)
+        info = HParamInfo(name=key, type=_type(known), differs=len(known) > 1 or key in leading)
         if len(settings) > 1 and info.type != DataType.DATA_TYPE_FLOAT64:
             info.domain_discrete.extend(sorted(known, key=str))
         infos.append(info)

@@ -52,7 +52,7 @@ _CHARTS = {
     "time": {"a second": [r"time/.*"]},
 }
 _LEADING = ("model", "task", "seed", "optimizer.lr")  # settings
-_FINAL_TAGS = (FINAL, "test/", "_hparams_/")
+_FINAL_TAGS = (FINAL, "_hparams_/")
 _LAYOUT = "custom_scalars__config__"  # TensorBoard's tag of the charts
 _EVENTS = "events.out.tfevents.*[0-9]"  # and no unfinished `.part`
 _VERSION = "brain.Event:2"
@@ -157,7 +157,8 @@ class Events:
         ordered = {key: settings[key] for key in (*_LEADING, *own, *settings) if key in settings}
         monitored = base_name(cfg.monitor)
         metrics = sorted(scores, key=lambda metric: base_name(metric) != monitored)
-        for part in (hparams.columns([ordered], metrics), *hparams.session(ordered)):
+        columns = hparams.columns([ordered], metrics, _LEADING)
+        for part in (columns, *hparams.session(ordered)):
             self._add(Event(summary=part))
         self.log_metrics(hparams.final_scalars(scores), step)
 

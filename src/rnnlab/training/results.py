@@ -8,6 +8,7 @@ from rnnlab.experiment.experiment import Experiment
 from rnnlab.files import checkpoint
 from rnnlab.inference.evaluate import evaluate
 from rnnlab.inference.show import show_samples
+from rnnlab.metric import FINAL
 from rnnlab.plots.draw import sign
 from rnnlab.runs.run import Run
 from rnnlab.runs.tensorboard import Events, png
@@ -80,13 +81,13 @@ def _write_samples(run: Run, experiment: Experiment, events: Events, step: int) 
     texts = []
     for name, thing in show_samples(experiment.model, experiment.task, batch).items():
         if isinstance(thing, str):
-            events.show(f"test/{name}", thing, step)
+            events.show(f"{FINAL}test_{name}", thing, step)
             shown = printable(thing, lines=True)
             texts.append(f"## {name}\n\n{_fenced(shown)}\n")
         else:
             signed = sign(thing, run.subject)
             data = png(signed)
-            events.show_picture(f"test/{name}", data, signed.size, step)
+            events.show_picture(f"{FINAL}test_{name}", data, signed.size, step)
             run.figure(f"{name}.png").write_bytes(data)
             texts.append(f"## {name}\n\n![{name}](figures/{name}.png)\n")
     run.file("samples.md").write_text("\n".join(texts), encoding="utf-8")
