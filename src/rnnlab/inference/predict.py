@@ -24,32 +24,18 @@ class Predictor:
 
     Args:
         model: the model.
-        task: the task that it was trained on.
+        task: the task that it was trained on, which must be an `OwnInput`.
         decoding: settings of the decoding.
         length: most answered steps; `None` for the task's own number.
         batch_size: examples that are computed at once.
-
-    Attributes:
-        by_line: whether each line is an example.
-        columns: names of the cells of a row.
-
-    Raises:
-        ConfigError: the task reads no data of one's own.
     """
 
     def __init__(
         self, model: Model, task: Task, decoding: Decoding, length: int | None, batch_size: int
     ) -> None:
-        if not isinstance(task, OwnInput):
-            raise ConfigError(
-                f"run must be of a task that reads data of one's own, such as translation, labels, "
-                f"next_char, series or motions, got {type(task).__name__}; rnnlab-sample shows "
-                "what a model makes of its task's own data"
-            )
+        assert isinstance(task, OwnInput)
         self.model, self.task, self.asked = model, task, task
         self.decoding, self.length, self.batch_size = decoding, length, batch_size
-        self.by_line = task.by_line
-        self.columns = list(task.predicted)
 
     def lines(
         self, numbered: Sequence[tuple[int, str]], key: str, path: str
@@ -66,7 +52,7 @@ class Predictor:
         """
         examples = self._examples(numbered, key, path)
         rows = self.rows([example for example in examples if example is not None])
-        blank: list[Cell] = [""] * len(self.columns)
+        blank: list[Cell] = [""] * len(self.asked.predicted)
         return (blank if example is None else next(rows) for example in examples)
 
     def file(self, text: str, key: str, path: str) -> Iterator[list[Cell]]:
