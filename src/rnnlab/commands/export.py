@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from rnnlab.commands.arguments import new_path
 from rnnlab.commands.train import open_run
 from rnnlab.config.build import check_values
 from rnnlab.process.untouched import process_untouched
@@ -77,12 +78,12 @@ def export(
     """
     check_values({"to": to, "output": str(output), "checkpoint": checkpoint}, FIELDS)
     run = open_run(run)
-    path = Path(output).expanduser()
+    path = new_path(output, "output", "directory")
 
-    from rnnlab.exports.write import check_export, write
+    from rnnlab.exports.write import check_packages, write
     from rnnlab.process.arithmetic import arithmetic
 
-    check_export(to, path)
+    check_packages(to)
     if to == "onnx" and show is not None:
         show("exporting, and comparing with the model")
     with arithmetic(run.config):

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from rnnlab.commands.arguments import new_path, user_path
 from rnnlab.errors import ConfigError
 from rnnlab.files.atomic import write_atomically
 from rnnlab.files.untrusted import read_bytes
 from rnnlab.process.output import say
+from rnnlab.spelling import brief
 from rnnlab.tasks.own_input import Cell
 
 Kind = Literal["text", "tsv", "csv"]
@@ -19,6 +21,7 @@ STANDARD = "-"
 """Standard input or output in place of a file."""
 
 _LARGEST = 2**28  # bytes of an input
+_LONGEST_NAME = 100  # characters of a file's name in errors
 _SEPARATORS = {"tsv": "\t", "csv": ","}
 
 
@@ -132,12 +135,17 @@ def read_input(given: Any, encoding: str) -> Asked:
 
 
 def _read_file(file: str, encoding: str) -> Asked:
-    name = "standard input" if file == STANDARD else file
-    data = (
-        sys.stdin.buffer.read()
-        if file == STANDARD
-        else read_bytes(Path(file).expanduser(), largest=_LARGEST)
-    )
+    name = "standard input" if file == STANDARD else brief(file, _LONGEST_NAME)
+    try:
+        data = (
+            sys.stdin.buffer.read()
+            if file == STANDARD
+            else read_bytes(user_path(file), largest=_LARGEST)
+        )
+    except ConfigError as error:
+        raise ConfigError(f"input: {error}") from error
+    if not data:
+        raise ConfigError(f"input: {name} is empty")
     try:
         text = data.decode(encoding)
     except LookupError as error:
@@ -172,11 +180,7 @@ class Output:
     """
 
     def __init__(self, file: str | None, kind: Kind | None) -> None:
-        self._path = None if file in (None, STANDARD) else Path(str(file)).expanduser()
-        if self._path is not None and (self._path.is_symlink() or self._path.exists()):
-            raise ConfigError(f"output must be a new file, got {file}, which is there")
-        if self._path is not None and not self._path.parent.is_dir():
-            raise ConfigError(f"output must be in a directory that is there, got {file}")
+        self._path = None if file in (None, STANDARD) else new_path(str(file), "output")
         self._kind = kind or kind_of(file or "")
         self._says = file == STANDARD
         self._waiting: list[str] = []

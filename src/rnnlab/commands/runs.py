@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rnnlab.commands.arguments import user_path
 from rnnlab.commands.sweep import Sweep
 from rnnlab.errors import ConfigError
 from rnnlab.process.untouched import process_untouched
@@ -129,7 +130,7 @@ def find_runs(
             problems.append(str(error))
     if problems:
         raise ConfigError("\n".join(problems))
-    path = Path(place).expanduser()
+    path = user_path(place)
     return FoundRuns(path, list_runs(path, filters, sort, metric))
 
 

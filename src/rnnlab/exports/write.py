@@ -29,9 +29,10 @@ def write(run: Run, to: Format, output: Path, checkpoint: str = "best") -> list[
         The graphs of ONNX; none of safetensors.
 
     Raises:
-        ConfigError: as for `check_export`, or the model can't be exported.
+        ConfigError: a package is missing, the directory can't be made, or the model can't be
+            exported.
     """
-    check_export(to, output)
+    check_packages(to)
     experiment = run.open([], checkpoint)
     model = experiment.model
     graphs = to_onnx(model) if to == "onnx" else []
@@ -50,16 +51,12 @@ def write(run: Run, to: Format, output: Path, checkpoint: str = "best") -> list[
     return graphs
 
 
-def check_export(to: Format, output: Path) -> None:
-    """Refuse what can't be exported, before anything that takes long.
+def check_packages(to: Format) -> None:
+    """Refuse a format whose packages are missing.
 
     Raises:
-        ConfigError: the directory exists, its parent doesn't, or a package is missing.
+        ConfigError: they are.
     """
-    if output.is_symlink() or output.exists():
-        raise ConfigError(f"output must be a new directory, got {output}, which is there")
-    if not output.parent.is_dir():
-        raise ConfigError(f"output must be in a directory that is there, got {output}")
     if to == "onnx":
         check_onnx()
     else:

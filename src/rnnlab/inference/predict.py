@@ -59,9 +59,12 @@ class Predictor:
         """Return rows for the examples of a file.
 
         Raises:
-            ConfigError: the model can't read it.
+            ConfigError: the model can't read it, or there are none.
         """
-        return self.rows(self.asked.read_input(text, key, path))
+        examples = self.asked.read_input(text, key, path)
+        if not examples:
+            raise ConfigError(f"{key}: {path} has nothing to answer")
+        return self.rows(examples)
 
     def _examples(self, numbered: Sequence[tuple[int, str]], key: str, path: str) -> list[Any]:
         """Read the example of each line, `None` for a blank one."""
