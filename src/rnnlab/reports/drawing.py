@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rnnlab.plots.decades import spans_decades
 from rnnlab.plots.palette import GREY
 from rnnlab.plots.size import inches, points
 from rnnlab.reports.aggregate import Aggregate
@@ -114,7 +115,7 @@ def scale_x(axes: "Axes", values: Sequence[Any]) -> None:
     """Choose a linear or logarithmic axis, with a tick at each value if they are far apart."""
     ticks = sorted(set(values))
     positions = np.array(ticks, dtype=float)
-    if len(ticks) > 2 and ticks[0] > 0 and ticks[-1] / ticks[0] >= 10:
+    if len(ticks) > 2 and spans_decades(ticks, factor=10):
         axes.set_xscale("log")
         positions = np.log(positions)
     if len(ticks) == 1 or np.diff(positions).min() >= 0.08 * np.ptp(positions):
@@ -123,8 +124,8 @@ def scale_x(axes: "Axes", values: Sequence[Any]) -> None:
 
 
 def scale_y(axes: "Axes", aggregate: Aggregate, values: Sequence[float]) -> None:
-    """Make the axis logarithmic if `spans_decades`."""
-    if not spans_decades(aggregate, values):
+    """Make the axis logarithmic if `is_logarithmic`."""
+    if not is_logarithmic(aggregate, values):
         return
     from matplotlib.ticker import LogLocator, NullFormatter
 
@@ -135,9 +136,9 @@ def scale_y(axes: "Axes", aggregate: Aggregate, values: Sequence[float]) -> None
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def spans_decades(aggregate: Aggregate, values: Sequence[float]) -> bool:
-    """Whether lower is better and the values are positive and differ by a factor of 20 or more."""
-    return bool(aggregate.lower_is_better and min(values) > 0 and max(values) / min(values) >= 20)
+def is_logarithmic(aggregate: Aggregate, values: Sequence[float]) -> bool:
+    """Whether scores are drawn as their logarithms: where lower is better, and they are wide."""
+    return aggregate.lower_is_better and spans_decades(values)
 
 
 def caption(aggregate: Aggregate, what: str, legend: str = "") -> str:

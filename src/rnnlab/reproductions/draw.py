@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rnnlab.plots.decades import spans_decades
 from rnnlab.plots.palette import COLORS, GREY
 from rnnlab.plots.style import STYLE
 from rnnlab.reproductions.bound import Bound
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 PICTURE = "figure.png"
 _TITLE = 90  # characters of a line of it
-_DECADES = 20  # largest over smallest value from which an axis is logarithmic
 _CLAIM, _CONTROL, _WANTED = COLORS[0], COLORS[1], "#E3F1EA"
 
 
@@ -60,8 +60,7 @@ def _panel(axes: "Axes", rows: list[Finding]) -> None:
     papers = [found["paper_value"] for found in rows if found["paper_value"] is not None]
     ends = [end for found in rows for end in _ends(found) if math.isfinite(end)]
     every = [*values, *floors, *papers, *ends]
-    positive = [value for value in every if value > 0]
-    if len(positive) == len(every) and max(every) / min(every) >= _DECADES:
+    if spans_decades(every):
         axes.set_xscale("log")
         low, high = min(every) / 1.5, max(every) * 1.5
     else:
