@@ -1,7 +1,7 @@
 """Drawing parts of a sweep's pictures with matplotlib: layout, bands, axes, labels."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,8 +14,10 @@ from rnnlab.reports.groups import RunGroup, format_value
 from rnnlab.reports.panels import Line, Panel, of_several_tasks
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.transforms import ScaledTranslation
 
 
 _COLUMNS = {1: 1, 2: 2, 4: 2, 8: 4}  # of so many panels; of others 3
@@ -46,25 +48,49 @@ def lay_out(
     return figure, list(zip(grid.flat, panels, strict=False))
 
 
-def draw_means(axes: "Axes", line: Line, x: str) -> None:
-    """Draw a line of means with a band of their intervals, and a dot for each run."""
+def draw_means(axes: "Axes", panel: Panel, x: str) -> None:
+    """Draw lines of means with a band of their intervals, and a dot for each run.
+
+    The lines are set side by side, so that equal means of several don't hide each other.
+    """
+    values = [group.settings[x] for line in panel.lines for group in line.groups]
+    scale_x(axes, values)
+    drawn = [_draw_line(axes, line, x) for line in panel.lines]
+    for artists, shift in zip(drawn, _side_by_side(axes, len(drawn), values), strict=True):
+        for artist in artists:  # not before, since limits of axes would be those of moved points
+            artist.set_transform(axes.transData + shift)
+
+
+def _draw_line(axes: "Axes", line: Line, x: str) -> "list[Artist]":
     groups = [group for group in line.groups if group.values]
     xs: Any = [group.settings[x] for group in groups]
     means = [group.summary.mean for group in groups]
-    axes.plot(xs, means, color=line.color, marker=line.marker, label=line.label)
+    look = {"color": line.color, "marker": line.marker, "label": line.label}
+    artists: list[Artist] = [*axes.plot(xs, means, **look)]
     if groups:
         low, high = zip(*(group.summary.interval for group in groups), strict=True)
-        axes.fill_between(xs, low, high, color=line.color, alpha=0.18, linewidth=0)
+        look = {"color": line.color, "alpha": 0.18, "linewidth": 0}
+        artists.append(axes.fill_between(xs, low, high, **look))
     for group in groups:
         runs = list(group.values.values())
-        axes.plot(
-            [group.settings[x]] * len(runs),
-            runs,
-            ".",
-            color=line.color,
-            alpha=0.45,
-            markersize=points(6),
-        )
+        look = {"color": line.color, "alpha": 0.45, "markersize": points(6)}
+        artists += axes.plot([group.settings[x]] * len(runs), runs, ".", **look)
+    return artists
+
+
+def _side_by_side(axes: "Axes", count: int, values: Sequence[Any]) -> "Iterator[ScaledTranslation]":
+    """Yield how far each of some lines is moved aside: by a marker, or less where x are close."""
+    from matplotlib import rcParams
+    from matplotlib.transforms import ScaledTranslation
+
+    figure = axes.get_figure(root=True)
+    places = axes.xaxis.get_transform().transform(np.array(sorted(set(values)), dtype=float))
+    closest = np.diff(places).min() / np.ptp(places) if len(places) > 1 else 1.0
+    width = 72 * figure.get_figwidth() * axes.get_position().width
+    step = min(float(rcParams["lines.markersize"]), closest * width / (2 * count))
+    for index in range(count):
+        shift = (index - (count - 1) / 2) * step
+        yield ScaledTranslation(shift / 72, 0, figure.dpi_scale_trans)
 
 
 def mark_failures(axes: "Axes", line: Line, x: str, height: float) -> None:
@@ -238,15 +264,16 @@ def _add_legend(figure: "Figure", lines: Sequence[Line], *, marked: bool) -> Non
 def _label_lines(figure: "Figure", axes: "Axes", lines: Sequence[Line]) -> None:
     """Write names beside the ends of the lines, moved apart so that they don't overlap."""
     figure.draw_without_rendering()  # sets the final limits of the axes
-    drawn = {artist.get_label(): np.asarray(artist.get_xydata()) for artist in axes.get_lines()}
-    lines = [line for line in lines if len(drawn.get(line.label, []))]
-    ends = [drawn[line.label][-1] for line in lines]
+    drawn = {artist.get_label(): artist for artist in axes.get_lines() if len(artist.get_xydata())}
+    lines = [line for line in lines if line.label in drawn]
+    ends = [np.asarray(drawn[line.label].get_xydata())[-1] for line in lines]
     in_axes = axes.transAxes.inverted().transform(axes.transData.transform(ends))
     gap = inches(0.38) / figure.get_figheight()
     for line, end, height in zip(lines, ends, spread(in_axes[:, 1], gap), strict=True):
         axes.annotate(
             line.label,
             end,
+            xycoords=drawn[line.label].get_transform(),
             xytext=(1.035, height),
             textcoords="axes fraction",
             va="center",
