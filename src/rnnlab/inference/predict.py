@@ -34,7 +34,7 @@ class Predictor:
         self, model: Model, task: Task, decoding: Decoding, length: int | None, batch_size: int
     ) -> None:
         assert isinstance(task, OwnInput)
-        self.model, self.task, self.asked = model, task, task
+        self.model, self.task = model, task
         self.decoding, self.length, self.batch_size = decoding, length, batch_size
 
     def lines(
@@ -52,7 +52,7 @@ class Predictor:
         """
         examples = self._examples(numbered, key, path)
         rows = self.rows([example for example in examples if example is not None])
-        blank: list[Cell] = [""] * len(self.asked.predicted)
+        blank: list[Cell] = [""] * len(self.task.predicted)
         return (blank if example is None else next(rows) for example in examples)
 
     def file(self, text: str, key: str, path: str) -> Iterator[list[Cell]]:
@@ -61,7 +61,7 @@ class Predictor:
         Raises:
             ConfigError: the model can't read it, or there are none.
         """
-        examples = self.asked.read_input(text, key, path)
+        examples = self.task.read_input(text, key, path)
         if not examples:
             raise ConfigError(f"{key}: {path} has nothing to answer")
         return self.rows(examples)
@@ -72,7 +72,7 @@ class Predictor:
         problems = []
         for number, text in numbered:
             try:
-                examples += self.asked.read_input(text, key, path) if text.strip() else [None]
+                examples += self.task.read_input(text, key, path) if text.strip() else [None]
             except ConfigError as error:
                 problems.append(f"{key}: line {number} of {path}: {error}")
         if problems:
@@ -86,8 +86,8 @@ class Predictor:
         """Yield rows for examples that the task has read."""
         waiting = iter(examples)
         while some := list(islice(waiting, self.batch_size)):
-            batch = to_device(self.asked.input_batch(some, self.length), device_of(self.model))
-            yield from self.asked.predictions(some, batch, *self._answers(batch))
+            batch = to_device(self.task.input_batch(some, self.length), device_of(self.model))
+            yield from self.task.predictions(some, batch, *self._answers(batch))
 
     def _answers(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """Return the answers, and the outputs if no answer is fed back."""
