@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from rnnlab.commands.arguments import new_path, user_path
 from rnnlab.errors import ConfigError
@@ -14,7 +14,9 @@ from rnnlab.files.atomic import write_atomically
 from rnnlab.files.untrusted import read_bytes
 from rnnlab.process.output import say
 from rnnlab.spelling import brief
-from rnnlab.tasks.own_input import Cell
+
+if TYPE_CHECKING:
+    from rnnlab.tasks.own_input import Cell
 
 Kind = Literal["text", "tsv", "csv"]
 STANDARD = "-"
@@ -136,6 +138,8 @@ def read_input(given: Any, encoding: str) -> Asked:
 
 def _read_file(file: str, encoding: str) -> Asked:
     name = "standard input" if file == STANDARD else brief(file, _LONGEST_NAME)
+    if file == STANDARD and sys.stdin is None:
+        raise ConfigError("input: standard input is closed")
     try:
         data = (
             sys.stdin.buffer.read()
@@ -194,7 +198,7 @@ class Output:
         elif self._kind == "text" and self._alone is None:
             self._waiting = ["\t".join(predicted)]
 
-    def add(self, row: Sequence[Cell]) -> None:
+    def add(self, row: "Sequence[Cell]") -> None:
         """Write a row of what was asked and what is predicted."""
         cells = [shown(cell) for cell in row]
         if self._kind != "text":
@@ -239,6 +243,6 @@ def alone(predicted: Sequence[str]) -> int | None:
     return predicted.index("prediction") if "prediction" in predicted else None
 
 
-def shown(cell: Cell) -> str:
+def shown(cell: "Cell") -> str:
     """Format a cell."""
     return f"{cell:.7g}" if isinstance(cell, float) else str(cell)
