@@ -16,6 +16,8 @@ from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch.optim import Optimizer
 from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
+from rnnlab.training.recorded_steps import RecordedSteps
+
 _KNOWN = ("2.5.", "2.6.")
 """Versions of Lightning whose loop this one was compared with, counter by counter."""
 
@@ -95,6 +97,7 @@ class EpochLoop(_TrainingEpochLoop):
         self._step = _plain_step(self._optimizer)
         self._parameters = [p for group in self._optimizer.param_groups for p in group["params"]]
         self._precision = trainer.precision_plugin
+        self._recorded = RecordedSteps(module)
         self._at_start = _hooks(trainer, "on_train_batch_start")
         self._at_end = _hooks(trainer, "on_train_batch_end")
         self._schedulers = [
@@ -112,12 +115,15 @@ class EpochLoop(_TrainingEpochLoop):
         """Compute the loss and its gradient, and let the optimizer take a step."""
         module, steps = self._module, self.automatic_optimization.optim_progress.optimizer.step
         steps.increment_ready()
-        with torch.enable_grad(), self._precision.train_step_context():
-            outputs = module.training_step(batch, index)
-        for parameter in self._parameters:
-            parameter.grad = None
-        outputs["loss"].backward()
-        outputs["loss"] = outputs["loss"].detach()
+        if self._recorded.take(batch):
+            outputs = self._recorded.step(batch)
+        else:
+            with torch.enable_grad(), self._precision.train_step_context():
+                outputs = module.training_step(batch, index)
+            for parameter in self._parameters:
+                parameter.grad = None
+            outputs["loss"].backward()
+            outputs["loss"] = outputs["loss"].detach()
         module.configure_gradient_clipping(self._optimizer, self.trainer.gradient_clip_val)
         self._step()
         steps.increment_completed()
