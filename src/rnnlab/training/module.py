@@ -1,7 +1,7 @@
 """The LightningModule that trains any model on any task."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import lightning.pytorch as L
 import torch
@@ -41,6 +41,17 @@ class Computed(NamedTuple):
     carried: State | None
 
 
+class FastSteps(Protocol):
+    """Training steps whose losses and gradients are computed faster than by autograd."""
+
+    def step(self, batch: Batch) -> dict[str, Any] | None:
+        """Leave the gradients to the parameters and the carried state to the module.
+
+        Returns:
+            What `training_step` does, without outputs; `None` if this loss must be computed there.
+        """
+
+
 class SequenceModule(L.LightningModule):
     """Trains a model on a task.
 
@@ -50,6 +61,7 @@ class SequenceModule(L.LightningModule):
         next_carried: the same after the batch of the present update.
         grad_norm: the gradient's norm before clipping, at the last update.
         evaluator: collects the scores of the validation in progress.
+        fast_steps: compute what is not logged, where the loop permits it.
         started: whether training has started, with the checkpoint, if any, fully restored.
     """
 
@@ -74,6 +86,7 @@ class SequenceModule(L.LightningModule):
         self.log_every = log_every
         self.carried: State | None = None
         self.next_carried: State | None = None
+        self.fast_steps: FastSteps | None = None
         self._resumed: dict[str, Any] | None = None
         self._trained: list[torch.nn.Parameter] | None = None
         self.started = False
@@ -92,8 +105,16 @@ class SequenceModule(L.LightningModule):
         self.started = True
 
     def training_step(self, batch: Batch, batch_index: int) -> dict[str, Any]:  # noqa: ARG002
-        """Return the weighted loss to differentiate, the mean loss, and the outputs to score."""
-        computed = self.compute(batch, self.carried, logged=self.is_logged(self.global_step + 1))
+        """Return the weighted loss to differentiate, the mean loss, and the outputs to score.
+
+        A loss of fast steps is detached: its gradient is with the parameters.
+        """
+        logged = self.is_logged(self.global_step + 1)
+        if self.fast_steps is not None and not logged:
+            outputs = self.fast_steps.step(batch)
+            if outputs is not None:
+                return outputs
+        computed = self.compute(batch, self.carried, logged=logged)
         # L-BFGS evaluates a batch several times: the state is carried on at its end.
         self.next_carried = computed.carried
         return {"loss": computed.loss, "mean": computed.mean, "output": computed.output}
@@ -104,7 +125,7 @@ class SequenceModule(L.LightningModule):
         if self.task.plain_loss and has_kernel_loss(self.model, batch):
             if logged:
                 output = self._output(batch, state)
-            steps = answered_steps(batch) if self._selects_steps(batch) else None
+            steps = answered_steps(batch) if self.selects_steps(batch) else None
             mean, state = kernel_loss(self.model, select_steps(batch, steps), state, steps)
         else:
             output, state = self.model.forward_training(batch, state, self.global_step)
@@ -113,7 +134,7 @@ class SequenceModule(L.LightningModule):
         loss = mean if batch.weight is None else mean * batch.weight[0].to(mean.dtype)
         return Computed(loss, mean.detach(), output, None if batch.first is None else detach(state))
 
-    def _selects_steps(self, batch: Batch) -> bool:
+    def selects_steps(self, batch: Batch) -> bool:
         """Whether answers are computed where the mask is True alone; a GPU's can't be read here."""
         return batch.mask.is_cpu and can_select_steps(self.model)
 

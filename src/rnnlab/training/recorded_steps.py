@@ -26,19 +26,13 @@ class RecordedSteps:
         self._graphs = Graphs()
         self._template: State | None = None  # of the carried state
 
-    def take(self, batch: Batch) -> bool:
-        """Whether the loss of the next update is such a one, and its outputs are not logged."""
+    def step(self, batch: Batch) -> dict[str, Any] | None:
+        """Compute one, as `FastSteps.step` does."""
         module = self._module
-        return (
-            module.device.type in _DEVICES
-            and not module.is_logged(module.global_step + 1)
-            and module.task.plain_loss
-            and has_kernel_loss(module.model, batch)
-        )
-
-    def step(self, batch: Batch) -> dict[str, Any]:
-        """Leave the gradients to the parameters; return what `training_step` does."""
-        module = self._module
+        if module.device.type not in _DEVICES or not module.task.plain_loss:
+            return None
+        if not has_kernel_loss(module.model, batch):
+            return None
         carried = [] if module.carried is None else leaves(module.carried)
         losses, *found = self._graphs(self._compute, [*batch, *carried])
         assert losses is not None

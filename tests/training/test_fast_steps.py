@@ -1,4 +1,4 @@
-"""Training steps that are recorded and replayed compute what they compute anew."""
+"""Training steps that are recorded or prepared compute what autograd does, bit for bit."""
 
 from functools import partial
 
@@ -6,8 +6,11 @@ import pytest
 import torch
 
 import rnnlab
+from rnnlab.kernels.calls import PreparedLoss
 from rnnlab.kernels.gpu import graphs
-from rnnlab.training import recorded_steps
+from rnnlab.training import epoch_loop, recorded_steps
+from rnnlab.training.prepared_steps import PreparedSteps
+from rnnlab.training.recorded_steps import RecordedSteps
 from tests.same import assert_same
 from tests.small_runs import COPY, SMALL
 
@@ -17,6 +20,12 @@ NETS = {
     "layers": ["model=gru", "model.num_layers=2", *COPY],
     "carried": ["model=lstm", "task=next_char", "task.length=7"],
     "learned": ["model=jordan", "model.initial_state=learned", *COPY],
+}
+MORE = {
+    "taught": ["model=jordan", "model.cell.teacher_forcing=true", *COPY],
+    "windows": ["model=ar_ffn", "model.cell.taps=5", *COPY],
+    "embedded": ["model=elman", "model.embedding_size=5", *COPY],
+    "horizon": ["model=lstm", "model.horizon=2", *COPY],
 }
 GPU = torch.cuda.is_available()
 
@@ -50,17 +59,35 @@ def counted(replays: list[int], function, tensors):
 REAL = graphs.record
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.gpu] * GPU) for n in NETS])
-def test_a_replayed_run_is_the_same_bit_for_bit(tmp_path, monkeypatch, name):
-    words = [*SMALL, *NETS[name], *LONGER, *["trainer=gpu"] * GPU]
+def plain_and(tmp_path, monkeypatch, words, **patches) -> None:
+    """Train by autograd and as `epoch_loop` does with patches, and compare."""
     with monkeypatch.context() as patched:
-        patched.setattr(recorded_steps, "_DEVICES", ())
+        for steps in (PreparedSteps, RecordedSteps):
+            patched.setattr(steps, "step", lambda *_: None)
         plain = rnnlab.train([*words, f"output_dir={tmp_path / 'plain'}"])
+    for name, replacement in patches.items():
+        monkeypatch.setattr(epoch_loop, name, replacement)
+    assert_same(rnnlab.train([*words, f"output_dir={tmp_path / 'fast'}"]), plain)
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.gpu] * GPU) for n in NETS])
+def test_recorded_steps(tmp_path, monkeypatch, name):
+    words = [*SMALL, *NETS[name], *LONGER, *["trainer=gpu"] * GPU]
     replays: list[int] = []
     monkeypatch.setattr(graphs, "record", partial(counted if GPU else record, replays))
-    monkeypatch.setattr(recorded_steps, "_DEVICES", ("cuda", "cpu"))
-    assert_same(rnnlab.train([*words, f"output_dir={tmp_path / 'recorded'}"]), plain)
+    if not GPU:
+        monkeypatch.setattr(recorded_steps, "_DEVICES", ("cpu",))
+    plain_and(tmp_path, monkeypatch, words, PreparedSteps=RecordedSteps)
     assert replays
+
+
+@pytest.mark.parametrize("name", [*NETS, "taught", "windows", "embedded", "horizon"])
+def test_prepared_steps(tmp_path, monkeypatch, name):
+    calls: list[int] = []
+    again = PreparedLoss.again
+    monkeypatch.setattr(PreparedLoss, "again", lambda call: calls.append(1) or again(call))
+    plain_and(tmp_path, monkeypatch, [*SMALL, *{**NETS, **MORE}[name], *LONGER])
+    assert len(calls) == 12 - 3  # updates but those that are logged
 
 
 def test_a_call_that_cannot_be_recorded_is_made_each_time(monkeypatch):
