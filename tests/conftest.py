@@ -11,6 +11,7 @@ import torch
 from rnnlab.cli import train
 from rnnlab.errors import ConfigError, lacks_package
 from rnnlab.files import group_commit
+from tests.composing import compose_sharing
 from tests.small_runs import tiny
 
 NO_DATA = "the extra data is missing"
@@ -27,6 +28,14 @@ def _no_waiting_for_disks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: None)
         patch.setattr(group_commit, "syncfs", lambda _: None)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_composing_twice() -> Iterator[None]:
+    """What tests compose of the same choices is composed once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rnnlab.config.compose.hydra_compose", compose_sharing)
         yield
 
 
