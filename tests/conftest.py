@@ -1,5 +1,6 @@
 """What every test begins with, and our commands run in this process."""
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -42,6 +43,13 @@ def _no_composing_twice() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _same_numbers_each_time() -> None:
     torch.manual_seed(0)
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays to the end: no full collection of garbage looks at it again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 100)
 
 
 @pytest.hookimpl(wrapper=True)
