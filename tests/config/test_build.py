@@ -222,6 +222,7 @@ def test_a_target_is_of_its_group_and_named_where_it_can_be_found(key, name, kin
     assert said.startswith(f"{key}._target_ must name a kind of {kind}, got {name}")
 
 
+@pytest.mark.thorough
 def test_looking_for_a_target_imports_nothing_from_elsewhere():
     code = """
 import sys
