@@ -60,13 +60,16 @@ def pages(names: Sequence[str] = ()) -> list[Page]:
     return [Page.read(path) for path in chosen]
 
 
-def give(page: Page, output_dir: Path, more: Sequence[str] = ()) -> Path:
+def give(
+    page: Page, output_dir: Path, more: Sequence[str] = (), seconds: float | None = None
+) -> Path:
     """Give the commands of a page, and return the path of what they drew.
 
     Args:
         page: the page.
         output_dir: where runs and sweeps are put.
         more: words to add to what trains, such as a smaller budget.
+        seconds: most that an analysis may take; `None` is what the page says.
 
     Raises:
         CalledProcessError: a command failed; it said why.
@@ -78,6 +81,9 @@ def give(page: Page, output_dir: Path, more: Sequence[str] = ()) -> Path:
         words = [re.sub(r"^outputs(?=/)", str(output_dir), word) for word in words]
         if verb in ("train", "reproduce"):
             words += [f"output_dir={output_dir}", *more]
+        if verb == "analyze" and seconds is not None:
+            words = [word for word in words if not word.startswith("seconds=")]
+            words.append(f"seconds={seconds}")
         command = [sys.executable, str(ROOT / "scripts" / f"{verb}.py"), *words]
         print(shlex.join([program, *words]), flush=True)
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
