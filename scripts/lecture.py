@@ -22,7 +22,7 @@ LECTURE = ROOT / "docs" / "lecture"
 SHELL = re.compile(r"^```sh\n(.*?)^```", re.DOTALL | re.MULTILINE)
 PICTURE = re.compile(r"^<!-- picture: (\S+) -->\n!\[[^\]]+\]\((\S+)\)", re.MULTILINE)
 WIDEST = 1400  # pixels of a picture: as wide as a page is on a good screen
-COLORS = 128  # of its palette, which makes it a quarter as large
+COLORS = 256  # of its palette, which makes it a third as large
 
 
 @dataclass(frozen=True)
@@ -94,13 +94,17 @@ def give(
 
 
 def save_small(drawn: Path, picture: Path) -> None:
-    """Save a picture at the size of a page, with a palette."""
+    """Save a picture at the size of a page, with a palette.
+
+    Median cut, Pillow's default, would make one colour of two that cover few pixels.
+    """
     image = Image.open(drawn).convert("RGB")
     if image.width > WIDEST:
         height = round(image.height * WIDEST / image.width)
         image = image.resize((WIDEST, height), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
-    image.quantize(COLORS).save(buffer, "PNG", optimize=True)
+    small = image.quantize(COLORS, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE)
+    small.save(buffer, "PNG", optimize=True)
     picture.parent.mkdir(exist_ok=True)
     picture.write_bytes(buffer.getvalue())
 
