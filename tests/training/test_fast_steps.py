@@ -24,6 +24,7 @@ NETS = {
 MORE = {
     "taught": ["model=jordan", "model.cell.teacher_forcing=true", *COPY],
     "windows": ["model=ar_ffn", "model.cell.taps=5", *COPY],
+    "windows_of_vectors": ["model=ar_ffn", "model.cell.taps=5", "model.embedding_size=3", *COPY],
     "embedded": ["model=elman", "model.embedding_size=5", *COPY],
     "horizon": ["model=lstm", "model.horizon=2", *COPY],
 }
@@ -81,7 +82,7 @@ def test_recorded_steps(tmp_path, monkeypatch, name):
     assert replays
 
 
-@pytest.mark.parametrize("name", [*NETS, "taught", "windows", "embedded", "horizon"])
+@pytest.mark.parametrize("name", [*NETS, *MORE])
 def test_prepared_steps(tmp_path, monkeypatch, name):
     calls: list[int] = []
     again = PreparedLoss.again

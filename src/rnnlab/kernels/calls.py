@@ -276,9 +276,9 @@ class _Request:
         steps = _index(range(length) if options.steps is None else tuple(options.steps))
         size = fed if kernel.name == "scan" else cell.bias.shape[1]
         one_hot = not inputs.is_floating_point()
-        if kernel.name == "taps" and not one_hot:
-            before = cell.hidden.unflatten(2, (kernel.taps - 1, inputs.shape[3]))
-            inputs = torch.cat([before, inputs], dim=2)
+        self._joins = kernel.name == "taps" and not one_hot
+        if self._joins:
+            inputs = torch.cat(_taps_parts(cell, kernel.taps), dim=2)
         output_size = fed if kernel.name == "jordan" else size
         self.outputs = (self.members, batch, len(steps), output_size)
         self.fields: dict[str, Any] = {
@@ -304,6 +304,11 @@ class _Request:
         weights = [cell.input_weight, *([] if cell.state_weight is None else [cell.state_weight])]
         work = batch * length * sum(weight[0].numel() for weight in weights)
         self.shares = _shares(self.members, batch, work)
+
+    def read_again(self, cell: Tensors) -> None:
+        """Read numbers that are not read where they are."""
+        if self._joins:
+            torch.cat(_taps_parts(cell, self.kernel.taps), dim=2, out=self.fields["numbers"])
 
     def tape_size(self) -> int:
         """Return how many numbers the tape of one member has."""
@@ -359,6 +364,11 @@ class _Request:
         numbers = c_int64(len(calls)), c_int64(threads)
         arguments = (calls, *numbers, None if parallel is None else cast(parallel, c_void_p))
         return partial(_launch, run, arguments, (alive, self.fields, tensors, answer))
+
+
+def _taps_parts(cell: Tensors, taps: int) -> list[Tensor]:
+    """Return what delay taps read: vectors before the sequence, and those of it."""
+    return [cell.hidden.unflatten(2, (taps - 1, cell.inputs.shape[3])), cell.inputs]
 
 
 def _launch(run: Callable[..., bool], arguments: Sequence[Any], alive: Sequence[Any]) -> None:
@@ -426,7 +436,7 @@ class PreparedLoss:
     ) -> None:
         call = _Request(options, cell, judged=True)
         _check_readout(readout, call)
-        self._cell, self._readout = cell, readout
+        self._call, self._cell, self._readout = call, cell, readout
         self._last = {name: torch.empty_like(getattr(cell, name)) for name in ("hidden", "memory")}
         self._others, self._sums = _gradients(call, cell, needed)
         self._answers = {
@@ -441,7 +451,6 @@ class PreparedLoss:
             readout._asdict() | {"classes": readout.weight.shape[1]},
             self._answers,
         )
-        self._taps, self._shares = options.kernel.taps, len(call.shares)
         self._of_one: list[Tensor] | None = None  # which are views of the same memory
 
     def again(self) -> list[Tensor]:
@@ -454,12 +463,12 @@ class PreparedLoss:
         """
         ids, readout = self._cell.inputs, self._readout
         if not ids.is_floating_point():
-            symbols = self._cell.input_weight.shape[2] // self._taps
-            _check_range("one-hot inputs", ids, None, symbols)
+            _check_range("one-hot inputs", ids, None, self._call.fields["inputs"])
         _check_range("targets", readout.target, readout.mask, readout.weight.shape[1])
+        self._call.read_again(self._cell)
         torch._foreach_zero_([*self._sums.values(), *self._answers.values()])
         self.launch()
-        if self._of_one is None or self._shares > 1:
+        if self._of_one is None or len(self._call.shares) > 1:
             self._of_one = [part[0] for part in self.results()]
         return self._of_one
 
