@@ -1,5 +1,6 @@
 """What every test begins with, and our commands run in this process."""
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ import torch
 from rnnlab.cli import train
 from rnnlab.errors import ConfigError, lacks_package
 from rnnlab.files import group_commit
+from tests.composing import compose_sharing
 from tests.small_runs import tiny
 
 NO_DATA = "the extra data is missing"
@@ -30,9 +32,24 @@ def _no_waiting_for_disks() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _no_composing_twice() -> Iterator[None]:
+    """What tests compose of the same choices is composed once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rnnlab.config.compose.hydra_compose", compose_sharing)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _same_numbers_each_time() -> None:
     torch.manual_seed(0)
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays to the end: no full collection of garbage looks at it again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 100)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -11,6 +11,7 @@ from rnnlab.cells.base import declared_kernel, usable_kernel
 from rnnlab.kernels import calls, load_kernels
 from rnnlab.state import State, leaves, like, map_state
 from tests.cells.zoo import CELLS, prefix_mask, scatter
+from tests.dear import dear_but
 
 pytestmark = pytest.mark.skipif(load_kernels() is None, reason="no C++ compiler here")
 
@@ -19,7 +20,7 @@ RECURRENT = [name for name in NAMES if "taps" not in name]
 STEPS = 5
 
 
-@pytest.fixture(params=[1, 2])
+@pytest.fixture
 def threads(request, monkeypatch) -> Iterator[int]:
     """Threads, which share even small batches."""
     monkeypatch.setattr(calls, "_LEAST_WORK", 0)
@@ -27,6 +28,17 @@ def threads(request, monkeypatch) -> Iterator[int]:
     torch.set_num_threads(request.param)
     yield request.param
     torch.set_num_threads(before)
+
+
+masked_in_threads = pytest.mark.parametrize(
+    ("masked", "threads"),
+    [
+        (False, 1),
+        (True, 2),
+        *(pytest.param(masked, 2 - masked, marks=pytest.mark.thorough) for masked in (False, True)),
+    ],
+    indirect=["threads"],
+)
 
 
 def lengths(rows: int) -> Tensor:
@@ -80,10 +92,10 @@ def assert_alike(
         torch.testing.assert_close(one, other, **close)
 
 
-@pytest.mark.usefixtures("threads")
-@pytest.mark.parametrize("masked", [False, True])
+@masked_in_threads
 @pytest.mark.parametrize(("rows", "hidden_size"), [(1, 1), (3, 16), (37, 5), (65, 33)])
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.usefixtures("threads")
 def test_values_and_gradients(name: str, rows: int, hidden_size: int, masked: bool) -> None:
     deep = isinstance(getattr(CELLS[name](), "hidden", None), torch.nn.Sequential)
     sizes = {} if deep and "deep" in name else {"hidden_size": hidden_size}
@@ -94,10 +106,10 @@ def test_values_and_gradients(name: str, rows: int, hidden_size: int, masked: bo
     assert_alike(cell, inputs, state, lengths(rows) if masked else None)
 
 
-@pytest.mark.usefixtures("threads")
-@pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("horizon", [1, 2, STEPS - 1, STEPS])
+@masked_in_threads
+@pytest.mark.parametrize("horizon", dear_but([1, STEPS - 1], [1, 2, STEPS - 1, STEPS]))
 @pytest.mark.parametrize("name", RECURRENT)
+@pytest.mark.usefixtures("threads")
 def test_a_horizon(name: str, horizon: int, masked: bool) -> None:
     cell = scatter(CELLS[name]())
     inputs, state = draw(cell, 33)

@@ -143,6 +143,7 @@ def test_a_shell_replaces_what_stands_after_the_equals_sign(shell):
     assert shell("rnnlab-evaluate run=out", " =:") == [f"{run} " for run in RUNS]
 
 
+@pytest.mark.thorough
 def test_a_shell_that_breaks_no_word_there_replaces_the_whole_word(shell):
     assert shell("rnnlab-evaluate run=out", " ") == [f"run={run} " for run in RUNS]
     assert shell("rnnlab-evaluate run=o", " ") == ["run=other/", "run=outputs/"]

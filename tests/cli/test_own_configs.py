@@ -85,6 +85,7 @@ def test_a_mistyped_choice_is_answered_with_the_own_one(call, tmp_path, word, sa
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.thorough
 def test_an_own_choice_of_all_jobs_hides_no_typo(call):
     status, out, err = call("-m", "experiment=mine,copy_lstm", "task.dely=1", "hydra/launcher=two")
     assert (status, out) == (2, "")
@@ -113,6 +114,7 @@ def test_a_sweep_is_where_the_experiment_of_its_jobs_says(conf, run_main, tmp_pa
     assert not (tmp_path / "outputs").exists()
 
 
+@pytest.mark.thorough
 def test_an_own_launcher_is_made_from_ours(call):
     status, out, err = call("-m", "seed=0,1", "dry_run=true", "hydra/launcher=two", *ELMAN, *COPY)
     assert status == 0, err
@@ -124,6 +126,7 @@ def test_an_own_first_config_is_known_in_errors(call):
     assert (status, err) == (2, "rnnlab-train: sed is not a setting: did you mean seed?\n")
 
 
+@pytest.mark.thorough
 def test_a_search_among_own_configs_leaves_a_best_one_that_trains_again(call, tmp_path, run_main):
     pytest.importorskip("optuna")
     search = ["-m", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=1", "sweep_name=s"]
@@ -138,6 +141,7 @@ def test_a_search_among_own_configs_leaves_a_best_one_that_trains_again(call, tm
     assert run.config.model.dropout == 0.25
 
 
+@pytest.mark.thorough
 def test_a_run_of_an_own_model_is_begun_from_with_its_configs_alone(call, tmp_path, run_main):
     status, out, err = call("model=own_elman", "model.cell.hidden_size=8", *COPY)
     assert status == 0, err

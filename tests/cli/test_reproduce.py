@@ -108,6 +108,7 @@ def test_a_result_is_trained_measured_and_reported(call):
     assert re.search(r"^tiny .* damaged  ", call()[1], re.MULTILINE)
 
 
+@pytest.mark.thorough
 def test_tensorboard_shows_the_report_the_figure_and_the_number_of_each_seed(call):
     directory = Path("outputs/reproduce/tiny/smoke")
     for _ in range(2):  # a later call leaves no second set of events
@@ -173,6 +174,7 @@ def test_it_goes_on_after_a_kill_and_trains_nothing_twice(call, monkeypatch):
     assert {path: later[path] for path in first} == first
 
 
+@pytest.mark.thorough
 def test_the_runs_are_those_of_the_printed_command(call, run_main):
     assert call("tiny")[0] == 0
     outcome = json.loads(Path("outputs/reproduce/tiny/quick/results.json").read_text())
@@ -184,6 +186,7 @@ def test_the_runs_are_those_of_the_printed_command(call, run_main):
     assert {line.split()[1] for line in out.splitlines() if line.startswith("train")} == here
 
 
+@pytest.mark.thorough
 def test_a_run_that_diverges_keeps_no_promise(call):
     exploding = "optimizer=sgd optimizer.lr=1e6 model.cell.activation=relu trainer.clip_norm=null"
     put({**TINY, "words": f"{TINY['words']} {exploding} trainer.max_steps=100"})
@@ -239,6 +242,7 @@ def test_every_entry_runs_in_the_smoke_tier(run_main, name, tmp_path):
     assert f"{name}: smoke" in out
 
 
+@pytest.mark.thorough
 def test_an_entry_without_its_data_is_refused_and_left_out_of_all(call, monkeypatch):
     monkeypatch.setattr("rnnlab.tasks.package_data.find_spec", lambda _: None)
     status, out, err = call("tiny", "yule1927_sunspots", "tier=smoke")

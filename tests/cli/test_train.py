@@ -8,6 +8,7 @@ import pytest
 
 from rnnlab.cli.train import main
 from rnnlab.runs.run import Run
+from tests.dear import dear_but
 from tests.small_runs import tiny, tiny_text
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +61,9 @@ def test_a_mistake_from_the_shell_is_one_line_and_status_2(place):
     assert list(place.iterdir()) == []
 
 
-@pytest.mark.parametrize("words", [["--help"], ["--cfg", "job"], ["seed=", "sed=3"]])
+@pytest.mark.parametrize(
+    "words", dear_but([["--help"]], [["--help"], ["--cfg", "job"], ["seed=", "sed=3"]])
+)
 def test_help_config_and_typos_are_answered_without_torch(place, words):
     code = f"""
 import sys
@@ -78,6 +81,7 @@ finally:
     assert list(place.iterdir()) == []
 
 
+@pytest.mark.thorough
 def test_a_plain_run_imports_nothing_of_sweeps(place):
     code = """
 import sys

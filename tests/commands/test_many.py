@@ -50,6 +50,7 @@ def test_jobs_that_fail_are_told_and_the_others_kept(tmp_path):
     assert "refused" in made._repr_html_()
 
 
+@pytest.mark.thorough
 def test_a_sweep_of_which_no_job_comes_to_a_run_raises_each_error_once(tmp_path):
     with pytest.raises(ConfigError) as caught:
         rnnlab.sweep(tiny(tmp_path, "model.cell.hidden_size=-4"), seed=[0, 1], sweep_name="s")

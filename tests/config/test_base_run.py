@@ -80,6 +80,7 @@ def test_runs_of_a_sweep_must_be_alike(old: Run, tmp_path: Path) -> None:
         overrides_of_base([f"init_from={old.path},{other.path}"])
 
 
+@pytest.mark.thorough
 def test_the_commands_of_the_readme_begin_any_run(old: Run, tmp_path: Path) -> None:
     out = [f"output_dir={tmp_path}", "trainer.max_steps=2", "data.test_size=6", "data.val_size=6"]
     assert (

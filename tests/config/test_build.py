@@ -4,7 +4,7 @@ import inspect
 import subprocess
 import sys
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, zip_longest
 from typing import Any
 
 import pytest
@@ -18,9 +18,12 @@ from rnnlab.errors import ConfigError
 from rnnlab.spec import Reals, TaskSpec, Tokens
 
 BASE = ["task=copy", "model=lstm"]
-PARTS = ("task", "model", "optimizer", "scheduler", "trainer", "curriculum", "experiment", "debug")
-CHOICES = [
-    *([f"{group}={name}"] for group in PARTS for name in describe(group)),
+PARTS = ("task", "model", "optimizer", "scheduler", "trainer", "curriculum", "debug")
+CHOICES = [  # each option of each group once, several of them together; experiments: test_catalogue
+    *(
+        [*filter(None, row)]
+        for row in zip_longest(*([f"{part}={name}" for name in describe(part)] for part in PARTS))
+    ),
     *(
         [f"model/teacher_forcing={name}", "model=seq2seq"]
         for name in describe("model/teacher_forcing")
@@ -43,7 +46,7 @@ def nodes(tree: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
             yield from nodes(value, f"{path}.{key}")
 
 
-@pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: choice[0])
+@pytest.mark.parametrize("choice", CHOICES, ids=" ".join)
 def test_a_yaml_lists_exactly_the_keyword_only_arguments_which_have_no_defaults(choice):
     cfg = compose(choice)
     check(cfg)
@@ -219,6 +222,7 @@ def test_a_target_is_of_its_group_and_named_where_it_can_be_found(key, name, kin
     assert said.startswith(f"{key}._target_ must name a kind of {kind}, got {name}")
 
 
+@pytest.mark.thorough
 def test_looking_for_a_target_imports_nothing_from_elsewhere():
     code = """
 import sys

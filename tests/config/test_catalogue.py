@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from rnnlab.config import catalogue
+from rnnlab.config.build import check
 from rnnlab.config.catalogue import describe, describe_by_kind, pairs
 from rnnlab.config.compose import compose
 
@@ -73,7 +74,7 @@ def test_pairs_mark_what_an_experiment_is_tuned_for():
     assert pairs().splitlines()[-2:] == ["   a  b", "t  x  ."]
 
 
-def test_the_table_of_pairs_agrees_with_what_hydra_composes():
+def test_every_experiment_can_be_run_and_stands_in_the_table_of_pairs():
     lines = pairs().splitlines()
     heading = next(n for n, line in enumerate(lines) if not line) + 1
     models = lines[heading].split()
@@ -86,6 +87,7 @@ def test_the_table_of_pairs_agrees_with_what_hydra_composes():
     }
     chosen = set()
     for name in describe("experiment"):
-        choices = compose([f"experiment={name}"]).choices
-        chosen.add((choices["model"], choices["task"]))
+        cfg = compose([f"experiment={name}"])
+        check(cfg)
+        chosen.add((cfg.choices["model"], cfg.choices["task"]))
     assert marked == chosen

@@ -122,6 +122,7 @@ def test_a_compiler_may_have_words_of_its_own(monkeypatch, tmp_path) -> None:
     assert compiling.find_compiler() == "CXX=nosuch g++ is no command here"
 
 
+@pytest.mark.thorough
 def test_they_can_be_turned_off() -> None:
     assert ask(RNNLAB_KERNELS="off")[0] == "False RNNLAB_KERNELS=off"
 
@@ -132,6 +133,7 @@ def test_a_machine_without_a_compiler_has_none(tmp_path) -> None:
     assert stderr == ""
 
 
+@pytest.mark.thorough
 def test_a_compiler_that_fails_is_named(tmp_path) -> None:
     compiler = tmp_path / "broken"
     compiler.write_text("#!/bin/sh\necho 'no such flag' >&2\nexit 1\n")

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from rnnlab.config.build import check
+from rnnlab.config.compose import compose
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.reproductions.entry import Entry, entry_names
@@ -125,11 +126,13 @@ def test_every_entry_is_whole(name, tmp_path):
     assert entry.claims
     assert entry.controls
     for tier in ("smoke", "quick", "full"):
-        jobs = Plan.make(entry, tier, "fresh", tmp_path).jobs()
-        for several in jobs.values():
-            check(several[0].cfg)
+        plan = Plan.make(entry, tier, "fresh", tmp_path)
+        cfgs = {job: compose(plan.words(job)) for job in entry.jobs}
+        for cfg in cfgs.values():
+            check(cfg)
+    tasks = {job: Experiment.assemble(cfg).task for job, cfg in cfgs.items()}
     for each in entry.checks:
-        task = Experiment.assemble(jobs[each.job][0].cfg).task
+        task = tasks[each.job]
         if isinstance(each.measure, str) and each.measure.startswith(("val/", "test/")):
             metric = each.measure.partition("/")[2].removeprefix("free_")
             assert metric in {*task.higher_is_better, "loss"}

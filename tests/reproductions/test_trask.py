@@ -23,6 +23,7 @@ def test_gradients_through_time_lead_to_the_errors_that_trask_printed(count):
     assert found("null", count) == list(PRINTED[:count])
 
 
+@pytest.mark.thorough
 def test_gradients_of_one_step_lead_elsewhere():
     first, second = found("1", 2)
     assert first == PRINTED[0]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from rnnlab.runs.records import framed, unframed
 from rnnlab.runs.run import Run
 from rnnlab.training.module import SequenceModule
 from tests.calls import PATIENCE
+from tests.dear import dear_but
 from tests.same import assert_same, curves, differences
 from tests.small_runs import SMALL, tiny, tiny_text
 
@@ -41,11 +43,18 @@ KINDS = {
     "saved_often": ["trainer.save_every=1"],
     "watched": ["watch=full", "watch_every=1"],
 }
+QUICK = ("plain", "dropout", "curriculum", "accumulate", "plateau", "watched")
 
 
-@pytest.fixture
-def stop(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """A list to put the updates in during which Ctrl-C is pressed."""
+@pytest.fixture(name="stop")
+def _stop() -> Iterator[list[int]]:
+    with stopping() as steps:
+        yield steps
+
+
+@contextmanager
+def stopping() -> Iterator[list[int]]:
+    """Give a list to put the updates in during which Ctrl-C is pressed."""
     steps: list[int] = []
     step = SequenceModule.training_step
 
@@ -55,9 +64,10 @@ def stop(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
             signal.raise_signal(signal.SIGINT)
         return step(module, batch, index)
 
-    monkeypatch.setattr(SequenceModule, "training_step", stopped)
     handler = signal.getsignal(signal.SIGINT)
-    yield steps
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SequenceModule, "training_step", stopped)
+        yield steps
     signal.signal(signal.SIGINT, handler)
 
 
@@ -81,7 +91,7 @@ def stopped_and_resumed(words: Callable[[Path], list[str]], out: Path, stop: lis
 
 
 @pytest.mark.parametrize("words", [tiny, pytest.param(tiny_text, marks=pytest.mark.thorough)])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", dear_but(QUICK, KINDS))
 def test_a_run_stopped_and_resumed_is_the_run_that_was_never_stopped(tmp_path, stop, kind, words):
     if words is tiny_text and kind in ("finite_set", "curriculum"):
         pytest.skip("not with a text")
@@ -104,8 +114,7 @@ CURVES = {
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("kind", CURVES)
-def test_a_damaged_curve_is_written_anew_from_the_checkpoint(tmp_path, stop, capsys, kind):
-    whole = rnnlab.train(tiny(tmp_path / "whole", *LONG))
+def test_a_damaged_curve_is_written_anew_from_the_checkpoint(tmp_path, stop, capsys, kind, whole):
     stop.append(6)
     run = interrupted(tiny(tmp_path / "parts", *LONG), tmp_path / "parts")
     CURVES[kind](run.path / "metrics.csv")
@@ -236,11 +245,27 @@ def test_two_ddp_processes_stopped_by_a_signal_resume_as_if_they_had_not(tmp_pat
     assert 0 < Run.load(parts).card["sessions"][1]["first_step"] < 60
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run of twelve updates."""
+    return rnnlab.train(tiny(tmp_path_factory.mktemp("whole"), *LONG))
+
+
+@pytest.fixture(scope="module")
+def first_half(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of the output of `half`, to be copied."""
+    out = tmp_path_factory.mktemp("parts")
+    with stopping() as stop:
+        stop.append(9)
+        interrupted(tiny(out, *LONG), out)
+    return out
+
+
 @pytest.fixture
-def half(tmp_path: Path, stop: list[int]) -> Run:
+def half(tmp_path: Path, first_half: Path) -> Run:
     """A run of twelve updates, stopped after ten of them; checkpoints are of 8 and 10."""
-    stop.append(9)
-    return interrupted(tiny(tmp_path / "parts", *LONG), tmp_path / "parts")
+    (path,) = shutil.copytree(first_half, tmp_path / "parts").glob("*/*/*")
+    return Run.load(path)
 
 
 def damage(path: Path) -> None:
@@ -249,8 +274,7 @@ def damage(path: Path) -> None:
     path.write_bytes(content)
 
 
-def test_a_damaged_checkpoint_is_named_and_the_one_before_it_is_used(half, tmp_path, capsys):
-    whole = rnnlab.train(tiny(tmp_path / "whole", *LONG))
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_is_used(half, whole, capsys):
     damage(half.path / "checkpoints/last.ckpt")
     capsys.readouterr()
     assert_same(rnnlab.resume(half.path), whole)
@@ -278,8 +302,7 @@ def test_a_run_of_another_format_is_refused_in_one_line(half, made, whose):
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("lost", ["last.ckpt", "best.ckpt"])
-def test_a_checkpoint_that_is_gone_is_done_without(half, tmp_path, lost):
-    whole = rnnlab.train(tiny(tmp_path / "whole", *LONG))
+def test_a_checkpoint_that_is_gone_is_done_without(half, whole, lost):
     (half.path / "checkpoints" / lost).unlink()
     assert_same(rnnlab.resume(half.path), whole)
 
@@ -309,8 +332,7 @@ def snapshot(path: Path) -> dict[str, bytes]:
     }
 
 
-def test_a_run_killed_before_its_first_checkpoint_begins_again(half, tmp_path):
-    whole = rnnlab.train(tiny(tmp_path / "whole", *LONG))
+def test_a_run_killed_before_its_first_checkpoint_begins_again(half, whole):
     shutil.rmtree(half.path / "checkpoints")
     (half.path / "run.json").unlink()
     assert_same(rnnlab.resume(half.path), whole)
@@ -353,10 +375,11 @@ def test_a_text_that_was_edited_is_refused(tmp_path, stop):
         rnnlab.resume(run.path)
 
 
-def test_the_overrides_that_began_a_run_may_be_given_again(half):
-    words = [*tiny(half.path.parents[2], *LONG), "trainer.patience=5"]
-    assert rnnlab.resume(half.path, words).card["status"] == "finished"
-    assert Run.load(half.path).config.trainer.patience == 5
+def test_the_overrides_that_began_a_run_may_be_given_again(tmp_path, stop):
+    stop.append(6)
+    run = interrupted(words := tiny(tmp_path, *LONG), tmp_path)
+    assert rnnlab.resume(run.path, [*words, "trainer.patience=5"]).card["status"] == "finished"
+    assert Run.load(run.path).config.trainer.patience == 5
 
 
 def test_a_finished_run_is_resumed_with_a_larger_budget_and_only_then(tmp_path):
@@ -385,6 +408,7 @@ def test_the_best_of_a_longer_run_is_of_its_own_history(tmp_path, stop):
     assert differences(checkpoint.read(run.path / "checkpoints/best.ckpt"), known) == []
 
 
+@pytest.mark.thorough
 def test_a_transformers_cache_is_resumed(tmp_path):
     small = ["model.hidden_size=8", "model.num_heads=2", "model.context=12"]
     text = [word for word in tiny_text(tmp_path) if not word.startswith("model")]

@@ -37,8 +37,8 @@ def test_a_turning_pair_shares_the_logarithm_of_its_modulus() -> None:
 
 
 def test_henons_map_has_the_exponents_that_are_printed() -> None:
-    start = 0.1 * torch.rand(64, 2, dtype=torch.float64)
-    found = measure(henon, start, steps=1500).exponents
+    start = 0.1 * torch.rand(192, 2, dtype=torch.float64)
+    found = measure(henon, start, steps=500).exponents
     assert found.mean(0).tolist() == pytest.approx([0.4192, -1.6229], abs=0.004)
     torch.testing.assert_close(found.sum(1), torch.full_like(found[:, 0], math.log(0.3)))
     assert kaplan_yorke(found.mean(0), 2) == pytest.approx(1.258, abs=0.003)
