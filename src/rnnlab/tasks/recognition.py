@@ -24,7 +24,8 @@ from rnnlab.tasks.own_input import Cell, OwnInput
 from rnnlab.tasks.rows import RowTask
 
 _COMPARED = 4000, 1000  # most sequences of train and of test for the baselines
-_COLUMNS = 60  # most steps of a picture of probabilities
+_COLUMNS = 18  # most steps of a picture of probabilities, whose numbers stand side by side
+_TALL = 3  # channels from which pictures of three sequences are too high to be seen at once
 
 Answered = Literal["last", "everywhere"]
 
@@ -200,14 +201,19 @@ class Recognition(RowTask[Recording], OwnInput):
         }
 
     def show(self, batch: Batch, output: Tensor) -> Image.Image:
-        """Draw sequences, and below them the probability of each class as the model reads on."""
+        """Draw sequences, and below them the probability of each class as the model reads on.
+
+        Three from all over the batch, whose sequences may be sorted by class; two with many
+        channels.
+        """
         pictures = []
-        for row in range(min(3, len(output))):
+        count = 3 if self.narrow or self.spec.input.size < _TALL else 2
+        for row in np.unique(np.linspace(0, len(output) - 1, count).round().astype(int)).tolist():
             read, steps = _read(batch, row)
             values = read.cpu().numpy() * self.deviation + self.mean
             right = self.symbols[int(batch.target[row][batch.mask[row]][-1])]
             claim = self.symbols[int(output[row][batch.mask[row]][-1].argmax())]
-            verdict = right if claim == right else f"{right}, answered {claim}"
+            verdict = f"target {right}" if claim == right else f"target {right}, answer {claim}"
             beliefs = output[row, steps].float().softmax(-1).cpu().numpy()
             shown = np.unique(np.linspace(0, len(beliefs) - 1, _COLUMNS).round().astype(int))
             first = 1 if len(beliefs) > 1 else len(read)
@@ -215,7 +221,9 @@ class Recognition(RowTask[Recording], OwnInput):
                 beliefs[shown].T,
                 row_labels=self.symbols,
                 column_labels=[str(first + step) for step in shown],
-                title="probability after each step" if len(beliefs) > 1 else "probability",
+                title="probability of each class after steps"
+                if len(beliefs) > 1
+                else "probability",
                 limits=(0, 1),
             )
             pictures.append(join([self.draw(values, verdict), belief], vertical=True))
