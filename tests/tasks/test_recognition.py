@@ -138,7 +138,7 @@ def test_pictures_are_of_sequences_from_all_over_the_batch(
         task.symbols[int(row[mask][-1])] for row, mask in zip(batch.target, batch.mask, strict=True)
     ]
     task.show(batch, answers)
-    assert drawn == [f"target {classes[row]}" for row in (0, 2, 5)]
+    assert drawn == [f"target {classes[row]}" for row in (0, 5)]
     drawn.clear()
     task.show(batch, -answers)
     assert all(", answer " in title for title in drawn)

@@ -25,7 +25,6 @@ from rnnlab.tasks.rows import RowTask
 
 _COMPARED = 4000, 1000  # most sequences of train and of test for the baselines
 _COLUMNS = 18  # most steps of a picture of probabilities, whose numbers stand side by side
-_TALL = 3  # channels from which pictures of three sequences are too high to be seen at once
 
 Answered = Literal["last", "everywhere"]
 
@@ -68,7 +67,7 @@ class Recognition(RowTask[Recording], OwnInput):
 
     Attributes:
         symbols: the names of the classes, sorted.
-        narrow: whether pictures of sequences stand side by side.
+        narrow: whether three pictures of sequences have room beside each other, or two.
     """
 
     narrow: ClassVar[bool] = False
@@ -203,11 +202,11 @@ class Recognition(RowTask[Recording], OwnInput):
     def show(self, batch: Batch, output: Tensor) -> Image.Image:
         """Draw sequences, and below them the probability of each class as the model reads on.
 
-        Three from all over the batch, whose sequences may be sorted by class; two with many
-        channels.
+        They are from all over the batch, which may be sorted by class, and stand side by side,
+        since the cards of TensorBoard are wider than high.
         """
         pictures = []
-        count = 3 if self.narrow or self.spec.input.size < _TALL else 2
+        count = 3 if self.narrow else 2
         for row in np.unique(np.linspace(0, len(output) - 1, count).round().astype(int)).tolist():
             read, steps = _read(batch, row)
             values = read.cpu().numpy() * self.deviation + self.mean
@@ -227,7 +226,7 @@ class Recognition(RowTask[Recording], OwnInput):
                 limits=(0, 1),
             )
             pictures.append(join([self.draw(values, verdict), belief], vertical=True))
-        return join(pictures, vertical=not self.narrow)
+        return join(pictures)
 
     def draw(self, values: NDArray[np.float32], title: str) -> Image.Image:
         """Draw a sequence `(T, I)`."""
