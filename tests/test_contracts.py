@@ -23,9 +23,9 @@ VARIED = (
     "counting",  # symbols in, numbers out
     "labels",  # many symbols, one answer
     "letters",  # numbers of a stream that batches cut, carried on
-    "next_char",  # symbols of one, fed back
+    "next_pixel",  # symbols of one, fed back
     "oscillation",  # numbers, fed back
-    "translation",  # symbols of two lengths
+    "phonemes",  # symbols of two lengths
 )
 """Tasks with every kind of input, answer, mask and state."""
 USUAL = [*LAYOUTS.values()]

@@ -107,6 +107,7 @@ def test_points_out_of_reach_do_not_count(tmp_path: Path) -> None:
     assert found.lines[0].startswith("points reading input _: none; 12 of 12 starts went out of")
 
 
+@pytest.mark.thorough
 def test_a_memory_that_no_sequence_comes_near_is_found_and_told(tmp_path: Path) -> None:
     """Every symbol sets the latch, and none clears it."""
     experiment = build(tmp_path, *tiny(tmp_path), "model.cell.hidden_size=1")
@@ -128,6 +129,7 @@ def test_a_memory_that_no_sequence_comes_near_is_found_and_told(tmp_path: Path) 
     assert -0.958 in [round(float(point["state"]), 3) for point in more]
 
 
+@pytest.mark.thorough
 def test_the_same_seed_finds_the_same(tmp_path: Path) -> None:
     experiment = build(tmp_path, *tiny(tmp_path))
     one, same, other = (fixed_points(seed=seed).analyze(experiment) for seed in (3, 3, 4))
