@@ -12,6 +12,7 @@ from rnnlab.analysis.fixed_points import FixedPoints, _order
 from rnnlab.analysis.probe.system import in_double, systems
 from rnnlab.experiment.experiment import Experiment
 from tests.analysis.pictures import unnamed_colors
+from tests.dear import dear_but
 from tests.small_runs import COPY, SMALL, assemble, tiny
 
 CELLS = {
@@ -46,7 +47,7 @@ def build(tmp_path: Path, *words: str) -> Experiment:
     return experiment
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", dear_but(["elman", "two_layers"], CELLS))
 def test_what_is_found_in_a_cell_is_fixed_and_its_eigenvalues_are_the_jacobians(
     name: str, tmp_path: Path
 ) -> None:
