@@ -455,6 +455,27 @@ TARGETS = {
     "latch_lstm": _target(
         "experiment=latch_lstm", "accuracy", test("accuracy"), 60, **at_least(0.99)
     ),
+    "morse_elman": _target(
+        "experiment=morse_elman",
+        "share of the 26 letters right at every step",
+        test("exact_match"),
+        60,
+        **at_least(1.0),
+    ),
+    "sentences_gru": _target(
+        "experiment=sentences_gru",
+        "cosine to the words' probabilities (last word alone 0.865; Elman, 1990: 0.916)",
+        test("cosine"),
+        60,
+        **at_least(0.98),
+    ),
+    "gap_lstm": _target(
+        "experiment=gap_lstm",
+        "second triggers right, after 20 symbols (chance 0.5)",
+        test("trigger"),
+        60,
+        **at_least(0.99),
+    ),
     "adder_program_jordan": _target(
         "experiment=adder_program_jordan",
         "sums right, by its own actions",

@@ -22,7 +22,7 @@ LECTURE = ROOT / "docs" / "lecture"
 SHELL = re.compile(r"^```sh\n(.*?)^```", re.DOTALL | re.MULTILINE)
 PICTURE = re.compile(r"^<!-- picture: (\S+) -->\n!\[[^\]]+\]\((\S+)\)", re.MULTILINE)
 WIDEST = 1400  # pixels of a picture: as wide as a page is on a good screen
-COLORS = 128  # of its palette, which makes it a quarter as large
+COLORS = 256  # of its palette, which makes it a third as large
 
 
 @dataclass(frozen=True)
@@ -60,13 +60,16 @@ def pages(names: Sequence[str] = ()) -> list[Page]:
     return [Page.read(path) for path in chosen]
 
 
-def give(page: Page, output_dir: Path, more: Sequence[str] = ()) -> Path:
+def give(
+    page: Page, output_dir: Path, more: Sequence[str] = (), seconds: float | None = None
+) -> Path:
     """Give the commands of a page, and return the path of what they drew.
 
     Args:
         page: the page.
         output_dir: where runs and sweeps are put.
         more: words to add to what trains, such as a smaller budget.
+        seconds: most that an analysis may take; `None` is what the page says.
 
     Raises:
         CalledProcessError: a command failed; it said why.
@@ -78,6 +81,9 @@ def give(page: Page, output_dir: Path, more: Sequence[str] = ()) -> Path:
         words = [re.sub(r"^outputs(?=/)", str(output_dir), word) for word in words]
         if verb in ("train", "reproduce"):
             words += [f"output_dir={output_dir}", *more]
+        if verb == "analyze" and seconds is not None:
+            words = [word for word in words if not word.startswith("seconds=")]
+            words.append(f"seconds={seconds}")
         command = [sys.executable, str(ROOT / "scripts" / f"{verb}.py"), *words]
         print(shlex.join([program, *words]), flush=True)
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
@@ -88,13 +94,17 @@ def give(page: Page, output_dir: Path, more: Sequence[str] = ()) -> Path:
 
 
 def save_small(drawn: Path, picture: Path) -> None:
-    """Save a picture at the size of a page, with a palette."""
+    """Save a picture at the size of a page, with a palette.
+
+    Median cut, Pillow's default, would make one colour of two that cover few pixels.
+    """
     image = Image.open(drawn).convert("RGB")
     if image.width > WIDEST:
         height = round(image.height * WIDEST / image.width)
         image = image.resize((WIDEST, height), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
-    image.quantize(COLORS).save(buffer, "PNG", optimize=True)
+    small = image.quantize(COLORS, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE)
+    small.save(buffer, "PNG", optimize=True)
     picture.parent.mkdir(exist_ok=True)
     picture.write_bytes(buffer.getvalue())
 

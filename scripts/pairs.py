@@ -1,18 +1,28 @@
 """Every model on every task by the same small budget: `python scripts/pairs.py [--write]`.
 
-For each pair runs the three commands that a person would: train, evaluate, sample. Prints the test
-scores, and with `--write` puts the table into docs/pairs.md. Of code that is committed, scores are
-kept in outputs/pairs.json, so that the same command goes on where it was. It says what a first
-minute gives, not what a pair can learn: for that see `scripts/learn.py`.
+For each pair runs the three commands that a person would: train, evaluate, sample; the dearest
+models last, and with `--workers 16` in as many processes. Prints the test scores, and with
+`--write` puts the table into docs/pairs.md. Scores are kept in outputs/pairs.json under a digest
+of code and configs, so that the same command goes on where it was, and so that `--merge FILE`
+takes in what another machine has kept. It says what a first minute gives, not what a pair can
+learn: for that see `scripts/learn.py`.
 """
 
+import argparse
+import hashlib
 import json
+import multiprocessing
 import sys
 import tempfile
-from contextlib import redirect_stderr, redirect_stdout
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from importlib import import_module
 from io import StringIO
+from math import inf
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from typing import NamedTuple
 from unittest.mock import patch
 
 from learn import commit_of_this
@@ -28,20 +38,22 @@ MODELS = (
     *("ar", "ar_ffn", "jordan", "elman", "ctrnn", "mrnn", "gru", "lstm", "min_gru"),
     *("stack_rnn", "ntm", "transformer", "seq2seq", "transformer_seq2seq"),
 )
+DEAR = ("transformer", "transformer_seq2seq", "ntm")  # these come last
 BUDGET = [
     "trainer.max_steps=300",
-    "trainer.val_every=150",
-    "data.val_size=128",
+    "trainer.val_every=300",
+    "data.val_size=64",
     "data.test_size=256",
 ]
 TAPS = 16
+FIVE = ["task.eval_periods=5"]
 TASKS = {  # settings, metric, what it is
     "next_char": (["task.length=50"], "loss", "nats per character ↓"),
     "next_word": (["task.min_count=50"], "perplexity", "perplexity per word ↓"),
     "next_pixel": ([], "bits_per_pixel", "bits per pixel, of encoder-decoders in lower halves ↓"),
     "series": (["task.cue_steps=16"], "nrmse", "NRMSE one step ahead, Mackey-Glass ↓"),
-    "oscillation": ([], "free_distance", "distance from the figure eight ↓"),
-    "oscillation_clamped": ([], "free_distance", "the same, without input ↓"),
+    "oscillation": (FIVE, "free_distance", "distance from the figure eight, 5 free periods ↓"),
+    "oscillation_clamped": (FIVE, "free_distance", "the same, without input ↓"),
     "digits": ([], "accuracy", "digits right, row by row"),
     "motions": ([], "accuracy", "activities right"),
     "speakers": ([], "accuracy", "speakers right"),
@@ -77,13 +89,36 @@ TASKS = {  # settings, metric, what it is
 }
 
 
-def words(model: str, task: str) -> list[str]:
-    """Give the settings of a pair."""
-    chosen = [f"model={model}", f"task={task}", *TASKS[task][0], *BUDGET]
-    if model.startswith("ar"):
-        longest = Experiment.assemble(compose(chosen)).task.longest()
-        chosen.append(f"model.cell.taps={min(TAPS, longest or TAPS)}")
-    return chosen
+class Pair(NamedTuple):
+    """A model on a task."""
+
+    model: str
+    task: str
+    settings: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.model} on {self.task}"
+
+
+class Outcome(NamedTuple):
+    """A test score with the processor seconds it took, or what went wrong."""
+
+    score: float | None
+    seconds: float = 0.0
+    error: str = ""
+
+
+def pair_of(model: str, task: str) -> Pair:
+    """Give a pair its settings, but those that depend on the task's sequences."""
+    return Pair(model, task, (f"model={model}", f"task={task}", *TASKS[task][0], *BUDGET))
+
+
+def words(pair: Pair) -> list[str]:
+    """Give all settings of a pair."""
+    if not pair.model.startswith("ar"):
+        return [*pair.settings]
+    longest = Experiment.assemble(compose([*pair.settings])).task.longest()
+    return [*pair.settings, f"model.cell.taps={min(TAPS, longest or TAPS)}"]
 
 
 def command(name: str, *arguments: str) -> str:
@@ -112,43 +147,155 @@ def score(task: str, chosen: list[str], directory: str) -> float:
     return float(test[metric] if metric in test else test[metric.removeprefix("free_")])
 
 
-def main() -> None:
-    """Run all pairs, task by task."""
-    commit, writes = commit_of_this(), "--write" in sys.argv
-    if writes and commit is None:
-        raise SystemExit(f"pairs: --write needs src, configs and scripts as committed in {ROOT}")
-    kept = json.loads(KEPT.read_text(encoding="utf-8")) if commit and KEPT.exists() else {}
-    KEPT.parent.mkdir(exist_ok=True)
-    broken = 0
+def outcome(pair: Pair, place: Path) -> Outcome:
+    """Score a pair, in a new directory in `place`."""
+    began = time.process_time()
+    try:
+        with tempfile.TemporaryDirectory(dir=place) as directory:
+            value = score(pair.task, words(pair), directory)
+    except Exception as error:  # of any kind: the other pairs go on
+        return Outcome(None, error=repr(error))
+    return Outcome(value, round(time.process_time() - began, 1))
+
+
+def in_turn(pairs: Sequence[Pair], place: Path, end: float) -> Iterator[tuple[Pair, Outcome]]:
+    """Score pairs in this process; none is begun after `end`, a time of the monotonic clock."""
+    for pair in pairs:
+        if time.monotonic() >= end:
+            return
+        yield pair, outcome(pair, place)
+
+
+def by_workers(
+    pairs: Sequence[Pair], place: Path, end: float, workers: int
+) -> Iterator[tuple[Pair, Outcome]]:
+    """Score pairs in processes of their own, which are killed at `end`."""
+    context = multiprocessing.get_context("spawn")
+    waiting, processes = list(reversed(pairs)), []
+    running: dict[Connection, Pair] = {}
+    idle: list[Connection] = []
+    try:
+        while True:
+            while waiting and len(running) < workers:
+                if not idle:
+                    pipe, far = context.Pipe()
+                    idle.append(pipe)
+                    processes.append(context.Process(target=work, args=(far, place), daemon=True))
+                    processes[-1].start()
+                    far.close()
+                pipe = idle.pop()
+                running[pipe] = waiting.pop()
+                with suppress(OSError):  # it has died, which is seen below
+                    pipe.send(running[pipe])
+            left = None if end == inf else max(end - time.monotonic(), 0)
+            ready = wait(list(running), left) if running else []
+            if not ready:  # nothing is left, or no time
+                return
+            for pipe in [pipe for pipe in running if pipe in ready]:
+                pair = running.pop(pipe)
+                try:
+                    yield pair, pipe.recv()
+                    idle.append(pipe)
+                except (EOFError, OSError):
+                    yield pair, Outcome(None, error="its process died")
+    finally:
+        for process in processes:
+            process.kill()
+            process.join()
+
+
+def work(pipe: Connection, place: Path) -> None:
+    """Score the pairs that come by a pipe, as long as its other end is open."""
+    with suppress(EOFError, OSError):
+        while True:
+            pipe.send(outcome(pipe.recv(), place))
+
+
+def digest() -> str:
+    """Return a digest of the code and the configs, on which scores depend."""
+    found = hashlib.sha256()
+    for place in ("src", "configs"):
+        for path in sorted((ROOT / place).rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                content = path.read_bytes()
+                found.update(f"{path.relative_to(ROOT).as_posix()} {len(content)}\n".encode())
+                found.update(content)
+    return found.hexdigest()[:16]
+
+
+def read(path: Path) -> dict[str, dict[str, float]]:
+    """Return the scores that a file keeps, by digest, metric and settings."""
+    kept: dict[str, dict[str, float]] = json.loads(path.read_text(encoding="utf-8"))
+    return kept
+
+
+def save(path: Path, kept: dict[str, dict[str, float]]) -> None:
+    """Write the scores into a file, which is whole at any moment."""
+    write_atomically(path, json.dumps(kept, indent=1).encode())
+
+
+def table(scores: dict[Pair, str]) -> str:
+    """Lay scores out, one row for each task; what has none is shown as missing."""
     lines = [
         "| task | score | " + " | ".join(name.replace("_", "<br>") for name in MODELS) + " |",
         "|---|---|" + "---|" * len(MODELS),
     ]
-    print("\n".join(lines), flush=True)
     for task, (_, _, meaning) in TASKS.items():
-        cells = []
-        for model in MODELS:
-            chosen = words(model, task)
-            key = " ".join([str(commit), *chosen])
-            try:
-                with tempfile.TemporaryDirectory() as directory:
-                    if key not in kept:
-                        kept[key] = score(task, chosen, directory)
-                cells.append(f"{kept[key]:.3g}")
-            except Exception as error:  # of any kind: the other pairs go on
-                print(f"pairs: {' '.join(chosen)}: {error!r}", file=sys.stderr, flush=True)
-                cells.append("broken")
-                broken += 1
-            if commit:
-                write_atomically(KEPT, json.dumps(kept, indent=1).encode())
+        cells = [scores.get(pair_of(model, task), "-") for model in MODELS]
         lines.append(f"| {task} | {meaning} | {' | '.join(cells)} |")
-        print(lines[-1], flush=True)
+    return "\n".join(lines)
+
+
+def options() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description="Every model on every task, by a small budget.")
+    add = parser.add_argument
+    add("--write", action="store_true", help="put the table into docs/pairs.md")
+    add("--workers", type=int, default=1, metavar="N", help="processes, of one thread each")
+    add("--only", default="", metavar="TEXT", help="these pairs, such as 'gru on' or 'on copy'")
+    add("--deadline", type=float, default=inf, metavar="SECONDS", help="end after these")
+    add("--keep", type=Path, default=KEPT, metavar="FILE", help="where scores are kept")
+    add("--merge", type=Path, metavar="FILE", help="take in the scores of another machine")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Score the pairs that have no score yet, and show the table."""
+    chosen, commit, code = options(), commit_of_this(), digest()
+    end = time.monotonic() + chosen.deadline
+    if chosen.write and commit is None:
+        raise SystemExit(f"pairs: --write needs src, configs and scripts as committed in {ROOT}")
+    chosen.keep.parent.mkdir(exist_ok=True)
+    kept = read(chosen.keep) if chosen.keep.exists() else {}
+    if chosen.merge:
+        kept |= read(chosen.merge)
+        save(chosen.keep, kept)
+    pairs = [pair_of(model, task) for model in MODELS for task in TASKS]
+    keys = {pair: f"{code} {TASKS[pair.task][1]} {' '.join(pair.settings)}" for pair in pairs}
+    left = [pair for pair in pairs if keys[pair] not in kept and chosen.only in str(pair)]
+    left.sort(key=lambda pair: pair.model in DEAR and 1 + DEAR.index(pair.model))
+    broken = {}
+    with tempfile.TemporaryDirectory() as directory:
+        place, workers = Path(directory), chosen.workers
+        one = workers == 1
+        found = in_turn(left, place, end) if one else by_workers(left, place, end, workers)
+        for pair, (value, seconds, error) in found:
+            if value is None:
+                broken[pair] = "broken"
+                print(f"pairs: {pair}: {error}", file=sys.stderr, flush=True)
+                continue
+            print(f"{pair}: {value:.3g} in {seconds} s", flush=True)
+            kept[keys[pair]] = {"score": value, "seconds": seconds}
+            save(chosen.keep, kept)
+    scores = {pair: f"{kept[key]['score']:.3g}" for pair, key in keys.items() if key in kept}
+    print(lines := table(scores | broken))
     if broken:
-        raise SystemExit(f"pairs: {broken} of {len(TASKS) * len(MODELS)} pairs are broken")
-    if writes:
+        raise SystemExit(f"pairs: {len(broken)} of {len(pairs)} pairs are broken")
+    if chosen.write:
         before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
-        table = "\n".join(lines)
-        PAGE.write_text(f"{before}{BEGIN}{table}\n{END}{rest.split(END)[1]}", encoding="utf-8")
+        _, after = rest.split(END)
+        made = f"{len(scores)} of {len(pairs)} pairs, of commit `{commit}`:\n\n{lines}\n"
+        PAGE.write_text(before + BEGIN + made + END + after, encoding="utf-8")
 
 
 if __name__ == "__main__":

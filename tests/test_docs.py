@@ -160,7 +160,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     pairs = "".join(f"the cat {n}\tle chat {n}\n" for n in range(99))
     (place / "pairs.tsv").write_text(pairs, encoding="utf-8")
     (place / "english.txt").write_text("the cat sleeps\nthe dog sleeps\n", encoding="utf-8")
-    reported = ("taps", "horizon", "begin", "eases", "first")  # in the lecture
+    reported = ("taps", "horizon", "begin", "eases", "vector", "first")  # in the lecture
     for name in ("NAME", "memory", "recall", "architectures_copy", *reported):
         sweep = place / "outputs" / "sweeps" / name
         for model, task, seed in product(("elman", "gru"), ("copy", "parity"), (0, 1)):

@@ -164,6 +164,18 @@ def test_few_trajectories_are_drawn_and_the_cycle_is_on_top() -> None:
     assert all(one.get_zorder() > max(p.get_zorder() for p in paths) for one in others)
 
 
+def test_a_path_to_a_short_cycle_is_drawn_once_a_round() -> None:
+    pytest.importorskip("matplotlib")
+    task, net = ring(3)
+    found = analysis(num_starts=40, max_period=3).analyze(experiment_of(task, net))
+    left, _ = found.pictures[""].draw().axes
+    paths = [line for line in left.get_lines() if line.get_alpha() is not None]
+    assert paths
+    for path in paths:
+        assert path.get_xydata()[-1] == pytest.approx(path.get_xydata()[-2], abs=1e-3)
+    assert left.get_title().endswith("once a round")
+
+
 def test_each_input_has_its_own_picture(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     words = ["model=elman", "model.cell.hidden_size=6", "task=addition_binary", *SMALL]

@@ -37,8 +37,25 @@ KINDS = {
 
 def analyze(experiment: Experiment, **settings):
     plain = {"num_sequences": 3, "length": None, "num_answers": 4, "num_jacobians": 6}
+    plain["gains"] = None
     experiment.model.eval()
     return GradientFlow(**plain | settings).analyze(experiment)
+
+
+def test_units_at_rest_hand_back_their_weight_times_the_gain(tmp_path: Path) -> None:
+    experiment = assemble(tiny(tmp_path))
+    (cell,) = experiment.model.cell.layers
+    with torch.no_grad():
+        cell.input_weight.zero_()
+        cell.recurrent_weight.copy_(0.5 * torch.eye(8))
+    found = analyze(experiment, gains=[0.5, 1.0, 4.0])
+    factors = found.numbers["factor_per_step_at_gains"]
+    assert factors == pytest.approx({0.5: 0.25, 1.0: 0.5, 4.0: 2.0})
+    assert found.lines[-1] == "gain 4: 2 times a step"
+    (axes,) = found.pictures["gains"].draw().axes
+    ends = [line.get_ydata()[[0, -1]].tolist() for line in axes.get_lines()[1:]]
+    assert [first for first, _ in ends] == [1, 1, 1]
+    assert ends[0][1] < ends[1][1] < 1 < ends[2][1]
 
 
 def test_what_is_written_is_what_flows(tmp_path: Path) -> None:
@@ -104,7 +121,9 @@ def test_where_no_gradient_flows_it_says_so(tmp_path: Path) -> None:
 
 def test_a_model_without_a_state_is_refused(tmp_path: Path) -> None:
     words = [*TAPS, *COPY, f"output_dir={tmp_path}"]
-    analysis = GradientFlow(num_sequences=1, length=None, num_answers=1, num_jacobians=1)
+    analysis = GradientFlow(
+        num_sequences=1, length=None, num_answers=1, num_jacobians=1, gains=None
+    )
     for taps, refused in ((1, True), (2, False)):
         experiment = assemble([*words, f"model.cell.taps={taps}"])
         reason = analysis.refusal(experiment.model, experiment.task)

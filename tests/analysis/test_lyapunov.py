@@ -10,7 +10,8 @@ from rnnlab.analysis.lyapunov import Lyapunov
 from rnnlab.analysis.probe.system import batch_in_double, in_double, systems, traces
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
-from tests.analysis.pictures import unnamed_colors
+from rnnlab.plots.palette import GREY
+from tests.analysis.pictures import clashes, unnamed_colors
 from tests.analysis.test_fixed_points import CELLS, OSCILLATION, build
 from tests.small_runs import COPY, SMALL, tiny, tiny_text
 
@@ -24,6 +25,8 @@ def lyapunov(**settings) -> Lyapunov:
         "steps": 40,
         "transient": 5,
         "num_exponents": None,
+        "gains": None,
+        "num_shuffles": 0,
         "seed": 0,
     }
     return Lyapunov(**chosen | settings)
@@ -78,6 +81,31 @@ def test_two_taps_of_a_sine_keep_every_difference(tmp_path: Path) -> None:
     found = lyapunov(steps=1000).analyze(experiment)
     assert found.lines[0] == "reading its own answers: a difference neither grows nor fades"
     assert found.numbers["exponents"].tolist() == pytest.approx([0, 0], abs=4e-3)
+
+
+def test_a_gain_of_linear_units_adds_its_logarithm_and_shuffles_keep_each_units_weights(
+    tmp_path: Path,
+) -> None:
+    experiment = fading(tmp_path)
+    found = lyapunov(gains=[0.5, 1.0], num_shuffles=3, transient=20, seed=1).analyze(experiment)
+    rows = np.array(found.numbers["exponents_at_gains"])
+    assert rows[:, 0].tolist() == pytest.approx(np.log([0.25, 0.5]).tolist())
+    assert (rows[1] - rows[0]).tolist() == pytest.approx([np.log(2)] * 4)
+    # 0.5 or 0.25 on the diagonal, or both beside it: then +-sqrt(0.125).
+    possible = np.log([0.5, 0.25, 0.125**0.5])
+    assert np.abs(rows[1][:, None] - possible).min(1).max() < 1e-6
+    assert np.ptp(rows[1]) > 0.1
+    assert experiment.model.cell.layers[0].recurrent_weight.flatten().tolist() == [0.5, 0, 0, 0.25]
+    assert len(found.tables["gains"][1]) == 5
+    figure = found.pictures["gains"].draw()
+    assert not clashes(figure)
+    assert not unnamed_colors(figure.axes[0], figure.axes[0].get_legend()) - {GREY}
+
+
+def test_gains_are_refused_where_a_cell_has_no_recurrent_weight(tmp_path: Path) -> None:
+    experiment = build(tmp_path, *COPY, "model=jordan")
+    with pytest.raises(ConfigError, match="gains must be null"):
+        lyapunov(gains=[1.0]).analyze(experiment)
 
 
 def test_directions_that_are_lost_are_told_apart_from_those_that_fade(tmp_path: Path) -> None:

@@ -47,4 +47,4 @@ def test_the_commands_of_a_page_make_its_picture(page, tmp_path):
     for name, package in NEEDS.items():
         if name in words and find_spec(package) is None:
             pytest.skip(f"it needs {package}")
-    assert lecture.give(page, tmp_path, LESS).is_file()
+    assert lecture.give(page, tmp_path, LESS, seconds=2).is_file()

@@ -97,3 +97,5 @@ if __name__ == "__main__":
     products._products = Compiled(products._products)
     for net in NETS:
         learn(*net)
+    scan._MANY = 1
+    learn("elman", 32, 10)

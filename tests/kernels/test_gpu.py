@@ -147,6 +147,22 @@ def test_losses_of_a_group(name: str, rows: int) -> None:
     assert_alike(model, [draw_batch(rows) for _ in range(3)])
 
 
+@pytest.mark.parametrize("steps", [None, [0, 2, 3, 6]])
+@pytest.mark.parametrize("settings", [{}, {"initial_state": "learned"}])
+@pytest.mark.parametrize("name", [name for name in STREAMS if "elman" in name])
+def test_many_programs_add_up_gradients_themselves(name: str, settings, steps, monkeypatch) -> None:
+    from rnnlab.kernels.gpu import scan
+
+    monkeypatch.setattr(scan, "_MANY", 1)
+    cell, of_cell = STREAMS[name]
+    model = make_stream(SPECS["tokens"], cell, cell_settings=of_cell, **settings)
+    batches = [draw_batch(18) for _ in range(2)]
+    for batch in batches:
+        batch.mask[:, [t for t in range(7) if steps is not None and t not in steps]] = False
+        batch.mask[0, 3] = True
+    assert_alike(model, batches, steps)
+
+
 @pytest.mark.parametrize("spec", [SPECS["tokens"], WIDE], ids=["few", "many"])
 @pytest.mark.parametrize("steps", [[3, 4, 5], [0, 2, 3, 6]])
 @pytest.mark.parametrize("name", ["elman_tanh", "gru", "lstm", "jordan_tanh"])

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rnnlab.analysis.base import Analysis, Findings, Picture, draw_batch
+from rnnlab.analysis.figures.gains import draw_fading
 from rnnlab.analysis.figures.style import panels, shades
+from rnnlab.analysis.probe.gains import amplified
 from rnnlab.analysis.probe.gradients import (
     Flow,
     GradientDecay,
@@ -28,10 +30,12 @@ from rnnlab.analysis.probe.gradients import (
     top_part,
 )
 from rnnlab.analysis.probe.system import System, Trace, batch_in_double, stateful, traces
+from rnnlab.analysis.progress import within_budget
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.models.base import Model
 from rnnlab.plots.palette import COLORS, GREY, MISSING
-from rnnlab.ranges import PositiveInt
+from rnnlab.ranges import PositiveInt, Positives
+from rnnlab.spec import Batch
 from rnnlab.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -63,12 +67,14 @@ class GradientFlow(Analysis):
         length: length of the sequences; `null` is the longest trained.
         num_answers: number of answered steps t, evenly spaced.
         num_jacobians: number of Jacobians, at evenly spaced steps of a few sequences.
+        gains: factors of the recurrent weights, at each of which the last answer is followed back.
     """
 
     num_sequences: PositiveInt
     length: PositiveInt | None
     num_answers: PositiveInt
     num_jacobians: PositiveInt
+    gains: Positives | None
 
     def refusal(self, model: Model, task: Task) -> str | None:  # noqa: ARG002
         """Reject models without a state."""
@@ -99,7 +105,7 @@ class GradientFlow(Analysis):
             }
             for name in found
         }
-        return Findings(
+        every = Findings(
             lines=[
                 line
                 for name, system in found.items()
@@ -118,6 +124,29 @@ class GradientFlow(Analysis):
                 "": Picture(lambda: _draw_flows(found, flows, decays)),
                 "jacobian": Picture(lambda: _draw_jacobians(taken)),
             },
+        )
+        return self._with_gains(every, model, task, batch) if self.gains else every
+
+    def _with_gains(self, every: Findings, model: Model, task: Task, batch: Batch) -> Findings:
+        """Add how the last answer's gradient fades at each gain.
+
+        It is of the highest part of the first system. Of one answer: where gradients grow, the
+        largest ones of several answers have no common scale.
+        """
+        name, system = next(iter(stateful(model).items()))
+        curves = {
+            gain: decay(flow(amplified(model, gain), task, batch, 1)[name][top_part(system)])
+            for gain in within_budget(self.gains or [], "gains")
+        }
+        factors = {gain: math.exp(slope(curve)) for gain, curve in curves.items()}
+        return replace(
+            every,
+            lines=[
+                *every.lines,
+                *(f"gain {g:g}: {f:.3g} times a step" for g, f in factors.items()),
+            ],
+            numbers={**every.numbers, "factor_per_step_at_gains": factors},
+            pictures={**every.pictures, "gains": Picture(lambda: draw_fading(curves, factors))},
         )
 
     def _spectra(self, system: System, trace: Trace) -> SampledJacobians:

@@ -1,13 +1,14 @@
 """The Lyapunov spectrum of a model: growth rates of small differences of the state."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from rnnlab.analysis.base import Analysis, Findings, Picture, Rows, draw_batch
+from rnnlab.analysis.figures.gains import draw_gains
 from rnnlab.analysis.figures.style import panels
 from rnnlab.analysis.numerics.exponents import (
     LyapunovSpectrum,
@@ -23,6 +24,7 @@ from rnnlab.analysis.probe.autonomous import (
     without_teacher,
 )
 from rnnlab.analysis.probe.free_run import FreeRun
+from rnnlab.analysis.probe.gains import amplified, shuffled
 from rnnlab.analysis.probe.system import (
     batch_in_double,
     choose_system,
@@ -31,11 +33,12 @@ from rnnlab.analysis.probe.system import (
     systems,
     traces,
 )
+from rnnlab.analysis.progress import within_budget
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
 from rnnlab.models.base import Model
 from rnnlab.plots.palette import COLORS, GREY, TARGET
-from rnnlab.ranges import Count, PositiveInt, Seed
+from rnnlab.ranges import Count, PositiveInt, Positives, Seed
 from rnnlab.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -79,7 +82,10 @@ class Lyapunov(Analysis):
         transient: number of steps before them.
         num_exponents: number of exponents, the largest; `null` is all, with -inf for directions
             in the null space of a step.
-        seed: seed of the initial directions.
+        gains: factors of the recurrent weights; the largest exponent is computed at each.
+        num_shuffles: number of nets to compare with at each gain, in which each unit has its
+            recurrent weights in random order.
+        seed: seed of the initial directions and of the shuffles.
     """
 
     drive: Literal["auto", "own", "sequences", "constant"]
@@ -89,6 +95,8 @@ class Lyapunov(Analysis):
     steps: PositiveInt
     transient: Count
     num_exponents: PositiveInt | None
+    gains: Positives | None
+    num_shuffles: Count
     seed: Seed
 
     def __post_init__(self) -> None:
@@ -108,23 +116,10 @@ class Lyapunov(Analysis):
         """Compute the exponents."""
         trajectories = self._trajectories(experiment)
         size = trajectories.start.shape[1]
-        try:
-            spectrum = lyapunov_spectrum(
-                trajectories.step,
-                trajectories.start,
-                steps=self.steps,
-                transient=self.transient,
-                num_exponents=min(self.num_exponents or size, size),
-                generator=torch.Generator().manual_seed(self.seed),
-                before=trajectories.before,
-            )
-        except FloatingPointError as error:
-            raise ConfigError(
-                f"analysis.steps must be fewer than {self.steps}, in which {error} here"
-            ) from error
+        spectrum = self._spectrum(trajectories, min(self.num_exponents or size, size))
         mean = spectrum.exponents.mean(0)
         dimension = kaplan_yorke(mean, size)
-        return Findings(
+        found = Findings(
             lines=_lines(trajectories, spectrum, dimension),
             numbers={
                 "reads": trajectories.reads,
@@ -136,6 +131,50 @@ class Lyapunov(Analysis):
             },
             tables={"": _table(spectrum.exponents), "convergence": _convergence(spectrum.running)},
             pictures={"": Picture(lambda: _draw(spectrum))},
+        )
+        return self._with_gains(found, experiment) if self.gains else found
+
+    def _spectrum(self, trajectories: Trajectories, num_exponents: int) -> LyapunovSpectrum:
+        try:
+            return lyapunov_spectrum(
+                trajectories.step,
+                trajectories.start,
+                steps=self.steps,
+                transient=self.transient,
+                num_exponents=num_exponents,
+                generator=torch.Generator().manual_seed(self.seed),
+                before=trajectories.before,
+            )
+        except FloatingPointError as error:
+            raise ConfigError(
+                f"analysis.steps must be fewer than {self.steps}, in which {error} here"
+            ) from error
+
+    def _with_gains(self, found: Findings, experiment: Experiment) -> Findings:
+        """Add the largest exponent at each gain, of the net and of nets with shuffled weights."""
+        generator = torch.Generator().manual_seed(self.seed)
+        nets = [experiment.model]
+        nets += [shuffled(experiment.model, generator) for _ in range(self.num_shuffles)]
+        gains, rows = [], []
+        for gain in within_budget(self.gains or [], "gains"):
+            each = [
+                self._trajectories(replace(experiment, model=amplified(net, gain))) for net in nets
+            ]
+            rows.append([float(self._spectrum(t, 1).exponents.mean()) for t in each])
+            gains.append(gain)
+        lines = [
+            f"  gain {gain:g}: {row[0]:+.4f}"
+            + (f", shuffled {min(row[1:]):+.4f} to {max(row[1:]):+.4f}" if row[1:] else "")
+            for gain, row in zip(gains, rows, strict=True)
+        ]
+        heading = ["gain", "net", *(f"shuffled_{i}" for i in range(1, self.num_shuffles + 1))]
+        table = [[gain, *row] for gain, row in zip(gains, rows, strict=True)]
+        return replace(
+            found,
+            lines=[*found.lines, "largest exponent with recurrent weights times a gain:", *lines],
+            numbers={**found.numbers, "gains": gains, "exponents_at_gains": rows},
+            tables={**found.tables, "gains": [heading, *table]},
+            pictures={**found.pictures, "gains": Picture(lambda: draw_gains(gains, rows))},
         )
 
     def _trajectories(self, experiment: Experiment) -> Trajectories:

@@ -14,7 +14,6 @@ from torch import Tensor
 from rnnlab.ensemble.batches import Part, member_batch
 from rnnlab.ensemble.draws import Draws
 from rnnlab.ensemble.feed import Fed, Feed
-from rnnlab.ensemble.graphs import Graphs
 from rnnlab.ensemble.member import Member
 from rnnlab.ensemble.optimizers import STACKED_OPTIMIZERS
 from rnnlab.ensemble.scheduler import StackedScheduler
@@ -22,6 +21,7 @@ from rnnlab.ensemble.scoring import loss, score, selects_steps, stacked_metrics
 from rnnlab.ensemble.snapshot import Restored, Snapshot, load_checkpoints
 from rnnlab.ensemble.stacked_model import StackedModel
 from rnnlab.inference.evaluate import state_before
+from rnnlab.kernels.gpu.graphs import Graphs
 from rnnlab.models.answers import select_steps
 from rnnlab.models.base import Model
 from rnnlab.models.kernel_loss import has_kernel_loss, kernel_loss
@@ -113,7 +113,7 @@ class Ensemble:
         self.optimizer.begin(self.stacked.flat, self.scheduler.learning_rates)
         computed: list[_Computed] = []
         if self.device.type == "cuda" and not logged and self._can_record(parts):
-            losses, norms = self._graphs(fed[0])
+            losses, norms = self._recorded_update(fed[0])
         else:
             computed, losses, norms = self._update(fed, logged=logged)
         self.scheduler.after_update()
@@ -149,6 +149,18 @@ class Ensemble:
         grad.mul_((self._limits / (norms + 1e-6)).clamp_(max=1.0)[:, None])
         self.optimizer.apply(flat, grad)
         return computed, losses.detach(), norms
+
+    def _recorded_update(self, fed: Fed) -> tuple[Tensor, Tensor]:
+        """Update all members in place, as `_update`, by a CUDA graph."""
+
+        def update(tensors: Sequence[Tensor | None]) -> tuple[Tensor, Tensor]:
+            own = fed._replace(part=fed.part._replace(batch=Batch._make(tensors)))
+            return self._update([own], logged=False)[1:]
+
+        losses, norms = self._graphs(update, fed.part.batch, fed.answered)
+        assert losses is not None
+        assert norms is not None
+        return losses.clone(), norms.clone()
 
     def _can_record(self, parts: Sequence[Part]) -> bool:
         """Whether nothing but the parameters stays from one update to the next."""
@@ -222,7 +234,7 @@ class Ensemble:
             [torch.inf if c is None else c for c in limits], device=self.device
         )
         self._can_select = selects_steps(self.stacked.model)
-        self._graphs = Graphs(lambda fed: self._update([fed], logged=False)[1:])
+        self._graphs = Graphs()
 
     def _new_feed(self) -> Feed:
         experiments = [m.experiment for m in self.members]

@@ -3,11 +3,11 @@
 Every tensor of a call has N members in front: one call computes them all.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from ctypes import addressof, byref, c_int, c_int64, c_void_p, cast
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -276,9 +276,9 @@ class _Request:
         steps = _index(range(length) if options.steps is None else tuple(options.steps))
         size = fed if kernel.name == "scan" else cell.bias.shape[1]
         one_hot = not inputs.is_floating_point()
-        if kernel.name == "taps" and not one_hot:
-            before = cell.hidden.unflatten(2, (kernel.taps - 1, inputs.shape[3]))
-            inputs = torch.cat([before, inputs], dim=2)
+        self._joins = kernel.name == "taps" and not one_hot
+        if self._joins:
+            inputs = torch.cat(_taps_parts(cell, kernel.taps), dim=2)
         output_size = fed if kernel.name == "jordan" else size
         self.outputs = (self.members, batch, len(steps), output_size)
         self.fields: dict[str, Any] = {
@@ -305,6 +305,11 @@ class _Request:
         work = batch * length * sum(weight[0].numel() for weight in weights)
         self.shares = _shares(self.members, batch, work)
 
+    def read_again(self, cell: Tensors) -> None:
+        """Read numbers that are not read where they are."""
+        if self._joins:
+            torch.cat(_taps_parts(cell, self.kernel.taps), dim=2, out=self.fields["numbers"])
+
     def tape_size(self) -> int:
         """Return how many numbers the tape of one member has."""
         row = cpp_function(f"{self.name}_tape", self.kernel.cells, c_int64)
@@ -314,15 +319,19 @@ class _Request:
         """Return zeros of a tensor's shape for each thread that adds to them."""
         return like.new_zeros(len(self.shares) if self.members == 1 else 1, *like.shape)
 
-    def run(
+    def run(self, operation: _Operation, *arguments: Any) -> None:
+        """Run the kernel; for the arguments see `prepare`."""
+        self.prepare(operation, *arguments)()
+
+    def prepare(
         self,
         operation: _Operation,
         tensors: Mapping[str, Tensor | None],
         sums: Mapping[str, Tensor],
         answer: Mapping[str, Any] | None = None,
         answer_sums: Mapping[str, Tensor] = MappingProxyType({}),
-    ) -> None:
-        """Run the kernel.
+    ) -> Callable[[], None]:
+        """Return what runs the kernel with the memory of these tensors, as often as it is called.
 
         Args:
             operation: what to compute.
@@ -353,10 +362,20 @@ class _Request:
         parallel: Any = openmp_parallel() if threads > 1 else None
         run = cpp_function("rnnlab_calls", self.kernel.cells)
         numbers = c_int64(len(calls)), c_int64(threads)
-        if not run(calls, *numbers, None if parallel is None else cast(parallel, c_void_p)):
-            raise MemoryError(
-                "nets too large, or sequences too long, for the memory of this machine"
-            )
+        arguments = (calls, *numbers, None if parallel is None else cast(parallel, c_void_p))
+        return partial(_launch, run, arguments, (alive, self.fields, tensors, answer))
+
+
+def _taps_parts(cell: Tensors, taps: int) -> list[Tensor]:
+    """Return what delay taps read: vectors before the sequence, and those of it."""
+    return [cell.hidden.unflatten(2, (taps - 1, cell.inputs.shape[3])), cell.inputs]
+
+
+def _launch(run: Callable[..., bool], arguments: Sequence[Any], alive: Sequence[Any]) -> None:
+    """Run a kernel; `alive` are the objects whose memory the arguments point to."""
+    del alive
+    if not run(*arguments):
+        raise MemoryError("nets too large, or sequences too long, for the memory of this machine")
 
 
 def forward(options: Options, cell: Tensors) -> tuple[Tensor, ...]:
@@ -394,22 +413,71 @@ def learn(
     options: Options, cell: Tensors, readout: Readout, needed: Sequence[bool]
 ) -> list[Tensor]:
     """Return losses, the last `hidden` and `memory`, and the gradients of all tensors."""
-    call = _Request(options, cell, judged=True)
-    _check_readout(readout, call)
-    others, sums = _gradients(call, cell, needed)
-    hidden, memory = torch.empty_like(cell.hidden), torch.empty_like(cell.memory)
-    last = {"last_hidden": hidden, "last_memory": memory}
-    answer = readout._asdict() | {"classes": readout.weight.shape[1]}
-    answers = {
-        "loss": call.sums(cell.bias[:, 0]),
-        "of_weight": call.sums(readout.weight),
-        "of_bias": call.sums(readout.bias),
-    }
-    call.run(_Operation.LEARN, others | last, sums, answer, answers)
-    loss, *of_readout = (_total(sum) for sum in answers.values())
-    empty = loss.new_empty(len(loss), 0)
-    of_cell = (empty if part is None else part for part in _found(sums, others))
-    return [loss, hidden, memory, *of_cell, *of_readout]
+    call = PreparedLoss(options, cell, readout, needed)
+    call.launch()
+    return call.results()
+
+
+class PreparedLoss:
+    """A call of `learn` that is checked and laid out once, and computed as often as one likes.
+
+    Args:
+        options: the call but for its tensors.
+        cell: contiguous tensors, whose numbers each launch reads anew.
+        readout: likewise.
+        needed: as for `learn`.
+
+    Attributes:
+        launch: computes for the first time.
+    """
+
+    def __init__(
+        self, options: Options, cell: Tensors, readout: Readout, needed: Sequence[bool]
+    ) -> None:
+        call = _Request(options, cell, judged=True)
+        _check_readout(readout, call)
+        self._call, self._cell, self._readout = call, cell, readout
+        self._last = {name: torch.empty_like(getattr(cell, name)) for name in ("hidden", "memory")}
+        self._others, self._sums = _gradients(call, cell, needed)
+        self._answers = {
+            "loss": call.sums(cell.bias[:, 0]),
+            "of_weight": call.sums(readout.weight),
+            "of_bias": call.sums(readout.bias),
+        }
+        self.launch = call.prepare(
+            _Operation.LEARN,
+            self._others | {f"last_{name}": part for name, part in self._last.items()},
+            self._sums,
+            readout._asdict() | {"classes": readout.weight.shape[1]},
+            self._answers,
+        )
+        self._of_one: list[Tensor] | None = None  # which are views of the same memory
+
+    def again(self) -> list[Tensor]:
+        """Compute from the numbers that the tensors hold now; return the results of one net.
+
+        They are those of `learn` without N, in memory that the next launch overwrites.
+
+        Raises:
+            IndexError: an input or a target is not a symbol.
+        """
+        ids, readout = self._cell.inputs, self._readout
+        if not ids.is_floating_point():
+            _check_range("one-hot inputs", ids, None, self._call.fields["inputs"])
+        _check_range("targets", readout.target, readout.mask, readout.weight.shape[1])
+        self._call.read_again(self._cell)
+        torch._foreach_zero_([*self._sums.values(), *self._answers.values()])
+        self.launch()
+        if self._of_one is None or len(self._call.shares) > 1:
+            self._of_one = [part[0] for part in self.results()]
+        return self._of_one
+
+    def results(self) -> list[Tensor]:
+        """Return what `learn` does, in memory that the next launch overwrites."""
+        loss, *of_readout = (_total(sum) for sum in self._answers.values())
+        empty = loss.new_empty(len(loss), 0)
+        of_cell = (empty if p is None else p for p in _found(self._sums, self._others))
+        return [loss, *self._last.values(), *of_cell, *of_readout]
 
 
 def give_back(tape: Tensor) -> None:

@@ -1,14 +1,15 @@
 """The cross-entropy of a stream model by one kernel call, together with its gradients."""
 
-from collections.abc import Sequence
-from typing import TypeGuard
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeGuard
 
 import torch
 from torch import Tensor, nn
 
 from rnnlab.cells import Jordan
 from rnnlab.cells.base import usable_kernel
-from rnnlab.kernels.calls import Options, Readout
+from rnnlab.cells.kernels import CellKernel
+from rnnlab.kernels.calls import Options, Readout, Tensors
 from rnnlab.kernels.functions import UnrollLoss
 from rnnlab.models.base import Model, is_observed
 from rnnlab.models.stream import Stream
@@ -17,20 +18,26 @@ from rnnlab.state import State
 
 
 def has_kernel_loss(model: Model, batch: Batch) -> TypeGuard[Stream]:
-    """Whether a kernel can compute readout and cross-entropy of a model's answers to a batch.
+    """Whether a kernel can compute readout and cross-entropy of a model's answers to a batch."""
+    return loss_kernel(model, batch) is not None
 
-    They are those of token logits that a model without dropout gives, with nobody looking on.
+
+def loss_kernel(model: Model, batch: Batch) -> CellKernel | None:
+    """Return the kernel that computes readout and cross-entropy of a model's answers to a batch.
+
+    They are those of token logits that a stream model without dropout gives, with nobody looking
+    on.
     """
     if type(model) is not Stream or not isinstance(model.spec.target, Tokens):
-        return False
+        return None
     drops = model.training and (model.dropout.p or model.cell.dropout.p)
     if drops or not _is_readable(batch) or is_observed(model):
-        return False
+        return None
     *lower, top = model.cell.layers
+    if not top.fast or (lower and model.horizon is not None):
+        return None
     kernel = usable_kernel(top, batch.input, horizon=model.horizon)
-    if not top.fast or kernel is None or kernel.rest:
-        return False
-    return model.horizon is None or not lower
+    return None if kernel is None or kernel.rest else kernel
 
 
 def _is_readable(batch: Batch) -> bool:
@@ -43,18 +50,34 @@ def _is_readable(batch: Batch) -> bool:
     )
 
 
-def kernel_loss(
+class LossCall(NamedTuple):
+    """The call of a kernel that computes a loss.
+
+    Attributes:
+        options: the call but for its tensors.
+        tensors: what the cell reads.
+        readout: what the readout reads.
+        final: returns the model's final state, given the last `hidden` and `memory`.
+    """
+
+    options: Options
+    tensors: Tensors
+    readout: Readout
+    final: Callable[[Tensor, Tensor], State]
+
+
+def loss_call(
     model: Stream,
+    kernel: CellKernel,
     batch: Batch,
     state: State | None = None,
     steps: Sequence[int] | None = None,
-) -> tuple[Tensor, State | None]:
-    """Compute the mean cross-entropy `()` of a batch without the outputs, and the final state.
-
-    The state is detached, and `None` if no batch goes on from this one.
+) -> LossCall:
+    """Return the call that computes the mean cross-entropy of a batch.
 
     Args:
         model: one that `has_kernel_loss`.
+        kernel: that of its highest cell, which has the cell's parameters.
         batch: its targets and mask may be those of `steps` alone.
         state: before the first step, `None` for `model.begin(batch)`.
         steps: the answered steps, or `None` for all; only if `can_select_steps`.
@@ -63,14 +86,30 @@ def kernel_loss(
     inputs = batch.input if model.embed.one_hot else model.embed(batch.input)
     features, states = model.cell.unroll_below(inputs, state)
     top = model.cell.layers[-1]
-    kernel = top.kernel()
-    assert kernel is not None
     readout = top.readout if isinstance(top, Jordan) else model.readout
     assert isinstance(readout, nn.Linear)
     tensors, final = kernel.read(features, state[-1], None)
-    loss, hidden, memory, *_ = UnrollLoss.apply(
+    return LossCall(
         Options(kernel.kernel, steps, model.horizon),
-        *tensors._replace(readout_weight=None, readout_bias=None),
-        *Readout(readout.weight, readout.bias, batch.target, batch.mask),
+        tensors._replace(readout_weight=None, readout_bias=None),
+        Readout(readout.weight, readout.bias, batch.target, batch.mask),
+        lambda hidden, memory: (*states, final(hidden, memory)),
     )
-    return loss, None if batch.first is None else (*states, final(hidden, memory))
+
+
+def kernel_loss(
+    model: Stream,
+    batch: Batch,
+    state: State | None = None,
+    steps: Sequence[int] | None = None,
+) -> tuple[Tensor, State | None]:
+    """Compute the mean cross-entropy `()` of a batch without the outputs, and the final state.
+
+    The state is detached, and `None` if no batch goes on from this one. For the arguments see
+    `loss_call`.
+    """
+    kernel = model.cell.layers[-1].kernel()
+    assert kernel is not None
+    call = loss_call(model, kernel, batch, state, steps)
+    loss, *last = UnrollLoss.apply(call.options, *call.tensors, *call.readout)[:3]
+    return loss, None if batch.first is None else call.final(*last)

@@ -54,6 +54,10 @@ class Aggregate:
         unique = {key for key, name in last.items() if names.count(name) == 1}
         return {key: name if key in unique else printable(key) for key, name in last.items()}
 
+    def in_words(self, key: str) -> str:
+        """Return the short name of a setting as pictures have it: `forget bias`."""
+        return self.short_names[key].replace("_", " ")
+
     @property
     def is_grid(self) -> bool:
         """Whether the settings form a grid or most of one, rather than a random search."""

@@ -156,7 +156,8 @@ def _metric(section: Section, width: float | None) -> "Figure":
     title = caption(aggregate, "mean", f"band: {interval_name(aggregate)}; dots: runs")
     if any(group.failures for group in aggregate.groups):
         title += "; \N{MULTIPLICATION SIGN}: some failed"
-    finish(aggregate, figure, subplots, title, x=aggregate.x, y=words(aggregate.metric))
+    x = aggregate.in_words(aggregate.x)
+    finish(aggregate, figure, subplots, title, x=x, y=words(aggregate.metric))
     return figure
 
 
@@ -183,7 +184,8 @@ def _success(aggregate: Aggregate, width: float | None) -> "Figure | None":
     )
     title = f"runs with {words(aggregate.metric)} {sign} {aggregate.target:g}"
     title += "; line: 95 % interval (Wilson)"
-    finish(aggregate, figure, subplots, title, x=aggregate.x, y="share of runs", beside=False)
+    x = aggregate.in_words(aggregate.x)
+    finish(aggregate, figure, subplots, title, x=x, y="share of runs", beside=False)
     return figure
 
 

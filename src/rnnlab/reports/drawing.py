@@ -96,7 +96,8 @@ def draw_floor(
     else:
         axes.plot(xs, heights, **style)
     if labelled:
-        late = x is None  # curves of training are far from the floor at the end
+        # Where the lines are far from it, as curves of training are at the end.
+        late = x is None or (len(set(heights)) == 1 and _is_farther_late(groups, x, heights[0]))
         axes.annotate(
             "floor",
             (float(late), heights[0]),
@@ -108,6 +109,16 @@ def draw_floor(
             size=points(12),
         )
     return list(heights)
+
+
+def _is_farther_late(groups: Sequence[RunGroup], x: str, floor: float) -> bool:
+    """Whether scores are farther from the floor at the largest x than at the smallest."""
+    gaps: dict[Any, float] = {}
+    for group in groups:
+        for score in group.values.values():
+            at = group.settings[x]
+            gaps[at] = min(gaps.get(at, math.inf), abs(score - floor))
+    return gaps[max(gaps)] > gaps[min(gaps)]
 
 
 def scale_x(axes: "Axes", values: Sequence[Any]) -> None:

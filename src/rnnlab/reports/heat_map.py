@@ -45,7 +45,8 @@ def draw_heat_map(aggregate: Aggregate, width: float | None) -> "Figure | None":
         _add_color_bar(figure, image, [axes for axes, _ in subplots])
     name = words(aggregate.metric)
     title = f"{name}, {direction(aggregate)}: {caption(aggregate, 'mean')}"
-    finish(aggregate, figure, subplots, title, x=aggregate.x, y=y, labelled=False)
+    x, y = aggregate.in_words(aggregate.x), aggregate.in_words(y)
+    finish(aggregate, figure, subplots, title, x=x, y=y, labelled=False)
     return figure
 
 

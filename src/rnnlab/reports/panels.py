@@ -87,8 +87,10 @@ def _same(one: SettingValue, other: SettingValue) -> bool:
 
 def _label(aggregate: Aggregate, key: str, value: SettingValue) -> str:
     """Format a value, unless it is a text with its setting's name before it."""
-    text = format_value(value)
-    return text if isinstance(value, str) else f"{aggregate.short_names[key]} {text}"
+    name = aggregate.in_words(key)
+    if value in (None, "none"):
+        return f"no {name}"
+    return format_value(value) if isinstance(value, str) else f"{name} {format_value(value)}"
 
 
 def describe(aggregate: Aggregate, group: RunGroup, keys: Sequence[str] | None = None) -> str:

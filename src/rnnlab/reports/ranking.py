@@ -119,7 +119,7 @@ def draw_scatter(section: Section, width: float | None) -> "Figure":
         if is_numeric(aggregate.groups, key):
             scale_x(axes, xs)
         scale_y(axes, aggregate, means)
-        axes.set_xlabel(key)
+        axes.set_xlabel(aggregate.in_words(key))
     title = f"{len(groups)} settings, the best in orange ({means[best]:.4g})"
     y = words(aggregate.metric)
     finish(aggregate, figure, subplots, title, x=None, y=y, labelled=False)

@@ -1,7 +1,7 @@
 """The LightningModule that trains any model on any task."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import lightning.pytorch as L
 import torch
@@ -24,14 +24,44 @@ from rnnlab.training.gradients import clip
 from rnnlab.training.optimizers import take_fused_steps
 
 
+class Computed(NamedTuple):
+    """What an update computes of a batch.
+
+    Attributes:
+        loss: the weighted loss to differentiate.
+        mean: the mean loss.
+        output: what the model answers; a kernel that computes the loss without outputs leaves these
+            to updates that are logged.
+        carried: the detached state after the batch, if the next batch goes on from it.
+    """
+
+    loss: Tensor
+    mean: Tensor
+    output: Tensor | None
+    carried: State | None
+
+
+class FastSteps(Protocol):
+    """Training steps whose losses and gradients are computed faster than by autograd."""
+
+    def step(self, batch: Batch) -> dict[str, Any] | None:
+        """Leave the gradients to the parameters and the carried state to the module.
+
+        Returns:
+            What `training_step` does, without outputs; `None` if this loss must be computed there.
+        """
+
+
 class SequenceModule(L.LightningModule):
     """Trains a model on a task.
 
     Attributes:
         carried: the detached state after the last training batch, if batches continue each other
             (truncated BPTT); it is part of the checkpoint.
+        next_carried: the same after the batch of the present update.
         grad_norm: the gradient's norm before clipping, at the last update.
         evaluator: collects the scores of the validation in progress.
+        fast_steps: compute what is not logged, where the loop permits it.
         started: whether training has started, with the checkpoint, if any, fully restored.
     """
 
@@ -55,7 +85,8 @@ class SequenceModule(L.LightningModule):
         self.mode = mode
         self.log_every = log_every
         self.carried: State | None = None
-        self._next_carried: State | None = None
+        self.next_carried: State | None = None
+        self.fast_steps: FastSteps | None = None
         self._resumed: dict[str, Any] | None = None
         self._trained: list[torch.nn.Parameter] | None = None
         self.started = False
@@ -76,23 +107,34 @@ class SequenceModule(L.LightningModule):
     def training_step(self, batch: Batch, batch_index: int) -> dict[str, Any]:  # noqa: ARG002
         """Return the weighted loss to differentiate, the mean loss, and the outputs to score.
 
-        A kernel that computes the loss without outputs leaves these to updates that are logged.
+        A loss of fast steps is detached: its gradient is with the parameters.
         """
-        state = state_before(self.model, batch, self.carried)
+        logged = self.is_logged(self.global_step + 1)
+        if self.fast_steps is not None and not logged:
+            outputs = self.fast_steps.step(batch)
+            if outputs is not None:
+                return outputs
+        computed = self.compute(batch, self.carried, logged=logged)
+        # L-BFGS evaluates a batch several times: the state is carried on at its end.
+        self.next_carried = computed.carried
+        return {"loss": computed.loss, "mean": computed.mean, "output": computed.output}
+
+    def compute(self, batch: Batch, carried: State | None, *, logged: bool) -> Computed:
+        """Compute the loss of a batch after the carried state, and what a logged update needs."""
+        state, output = state_before(self.model, batch, carried), None
         if self.task.plain_loss and has_kernel_loss(self.model, batch):
-            output = self._output(batch, state) if self.is_logged(self.global_step + 1) else None
-            steps = answered_steps(batch) if self._selects_steps(batch) else None
+            if logged:
+                output = self._output(batch, state)
+            steps = answered_steps(batch) if self.selects_steps(batch) else None
             mean, state = kernel_loss(self.model, select_steps(batch, steps), state, steps)
         else:
             output, state = self.model.forward_training(batch, state, self.global_step)
             mean = self.task.loss(output, batch)
             output = output.detach()
-        # L-BFGS evaluates a batch several times: the state is carried on at its end.
-        self._next_carried = None if batch.first is None else detach(state)
         loss = mean if batch.weight is None else mean * batch.weight[0].to(mean.dtype)
-        return {"loss": loss, "mean": mean.detach(), "output": output}
+        return Computed(loss, mean.detach(), output, None if batch.first is None else detach(state))
 
-    def _selects_steps(self, batch: Batch) -> bool:
+    def selects_steps(self, batch: Batch) -> bool:
         """Whether answers are computed where the mask is True alone; a GPU's can't be read here."""
         return batch.mask.is_cpu and can_select_steps(self.model)
 
@@ -106,7 +148,7 @@ class SequenceModule(L.LightningModule):
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
         """Carry the state to the next batch."""
-        self.carried = self._next_carried
+        self.carried = self.next_carried
 
     def on_validation_epoch_start(self) -> None:
         """Start an evaluator."""
@@ -142,6 +184,12 @@ class SequenceModule(L.LightningModule):
             },
         }
 
+    def trained(self) -> list[torch.nn.Parameter]:
+        """Return the parameters that are trained."""
+        if self._trained is None:
+            self._trained = [p for p in self.model.parameters() if p.requires_grad]
+        return self._trained
+
     def configure_gradient_clipping(
         self,
         optimizer: Optimizer,  # noqa: ARG002
@@ -149,9 +197,7 @@ class SequenceModule(L.LightningModule):
         gradient_clip_algorithm: str | None = None,  # noqa: ARG002
     ) -> None:
         """Clip the gradient by norm, and store the norm before; without a limit only store it."""
-        if self._trained is None:
-            self._trained = [p for p in self.model.parameters() if p.requires_grad]
-        self.grad_norm = clip(self._trained, gradient_clip_val)
+        self.grad_norm = clip(self.trained(), gradient_clip_val)
 
     def transfer_batch_to_device(
         self,

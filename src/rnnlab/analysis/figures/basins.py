@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _BARS = 12  # of basins, drawn at most
 _PATHS, _PATH_STEPS = 12, 24  # trajectories drawn at most, if there are so few attractors
+_SHORT = 6  # steps of a cycle to which paths are drawn once a round
 _NEARLY = 0.05  # spreads
 _FAR = 1e6  # larger states are not drawn
 _GREY, _NONE = "#9A9A9A", "#C4C4C4"  # of basins without a colour, and of no attractor
@@ -68,21 +69,23 @@ def _color(number: int) -> str:
 def _draw_plane(axes: "Axes", each: BasinPortrait) -> None:
     """Draw some trajectories in the colours of their basins, and the attractors on top."""
     basin = {start: number for number, a in enumerate(each.found) for start in a.basin}
-    tracks = each.tracks[:, : _PATH_STEPS + 1].numpy()
+    tracks = each.tracks.numpy()
     near = np.flatnonzero((np.abs(tracks) < _FAR).all(axis=(1, 2))).tolist()
     shown = _some_of_each(near, basin)
     ends = each.ends[[start not in basin for start in range(len(each.ends))]].numpy()
     ends = ends[(np.abs(ends) < _FAR).all(axis=1)]
-    points = [tracks[shown].reshape(-1, tracks.shape[2]), ends]
+    strides = {start: _stride(each.found[basin[start]]) for start in shown if start in basin}
+    paths = {start: tracks[start, :: strides.get(start, 1)][: _PATH_STEPS + 1] for start in shown}
+    points = [tracks[shown, : _PATH_STEPS + 1].reshape(-1, tracks.shape[2]), ends]
     points += [attractor.cycle.numpy() for attractor in each.found]
     if not any(map(len, points)):
         axes.set_title("all starts flew away")
         return
     pca = components(np.concatenate(points))
-    for start in shown:
-        x, y = pca.plane(tracks[start]).T
+    for start, path in paths.items():
+        x, y = pca.plane(path).T
         color = _color(basin[start]) if start in basin else _NONE
-        axes.plot(x, y, color=color, linewidth=1, alpha=0.35 if start in basin else 0.8)
+        axes.plot(x, y, color=color, linewidth=1.4, alpha=0.5 if start in basin else 0.8)
         axes.plot(x[:1], y[:1], ".", color=color, markersize=7)
     for number, attractor in reversed(list(enumerate(each.found))):
         x, y = pca.plane(attractor.cycle.numpy()).T
@@ -97,7 +100,16 @@ def _draw_plane(axes: "Axes", each: BasinPortrait) -> None:
         axes.legend(frameon=True, framealpha=0.8, edgecolor="none")
     axes.set(xlabel="first principal component of the state", ylabel="second")
     starts = f"{len(shown)} trajectories from their starts (small dots)" if shown else "attractors"
+    starts += ", once a round" if max(strides.values(), default=1) > 1 else ""
     axes.set_title(f"Reading {each.map.reads}\n{starts}")
+
+
+def _stride(attractor: Attractor) -> int:
+    """Return after how many steps a trajectory is drawn again: once a round of a short cycle.
+
+    Drawn at every step, it would be a star over the cycle.
+    """
+    return attractor.period if attractor.period <= _SHORT else 1
 
 
 def _some_of_each(starts: list[int], basin: dict[int, int]) -> list[int]:

@@ -200,7 +200,7 @@ def draw_tree(tree: Tree, name: str) -> "Figure":
     sideways = max(map(len, names)) > 3
     figure = new_figure(height=max(5.4, 1.5 + 0.24 * len(names)) if sideways else 5.4)
     axes = figure.subplots()
-    axes.set_title(f"symbols by their mean {name} state")
+    axes.set_title(f"symbols by their mean {name} state; a colour for each branch")
     bends = [np.column_stack(pair) for pair in zip(plan["icoord"], plan["dcoord"], strict=True)]
     lines = [bend[:, ::-1] if sideways else bend for bend in bends]
     axes.add_collection(LineCollection(lines, colors=plan["color_list"], linewidths=2))
@@ -215,5 +215,6 @@ def draw_tree(tree: Tree, name: str) -> "Figure":
     if sideways:
         axes.yaxis.tick_right()
     for label, leaf in zip(along.get_ticklabels(), plan["leaves"], strict=True):
-        label.set_color(color(leaf))
+        alone = branch.count(branch[leaf]) == 1  # no branch has its colour
+        label.set_color(GREY if alone else color(leaf))
     return figure

@@ -5,6 +5,7 @@ of `Tensors`: P blocks of the input's weights, Q of the state's, G sums.
 """
 
 from collections.abc import Sequence
+from math import prod
 from typing import NamedTuple
 
 import torch
@@ -162,6 +163,7 @@ def forward(
 @triton.jit
 def backward(
     state_weight,  # as in forward, and so on
+    ids,
     lengths,
     hidden,
     memory,
@@ -175,12 +177,18 @@ def backward(
     right,  # (N, S, B): the target, or -1
     shares,  # (N): the factor of each loss
     losses,  # (N, blocks): written
-    of_logits,  # (N, S, B, O): written
-    of_sums,  # (N, T, B, G H): written
+    of_logits,  # (N, S, B, O): written; not with SUMMED
+    of_sums,  # (N, T, B, G H): written; not with SUMMED
     of_hidden,  # (N, B, H), before the first step: written, and the next
     of_memory,  # (N, B, H)
+    of_state_weight,  # (N, blocks, H, H): written with SUMMED, and the next
+    of_table,  # (N, blocks, H, I)
+    of_bias,  # (N, blocks, H)
+    of_readout_weight,  # (N, blocks, O, H)
+    of_readout_bias,  # (N, blocks, O)
     T,
     B,
+    I,
     H,
     S,
     O,
@@ -190,12 +198,15 @@ def backward(
     G: tl.constexpr,
     BB: tl.constexpr,
     HP: tl.constexpr,
+    IP: tl.constexpr,
     OP: tl.constexpr,
     HELD: tl.constexpr,
+    SUMMED: tl.constexpr,
 ):
     """Compute the gradients of all sums; those of weights are products of these.
 
-    With a readout, those of the outputs are computed here too.
+    With a readout, those of the outputs are computed here too. With SUMMED, of small Elman networks
+    that read ids, the products are added up here, and nothing of the size of a step is written.
     """
     n = tl.program_id(0).to(tl.int64)
     r = tl.program_id(1) * BB + tl.arange(0, BB)
@@ -228,6 +239,13 @@ def backward(
         loss = tl.zeros((BB,), tl.float32)
         right += n * S * B
         of_logits += n * S * B * O
+    if SUMMED:
+        i = tl.arange(0, IP)
+        ids += n * T * B
+        of_b = tl.zeros((BB, HP), tl.float32)  # summed over rows at the end
+        of_w, of_u = tl.zeros((HP, IP), tl.float32), tl.zeros((HP, HP), tl.float32)
+        if readout_weight is not None:
+            spoken, spoken_bias = tl.zeros((OP, HP), tl.float32), tl.zeros((BB, OP), tl.float32)
     if HELD:
         u0 = weights(u, k, c, H, H, False)
         if Q > 1:
@@ -251,7 +269,11 @@ def backward(
                 wanted = tl.load(right + slot * B + r, mask=r < B, other=-1)
                 one, q = judge(dot(h, speak) + read_bias, wanted, o, O, share)
                 loss += one
-                write(of_logits + slot * B * O, r, o, O, answers, q)
+                if SUMMED:
+                    spoken += dot(tl.trans(q), h)
+                    spoken_bias += q
+                else:
+                    write(of_logits + slot * B * O, r, o, O, answers, q)
                 arriving += dot(q, back)
         before = read(hidden + at * H, r, c, H, inside)
         to = of_sums + at * G * H
@@ -259,7 +281,14 @@ def backward(
             g0 = arriving * slope(h, F)
             if lengths is not None:
                 g0 = tl.where((t < length)[:, None], g0, 0.0)
-            write(to, r, c, G * H, inside, g0)
+            if SUMMED:
+                id = tl.load(ids + at + r, mask=r < B, other=-1)
+                across = tl.trans(g0)
+                of_b += g0
+                of_w += dot(across, tl.where(id[:, None] == i[None, :], 1.0, 0.0))
+                of_u += dot(across, before)
+            else:
+                write(to, r, c, G * H, inside, g0)
             if not HELD:
                 tl.debug_barrier()
             down = dot(g0, u0) if HELD else _pieces(to, G * H, r, u, 0, c, B, H, False)
@@ -313,8 +342,19 @@ def backward(
     write(of_hidden + n * B * H, r, c, H, inside, d)
     if CELL == LSTM:
         write(of_memory + n * B * H, r, c, H, inside, e)
+    block = n * tl.num_programs(1) + tl.program_id(1)
     if readout_weight is not None:
-        tl.store(losses + n * tl.num_programs(1) + tl.program_id(1), tl.sum(loss, 0))
+        tl.store(losses + block, tl.sum(loss, 0))
+    if SUMMED:
+        cells = (k < H)[:, None] & (c < H)[None, :]
+        entries = (k < H)[:, None] & (i < I)[None, :]
+        tl.store(of_bias + block * H + c, tl.sum(of_b, 0), mask=c < H)
+        write(of_table + block * H * I, k, i, I, entries, of_w)
+        write(of_state_weight + block * H * H, k, c, H, cells, of_u)
+        if readout_weight is not None:
+            words = (o < O)[:, None] & (c < H)[None, :]
+            write(of_readout_weight + block * O * H, o, c, H, words, spoken)
+            tl.store(of_readout_bias + block * O + o, tl.sum(spoken_bias, 0), mask=o < O)
 
 
 class _Cell(NamedTuple):
@@ -333,6 +373,18 @@ _CELLS = (
     _Cell(LSTM.value, 0, (0, 1, 2, 3), (0, 1, 2, 3), 4),
 )  # in the order of `SCAN_CELLS`
 _HELD = 2**14  # numbers of the state's weights that stay with a program
+_SUMMED = 32  # hidden units, symbols and classes of Elman networks whose gradients do too
+_MANY = 256  # programs that keep a GPU busy, and do so with few warps each
+
+
+class _Summed(NamedTuple):
+    """The gradients of weights, of each block of sequences."""
+
+    state_weight: Tensor
+    table: Tensor
+    bias: Tensor
+    readout_weight: Tensor
+    readout_bias: Tensor
 
 
 class ScanCall(Call):
@@ -353,6 +405,7 @@ class ScanCall(Call):
         self.hidden = hidden.view(shape)
         self.memory = memory.view(shape) if remembers else None
         self.of_readout: tuple[Tensor | None, Tensor | None] = None, None
+        self.summed: _Summed | None = None
         blocks = len(kind.of_state)
         self.options |= {
             "CELL": kind.code,
@@ -361,6 +414,8 @@ class ScanCall(Call):
             "G": kind.sums,
             "HELD": blocks * padded(size) ** 2 <= _HELD,
         }
+        if kind.code == ELMAN.value and size <= _SUMMED and prod(self.grid) >= _MANY:
+            self.options["num_warps"] = 1 if prod(self.grid) >= 8 * _MANY else 2
 
     def forward(self) -> None:
         """Write the tape."""
@@ -405,8 +460,11 @@ class ScanCall(Call):
             self._backward(of_rows, (None, None))
             return loss
         loss, of_logits = self._backward(None, (None, None), readout, asked)
-        of_weight, _, of_bias = products(of_logits, rows)
-        self.of_readout = of_weight, of_bias
+        if self.summed is not None:
+            self.of_readout = self.summed.readout_weight.sum(1), self.summed.readout_bias.sum(1)
+        else:
+            of_weight, _, of_bias = products(of_logits, rows)
+            self.of_readout = of_weight, of_bias
         return loss
 
     def _backward(
@@ -420,12 +478,17 @@ class ScanCall(Call):
         like, rows = self.hidden, self.length * self.batch
         steps, classes = self.wanted_steps(), 0 if readout is None else readout.weight.shape[1]
         losses = like.new_empty(self.grid)
-        of_logits = like.new_empty(self.members, steps * self.batch, classes)
-        self.of_sums = like.new_empty(self.members, rows, self.kind.sums * self.size)
+        if self._can_sum(classes):
+            self.summed = self._summed(classes)
+            of_logits = self.of_sums = like.new_empty(0)
+        else:
+            of_logits = like.new_empty(self.members, steps * self.batch, classes)
+            self.of_sums = like.new_empty(self.members, rows, self.kind.sums * self.size)
         self.of_hidden = torch.empty_like(self.cell.hidden)
         self.of_memory = torch.empty_like(self.cell.memory)
         backward[self.grid](
             self.cell.state_weight,
+            self.ids,
             self.lengths,
             self.hidden,
             self.memory,
@@ -440,36 +503,66 @@ class ScanCall(Call):
             self.of_sums,
             self.of_hidden,
             self.of_memory,
+            *(self.summed or (None,) * len(_Summed._fields)),
             self.length,
             self.batch,
+            self.input_size,
             self.size,
             steps,
             classes,
+            IP=padded(0 if self.summed is None else self.input_size),
             OP=padded(classes),
+            SUMMED=self.summed is not None,
             **self.options,
         )
         return losses.sum(1), of_logits
 
+    def _can_sum(self, classes: int) -> bool:
+        """Whether a program can add up the gradients of all weights, and there are so many of them.
+
+        Fewer leave the sums to others, as `products` divides them.
+        """
+        small = max(self.size, self.input_size, classes) <= _SUMMED
+        many = prod(self.grid) >= _MANY
+        return self.kind.code == ELMAN.value and self.ids is not None and small and many
+
+    def _summed(self, classes: int) -> "_Summed":
+        size, symbols = self.size, self.input_size
+        shapes = ((size, size), (size, symbols), (size,), (classes, size), (classes,))
+        return _Summed._make(self.hidden.new_empty(*self.grid, *shape) for shape in shapes)
+
     def gradients(self, needed: Sequence[bool]) -> list[Tensor | None]:
         """Return the gradients of `Tensors` but the mask."""
-        before = self.hidden[:, :-1].flatten(1, 2)
-        of_state, of_table, of_bias = products(self.of_sums, before, self.ids, self.input_size)
-        assert of_state is not None
-        read = len(self.kind.of_input) * self.size  # the sums that read the input come first
-        of_input_sums = self.of_sums[:, :, :read]
-        if of_table is None:
-            of_table, _, _ = products(of_input_sums, self.rows())
-        assert of_table is not None
         of_hidden, of_memory, of_inputs = needed
+        of_table, of_state, of_bias = self._of_weights() if self.summed is None else self._sums()
         return [
-            of_table[:, :read],
-            _blocks(of_state, self.kind.of_state, self.size),
+            of_table,
+            of_state,
             of_bias,
             *self.of_readout,
             self.of_hidden if of_hidden else None,
             self.of_memory if of_memory else None,
-            self.input_gradients(of_input_sums) if of_inputs else None,
+            self.input_gradients(self._of_input_sums()) if of_inputs else None,
         ]
+
+    def _of_input_sums(self) -> Tensor:
+        return self.of_sums[:, :, : len(self.kind.of_input) * self.size]  # they come first
+
+    def _of_weights(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the gradients of input weights, state weights and biases."""
+        before = self.hidden[:, :-1].flatten(1, 2)
+        of_state, of_table, of_bias = products(self.of_sums, before, self.ids, self.input_size)
+        assert of_state is not None
+        if of_table is None:
+            of_table, _, _ = products(self._of_input_sums(), self.rows())
+        assert of_table is not None
+        of_table = of_table[:, : len(self.kind.of_input) * self.size]
+        return of_table, _blocks(of_state, self.kind.of_state, self.size), of_bias
+
+    def _sums(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the same, where programs have added them up."""
+        assert self.summed is not None
+        return self.summed.table.sum(1), self.summed.state_weight.sum(1), self.summed.bias.sum(1)
 
 
 def _blocks(rows: Tensor, blocks: Sequence[int], size: int) -> Tensor:
