@@ -4,7 +4,8 @@
              debootstrap (as root, on Linux)
     floors   a minute of use with the lowest version of each package that pyproject.toml allows
     newest   the same with the newest one, pre-releases among them
-    python   the quick tests with the newest Python on this machine, and no compiler on PATH
+    python   the quick tests, each with the first of its parameters, with the newest Python on this
+             machine, and no compiler on PATH
 
 Each makes its place in a temporary directory and takes it away again, prints what it runs, and ends
 with status 1 when something failed. `debian` sees what is committed, the others the checkout.
@@ -28,6 +29,7 @@ DEBIAN = "trixie"
 BARE = ("python3", "python3-venv", "git", "make", "ca-certificates")
 COMPILERS = re.compile(r".*(gcc|g\+\+|c\+\+|clang|\bcpp\b).*|cc|c\d\d|tcc|nvcc|icp?x")
 PYTHONS = range(11, 30)
+PARALLEL = ("--numprocesses=auto", "--dist=worksteal")
 RUN = ["trainer.max_steps=4", "trainer.val_every=2", "data.val_size=8", "data.test_size=8"]
 EXTRAS = ("analysis", "export")  # what commands need beside the dependencies
 ASKED = "asked.txt"
@@ -161,7 +163,7 @@ def used(place: Path, packages: Sequence[str]) -> bool:
 
 
 def python(place: Path) -> bool:
-    """The quick tests with the newest Python that has what an environment needs."""
+    """Each quick test once with the newest Python that has what an environment needs."""
     newest = newest_python()
     if newest is None:
         print("fresh: no newer Python than this is here, 'python' has nothing to do")
@@ -175,7 +177,7 @@ def python(place: Path) -> bool:
     if not run(made, environment):
         print(f"fresh: no environment could be made for {newest}: its tests are not run")
         return True
-    return run([*made[:-1], "test"], environment)
+    return run([*made[:-1], "test", *PARALLEL, "--one-each"], environment)
 
 
 def newest_python() -> str | None:

@@ -45,6 +45,25 @@ def _same_numbers_each_time() -> None:
     torch.manual_seed(0)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add an option of pytest."""
+    parser.addoption(
+        "--one-each",
+        action="store_true",
+        help="run each test with the first of its parameters only: where it runs matters, not what",
+    )
+
+
+@pytest.hookimpl(trylast=True)  # after the tests that are chosen by a mark or a word
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Do what `--one-each` says."""
+    if config.getoption("one_each"):
+        first: dict[str, pytest.Item] = {}
+        others = [i for i in items if first.setdefault(i.nodeid.partition("[")[0], i) is not i]
+        config.hook.pytest_deselected(items=others)
+        items[:] = first.values()
+
+
 def pytest_collection_finish() -> None:
     """What was collected stays to the end: no full collection of garbage looks at it again."""
     gc.collect()

@@ -12,6 +12,7 @@ from rnnlab.analysis.fixed_points import FixedPoints, _order
 from rnnlab.analysis.probe.system import in_double, systems
 from rnnlab.experiment.experiment import Experiment
 from tests.analysis.pictures import unnamed_colors
+from tests.dear import dear_but
 from tests.small_runs import COPY, SMALL, assemble, tiny
 
 CELLS = {
@@ -46,7 +47,7 @@ def build(tmp_path: Path, *words: str) -> Experiment:
     return experiment
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", dear_but(["elman", "two_layers"], CELLS))
 def test_what_is_found_in_a_cell_is_fixed_and_its_eigenvalues_are_the_jacobians(
     name: str, tmp_path: Path
 ) -> None:
@@ -107,6 +108,7 @@ def test_points_out_of_reach_do_not_count(tmp_path: Path) -> None:
     assert found.lines[0].startswith("points reading input _: none; 12 of 12 starts went out of")
 
 
+@pytest.mark.thorough
 def test_a_memory_that_no_sequence_comes_near_is_found_and_told(tmp_path: Path) -> None:
     """Every symbol sets the latch, and none clears it."""
     experiment = build(tmp_path, *tiny(tmp_path), "model.cell.hidden_size=1")
@@ -128,6 +130,7 @@ def test_a_memory_that_no_sequence_comes_near_is_found_and_told(tmp_path: Path) 
     assert -0.958 in [round(float(point["state"]), 3) for point in more]
 
 
+@pytest.mark.thorough
 def test_the_same_seed_finds_the_same(tmp_path: Path) -> None:
     experiment = build(tmp_path, *tiny(tmp_path))
     one, same, other = (fixed_points(seed=seed).analyze(experiment) for seed in (3, 3, 4))

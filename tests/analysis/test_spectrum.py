@@ -53,6 +53,7 @@ def test_two_taps_keep_the_period_and_come_back_to_no_cycle(tmp_path: Path) -> N
     assert found.numbers["lyapunov_exponents"].tolist() == pytest.approx([0, 0], abs=5e-3)
 
 
+@pytest.mark.thorough
 def test_pushes_are_of_the_size_that_is_asked_for(tmp_path: Path) -> None:
     found = spectrum(push=0.3, num_pushes=3).analyze(taps(tmp_path, period=25, radius=1.0))
     heading, first, *_ = found.tables["return"]

@@ -162,30 +162,30 @@ def test_a_table_of_pairs_that_cannot_be_learnt_from_is_named(call, place, tmp_p
     assert list(place.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["model.cell.hiden_size=3"], "did you mean model.cell.hidden_size?"),
-        (["+model.cell.foo=3"], "model.cell.foo is not a setting"),
-        (["~optimizer"], "optimizer is missing"),
-        (["resum=outputs"], "did you mean resume?"),
-        (["seed=x", "task.delay=-1"], "seed must be a whole number, got 'x'"),
-        (["model=lstmm"], "did you mean lstm?"),
-        (["experiment=nothing"], "experiment=nothing doesn't exist"),
-        (["monitor=val/nothing"], "monitor must be one of val/loss"),
-        (["model=jordan", "model.dropout=0.5"], "model.dropout must be 0 with one layer"),
-        (["hydra.run.dir=foo"], "hydra.run.dir can't be set: output_dir says where"),
-        (["hydra.job.chdir=true"], "hydra.job.chdir can't be set"),
-        (["hydra.job={chdir:true}"], "hydra.job can't be set: output_dir says where"),
-        (["++hydra.run={dir:foo}"], "hydra.run can't be set: output_dir says where"),
-        (["-m", "seed=1,2", "hydra.sweep.dir=foo"], "hydra.sweep.dir can't be set"),
-        (["trainer.precision=16-mixed"], "trainer.precision=16-mixed needs trainer=gpu"),
-        (
-            ["task._target_=os.system"],
-            "task._target_ must name a kind of Task in rnnlab, got os.system",
-        ),
-    ],
-)
+MISTAKES = [
+    (["model.cell.hiden_size=3"], "did you mean model.cell.hidden_size?"),
+    (["+model.cell.foo=3"], "model.cell.foo is not a setting"),
+    (["~optimizer"], "optimizer is missing"),
+    (["resum=outputs"], "did you mean resume?"),
+    (["seed=x", "task.delay=-1"], "seed must be a whole number, got 'x'"),
+    (["model=lstmm"], "did you mean lstm?"),
+    (["experiment=nothing"], "experiment=nothing doesn't exist"),
+    (["monitor=val/nothing"], "monitor must be one of val/loss"),
+    (["model=jordan", "model.dropout=0.5"], "model.dropout must be 0 with one layer"),
+    (["hydra.run.dir=foo"], "hydra.run.dir can't be set: output_dir says where"),
+    (["hydra.job.chdir=true"], "hydra.job.chdir can't be set"),
+    (["hydra.job={chdir:true}"], "hydra.job can't be set: output_dir says where"),
+    (["++hydra.run={dir:foo}"], "hydra.run can't be set: output_dir says where"),
+    (["-m", "seed=1,2", "hydra.sweep.dir=foo"], "hydra.sweep.dir can't be set"),
+    (["trainer.precision=16-mixed"], "trainer.precision=16-mixed needs trainer=gpu"),
+    (
+        ["task._target_=os.system"],
+        "task._target_ must name a kind of Task in rnnlab, got os.system",
+    ),
+]
+
+
+@pytest.mark.parametrize(("words", "said"), dear_but(MISTAKES[::2], MISTAKES))
 def test_a_mistake_is_status_2_and_leaves_no_run_behind(call, place, words, said):
     status, out, err = call("task=copy", "debug=smoke", *words)
     assert status == 2

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 from torch import Tensor
 
 from rnnlab import cells, models, tasks
@@ -14,6 +15,7 @@ from rnnlab.cells import GRU
 from rnnlab.cells.init import InputInit, RecurrentInit
 from rnnlab.config.build import _find, target
 from rnnlab.config.compose import compose
+from rnnlab.config.sources import config_directory
 from rnnlab.ensemble import Group, find_groups
 from rnnlab.models.stream import Stream
 from rnnlab.ranges import Positive, PositiveInt, Real
@@ -49,7 +51,7 @@ _STREAMS = (
 def declared_initial() -> Iterator[tuple[str, str]]:
     """Yield every setting that the cell of a model declares to affect initial weights only."""
     for model in _STREAMS:
-        kind = target(compose([f"model={model}", "task=copy"]).model.cell)
+        kind = target(OmegaConf.load(config_directory() / f"model/{model}.yaml").cell)
         declared = declared_stackable(kind)
         assert declared is not None, kind
         yield from ((model, name) for name in sorted(declared.initial))

@@ -52,8 +52,22 @@ def models() -> dict[str, Make]:
     return found
 
 
+def is_quick(name: str) -> bool:
+    """Whether the quick tests try a model: each cell, way and position once or twice."""
+    kind, ports, part = name.split("-")
+    if part in ("gru", "rotary"):
+        return True
+    return ports in ("all_settings", "reals") if kind == "stream" else ports == "tokens"
+
+
 MODELS = models()
-every_model = pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
+every_model = pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(make, id=name, marks=[] if is_quick(name) else pytest.mark.thorough)
+        for name, make in MODELS.items()
+    ],
+)
 
 
 @every_model

@@ -13,6 +13,7 @@ from rnnlab.files import checkpoint
 from rnnlab.runs.run import Run
 from rnnlab.training import epoch_loop, module
 from rnnlab.training.epoch_loop import EpochLoop, use_short_loop
+from tests.dear import dear_but
 from tests.same import assert_same
 from tests.small_runs import tiny, tiny_text
 
@@ -37,22 +38,25 @@ def trained(words: list[str], monkeypatch: pytest.MonkeyPatch, short: bool) -> R
     return run
 
 
-@pytest.mark.parametrize(
-    "more",
-    [
-        [],
-        ["optimizer=sgd", "scheduler=cosine", "trainer.clip_norm=0.01"],
-        ["optimizer=rmsprop", "scheduler=plateau", "scheduler.patience=0"],
-        ["optimizer=adamw", "trainer.precision=bf16-mixed", "watch=full", "watch_every=2"],
-        ["trainer.precision=64-true", "trainer.save_every=1", "trainer.clip_norm=null"],
-        ["model.dropout=0.5", "trainer.patience=1", "optimizer.lr=1e-20"],
-        ["debug=overfit"],
+KINDS = {
+    "plain": [],
+    "sgd": ["optimizer=sgd", "scheduler=cosine", "trainer.clip_norm=0.01"],
+    "rmsprop": ["optimizer=rmsprop", "scheduler=plateau", "scheduler.patience=0"],
+    "watched": ["optimizer=adamw", "trainer.precision=bf16-mixed", "watch=full", "watch_every=2"],
+    "doubles": ["trainer.precision=64-true", "trainer.save_every=1", "trainer.clip_norm=null"],
+    "dropout": [
+        "model.num_layers=2",
+        "model.dropout=0.5",
+        "trainer.patience=1",
+        "optimizer.lr=1e-20",
     ],
-)
-def test_both_loops_leave_the_same(tmp_path, monkeypatch, more):
-    words = tiny(tmp_path, *MORE, *more)
-    if "model.dropout=0.5" in more:
-        words = [*words, "model.num_layers=2"]
+    "overfit": ["debug=overfit"],
+}
+
+
+@pytest.mark.parametrize("kind", dear_but(["sgd", "watched", "dropout"], KINDS))
+def test_both_loops_leave_the_same(tmp_path, monkeypatch, kind):
+    words = tiny(tmp_path, *MORE, *KINDS[kind])
     runs = [trained(words, monkeypatch, short) for short in (True, False)]
     assert_same(*runs)
 
@@ -128,6 +132,7 @@ def test_an_unknown_version_of_lightning_keeps_its_own_loop(monkeypatch):
     assert trainer.fit_loop.epoch_loop is own
 
 
+@pytest.mark.thorough
 def test_a_run_that_began_without_a_fused_optimizer_goes_on_without_it(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(module, "take_fused_steps", lambda _: None)

@@ -11,6 +11,7 @@ from rnnlab.kernels.gpu import graphs
 from rnnlab.training import epoch_loop, recorded_steps
 from rnnlab.training.prepared_steps import PreparedSteps
 from rnnlab.training.recorded_steps import RecordedSteps
+from tests.dear import dear_but
 from tests.same import assert_same
 from tests.small_runs import COPY, SMALL
 
@@ -82,7 +83,7 @@ def test_recorded_steps(tmp_path, monkeypatch, name):
     assert replays
 
 
-@pytest.mark.parametrize("name", [*NETS, *MORE])
+@pytest.mark.parametrize("name", dear_but(NETS, [*NETS, *MORE]))
 def test_prepared_steps(tmp_path, monkeypatch, name):
     calls: list[int] = []
     again = PreparedLoss.again
