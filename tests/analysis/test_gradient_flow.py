@@ -43,6 +43,7 @@ def analyze(experiment: Experiment, **settings):
 
 
 def test_units_at_rest_hand_back_their_weight_times_the_gain(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
     experiment = assemble(tiny(tmp_path))
     (cell,) = experiment.model.cell.layers
     with torch.no_grad():
@@ -59,6 +60,7 @@ def test_units_at_rest_hand_back_their_weight_times_the_gain(tmp_path: Path) -> 
 
 
 def test_gains_of_an_answer_that_hands_nothing_back_are_drawn(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
     experiment = assemble(tiny(tmp_path))
     with torch.no_grad():
         experiment.model.readout.weight.zero_()

@@ -86,6 +86,7 @@ def test_two_taps_of_a_sine_keep_every_difference(tmp_path: Path) -> None:
 def test_a_gain_of_linear_units_adds_its_logarithm_and_shuffles_keep_each_units_weights(
     tmp_path: Path,
 ) -> None:
+    pytest.importorskip("matplotlib")
     experiment = fading(tmp_path)
     found = lyapunov(gains=[0.5, 1.0], num_shuffles=3, transient=20, seed=1).analyze(experiment)
     rows = np.array(found.numbers["exponents_at_gains"])
@@ -103,6 +104,7 @@ def test_a_gain_of_linear_units_adds_its_logarithm_and_shuffles_keep_each_units_
 
 
 def test_gains_of_a_net_that_keeps_nothing_are_drawn(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
     experiment = fading(tmp_path)
     with torch.no_grad():
         experiment.model.cell.layers[0].recurrent_weight.zero_()
