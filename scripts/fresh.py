@@ -21,6 +21,7 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,6 +31,8 @@ COMPILERS = re.compile(r".*(gcc|g\+\+|c\+\+|clang|\bcpp\b).*|cc|c\d\d|tcc|nvcc|i
 PYTHONS = range(11, 30)
 PARALLEL = ("--numprocesses=auto", "--dist=worksteal")
 RUN = ["trainer.max_steps=4", "trainer.val_every=2", "data.val_size=8", "data.test_size=8"]
+EXTRAS = ("analysis", "export")  # what commands need beside the dependencies
+ASKED = "asked.txt"
 USES = {  # a minute of use: {runs} is where runs are written, {text} and {more} are two of them
     "train": [
         ["experiment=next_char_lstm", *RUN, "output_dir={runs}/text"],
@@ -42,11 +45,14 @@ USES = {  # a minute of use: {runs} is where runs are written, {text} and {more}
     ],
     "evaluate": [["run={text}"]],
     "sample": [["run={text}"]],
+    "predict": [["run={text}", f"input={ASKED}", "length=20", "output=answers.csv"]],
+    "export": [["run={text}", "to=safetensors", "output=exported"]],  # ONNX needs a newer torch
     "analyze": [["run={text}", "analysis=lyapunov"]],
     "diff": [["{text}", "{text}"]],
     "list": [["models"]],
     "report": [["{runs}/sweeps/one"]],
     "runs": [["{runs}", "sort=score"]],
+    "reproduce": [["hinton_binary_adder", "tier=smoke", "output_dir={runs}"]],
 }
 WARNS = re.compile(r"[Ww]arn|[Dd]eprecat")
 
@@ -117,14 +123,15 @@ def given_to_pip(tree: Path) -> list[Path]:
 def floors(place: Path) -> bool:
     """A minute of use with the lowest version of each package."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["analysis"]]
+    extras = (project["optional-dependencies"][extra] for extra in EXTRAS)
+    wanted = [*project["dependencies"], *chain.from_iterable(extras)]
     lowest = [re.sub(r">=([\w.]+).*", r"==\1", line) for line in wanted]
     return used(place, [*lowest, "-e", str(ROOT)])
 
 
 def newest(place: Path) -> bool:
     """A minute of use with the newest version of each package."""
-    return used(place, ["--pre", "-e", f"{ROOT}[analysis]"])
+    return used(place, ["--pre", "-e", f"{ROOT}[{','.join(EXTRAS)}]"])
 
 
 def used(place: Path, packages: Sequence[str]) -> bool:
@@ -135,6 +142,7 @@ def used(place: Path, packages: Sequence[str]) -> bool:
     if not run([*pip, "install", "--quiet", "--disable-pip-version-check", *packages]):
         return False
     run([*pip, "list", "--format=freeze"])
+    (place / ASKED).write_text("the cat sleeps\n", encoding="utf-8")
     well = True
     for name, uses in USES.items():
         for words in uses:

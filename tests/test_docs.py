@@ -327,6 +327,22 @@ def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monke
     assert (tmp_path / "curves.pdf").is_file()
 
 
+def test_the_python_of_trained_models_in_use_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("safetensors")
+    page = (ROOT / "docs" / "use.md").read_text(encoding="utf-8")
+    (snippet,) = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "english.txt").write_text("the cat sleeps\n", encoding="utf-8")
+    train([*RUNS["translator"], *SMALL, "watch=none"])
+    names: dict[str, Any] = {}
+    exec(snippet, names)
+    assert len(names["answers"]) == 2
+    assert (tmp_path / "french.csv").read_text().startswith("input,prediction\nthe cat sleeps,")
+    assert (tmp_path / "translator" / "README.md").is_file()
+
+
 def test_commands_are_found_wherever_they_stand() -> None:
     page = (
         "Say `rnnlab-evaluate run=DIR\ntask.length=9` or `rnnlab-list`; `model=gru seed=0,1`.\n\n"

@@ -65,3 +65,14 @@ def test_the_pages_own_entry_can_be_tried(run_main, tmp_path):
     assert status == 0, err
     assert "short_copy: smoke" in out
     assert yaml.safe_load(own_entry())["claims"][0]["must"] == ">= 0.9"
+
+
+def test_the_record_is_drawn_again_without_training(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    (tmp_path / "pictures").mkdir()
+    monkeypatch.setattr(gallery, "DOCS", tmp_path)
+    monkeypatch.setattr("sys.argv", ["gallery.py", "trask2015_binary_addition", "redraw=true"])
+    monkeypatch.setattr(gallery, "write_page", lambda _: None)
+    gallery.main()
+    (picture,) = (tmp_path / "pictures").iterdir()
+    assert picture.read_bytes().startswith(b"\x89PNG")

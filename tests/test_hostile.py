@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pickle
+import re
 import shutil
 import signal
 import struct
@@ -19,13 +20,17 @@ import yaml
 
 import rnnlab
 from rnnlab.cli.evaluate import main as evaluate
+from rnnlab.cli.export import main as export
+from rnnlab.cli.predict import main as predict
+from rnnlab.cli.runs import main as runs
 from rnnlab.cli.sample import main as sample
 from rnnlab.cli.train import main as train
 from rnnlab.errors import ConfigError
 from rnnlab.files import checkpoint
 from rnnlab.runs.run import Run
+from rnnlab.testing import examples
 from tests.calls import call, check_lines, listing, refusal
-from tests.small_runs import SMALL, tiny, tiny_text
+from tests.small_runs import ELMAN, SMALL, tiny, tiny_text
 
 pytestmark = pytest.mark.thorough
 
@@ -73,6 +78,7 @@ def _no_waiting() -> Iterator[None]:
 COMMANDS: dict[str, Callable[[Path], str]] = {
     "evaluate": lambda run: refusal(evaluate, "rnnlab-evaluate", f"run={run}"),
     "sample": lambda run: refusal(sample, "rnnlab-sample", f"run={run}"),
+    "predict": lambda run: refusal(predict, "rnnlab-predict", f"run={run}", f"input={__file__}"),
     "resume": lambda run: refusal(
         train, "rnnlab-train", f"resume={run}", "trainer.max_steps=6", "trainer.val_every=2"
     ),
@@ -264,6 +270,7 @@ def link(run: Path, name: str, target: Path) -> None:
         *((command, "checkpoints") for command in COMMANDS),
         ("evaluate", "checkpoints/best.ckpt"),
         ("sample", "checkpoints/best.ckpt"),
+        ("predict", "checkpoints/best.ckpt"),
         ("resume", "checkpoints/last.ckpt"),
         ("resume", "metrics.csv"),
         ("resume", ".lock"),
@@ -407,6 +414,201 @@ def test_a_corpus_that_has_no_end_is_refused(tmp_path: Path, path: str, task: st
     said = refusal(train, "rnnlab-train", *argv)
     assert said.startswith("rnnlab-train: task.path must be a UTF-8 text file, got ")
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["text.txt"]
+
+
+# Data of one's own, and what is to be written
+
+
+@pytest.fixture(scope="module")
+def askable(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Runs whose tasks read lines, a text, columns, and recordings."""
+    out = tmp_path_factory.mktemp("runs")
+    small = [*ELMAN, *SMALL, f"output_dir={out}"]
+    (out / "sales.csv").write_text("".join(f"{n},{n % 7}\n" for n in range(99)))
+    (out / "sounds.ts").write_text(examples.recordings())
+    (out / "pictures.csv").write_text(examples.pictures())
+    words = {
+        "addition": ["task=addition"],
+        "series": ["task=series", f"task.path={out / 'sales.csv'}", "task.cue_steps=3"],
+        "motions": ["task=motions", f"task.path={out / 'sounds.ts'}"],
+        "digits": ["task=digits", f"task.path={out / 'pictures.csv'}"],
+    }
+    words["series"].append("task.forecast_steps=3")
+    made = {task: rnnlab.train([*given, *small]).path for task, given in words.items()}
+    return {**made, "next_char": rnnlab.train(tiny_text(out)).path}
+
+
+ASKED = ("addition", "next_char", "series", "motions", "digits")
+
+
+def huge(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(2**40)
+
+
+@pytest.mark.parametrize("task", ASKED)
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda _: None,
+        os.mkdir,
+        os.mkfifo,
+        huge,
+        lambda path: path.symlink_to(path),
+        lambda path: path.symlink_to("/dev/zero"),
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(bytes(range(128, 256)) * 9),
+        lambda path: path.write_text("\u2603\n\u2603\n"),
+    ],
+    ids=["missing", "directory", "pipe", "huge", "loop", "device", "empty", "binary", "unknown"],
+)
+def test_what_cannot_be_asked_is_refused(
+    askable: dict[str, Path], tmp_path: Path, task: str, make: Callable[[Path], object]
+) -> None:
+    make(tmp_path / "asked")
+    before = sorted(tmp_path.iterdir())
+    words = [f"run={askable[task]}", f"input={tmp_path / 'asked'}", f"output={tmp_path / 'out'}"]
+    assert re.search("input[:=]", refusal(predict, "rnnlab-predict", *words))
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("task", "text", "said"),
+    [
+        ("addition", "1+2\n\x00\n", "line 2 of asked.csv: the source may hold"),
+        ("addition", "sum\n1+2,3\n", "line 2 of asked.csv must have 1 cells, as its heading has"),
+        ("addition", f"sum\n{'1' * 200_000}\n", "line 2 of asked.csv is not CSV"),
+        ("series", "\n\n", "asked.csv must have rows of numbers, got none"),
+        ("series", "day,sales\n1,nan\n", "line 2 of asked.csv must have a number"),
+        ("series", "day,sales\n1,1e400\n", "line 2 of asked.csv must have a number"),
+        ("series", "day,sales\n1,2\n", "asked.csv must have 3 rows or more"),
+        ("motions", "name,label,x\na,b,1\n", "must have 2 numbers a step, as in training, got 1"),
+        ("digits", "label\n", "asked.csv has nothing to answer"),
+    ],
+)
+def test_columns_that_do_not_fit_are_refused(
+    askable: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    task: str,
+    text: str,
+    said: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("asked.csv").write_text(text)
+    words = [f"run={askable[task]}", "input=asked.csv", "output=out"]
+    assert said in refusal(predict, "rnnlab-predict", *words)
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "asked.csv"]
+
+
+WRITERS: dict[str, Callable[[Path, str], str]] = {
+    "predict": lambda run, place: refusal(
+        predict, "rnnlab-predict", f"run={run}", "input=asked", f"output={place}"
+    ),
+    "export": lambda run, place: refusal(
+        export, "rnnlab-export", f"run={run}", "to=safetensors", f"output={place}"
+    ),
+    "sample": lambda run, place: refusal(
+        sample, "rnnlab-sample", f"run={run}", "prompt_file=asked", f"answer_file={place}"
+    ),
+}
+
+
+@pytest.mark.parametrize("command", WRITERS)
+@pytest.mark.parametrize(
+    "place",
+    ["asked", "./asked", ".", "", "no/x", "asked/x", "loop", "/dev/full", "~nobody_/x", "x" * 300],
+)
+def test_what_cannot_be_written_anew_is_refused(
+    askable: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    place: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("asked").write_text("1+2\n")
+    Path("loop").symlink_to("loop")
+    before = listing(tmp_path)
+    said = WRITERS[command](askable["addition"], place)
+    assert ("answer_file" if command == "sample" else "output") in said or "too long" in said
+    assert listing(tmp_path) == before
+
+
+@pytest.mark.parametrize("command", WRITERS)
+def test_a_directory_that_cannot_be_written_to_is_refused_at_once(
+    askable: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("asked").write_text("1+2\n")
+    monkeypatch.setattr(os, "access", lambda path, _: path != tmp_path)
+    said = WRITERS[command](askable["addition"], str(tmp_path / "new"))
+    assert "must be in a directory that can be written to" in said
+
+
+@pytest.mark.parametrize("command", ["predict", "export", "sample"])
+def test_a_run_that_has_not_got_so_far_is_refused(
+    askable: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    if command == "export":
+        pytest.importorskip("safetensors", reason="the extra export is missing")
+    monkeypatch.chdir(tmp_path)
+    Path("asked").write_text("1+2\n")
+    run = shutil.copytree(askable["addition"], Path("run"))
+    shutil.rmtree(run / "checkpoints")
+    (run / "results.json").unlink()
+    before = listing(tmp_path)
+    assert "best.ckpt is missing: the run has no such checkpoint" in WRITERS[command](run, "new")
+    assert listing(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["nowhere"],
+        ["~nobody_"],
+        ["asked"],
+        ["pipe"],
+        ["x" * 300],
+        [".", "sort="],
+        [".", "sort=nothing"],
+        [".", "metric="],
+        [".", "seed>"],
+        [".", "=1"],
+        [".", "\x1b[31m=1"],
+        [".", f"{'a' * 5000}=1"],
+        [".", f"limit={'9' * 5000}"],
+        [".", "limit=1e3"],
+    ],
+    ids=lambda words: words[-1][:20],
+)
+def test_runs_that_cannot_be_listed_are_refused(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(trained, "run")
+    Path("asked").write_text("1+2\n")
+    os.mkfifo("pipe")
+    before = listing(tmp_path)
+    refusal(runs, "rnnlab-runs", *words)
+    assert listing(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "run.json", "results.json"])
+@pytest.mark.parametrize("spoil", [os.mkdir, os.mkfifo, huge, lambda path: path.write_bytes(b"{")])
+def test_a_damaged_run_is_listed_among_the_others(
+    trained: Path, tmp_path: Path, name: str, spoil: Callable[[Path], object]
+) -> None:
+    for run in ("good", "spoilt"):
+        shutil.copytree(trained, tmp_path / "runs" / run)
+    (tmp_path / "runs" / "spoilt" / name).unlink()
+    spoil(tmp_path / "runs" / "spoilt" / name)
+    status, out, err = call(runs, "rnnlab-runs", str(tmp_path / "runs"))
+    assert status == 0
+    assert "Traceback" not in err
+    assert out.splitlines()[1].split()[:3] == ["elman", "copy", "finished"]
+    is_run = name != "config.yaml" or spoil not in (os.mkdir, os.mkfifo)
+    assert ("runs/spoilt" in out) == is_run
 
 
 # Damage that the fuzzing found

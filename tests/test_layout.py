@@ -11,7 +11,7 @@ SHARED = {"errors", "metric", "random_streams", "ranges", "spec", "spelling", "s
 LAYERS = [
     *("files", "process", "plots", "config"),  # of every program
     *("kernels", "cells", "models", "tasks", "experiment", "inference"),  # what is studied
-    *("runs", "export", "analysis", "training", "ensemble"),  # what is done with it
+    *("runs", "exports", "analysis", "training", "ensemble"),  # what is done with it
     *("sweeps", "reports", "reproductions"),  # and with many
     *("testing", "commands", "cli"),
 ]

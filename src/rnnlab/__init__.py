@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rnnlab.commands.analyze import AnalysisResults, analyze
     from rnnlab.commands.evaluate import Evaluation, evaluate
+    from rnnlab.commands.export import Exported, export
+    from rnnlab.commands.predict import Predictions, predict
     from rnnlab.commands.report import WrittenReport, report
     from rnnlab.commands.reproduce import Reproductions, reproduce
+    from rnnlab.commands.runs import FoundRuns, find_runs
     from rnnlab.commands.sample import Samples, sample
     from rnnlab.commands.sweep import Sweep, sweep
     from rnnlab.commands.train import compose, load, resume, train
@@ -17,6 +20,9 @@ __version__ = "0.1.0"
 __all__ = [
     "AnalysisResults",
     "Evaluation",
+    "Exported",
+    "FoundRuns",
+    "Predictions",
     "Reproductions",
     "Run",
     "Samples",
@@ -25,7 +31,10 @@ __all__ = [
     "analyze",
     "compose",
     "evaluate",
+    "export",
+    "find_runs",
     "load",
+    "predict",
     "report",
     "reproduce",
     "resume",
@@ -36,8 +45,11 @@ __all__ = [
 _PLACES = {
     "analyze": ("analyze", "AnalysisResults"),
     "evaluate": ("evaluate", "Evaluation"),
+    "export": ("export", "Exported"),
+    "predict": ("predict", "Predictions"),
     "report": ("report", "WrittenReport"),
     "reproduce": ("reproduce", "Reproductions"),
+    "runs": ("find_runs", "FoundRuns"),
     "sample": ("sample", "Samples"),
     "sweep": ("sweep", "Sweep"),
     "train": ("compose", "load", "resume", "train", "Run"),

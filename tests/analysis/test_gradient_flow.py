@@ -43,6 +43,7 @@ def analyze(experiment: Experiment, **settings):
 
 
 def test_units_at_rest_hand_back_their_weight_times_the_gain(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
     experiment = assemble(tiny(tmp_path))
     (cell,) = experiment.model.cell.layers
     with torch.no_grad():
@@ -57,6 +58,15 @@ def test_units_at_rest_hand_back_their_weight_times_the_gain(tmp_path: Path) -> 
     ends = [line.get_ydata()[[0, -1]].tolist() for line in axes.get_lines()[1:]]
     assert [first for first, _ in ends] == [1, 1, 1]
     assert ends[0][1] < ends[1][1] < 1 < ends[2][1]
+
+
+def test_gains_of_an_answer_that_hands_nothing_back_are_drawn(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    experiment = assemble(tiny(tmp_path))
+    with torch.no_grad():
+        experiment.model.readout.weight.zero_()
+    found = analyze(experiment, gains=[1.0])
+    assert len(found.pictures["gains"].draw().axes[0].get_lines()) == 1
 
 
 def test_what_is_written_is_what_flows(tmp_path: Path) -> None:

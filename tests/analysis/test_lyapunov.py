@@ -86,6 +86,7 @@ def test_two_taps_of_a_sine_keep_every_difference(tmp_path: Path) -> None:
 def test_a_gain_of_linear_units_adds_its_logarithm_and_shuffles_keep_each_units_weights(
     tmp_path: Path,
 ) -> None:
+    pytest.importorskip("matplotlib")
     experiment = fading(tmp_path)
     found = lyapunov(gains=[0.5, 1.0], num_shuffles=3, transient=20, seed=1).analyze(experiment)
     rows = np.array(found.numbers["exponents_at_gains"])
@@ -101,6 +102,16 @@ def test_a_gain_of_linear_units_adds_its_logarithm_and_shuffles_keep_each_units_
     figure = found.pictures["gains"].draw()
     assert not clashes(figure)
     assert not unnamed_colors(figure.axes[0], figure.axes[0].get_legend()) - {GREY}
+
+
+def test_gains_of_a_net_that_keeps_nothing_are_drawn(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    experiment = fading(tmp_path)
+    with torch.no_grad():
+        experiment.model.cell.layers[0].recurrent_weight.zero_()
+    found = lyapunov(gains=[1.0, 2.0]).analyze(experiment)
+    assert found.numbers["exponents_at_gains"] == [[-np.inf], [-np.inf]]
+    assert not clashes(found.pictures["gains"].draw())
 
 
 def test_gains_are_refused_where_a_cell_has_no_recurrent_weight(tmp_path: Path) -> None:

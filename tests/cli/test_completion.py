@@ -2,6 +2,7 @@
 
 import os
 import re
+import select
 import shlex
 import shutil
 import subprocess
@@ -12,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+import fresh
 from rnnlab.cli import completion
 from rnnlab.cli.completion import Completions, candidates, script
+from tests.calls import PATIENCE
 from tests.reports.fabricate import fabricate
 
 ROOT = Path(__file__).parents[2]
@@ -93,39 +96,47 @@ def test_every_command_is_completed():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert {f"rnnlab-{name}" for name in completion.COMMANDS} == set(project["scripts"])
     for name in completion.COMMANDS:
-        assert f"rnnlab-{name}" in script()
+        for shell in ("bash", "zsh", "fish"):
+            assert f"rnnlab-{name}" in str(script(["-sc", f"install={shell}"]))
+
+
+def test_every_command_is_used_where_nothing_is_installed_yet():
+    assert set(fresh.USES) == set(completion.COMMANDS)
 
 
 @pytest.fixture
-def shell(place):
+def on_path(place, monkeypatch):
+    """Put rnnlab-evaluate on PATH, and give what installs its completion."""
+    (place / "bin").mkdir()
+    launcher = place / "bin" / "rnnlab-evaluate"
+    command = shlex.join([sys.executable, str(ROOT / "scripts" / "evaluate.py")])
+    launcher.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+    launcher.chmod(0o755)
+    monkeypatch.setenv("PATH", str(place / "bin"), prepend=os.pathsep)
+    return f"{command} -sc install="
+
+
+@pytest.fixture
+def shell(on_path):
     """Complete a line by bash's own function, from a command that is on PATH."""
     if shutil.which("bash") is None:
         pytest.skip("bash is missing")
-    (place / "bin").mkdir()
-    launcher = place / "bin" / "rnnlab-evaluate"
-    command = [sys.executable, str(ROOT / "scripts" / "evaluate.py")]
-    launcher.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
-    launcher.chmod(0o755)
 
     def complete(line: str, breaks: str) -> list[str]:
         words = shlex.join(re.split(r"\s+|(?<==)", line) if "=" in breaks else line.split(" "))
         code = [
-            f'eval "$({shlex.join(command)} -sc install=bash)"',
+            f'eval "$({on_path}bash)"',
             f"COMP_WORDBREAKS={shlex.quote(breaks)} COMP_LINE={shlex.quote(line)}",
             f"COMP_POINT={len(line)} COMP_WORDS=({words})",
             "_rnnlab_complete; printf '%s|' \"${COMPREPLY[@]}\"",
         ]
-        path = f"{place / 'bin'}{os.pathsep}{os.environ['PATH']}"
-        done = subprocess.run(
-            ["bash", "-c", "\n".join(code)],
-            capture_output=True,
-            text=True,
-            check=True,
-            env={**os.environ, "PATH": path},
-        )
-        return done.stdout.split("|")[:-1]
+        return ran("bash", "-c", "\n".join(code)).split("|")[:-1]
 
     return complete
+
+
+def ran(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def test_a_shell_replaces_what_stands_after_the_equals_sign(shell):
@@ -136,3 +147,54 @@ def test_a_shell_replaces_what_stands_after_the_equals_sign(shell):
 def test_a_shell_that_breaks_no_word_there_replaces_the_whole_word(shell):
     assert shell("rnnlab-evaluate run=out", " ") == [f"run={run} " for run in RUNS]
     assert shell("rnnlab-evaluate run=o", " ") == ["run=other/", "run=outputs/"]
+
+
+@pytest.mark.thorough
+@pytest.mark.skipif(shutil.which("fish") is None, reason="fish is missing")
+def test_fish_completes(on_path):
+    def complete(line: str) -> list[str]:
+        return ran("fish", "-c", f"{on_path}fish | source; complete -C {line!r}").splitlines()
+
+    assert complete("rnnlab-evaluate run=out") == [f"run={run}" for run in RUNS]
+    assert complete("rnnlab-evaluate sp") == ["split="]
+
+
+@pytest.mark.thorough
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is missing")
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("run=ot", "run=other/"),
+        ("sp", "split="),
+        ("run=x split=v", "run=x split=val "),
+    ],
+)
+def test_zsh_completes(on_path, typed, completed):
+    """Type at a terminal, since zsh completes nowhere else."""
+    master, terminal = os.openpty()
+    zsh = subprocess.Popen(
+        ["zsh", "-f", "-i"],
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+        env={**os.environ, "TERM": "dumb", "HOME": os.getcwd()},
+    )
+    os.close(terminal)
+    try:
+        os.write(master, f'eval "$({on_path}zsh)"; PROMPT=re""ady\n'.encode())
+        read_until(master, "ready")
+        os.write(master, f"rnnlab-evaluate {typed}\t".encode())
+        read_until(master, f"rnnlab-evaluate {completed}")
+    finally:
+        zsh.kill()
+        zsh.wait()
+        os.close(master)
+
+
+def read_until(terminal: int, wanted: str) -> None:
+    """Read what a terminal shows until that is there; fails if nothing more comes."""
+    said = ""
+    while wanted not in said:
+        assert select.select([terminal], [], [], PATIENCE)[0], said
+        said += re.sub(r"\x1b\[[\d;?]*\w|\r", "", os.read(terminal, 65536).decode())

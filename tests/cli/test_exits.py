@@ -95,3 +95,27 @@ def test_ctrl_c_in_training_is_status_130_and_the_card_says_so(tmp_path):
     )
     assert "Traceback" not in err
     assert Run.load(path).card["status"] == "interrupted"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("predict", "--help"),
+        ("predict", "run=nowhere"),
+        ("export", "--help"),
+        ("export", "run=nowhere", "to=onnx", "output=x"),
+        ("runs", "nowhere"),
+    ],
+    ids=" ".join,
+)
+def test_what_needs_no_model_waits_for_no_torch(words):
+    name, *rest = words
+    code = (
+        f"import sys; from rnnlab.cli.{name} import main\n"
+        f"sys.argv = {['rnnlab-' + name, *rest]!r}\n"
+        "try: main()\n"
+        "finally: assert not {'torch', 'lightning'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "AssertionError" not in done.stderr
+    assert done.returncode == (0 if "--help" in rest else 2)

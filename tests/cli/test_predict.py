@@ -31,6 +31,7 @@ def call(run_main, runs, tmp_path, monkeypatch):
     Path("phrases.txt").write_text("the cat\n\n")
     Path("bad.txt").write_text("12+34\n12-34\n")
     Path("latin.txt").write_bytes(b"12+34\n\xe9\n")
+    Path("wide.csv").write_text("sum,note\n1+2\n1+2,a,b\n")
     Path("broken.csv").write_text('sum\n"12+34\n')
 
     def call(kind: str, *words: str) -> tuple[int, str, str]:
@@ -98,15 +99,20 @@ def test_a_text_is_continued_whole(call):
     ("kind", "words", "said"),
     [
         ("addition", ["input=bad.txt"], "input: line 2 of bad.txt: the source may hold"),
-        ("addition", ["input=latin.txt"], "input=latin.txt: line 2 is not utf-8: byte 0xe9"),
+        ("addition", ["input=latin.txt"], "input: line 2 of latin.txt is not utf-8: byte 0xe9"),
         ("addition", ["input=latin.txt", "encoding=rot13"], "encoding must be one that Python"),
-        ("addition", ["input=broken.csv"], "input=broken.csv: line 2 is not CSV"),
+        ("addition", ["input=broken.csv"], "input: line 2 of broken.csv is not CSV"),
+        (
+            "addition",
+            ["input=wide.csv"],
+            "line 3 of wide.csv must have 2 cells, as its heading has",
+        ),
         ("addition", ["input=nowhere"], "nowhere is missing"),
         ("addition", ["input=sums.txt", "output=sums.csv"], "output must be a new file"),
         ("addition", ["input=sums.txt", "output=no/x"], "output must be in a directory"),
         ("addition", ["input=sums.txt", "format=xml"], "format must be"),
         ("addition", ["inptu=sums.txt"], "inptu is not a setting: did you mean input?"),
-        ("copy", ["input=sums.txt"], "run must be of a task that reads data of one's own"),
+        ("copy", ["input=sums.txt"], "series or motions, got copy; rnnlab-sample shows"),
     ],
 )
 def test_mistakes_are_status_2_and_write_nothing(call, kind, words, said):

@@ -122,7 +122,7 @@ def test_a_file_with_a_line_that_cannot_be_asked_is_refused_before_any_answer(ca
 @pytest.mark.parametrize(
     ("kind", "words", "said"),
     [
-        ("copy", ["prompt=abc"], "prompt must be null, got 'abc': Copy"),
+        ("copy", ["prompt=abc"], "prompt must be null, got 'abc': this task"),
         ("text", ["prompt=~"], "prompt must be of the"),
         ("text", ["temperature=-1"], "temperature must be 0.0 or more, got -1"),
         ("text", ["temperature=hot"], "temperature must be a number, got 'hot'"),
@@ -133,7 +133,7 @@ def test_a_file_with_a_line_that_cannot_be_asked_is_refused_before_any_answer(ca
         ("text", ["prompt=a", "prompt_file=b"], "prompt must be null where prompt_file"),
         ("text", ["prompt_file=/nowhere"], "/nowhere"),
         ("text", ["answer_file=/nowhere/x"], "answer_file must be in a directory that is there"),
-        ("copy", ["answer_file=answers"], "answer_file must be null: Copy has no answers in"),
+        ("copy", ["answer_file=answers"], "answer_file must be null: this task has no answers in"),
         ("text", ["beam=0"], "beam must be 1 or more, got 0"),
         ("text", ["beam=2", "temperature=1"], "temperature must be 0 or null with beam=2"),
         ("text", ["num_samples=0"], "num_samples must be 1 or more, got 0"),

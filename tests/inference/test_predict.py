@@ -150,11 +150,6 @@ def test_problems_of_lines_are_named_together():
     assert last == "... and 2 lines more"
 
 
-def test_a_task_that_makes_its_data_reads_none():
-    with pytest.raises(ConfigError, match=r"must be of a task that reads data .* got Copy"):
-        predictor(untrained("lstm", "copy"))
-
-
 def test_what_a_decoding_cannot_change_is_refused(tmp_path):
     experiment = untrained("lstm", "labels", file=examples.labelled(), place=tmp_path)
     with pytest.raises(ConfigError, match="temperature, top_k"):

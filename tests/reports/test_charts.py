@@ -4,6 +4,7 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
+import numpy as np
 from matplotlib import rc_context
 from PIL import Image
 
@@ -120,6 +121,33 @@ def test_tasks_are_panels_beside_a_number_too(tmp_path):
     panels = figures(tmp_path)["metric"].axes
     assert [axes.get_title(loc="left") for axes in panels] == ["addition", "copy"]
     assert panels[0].get_ylim()[0] > panels[1].get_ylim()[1]
+
+
+@pytest.mark.parametrize("delays", [(1, 2), (5, 10, 1000), range(40)])
+def test_equal_means_stand_side_by_side(tmp_path, delays):
+    for model in ("elman", "gru", "lstm"):
+        for delay in delays:
+            for seed in (0, 1):
+                words = {"model": model, "task.delay": delay, "seed": seed}
+                fabricate(tmp_path, words, {"loss": 1.0})
+    (axes,) = (figure := figures(tmp_path)["metric"]).axes
+    assert figure.get_label().endswith("dots: runs; side by side at each x")
+    figure.draw_without_rendering()
+    means = [line for line in axes.get_lines() if line.get_marker() in "osD^vPX*"]
+    places = [line.get_transform().transform(line.get_xydata())[:, 0] for line in means]
+    assert [line.get_xdata().tolist() for line in means] == [list(delays)] * 3
+    left, middle, right = (np.array(each) for each in places)
+    assert (left < middle).all()
+    assert (middle < right).all()
+    assert (right[:-1] < left[1:]).all()
+    assert np.allclose(middle, axes.transData.transform([(x, 1) for x in delays])[:, 0])
+
+
+def test_a_single_line_stands_where_its_values_are(tmp_path):
+    for delay in (1, 2):
+        fabricate(tmp_path, {"task.delay": delay}, {"loss": 1.0})
+    figure = figures(tmp_path)["metric"]
+    assert "side by side" not in figure.get_label()
 
 
 def test_axes_are_named_in_words(two_tasks):

@@ -121,6 +121,29 @@ def test_train_is_standardised(recordings: dict[str, Any]) -> None:
     torch.testing.assert_close(read.std(0, correction=0), torch.ones(2))
 
 
+def test_pictures_are_of_sequences_from_all_over_the_batch(
+    recordings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = Motions("stream", 0, **recordings)
+    batch = task.sample("test", 0, 6)
+    drawn: list[str] = []
+
+    def draw(_: Any, title: str) -> Image.Image:
+        drawn.append(title)
+        return Image.new("RGB", (4, 4))
+
+    monkeypatch.setattr(task, "draw", draw)
+    answers = torch.nn.functional.one_hot(batch.target, 3).float()
+    classes = [
+        task.symbols[int(row[mask][-1])] for row, mask in zip(batch.target, batch.mask, strict=True)
+    ]
+    task.show(batch, answers)
+    assert drawn == [f"target {classes[row]}" for row in (0, 5)]
+    drawn.clear()
+    task.show(batch, -answers)
+    assert all(", answer " in title for title in drawn)
+
+
 def test_classes_are_scored_each_and_shown(recordings: dict[str, Any]) -> None:
     task = Motions("stream", 0, **recordings)
     batch = task.sample("test", 0, 6)

@@ -1,13 +1,15 @@
 """Tab completion: `eval "$(rnnlab-train -sc install=bash)"` installs it for all commands.
 
-The shell's function asks the command itself, by `-sc query=bash` and the line in `COMP_LINE` as
-Hydra does it. `rnnlab-train` answers about paths, and leaves groups and settings to Hydra.
+So it does in zsh, and `rnnlab-train -sc install=fish | source` in fish. The shell's function asks
+the command itself, by `-sc query=bash` and the line in `COMP_LINE` as Hydra does it. `rnnlab-train`
+answers about paths, and leaves groups and settings to Hydra.
 """
 
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -24,9 +26,9 @@ _RUNS = ("run", "resume", "init_from")
 _FILES = re.compile(r"task\.(\w+_)?path|input|output|output_dir|prompt_file|answer_file")
 """Keys that take a path."""
 
-_SCRIPT = """\
+_BASH = """\
 _rnnlab_complete() {{
-    local line=${{COMP_LINE:0:COMP_POINT}} IFS=$'\\n' found each word head=
+    local line=${{COMP_LINE:0:$COMP_POINT}} IFS=$'\\n' found each word head=
     found=$(COMP_LINE="$line" "${{COMP_WORDS[0]}}" -sc query=bash 2> /dev/null)
     if [ "${{COMP_WORDS[0]##*/}}" = rnnlab-train ]; then
         found=${{found// /$'\\n'}}  # as Hydra answers
@@ -43,6 +45,23 @@ _rnnlab_complete() {{
 }}
 if [ -n "$ZSH_VERSION" ]; then autoload -U +X compinit bashcompinit; compinit; bashcompinit; fi
 complete -o nospace -F _rnnlab_complete {commands}"""
+
+_FISH = """\
+function _rnnlab_complete
+    set -l line (commandline -cp)
+    set -l name (commandline -opc)[1]
+    set -l found (COMP_LINE="$line" $name -sc query=bash 2> /dev/null)
+    if string match -q '*rnnlab-train' $name
+        set found (string split -n ' ' -- $found)  # as Hydra answers
+    end
+    printf '%s\\n' $found
+end
+for name in {commands}
+    complete -c $name -f -a '(_rnnlab_complete)'
+end"""
+
+_SCRIPTS = {"bash": _BASH, "zsh": _BASH, "fish": _FISH}
+"""Shell -> the function that it is given; zsh can read bash's."""
 
 
 @dataclass(frozen=True)
@@ -65,14 +84,12 @@ def is_query(arguments: Sequence[str]) -> bool:
     return list(arguments[:2]) in [[option, "query=bash"] for option in _OPTIONS]
 
 
-def is_install(arguments: Sequence[str]) -> bool:
-    """Whether the shell asks for its function."""
-    return list(arguments[:2]) in [[option, "install=bash"] for option in _OPTIONS]
-
-
-def script() -> str:
-    """Return the shell's function, for bash, and for zsh by way of bash's completion."""
-    return _SCRIPT.format(commands=" ".join(f"rnnlab-{name}" for name in COMMANDS))
+def script(arguments: Sequence[str]) -> str | None:
+    """Return the function that a shell asks for to install it; `None` if none does."""
+    for option, (shell, text) in product(_OPTIONS, _SCRIPTS.items()):
+        if list(arguments[:2]) == [option, f"install={shell}"]:
+            return text.format(commands=" ".join(f"rnnlab-{name}" for name in COMMANDS))
+    return None
 
 
 def candidates(completions: Completions) -> list[str]:

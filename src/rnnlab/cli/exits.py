@@ -41,8 +41,8 @@ def command(name: str, body: Callable[[], None], *, trains: bool = False) -> Non
     """
     if "--version" in sys.argv[1:]:
         body, trains = partial(say, f"{name} {__version__}"), False
-    if completion.is_install(sys.argv[1:]):
-        body, trains = _print_completion, False
+    if (script := completion.script(sys.argv[1:])) is not None:
+        body, trains = partial(say, script), False
     output.guard()
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
@@ -86,10 +86,6 @@ def command_arguments(usage: str, completions: Completions) -> list[str]:
         say(usage.strip())
         sys.exit()
     return arguments
-
-
-def _print_completion() -> None:
-    say(completion.script())
 
 
 def status_of(error: BaseException) -> int:

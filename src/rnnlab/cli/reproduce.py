@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from rnnlab.cli.arguments import pop_config_directory
 from rnnlab.cli.completion import Completions
 from rnnlab.cli.exits import command, command_arguments
+from rnnlab.commands.arguments import user_path
 from rnnlab.config.build import check_values
 from rnnlab.config.packages import allow_packages_of
 from rnnlab.config.sources import ConfigSource, using_source
@@ -70,7 +71,7 @@ def _main() -> None:
     if not names or own["dry_run"]:
         with using_source(ConfigSource(directory)):
             if not names:
-                _list(Path(own["output_dir"]).expanduser())
+                _list(user_path(own["output_dir"]))
                 return
             for plan in make_plans(names, own["tier"], own["seeds"], own["output_dir"]):
                 _say_what_is_left(plan)

@@ -1,6 +1,8 @@
 """Words of the commands that use a run: keys of the command's own, and settings of the run."""
 
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import NoneType
 from typing import Any, get_args
 
@@ -52,6 +54,34 @@ def split_words(
     check_values(own, fields)
     allow_packages_of(rest)
     return own, rest
+
+
+def user_path(text: str | Path) -> Path:
+    """Return a path as a person writes it: `~` is a home directory, where there is such a user."""
+    return Path(os.path.expanduser(text))
+
+
+def new_path(text: str | Path, key: str, kind: str = "file") -> Path:
+    """Return the path of a file or directory that is to be made.
+
+    Args:
+        text: the path.
+        key: the key that named it, for errors.
+        kind: what it will be, for errors.
+
+    Raises:
+        ConfigError: it exists, or its directory doesn't or can't be written to.
+    """
+    path = user_path(text)
+    if not str(text) or "\0" in str(text):
+        raise ConfigError(f"{key} must be the path of a new {kind}, got {str(text)!r}")
+    if path.is_symlink() or path.exists():
+        raise ConfigError(f"{key} must be a new {kind}, got {text}, which is there")
+    if not path.parent.is_dir():
+        raise ConfigError(f"{key} must be in a directory that is there, got {text}")
+    if not os.access(path.parent, os.W_OK):
+        raise ConfigError(f"{key} must be in a directory that can be written to, got {text}")
+    return path
 
 
 def _read(value: str, kind: Any) -> Any:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+from rnnlab.commands.arguments import user_path
 from rnnlab.commands.sweep import Sweep
 from rnnlab.errors import ConfigError
 from rnnlab.process.untouched import process_untouched
@@ -104,7 +105,7 @@ def report(
     place = directory.path if isinstance(directory, Sweep) else directory
     if not isinstance(place, str | Path):
         raise ConfigError(f"directory must be a sweep or a directory, got {place!r}")
-    path = Path(place).expanduser()
+    path = user_path(place)
     asked: dict[str, Any] = {
         "metric": metric,
         "target": target,

@@ -7,6 +7,7 @@ from pathlib import Path
 from shlex import join
 from typing import Any
 
+from rnnlab.commands.arguments import user_path
 from rnnlab.config.build import check_values
 from rnnlab.config.packages import allow_packages
 from rnnlab.config.sources import ConfigSource, using_source
@@ -175,7 +176,7 @@ def make_plans(
     ]
     for entry in entries:
         entry.check_measures()
-    place = Path(output_dir).expanduser()
+    place = user_path(output_dir)
     return [Plan.make(entry, tier, seeds, place) for entry in entries]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
-from rnnlab.commands.arguments import split_words
+from rnnlab.commands.arguments import new_path, split_words, user_path
 from rnnlab.commands.train import open_run
 from rnnlab.config.arguments import Settings, as_overrides
 from rnnlab.errors import ConfigError
@@ -200,9 +200,11 @@ def _read(file: str) -> str:
     from rnnlab.files.untrusted import read_bytes
 
     try:
-        return read_bytes(Path(file).expanduser(), largest=_LARGEST).decode("utf-8-sig")
+        return read_bytes(user_path(file), largest=_LARGEST).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError(f"prompt_file={file} must be UTF-8: {error}") from error
+    except ConfigError as error:
+        raise ConfigError(f"prompt_file: {error}") from error
 
 
 @contextlib.contextmanager
@@ -224,11 +226,7 @@ def _writer(file: str | None, write: Write | None) -> Iterator[Write]:
     if file == _STANDARD:
         yield lambda text: say(text, end="")
         return
-    path = Path(file).expanduser()
-    if path.is_symlink() or path.exists():
-        raise ConfigError(f"answer_file must be a new file, got {file}, which is there")
-    if not path.parent.is_dir():
-        raise ConfigError(f"answer_file must be in a directory that is there, got {file}")
+    path = new_path(file, "answer_file")
     with contextlib.ExitStack() as stack:
         opened: list[TextIO] = []
 

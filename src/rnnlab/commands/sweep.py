@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from rnnlab.commands.arguments import user_path
 from rnnlab.config.arguments import Settings, as_overrides
 from rnnlab.config.hydra_line import Line
 from rnnlab.errors import ConfigError
@@ -36,7 +37,7 @@ class Sweep:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path).expanduser().absolute()
+        self.path = user_path(path).absolute()
 
     @property
     def runs(self) -> list[Run]:
@@ -145,7 +146,7 @@ def sweep(*settings: Settings, config_dir: str | Path | None = None, **named: An
     from rnnlab.commands.hydra_app import run_hydra
 
     words = as_overrides(settings, named, several=True)
-    options = [] if config_dir is None else ["--config-dir", str(Path(config_dir).expanduser())]
+    options = [] if config_dir is None else ["--config-dir", str(user_path(config_dir))]
     line = Line.read(["-m", *options, *words])
     path = run_hydra(line, _train_alone)
     assert path is not None

@@ -24,32 +24,18 @@ class Predictor:
 
     Args:
         model: the model.
-        task: the task that it was trained on.
+        task: the task that it was trained on, which must be an `OwnInput`.
         decoding: settings of the decoding.
         length: most answered steps; `None` for the task's own number.
         batch_size: examples that are computed at once.
-
-    Attributes:
-        by_line: whether each line is an example.
-        columns: names of the cells of a row.
-
-    Raises:
-        ConfigError: the task reads no data of one's own.
     """
 
     def __init__(
         self, model: Model, task: Task, decoding: Decoding, length: int | None, batch_size: int
     ) -> None:
-        if not isinstance(task, OwnInput):
-            raise ConfigError(
-                f"run must be of a task that reads data of one's own, such as translation, labels, "
-                f"next_char, series or motions, got {type(task).__name__}; rnnlab-sample shows "
-                "what a model makes of its task's own data"
-            )
-        self.model, self.task, self.asked = model, task, task
+        assert isinstance(task, OwnInput)
+        self.model, self.task = model, task
         self.decoding, self.length, self.batch_size = decoding, length, batch_size
-        self.by_line = task.by_line
-        self.columns = list(task.predicted)
 
     def lines(
         self, numbered: Sequence[tuple[int, str]], key: str, path: str
@@ -66,16 +52,19 @@ class Predictor:
         """
         examples = self._examples(numbered, key, path)
         rows = self.rows([example for example in examples if example is not None])
-        blank: list[Cell] = [""] * len(self.columns)
+        blank: list[Cell] = [""] * len(self.task.predicted)
         return (blank if example is None else next(rows) for example in examples)
 
     def file(self, text: str, key: str, path: str) -> Iterator[list[Cell]]:
         """Return rows for the examples of a file.
 
         Raises:
-            ConfigError: the model can't read it.
+            ConfigError: the model can't read it, or there are none.
         """
-        return self.rows(self.asked.read_input(text, key, path))
+        examples = self.task.read_input(text, key, path)
+        if not examples:
+            raise ConfigError(f"{key}: {path} has nothing to answer")
+        return self.rows(examples)
 
     def _examples(self, numbered: Sequence[tuple[int, str]], key: str, path: str) -> list[Any]:
         """Read the example of each line, `None` for a blank one."""
@@ -83,7 +72,7 @@ class Predictor:
         problems = []
         for number, text in numbered:
             try:
-                examples += self.asked.read_input(text, key, path) if text.strip() else [None]
+                examples += self.task.read_input(text, key, path) if text.strip() else [None]
             except ConfigError as error:
                 problems.append(f"{key}: line {number} of {path}: {error}")
         if problems:
@@ -97,8 +86,8 @@ class Predictor:
         """Yield rows for examples that the task has read."""
         waiting = iter(examples)
         while some := list(islice(waiting, self.batch_size)):
-            batch = to_device(self.asked.input_batch(some, self.length), device_of(self.model))
-            yield from self.asked.predictions(some, batch, *self._answers(batch))
+            batch = to_device(self.task.input_batch(some, self.length), device_of(self.model))
+            yield from self.task.predictions(some, batch, *self._answers(batch))
 
     def _answers(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """Return the answers, and the outputs if no answer is fed back."""

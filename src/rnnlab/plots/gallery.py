@@ -37,11 +37,12 @@ def gallery(
     canvas.text((16, 24), title, size=TITLE, anchor="lm")
     for number, shade in enumerate(shades):
         row, column = divmod(number, columns)
-        x, y = 16 + column * (width + _GAP), 44 + row * (height + caption + _GAP)
+        across = pixel * shade.shape[1]
+        x = 16 + column * (width + _GAP) + (width - across) / 2  # a caption may be wider
+        y = 44 + row * (height + caption + _GAP)
         grey = (255 * (1 - np.clip(shade, 0, 1))).round()
         colors = np.where(np.isnan(shade)[..., None], (245, 220, 215), grey[..., None])
         canvas.mosaic((x, y), colors.astype(np.uint8), pixel)
-        across = pixel * shade.shape[1]
         canvas.rectangle((x, y, x + across, y + height), outline="#bbbbbb")
         canvas.text((x + across / 2, y + height + 13), captions[number], size=LABEL, anchor="mm")
     return canvas.finish()

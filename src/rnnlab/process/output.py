@@ -4,6 +4,7 @@ A closed pipe (`| head -1`), a full disk or a character that the encoding lacks 
 training, or record it as failed.
 """
 
+import codecs
 import errno
 import io
 import os
@@ -17,6 +18,24 @@ from typing import Any, TextIO
 from rnnlab.spelling import printable
 
 _NAMES = ("stdout", "stderr")
+_IN_ASCII = {
+    **{"±": "+-", "\xd7": "x", "≤": "<=", "≥": ">=", "²": "^2", "\N{MINUS SIGN}": "-"},
+    **{"…": "...", "·": ".", "→": "->", "↵": r"\n", "␣": "_", "\u2019": "'", "\ufffd": "?"},
+}
+"""Marks that rnnlab prints -> what stands for them where the encoding lacks them."""
+
+
+def _spell(error: UnicodeError) -> tuple[str, int]:
+    """Spell characters that an encoding lacks: our own marks in ASCII, others as escapes."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    escaped = (c.encode("ascii", "backslashreplace").decode() for c in lacking)
+    spelt = (_IN_ASCII.get(c, escape) for c, escape in zip(lacking, escaped, strict=True))
+    return "".join(spelt), error.end
+
+
+codecs.register_error(_SPELLING := "rnnlab.spell", _spell)
 
 
 class _Sink(io.BufferedIOBase):
@@ -130,7 +149,7 @@ def _guarded(stream: TextIO | None) -> TextIO:
     """Return a stream that writes to the same file and never raises; other streams are returned."""
     if stream is None:
         sink = _Sink(_nowhere(), None)
-        return io.TextIOWrapper(sink, encoding="utf-8", errors="backslashreplace")
+        return io.TextIOWrapper(sink, encoding="utf-8", errors=_SPELLING)
     buffer = getattr(stream, "buffer", None)
     raw = getattr(buffer, "raw", buffer)
     if not isinstance(stream, io.TextIOWrapper) or not isinstance(raw, io.RawIOBase):
@@ -140,7 +159,7 @@ def _guarded(stream: TextIO | None) -> TextIO:
     return io.TextIOWrapper(
         _Sink(raw, stream),
         encoding=stream.encoding,
-        errors="backslashreplace",
+        errors=_SPELLING,
         line_buffering=stream.line_buffering,
         write_through=stream.write_through,
     )

@@ -23,7 +23,6 @@ from rnnlab.reports.drawing import (
     interval_name,
     lay_out,
     mark_failures,
-    scale_x,
     scale_y,
     scores_of,
 )
@@ -142,8 +141,7 @@ def _metric(section: Section, width: float | None) -> "Figure":
     figure, subplots = lay_out(panels, width=width)
     apart = of_several_tasks(panels)
     for axes, panel in subplots:
-        for line in panel.lines:
-            draw_means(axes, line, aggregate.x)
+        draw_means(axes, panel, aggregate.x)
         failing = [line for line in panel.lines if any(group.failures for group in line.groups)]
         for index, line in enumerate(failing):
             mark_failures(axes, line, aggregate.x, height=1.02 + 0.035 * index)
@@ -151,9 +149,10 @@ def _metric(section: Section, width: float | None) -> "Figure":
         name = base_name(aggregate.metric)
         labelled = apart or axes is subplots[0][0]
         floors = draw_floor(axes, groups, name, aggregate.x, labelled=labelled)
-        scale_x(axes, [group.settings[aggregate.x] for group in groups])
         scale_y(axes, aggregate, [*scores_of(groups if apart else aggregate.groups), *floors])
     title = caption(aggregate, "mean", f"band: {interval_name(aggregate)}; dots: runs")
+    if any(len(panel.lines) > 1 for panel in panels):
+        title += "; side by side at each x"
     if any(group.failures for group in aggregate.groups):
         title += "; \N{MULTIPLICATION SIGN}: some failed"
     x = aggregate.in_words(aggregate.x)

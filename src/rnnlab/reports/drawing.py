@@ -1,11 +1,12 @@
 """Drawing parts of a sweep's pictures with matplotlib: layout, bands, axes, labels."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rnnlab.plots.decades import spans_decades
 from rnnlab.plots.palette import GREY
 from rnnlab.plots.size import inches, points
 from rnnlab.reports.aggregate import Aggregate
@@ -13,8 +14,10 @@ from rnnlab.reports.groups import RunGroup, format_value
 from rnnlab.reports.panels import Line, Panel, of_several_tasks
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.transforms import ScaledTranslation
 
 
 _COLUMNS = {1: 1, 2: 2, 4: 2, 8: 4}  # of so many panels; of others 3
@@ -45,25 +48,49 @@ def lay_out(
     return figure, list(zip(grid.flat, panels, strict=False))
 
 
-def draw_means(axes: "Axes", line: Line, x: str) -> None:
-    """Draw a line of means with a band of their intervals, and a dot for each run."""
+def draw_means(axes: "Axes", panel: Panel, x: str) -> None:
+    """Draw lines of means with a band of their intervals, and a dot for each run.
+
+    The lines are set side by side, so that equal means of several don't hide each other.
+    """
+    values = [group.settings[x] for line in panel.lines for group in line.groups]
+    scale_x(axes, values)
+    drawn = [_draw_line(axes, line, x) for line in panel.lines]
+    for artists, shift in zip(drawn, _side_by_side(axes, len(drawn), values), strict=True):
+        for artist in artists:  # not before, since limits of axes would be those of moved points
+            artist.set_transform(axes.transData + shift)
+
+
+def _draw_line(axes: "Axes", line: Line, x: str) -> "list[Artist]":
     groups = [group for group in line.groups if group.values]
     xs: Any = [group.settings[x] for group in groups]
     means = [group.summary.mean for group in groups]
-    axes.plot(xs, means, color=line.color, marker=line.marker, label=line.label)
+    look = {"color": line.color, "marker": line.marker, "label": line.label}
+    artists: list[Artist] = [*axes.plot(xs, means, **look)]
     if groups:
         low, high = zip(*(group.summary.interval for group in groups), strict=True)
-        axes.fill_between(xs, low, high, color=line.color, alpha=0.18, linewidth=0)
+        look = {"color": line.color, "alpha": 0.18, "linewidth": 0}
+        artists.append(axes.fill_between(xs, low, high, **look))
     for group in groups:
         runs = list(group.values.values())
-        axes.plot(
-            [group.settings[x]] * len(runs),
-            runs,
-            ".",
-            color=line.color,
-            alpha=0.45,
-            markersize=points(6),
-        )
+        look = {"color": line.color, "alpha": 0.45, "markersize": points(6)}
+        artists += axes.plot([group.settings[x]] * len(runs), runs, ".", **look)
+    return artists
+
+
+def _side_by_side(axes: "Axes", count: int, values: Sequence[Any]) -> "Iterator[ScaledTranslation]":
+    """Yield how far each of some lines is moved aside: by a marker, or less where x are close."""
+    from matplotlib import rcParams
+    from matplotlib.transforms import ScaledTranslation
+
+    figure = axes.get_figure(root=True)
+    places = axes.xaxis.get_transform().transform(np.array(sorted(set(values)), dtype=float))
+    closest = np.diff(places).min() / np.ptp(places) if len(places) > 1 else 1.0
+    width = 72 * figure.get_figwidth() * axes.get_position().width
+    step = min(float(rcParams["lines.markersize"]), closest * width / (2 * count))
+    for index in range(count):
+        shift = (index - (count - 1) / 2) * step
+        yield ScaledTranslation(shift / 72, 0, figure.dpi_scale_trans)
 
 
 def mark_failures(axes: "Axes", line: Line, x: str, height: float) -> None:
@@ -125,7 +152,7 @@ def scale_x(axes: "Axes", values: Sequence[Any]) -> None:
     """Choose a linear or logarithmic axis, with a tick at each value if they are far apart."""
     ticks = sorted(set(values))
     positions = np.array(ticks, dtype=float)
-    if len(ticks) > 2 and ticks[0] > 0 and ticks[-1] / ticks[0] >= 10:
+    if len(ticks) > 2 and spans_decades(ticks, factor=10):
         axes.set_xscale("log")
         positions = np.log(positions)
     if len(ticks) == 1 or np.diff(positions).min() >= 0.08 * np.ptp(positions):
@@ -134,8 +161,8 @@ def scale_x(axes: "Axes", values: Sequence[Any]) -> None:
 
 
 def scale_y(axes: "Axes", aggregate: Aggregate, values: Sequence[float]) -> None:
-    """Make the axis logarithmic if `spans_decades`."""
-    if not spans_decades(aggregate, values):
+    """Make the axis logarithmic if `is_logarithmic`."""
+    if not is_logarithmic(aggregate, values):
         return
     from matplotlib.ticker import LogLocator, NullFormatter
 
@@ -146,9 +173,9 @@ def scale_y(axes: "Axes", aggregate: Aggregate, values: Sequence[float]) -> None
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def spans_decades(aggregate: Aggregate, values: Sequence[float]) -> bool:
-    """Whether lower is better and the values are positive and differ by a factor of 20 or more."""
-    return bool(aggregate.lower_is_better and min(values) > 0 and max(values) / min(values) >= 20)
+def is_logarithmic(aggregate: Aggregate, values: Sequence[float]) -> bool:
+    """Whether scores are drawn as their logarithms: where lower is better, and they are wide."""
+    return aggregate.lower_is_better and spans_decades(values)
 
 
 def caption(aggregate: Aggregate, what: str, legend: str = "") -> str:
@@ -248,15 +275,16 @@ def _add_legend(figure: "Figure", lines: Sequence[Line], *, marked: bool) -> Non
 def _label_lines(figure: "Figure", axes: "Axes", lines: Sequence[Line]) -> None:
     """Write names beside the ends of the lines, moved apart so that they don't overlap."""
     figure.draw_without_rendering()  # sets the final limits of the axes
-    drawn = {artist.get_label(): np.asarray(artist.get_xydata()) for artist in axes.get_lines()}
-    lines = [line for line in lines if len(drawn.get(line.label, []))]
-    ends = [drawn[line.label][-1] for line in lines]
+    drawn = {artist.get_label(): artist for artist in axes.get_lines() if len(artist.get_xydata())}
+    lines = [line for line in lines if line.label in drawn]
+    ends = [np.asarray(drawn[line.label].get_xydata())[-1] for line in lines]
     in_axes = axes.transAxes.inverted().transform(axes.transData.transform(ends))
     gap = inches(0.38) / figure.get_figheight()
     for line, end, height in zip(lines, ends, spread(in_axes[:, 1], gap), strict=True):
         axes.annotate(
             line.label,
             end,
+            xycoords=drawn[line.label].get_transform(),
             xytext=(1.035, height),
             textcoords="axes fraction",
             va="center",

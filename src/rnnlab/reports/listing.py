@@ -192,9 +192,10 @@ def _check_keys(runs: Sequence[Listed], keys: Sequence[str], sort: str, metric: 
     )
     settings |= dict.fromkeys(name for run in runs for name in run.source.overrides or {})
     known = [*COLUMNS, *scores, *settings]
+    asked = [*((key, key) for key in keys), (sort, f"sort={sort}")]
     problems = [
-        f"{key} is nothing that these runs have{did_you_mean(key, known)}"
-        for key in (*keys, sort)
+        f"{shown} is nothing that these runs have{did_you_mean(key, known)}"
+        for key, shown in asked
         if key not in known
     ]
     if metric is not None and metric not in scores:

@@ -12,11 +12,11 @@ from rnnlab.reports.drawing import (
     direction,
     finish,
     interval_name,
+    is_logarithmic,
     lay_out,
     scale_x,
     scale_y,
     scores_of,
-    spans_decades,
 )
 from rnnlab.reports.groups import RunGroup, format_value, is_numeric, sort_key, values_of
 from rnnlab.reports.panels import MOST_PANELS, Line, Panel, describe
@@ -95,7 +95,7 @@ def _draw_rows(
             color=GREY,
             size=points(13),
         )
-    if spans_decades(aggregate, values):
+    if is_logarithmic(aggregate, values):
         axes.set_xscale("log")
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rnnlab.plots.decades import spans_decades
 from rnnlab.plots.palette import COLORS, GREY
 from rnnlab.plots.style import STYLE
 from rnnlab.reproductions.bound import Bound
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 PICTURE = "figure.png"
 _TITLE = 90  # characters of a line of it
-_DECADES = 20  # largest over smallest value from which an axis is logarithmic
 _CLAIM, _CONTROL, _WANTED = COLORS[0], COLORS[1], "#E3F1EA"
 
 
@@ -34,24 +34,35 @@ def draw(entry: Entry, outcome: Outcome) -> bytes:
         panels.setdefault(found["what"], []).append(found)
     heights = [0.9 + len(rows) for rows in panels.values()]
     with rc_context(STYLE):
-        figure = Figure(figsize=(11, 1.1 + 0.72 * sum(heights)), layout="constrained")
+        figure = Figure(figsize=(11, 1.6 + 0.72 * sum(heights)), layout="constrained")
         subplots = figure.subplots(len(panels), squeeze=False, height_ratios=heights)[:, 0]
         for axes, (what, rows) in zip(subplots, panels.items(), strict=True):
             _panel(axes, rows)
             axes.set_xlabel(what)
-        seeds = outcome["seeds"]
-        about = "green: as it must be"
-        if any(found["floor"] is not None for found in outcome["findings"]):
-            about += "; dashed: floor"
-        if any(found["paper_value"] is not None for found in outcome["findings"]):
-            about += "; diamond: the paper"
-        named = f"{entry.name}: seeds {seeds[0]} to {seeds[-1]}"
-        title = "\n".join(wrap(f"{named}; {about}", _TITLE))
-        figure.suptitle(title, x=0.01, ha="left", size=16)
+        figure.suptitle(_balanced(entry.summary), x=0.01, ha="left", size=16)
+        figure.supxlabel(_legend(outcome), x=0.99, ha="right", size=13, color=GREY)
         plain_ticks(figure)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png")
     return buffer.getvalue()
+
+
+def _balanced(title: str) -> str:
+    """Break a title into as few lines as it needs, of about one length."""
+    lines = len(wrap(title, _TITLE))
+    return "\n".join(wrap(title, min(_TITLE, len(title) // lines + 8)))
+
+
+def _legend(outcome: Outcome) -> str:
+    """Say what the marks are."""
+    first, last = outcome["seeds"][0], outcome["seeds"][-1]
+    seeds = f"dot: seed {first}" if first == last else f"dots: seeds {first} to {last}; bar: median"
+    parts = [seeds, "green: as it must be"]
+    if any(found["floor"] is not None for found in outcome["findings"]):
+        parts.append("dashed: floor")
+    if any(found["paper_value"] is not None for found in outcome["findings"]):
+        parts.append("diamond: the paper")
+    return "; ".join(parts)
 
 
 def _panel(axes: "Axes", rows: list[Finding]) -> None:
@@ -59,19 +70,14 @@ def _panel(axes: "Axes", rows: list[Finding]) -> None:
     floors = [found["floor"] for found in rows if found["floor"] is not None]
     papers = [found["paper_value"] for found in rows if found["paper_value"] is not None]
     ends = [end for found in rows for end in _ends(found) if math.isfinite(end)]
-    every = [*values, *floors, *papers, *ends]
-    positive = [value for value in every if value > 0]
-    if len(positive) == len(every) and max(every) / min(every) >= _DECADES:
-        axes.set_xscale("log")
-        low, high = min(every) / 1.5, max(every) * 1.5
-    else:
-        margin = 0.06 * (max(every) - min(every)) or max(0.5, 0.05 * abs(every[0]))
-        low, high = min(every) - margin, max(every) + margin
-    axes.set_xlim(low, high)
+    low, high = _scale_x(axes, [*values, *floors, *papers, *ends])
     for row, found in enumerate(rows):
         color = _CONTROL if found["control"] else _CLAIM
         wanted = [min(max(end, low), high) for end in _ends(found)]
-        axes.fill_betweenx([row - 0.42, row + 0.42], *wanted, color=_WANTED, linewidth=0, zorder=0)
+        look = {"color": _WANTED, "zorder": 0}
+        axes.fill_betweenx([row - 0.42, row + 0.42], *wanted, linewidth=0, **look)
+        if wanted[0] == wanted[1]:  # one number, which is seen around what lies on it
+            axes.plot(wanted, [row - 0.42, row + 0.42], linewidth=24, solid_capstyle="butt", **look)
         shown = [value for value in found["values"] if value is not None]
         jitter = np.linspace(-0.22, 0.22, len(shown)) if len(shown) > 1 else np.zeros(len(shown))
         axes.plot(shown, row + jitter, "o", color=color, alpha=0.45, markersize=6)
@@ -85,6 +91,23 @@ def _panel(axes: "Axes", rows: list[Finding]) -> None:
     axes.set_yticks(range(len(rows)), labels)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.grid(False, axis="y")
+
+
+def _scale_x(axes: "Axes", every: list[float]) -> tuple[float, float]:
+    """Choose the scale, limits and ticks of all numbers of a panel; returns the limits."""
+    from matplotlib.ticker import MaxNLocator
+
+    if spans_decades(every):
+        axes.set_xscale("log")
+        low, high = min(every) / 1.5, max(every) * 1.5
+    else:
+        margin = 0.06 * (max(every) - min(every)) or max(0.5, 0.05 * abs(every[0]))
+        low, high = min(every) - margin, max(every) + margin
+        if all(value == round(value) for value in every):
+            axes.xaxis.set_major_locator(MaxNLocator(7, integer=True, min_n_ticks=1))
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.set_xlim(low, high)
+    return low, high
 
 
 def _ends(found: Finding) -> tuple[float, float]:

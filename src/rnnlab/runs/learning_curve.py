@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rnnlab.config.suggestions import did_you_mean
 from rnnlab.errors import ConfigError
 from rnnlab.metric import base_name
+from rnnlab.plots.decades import spans_decades
 from rnnlab.plots.palette import COLORS, GREY
 from rnnlab.plots.style import STYLE
 
@@ -25,7 +26,6 @@ _LINES = {
     "val/free_": ("validation, free running", COLORS[2]),
 }
 """Prefix of a metric -> name and colour of its line."""
-_DECADES = 20  # from which ratio on a loss has a logarithmic axis
 
 
 def can_draw() -> bool:
@@ -84,7 +84,9 @@ def _panel(axes: "Axes", metric: str, rows: Rows, results: Mapping[str, Any]) ->
     if floor is not None and math.isfinite(floor):
         axes.axhline(floor, color=GREY, linestyle="--", linewidth=1.5, label="floor")
         drawn.append(floor)
-    if not results.get("higher_is_better", {}).get(metric, metric != "loss") and _is_wide(drawn):
+    if not results.get("higher_is_better", {}).get(metric, metric != "loss") and spans_decades(
+        drawn
+    ):
         axes.set_yscale("log")
     axes.set(title=metric.replace("_", " "), xlabel="updates")
 
@@ -94,10 +96,6 @@ def _points(rows: Rows, name: str) -> Iterator[tuple[int, float]]:
     for row in rows:
         if math.isfinite(value := row.get(name, math.nan)):
             yield int(row["step"]), value
-
-
-def _is_wide(values: Sequence[float]) -> bool:
-    return bool(values) and min(values) > 0 and max(values) / min(values) >= _DECADES
 
 
 def _checked(metrics: Sequence[str], rows: Rows) -> list[str]:

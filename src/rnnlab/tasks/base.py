@@ -216,8 +216,7 @@ class Task(ABC):
         """
         if text is not None:
             raise ConfigError(
-                f"prompt must be null, got {text!r}: {type(self).__name__} shows sequences of its "
-                "test split"
+                f"prompt must be null, got {text!r}: this task shows sequences of its test split"
             )
         return self.sample("test", 0, num_samples, length=length)
 
@@ -247,7 +246,7 @@ class Task(ABC):
             ConfigError: the answers are not a text.
         """
         raise ConfigError(
-            f"answer_file must be null: {type(self).__name__} has no answers in words of their own"
+            "answer_file must be null: this task has no answers in words of their own"
         )
 
     def table(self, batch: Batch, output: Tensor) -> list[list[str | float]]:

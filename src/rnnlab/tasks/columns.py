@@ -48,6 +48,8 @@ def read_columns(text: str, columns: Sequence[str | int] | None, key: str, path:
     first, _, _ = text.partition("\n")
     separator = next((mark for mark in _SEPARATORS if mark in first), ",")
     numbered = list(read_rows(text, separator, key, path))
+    if not numbered:
+        raise ConfigError(f"{key}: {path} must have rows of numbers, got none")
     decimal_comma = separator == ";"
     heading = _heading([row for _, row in numbered[:2]], decimal_comma)
     rows = numbered[1:] if heading else numbered

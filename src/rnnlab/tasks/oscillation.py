@@ -289,7 +289,9 @@ class Oscillation(Task):
             if len(self.taught) == 2 == len(self.curve.names):
                 outline = self.outline[0].numpy()
                 closed = np.concatenate([outline, outline[:1]])
-                path = path_plot({"target": closed, "answer": answer[self.unanswered :]}, title="")
+                x, y = self.curve.names
+                paths = {"target": closed, "answer": answer[self.unanswered :]}
+                path = path_plot(paths, title=f"{y} over {x}")
                 picture = join([path, picture])
             pictures.append(picture)
         return join(pictures, vertical=True)

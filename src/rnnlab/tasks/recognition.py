@@ -24,7 +24,7 @@ from rnnlab.tasks.own_input import Cell, OwnInput
 from rnnlab.tasks.rows import RowTask
 
 _COMPARED = 4000, 1000  # most sequences of train and of test for the baselines
-_COLUMNS = 60  # most steps of a picture of probabilities
+_COLUMNS = 18  # most steps of a picture of probabilities, whose numbers stand side by side
 
 Answered = Literal["last", "everywhere"]
 
@@ -67,7 +67,7 @@ class Recognition(RowTask[Recording], OwnInput):
 
     Attributes:
         symbols: the names of the classes, sorted.
-        narrow: whether pictures of sequences stand side by side.
+        narrow: whether three pictures of sequences have room beside each other, or two.
     """
 
     narrow: ClassVar[bool] = False
@@ -200,14 +200,19 @@ class Recognition(RowTask[Recording], OwnInput):
         }
 
     def show(self, batch: Batch, output: Tensor) -> Image.Image:
-        """Draw sequences, and below them the probability of each class as the model reads on."""
+        """Draw sequences, and below them the probability of each class as the model reads on.
+
+        They are from all over the batch, which may be sorted by class, and stand side by side,
+        since the cards of TensorBoard are wider than high.
+        """
         pictures = []
-        for row in range(min(3, len(output))):
+        count = 3 if self.narrow else 2
+        for row in np.unique(np.linspace(0, len(output) - 1, count).round().astype(int)).tolist():
             read, steps = _read(batch, row)
             values = read.cpu().numpy() * self.deviation + self.mean
             right = self.symbols[int(batch.target[row][batch.mask[row]][-1])]
             claim = self.symbols[int(output[row][batch.mask[row]][-1].argmax())]
-            verdict = right if claim == right else f"{right}, answered {claim}"
+            verdict = f"target {right}" if claim == right else f"target {right}, answer {claim}"
             beliefs = output[row, steps].float().softmax(-1).cpu().numpy()
             shown = np.unique(np.linspace(0, len(beliefs) - 1, _COLUMNS).round().astype(int))
             first = 1 if len(beliefs) > 1 else len(read)
@@ -215,11 +220,13 @@ class Recognition(RowTask[Recording], OwnInput):
                 beliefs[shown].T,
                 row_labels=self.symbols,
                 column_labels=[str(first + step) for step in shown],
-                title="probability after each step" if len(beliefs) > 1 else "probability",
+                title="probability of each class after steps"
+                if len(beliefs) > 1
+                else "probability",
                 limits=(0, 1),
             )
             pictures.append(join([self.draw(values, verdict), belief], vertical=True))
-        return join(pictures, vertical=not self.narrow)
+        return join(pictures)
 
     def draw(self, values: NDArray[np.float32], title: str) -> Image.Image:
         """Draw a sequence `(T, I)`."""

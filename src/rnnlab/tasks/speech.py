@@ -69,4 +69,4 @@ class Speech(Transcription):
     def draw(self, batch: Batch, texts: Sequence[str]) -> Image.Image:
         """Draw tracks, with words."""
         plots = [draw_tracks(self.vectors(batch, row), text) for row, text in enumerate(texts[:2])]
-        return join(plots, vertical=True)
+        return join(plots)

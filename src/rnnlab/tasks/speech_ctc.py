@@ -134,7 +134,7 @@ class SpeechCTC(Task):
             answers = {name: beliefs[:, self.symbols.index(name)] for name in names}
             tracks = batch.input[row][mask].cpu().numpy()
             plots.append(draw_tracks(tracks, "".join(right) + verdict, answers))
-        return join(plots, vertical=True)
+        return join(plots)
 
     def show_answers(self, batch: Batch, answers: Tensor) -> Image.Image:
         """Draw the answers as if they were certain, and the tracks."""

@@ -26,10 +26,11 @@ def draw_gains(gains: Sequence[float], exponents: Sequence[Sequence[float]]) -> 
     figure = new_figure()
     axes = figure.subplots()
     values = np.array(exponents)
-    low, high = values.min(), values.max()
+    values[~np.isfinite(values)] = np.nan  # where every difference is lost at once
+    low, high = np.nanmin(values, initial=0), np.nanmax(values, initial=0)
     room = 0.12 * max(high - low, 0.1)
-    axes.set_ylim(min(low, 0) - room, max(high, 0) + room)
-    axes.axhspan(0, max(high, 0) + room, color=_CHAOS, linewidth=0, zorder=0)
+    axes.set_ylim(low - room, high + room)
+    axes.axhspan(0, high + room, color=_CHAOS, linewidth=0, zorder=0)
     axes.axhline(0, color=GREY, linewidth=1.2)
     axes.plot(gains, values[:, 0], "o-", color=COLORS[0], label="the net", zorder=3)
     if values.shape[1] > 1:
@@ -37,6 +38,8 @@ def draw_gains(gains: Sequence[float], exponents: Sequence[Sequence[float]]) -> 
         labels = ["its weights shuffled", *[""] * (values.shape[1] - 2)]
         axes.plot(gains, values[:, 1:], "_", label=labels, **each)
     for gain, value in zip(gains, values[:, 0], strict=True):
+        if not np.isfinite(value):
+            continue
         beside = {"xytext": (-6, 10), "textcoords": "offset points", "ha": "right", "va": "bottom"}
         shown = f"{round(value, 2) + 0.0:+.2f}"  # no -0.00
         axes.annotate(shown, (gain, value), color=COLORS[0], size=13, zorder=5, **beside)
@@ -64,6 +67,8 @@ def draw_fading(curves: Mapping[float, GradientDecay], factors: Mapping[float, f
     axes.axhline(1, color=GREY, linewidth=1.2)
     shades = colormaps["viridis"](np.linspace(0, 0.78, len(curves)))
     for (gain, curve), color in zip(curves.items(), shades, strict=True):
+        if not len(curve.shares) or not curve.shares[0]:  # the answer hands nothing back
+            continue
         shares = (curve.shares / curve.shares[0]).numpy()
         name = f"gain {gain:g}: {factors[gain]:.3g} times a step"
         axes.plot(curve.distances.numpy(), shares, color=color, label=name)

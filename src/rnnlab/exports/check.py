@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from rnnlab.cells import readable
 from rnnlab.errors import ConfigError
-from rnnlab.export.parts import Example
+from rnnlab.exports.parts import Example
 
 SIZES = ((1, 7), (5, 12))
 """Rows and steps at which a graph is compared, none of them those that it was exported with."""

@@ -8,30 +8,31 @@ from typing import Literal
 
 from rnnlab.config.plain import to_yaml
 from rnnlab.errors import ConfigError
-from rnnlab.export.card import model_card
-from rnnlab.export.to_onnx import Graph, to_onnx
-from rnnlab.export.weights import WEIGHTS, to_safetensors
+from rnnlab.exports.card import model_card
+from rnnlab.exports.to_onnx import Graph, check_onnx, to_onnx
+from rnnlab.exports.weights import WEIGHTS, check_safetensors, to_safetensors
 from rnnlab.runs.run import Run
 
 Format = Literal["safetensors", "onnx"]
 
 
-def export(run: Run, to: Format, output: Path, checkpoint: str = "best") -> list[Graph]:
+def write(run: Run, to: Format, output: Path, checkpoint: str = "best") -> list[Graph]:
     """Write the model of a run with its config, symbols and a model card to a new directory.
 
     Args:
         run: the run.
         to: the format of the model.
-        output: the directory, which must not exist; nothing is left of it after an error.
+        output: a new directory; nothing is left of it after an error.
         checkpoint: `best` or `last`.
 
     Returns:
         The graphs of ONNX; none of safetensors.
 
     Raises:
-        ConfigError: the directory exists or can't be made, or the model can't be exported.
+        ConfigError: a package is missing, the directory can't be made, or the model can't be
+            exported.
     """
-    check_new(output)
+    check_packages(to)
     experiment = run.open([], checkpoint)
     model = experiment.model
     graphs = to_onnx(model) if to == "onnx" else []
@@ -50,16 +51,16 @@ def export(run: Run, to: Format, output: Path, checkpoint: str = "best") -> list
     return graphs
 
 
-def check_new(output: Path) -> None:
-    """Refuse a directory that exists, or whose parent doesn't.
+def check_packages(to: Format) -> None:
+    """Refuse a format whose packages are missing.
 
     Raises:
-        ConfigError: so it is.
+        ConfigError: they are.
     """
-    if output.is_symlink() or output.exists():
-        raise ConfigError(f"output must be a new directory, got {output}, which is there")
-    if not output.parent.is_dir():
-        raise ConfigError(f"output must be in a directory that is there, got {output}")
+    if to == "onnx":
+        check_onnx()
+    else:
+        check_safetensors()
 
 
 def _write(output: Path, files: Mapping[str, bytes]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from rnnlab import __version__
 from rnnlab.errors import ConfigError
-from rnnlab.export.to_onnx import Graph
+from rnnlab.exports.to_onnx import Graph
 from rnnlab.files.untrusted import Results, RunCard
 from rnnlab.metric import base_name
 from rnnlab.models.base import Model
@@ -17,7 +17,7 @@ from rnnlab.spelling import printable
 
 _SAFETENSORS = """\
 ```python
-from rnnlab.export.weights import load
+from rnnlab.exports.weights import load
 
 trained = load("{directory}")
 trained.model, trained.task                # ready to evaluate; trained.model(batch)

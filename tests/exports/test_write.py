@@ -9,8 +9,8 @@ import torch
 import rnnlab
 from rnnlab.cli.export import main
 from rnnlab.errors import ConfigError
-from rnnlab.export import weights, write
-from rnnlab.export.weights import load
+from rnnlab.exports import to_onnx, weights, write
+from rnnlab.exports.weights import load
 from tests.small_runs import tiny, tiny_text
 
 pytest.importorskip("safetensors", reason="the extra export is missing")
@@ -105,9 +105,19 @@ def test_mistakes_are_status_2_and_write_nothing(call, words, said):
     assert list(Path().iterdir()) == []
 
 
-def test_a_missing_package_is_named(call, monkeypatch):
-    monkeypatch.setattr(weights, "find_spec", lambda _: None)
-    assert "to=safetensors needs safetensors: pip" in call("to=safetensors", "output=mine")[2]
+@pytest.mark.parametrize(
+    ("module", "word", "said"),
+    [
+        (weights, "safetensors", "to=safetensors needs safetensors: pip install 'rnnlab[export]'"),
+        (to_onnx, "onnx", "to=onnx needs onnx and onnxscript and onnxruntime: pip install"),
+    ],
+)
+def test_a_missing_package_is_named_before_anything_begins(call, monkeypatch, module, word, said):
+    monkeypatch.setattr(module, "find_spec", lambda _: None)
+    status, out, err = call(f"to={word}", "output=mine")
+    assert (status, out) == (2, "")
+    assert err.startswith(f"rnnlab-export: {said}")
+    assert list(Path().iterdir()) == []
 
 
 def test_a_run_without_results_has_a_card(runs, tmp_path):
@@ -115,7 +125,7 @@ def test_a_run_without_results_has_a_card(runs, tmp_path):
     kept = results.read_bytes()
     results.unlink()
     try:
-        write.export(rnnlab.load(runs["copy"]), "safetensors", tmp_path / "mine")
+        write.write(rnnlab.load(runs["copy"]), "safetensors", tmp_path / "mine")
     finally:
         results.write_bytes(kept)
     assert "The run has no scores" in (tmp_path / "mine" / "README.md").read_text()

@@ -18,12 +18,7 @@ _LARGEST = 2**36  # bytes
 
 
 def to_safetensors(model: Model) -> bytes:
-    """Return the weights of a model as the content of a safetensors file.
-
-    Raises:
-        ConfigError: the package is missing.
-    """
-    _check_package()
+    """Return the weights of a model as the content of a safetensors file."""
     from safetensors.torch import save
 
     # Clones, since tensors that share memory are refused.
@@ -40,7 +35,7 @@ def load(directory: str | Path) -> "Experiment":
     Raises:
         ConfigError: the package is missing, or a file is damaged, missing or doesn't fit.
     """
-    _check_package()
+    check_safetensors()
     from safetensors import SafetensorError
     from safetensors.torch import load as parse
 
@@ -57,6 +52,11 @@ def load(directory: str | Path) -> "Experiment":
     return experiment
 
 
-def _check_package() -> None:
+def check_safetensors() -> None:
+    """Refuse to go on without the package.
+
+    Raises:
+        ConfigError: it is missing.
+    """
     if find_spec("safetensors") is None:
         raise ConfigError("to=safetensors needs safetensors: pip install 'rnnlab[export]'")

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from rnnlab.cells import Cell, readable
 from rnnlab.cells.base import one_hot
-from rnnlab.export.parts import Example
+from rnnlab.exports.parts import Example
 from rnnlab.state import State, flatten, leaves, unflatten, where
 
 _NODE = "Unroll"

@@ -5,10 +5,10 @@ import torch
 
 from rnnlab.cells import readable
 from rnnlab.errors import ConfigError
-from rnnlab.export import to_onnx as exporting
-from rnnlab.export.check import largest_difference
-from rnnlab.export.parts import Whole, begin_example, begin_state, named_leaves, whole_example
-from rnnlab.export.to_onnx import to_onnx
+from rnnlab.exports import to_onnx as exporting
+from rnnlab.exports.check import largest_difference
+from rnnlab.exports.parts import Whole, begin_example, begin_state, named_leaves, whole_example
+from rnnlab.exports.to_onnx import to_onnx
 from rnnlab.inference.generate import free_answers
 from tests.small_runs import SMALL, assemble
 

@@ -1,16 +1,16 @@
 """ONNX files of a trained model."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 
 import torch
 from torch import nn
 
 from rnnlab.errors import ConfigError
-from rnnlab.export.check import SIZES, largest_difference
-from rnnlab.export.graph import export_graph
-from rnnlab.export.parts import (
+from rnnlab.exports.check import SIZES, largest_difference
+from rnnlab.exports.graph import export_graph
+from rnnlab.exports.parts import (
     Begin,
     Example,
     Step,
@@ -41,7 +41,7 @@ class Graph:
     """
 
     name: str
-    content: bytes
+    content: bytes = field(repr=False)
     meaning: str
     inputs: dict[str, str]
     outputs: dict[str, str]
@@ -55,9 +55,8 @@ def to_onnx(model: Model) -> list[Graph]:
     encoder-decoder has the encoder and a step of the decoder.
 
     Raises:
-        ConfigError: a package is missing, the model can't be exported, or a graph is not equal.
+        ConfigError: the model can't be exported, or a graph is not equal.
     """
-    _check_packages()
     first = begin_example(model, _ROWS, _STEPS)
     state = begin_state(model, first)
     names = [name for name, _ in named_leaves(state)]
@@ -119,7 +118,12 @@ def _described(value: object) -> str:
     return f"{name} ({', '.join(sizes)})"
 
 
-def _check_packages() -> None:
+def check_onnx() -> None:
+    """Refuse to go on without the packages.
+
+    Raises:
+        ConfigError: some are missing, or torch is too old.
+    """
     missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
     if missing:
         raise ConfigError(f"to=onnx needs {' and '.join(missing)}: pip install 'rnnlab[export]'")
