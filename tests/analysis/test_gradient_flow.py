@@ -53,7 +53,6 @@ def test_units_at_rest_hand_back_their_weight_times_the_gain(tmp_path: Path) -> 
     factors = found.numbers["factor_per_step_at_gains"]
     assert factors == pytest.approx({0.5: 0.25, 1.0: 0.5, 4.0: 2.0})
     assert found.lines[-1] == "gain 4: 2 times a step"
-    pytest.importorskip("matplotlib")  # for what follows
     (axes,) = found.pictures["gains"].draw().axes
     ends = [line.get_ydata()[[0, -1]].tolist() for line in axes.get_lines()[1:]]
     assert [first for first, _ in ends] == [1, 1, 1]

@@ -98,7 +98,6 @@ def test_a_gain_of_linear_units_adds_its_logarithm_and_shuffles_keep_each_units_
     assert np.ptp(rows[1]) > 0.1
     assert experiment.model.cell.layers[0].recurrent_weight.flatten().tolist() == [0.5, 0, 0, 0.25]
     assert len(found.tables["gains"][1]) == 5
-    pytest.importorskip("matplotlib")  # for what follows
     figure = found.pictures["gains"].draw()
     assert not clashes(figure)
     assert not unnamed_colors(figure.axes[0], figure.axes[0].get_legend()) - {GREY}
