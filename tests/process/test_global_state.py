@@ -24,7 +24,8 @@ from rnnlab.cli import evaluate, sample, train
 from rnnlab.config.sources import VERSION
 from rnnlab.errors import ConfigError
 from rnnlab.process.arithmetic import flushes_denormals
-from tests.small_runs import tiny
+from rnnlab.runs.run import Run
+from tests.small_runs import ELMAN, SMALL, tiny
 
 DROPOUT = ["model.dropout=0.3", "model.num_layers=2"]
 
@@ -142,6 +143,18 @@ CALLS: dict[str, tuple[Callable[[Place], Any], Callable[[Place], Any]]] = {
         lambda at: rnnlab.sample(at.run, temperature=1.0),
         lambda at: rnnlab.sample(at.run, top_k=3),
     ),
+    "predict": (
+        lambda at: rnnlab.predict(adder(at.new), ["1+2"]),
+        lambda at: rnnlab.predict(at.run, ["1+2"]),
+    ),
+    "export": (
+        lambda at: rnnlab.export(at.run, "safetensors", at.new.with_suffix(".safetensors")),
+        lambda at: rnnlab.export(at.new, "safetensors", at.new.with_suffix(".safetensors")),
+    ),
+    "find_runs": (
+        lambda at: rnnlab.find_runs(at.sweep, seed=1),
+        lambda at: rnnlab.find_runs(at.sweep, "seed"),
+    ),
     "analyze": (
         lambda at: rnnlab.analyze(at.run, "lengths"),
         lambda at: rnnlab.analyze(at.run, "attention"),
@@ -160,6 +173,11 @@ CALLS: dict[str, tuple[Callable[[Place], Any], Callable[[Place], Any]]] = {
     ),
 }
 """Of each function a call that returns and one that raises."""
+
+
+def adder(out: Path) -> Run:
+    """Train a network that reads sums of other people too."""
+    return rnnlab.train([*ELMAN, "task=addition", "task.length=2", *SMALL, f"output_dir={out}"])
 
 
 def copied(at: Place) -> Path:
@@ -183,6 +201,8 @@ def test_a_function_leaves_the_process_as_it_was(made, tmp_path, unchanged, name
     if name == "analyze":
         pytest.importorskip("matplotlib")
         pytest.importorskip("scipy")
+    if name == "export":
+        pytest.importorskip("safetensors")
     unchanged(lambda: works(Place(made / "one", made / "sweeps/s", tmp_path / "new")))
 
     def refused() -> None:
