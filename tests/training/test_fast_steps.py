@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import rnnlab
+from rnnlab.kernels import load_kernels
 from rnnlab.kernels.calls import PreparedLoss
 from rnnlab.kernels.gpu import graphs
 from rnnlab.training import epoch_loop, recorded_steps
@@ -30,6 +31,9 @@ MORE = {
     "horizon": ["model=lstm", "model.horizon=2", *COPY],
 }
 GPU = torch.cuda.is_available()
+with_kernels = pytest.mark.skipif(
+    not GPU and load_kernels() is None, reason="there are no kernels here"
+)
 
 
 def record(replays: list[int], function, tensors):
@@ -72,6 +76,7 @@ def plain_and(tmp_path, monkeypatch, words, **patches) -> None:
     assert_same(rnnlab.train([*words, f"output_dir={tmp_path / 'fast'}"]), plain)
 
 
+@with_kernels
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.gpu] * GPU) for n in NETS])
 def test_recorded_steps(tmp_path, monkeypatch, name):
     words = [*SMALL, *NETS[name], *LONGER, *["trainer=gpu"] * GPU]
