@@ -5,7 +5,6 @@ import torch
 
 from rnnlab.cells import readable
 from rnnlab.errors import ConfigError
-from rnnlab.exports import to_onnx as exporting
 from rnnlab.exports.check import largest_difference
 from rnnlab.exports.parts import Whole, begin_example, begin_state, named_leaves, whole_example
 from rnnlab.exports.to_onnx import to_onnx
@@ -123,9 +122,3 @@ def test_states_have_names():
     model = untrained("model=lstm", SMALLEST, "task=copy")
     state = begin_state(model, begin_example(model, 2, 1))
     assert [name for name, _ in named_leaves(state)] == ["state.0.hidden", "state.0.cell"]
-
-
-def test_a_missing_package_is_named(monkeypatch):
-    monkeypatch.setattr(exporting, "find_spec", lambda name: None if name == "onnx" else name)
-    with pytest.raises(ConfigError, match="to=onnx needs onnx: pip install"):
-        to_onnx(untrained("model=elman", SMALLEST, "task=copy"))
