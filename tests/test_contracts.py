@@ -78,6 +78,8 @@ def test_any_other_pair_is_scored_and_shown(model: str, task: str) -> None:
     with torch.no_grad():
         output, _ = pair.model(batch)
     assert pair.task.show(batch, output)
+    target = batch.target[0]
+    assert len(pair.task.answer_labels(target)) == len(target)  # of a map of attention
 
 
 @pytest.mark.thorough

@@ -266,7 +266,12 @@ class Task(ABC):
         )
 
     def answer_labels(self, ids: Tensor) -> list[str]:
-        """Return a label for each answer of a sequence `(T,)` or `(T, O)`; by default as inputs."""
+        """Return a label for each answer of a sequence `(T,)` or `(T, O)`.
+
+        By default as inputs, or its number where inputs are symbols and answers are numbers.
+        """
+        if ids.dim() == 2 and isinstance(self.spec.input, Tokens):
+            return [str(step) for step in range(len(ids))]
         return self.labels(ids)
 
     def alignment(self, batch: Batch) -> Tensor | None:  # noqa: ARG002
