@@ -8,12 +8,13 @@ from torch import Tensor
 
 from rnnlab.cells import Cell, Elman, Stack, readable, unroll_within
 from rnnlab.cells.base import declared_kernel, usable_kernel
-from rnnlab.kernels import calls, load_kernels
+from rnnlab.kernels import calls
 from rnnlab.state import State, leaves, like, map_state
 from tests.cells.zoo import CELLS, prefix_mask, scatter
 from tests.dear import dear_but
+from tests.marks import needs_kernels
 
-pytestmark = pytest.mark.skipif(load_kernels() is None, reason="no C++ compiler here")
+pytestmark = needs_kernels
 
 NAMES = [name for name, make in CELLS.items() if declared_kernel(make()) is not None]
 RECURRENT = [name for name in NAMES if "taps" not in name]

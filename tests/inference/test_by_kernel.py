@@ -12,13 +12,13 @@ from rnnlab.cells import readable
 from rnnlab.inference import generate
 from rnnlab.inference.by_kernel import kernel_of
 from rnnlab.inference.generate import Sampler, beam_search, free_run, free_steps
-from rnnlab.kernels import load_kernels
 from rnnlab.models import Stream
 from rnnlab.spec import Batch, TaskSpec, Tokens
 from tests.dear import dear_but
+from tests.marks import needs_kernels
 from tests.models.zoo import make_stream
 
-pytestmark = pytest.mark.skipif(load_kernels() is None, reason="there are no kernels here")
+pytestmark = needs_kernels
 
 SPEC = TaskSpec(input=Tokens(21), target=Tokens(19), feedback=True)
 CELLS = [

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from rnnlab.cells.kernels import CellKernel, ScanKernel
-from rnnlab.kernels import load_kernels
 from rnnlab.kernels.calls import Options, Readout, Tensors
 from rnnlab.kernels.functions import Unroll, UnrollLoss
 from tests.cells.zoo import CELLS
+from tests.marks import needs_kernels
 
-pytestmark = pytest.mark.skipif(load_kernels() is None, reason="no C++ compiler here")
+pytestmark = needs_kernels
 
 ROWS, STEPS, SYMBOLS = 3, 4, 5
 NAMES = ["elman", "gru", "lstm", "jordan", "taps_mlp"]

@@ -12,14 +12,13 @@ from rnnlab.kernels import calls, compiling, load_kernels
 from rnnlab.kernels.calls import Kernel, Options, Tensors
 from rnnlab.kernels.functions import Unroll
 from rnnlab.kernels.library import SCAN_CELLS, cell_index
+from tests.marks import needs_kernels
 
 ACTIVATIONS = {"tanh": torch.tanh, "sigmoid": torch.sigmoid, "relu": torch.relu}
 ASK = (
     "from rnnlab.kernels import load_kernels, why_no_kernels; "
     "print(load_kernels() is not None, why_no_kernels())"
 )
-
-compiled = pytest.mark.skipif(load_kernels() is None, reason="no C++ compiler here")
 
 
 def ask(**environment: str) -> tuple[str, str]:
@@ -33,7 +32,7 @@ def ask(**environment: str) -> tuple[str, str]:
 
 
 @pytest.mark.thorough
-@compiled
+@needs_kernels
 def test_they_are_compiled_once(tmp_path) -> None:
     cache = {"XDG_CACHE_HOME": str(tmp_path)}
     stdout, stderr = ask(**cache)
@@ -144,7 +143,7 @@ def test_a_compiler_that_fails_is_named(tmp_path) -> None:
 
 
 @pytest.mark.thorough
-@compiled
+@needs_kernels
 def test_a_cache_that_nobody_may_write_is_no_disaster(tmp_path) -> None:
     (tmp_path / "file").touch()
     stdout, _ = ask(XDG_CACHE_HOME=str(tmp_path / "file"))
@@ -152,7 +151,7 @@ def test_a_cache_that_nobody_may_write_is_no_disaster(tmp_path) -> None:
     assert "file" in stdout
 
 
-@compiled
+@needs_kernels
 def test_our_own_cells_are_numbered_as_the_library_does() -> None:
     library = load_kernels()
     numbers = [library.rnnlab_scan_cell(name.encode()) for name in SCAN_CELLS]
@@ -169,7 +168,7 @@ def run_activation(name: str, numbers: torch.Tensor) -> torch.Tensor:
     return Unroll.apply(Options(kernel), *tensors)[0].flatten()
 
 
-@compiled
+@needs_kernels
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activations_are_exact_to_the_last_digits(name: str) -> None:
     sizes = torch.logspace(-8, 2, 20_001)
@@ -179,7 +178,7 @@ def test_activations_are_exact_to_the_last_digits(name: str) -> None:
     assert (error <= 4e-7 * exact.abs() + 1e-37).all()
 
 
-@compiled
+@needs_kernels
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_what_is_no_number_stays_none(name: str) -> None:
     numbers = torch.tensor([torch.nan, 1.0, torch.inf, -torch.inf])
@@ -187,7 +186,7 @@ def test_what_is_no_number_stays_none(name: str) -> None:
     torch.testing.assert_close(outputs, ACTIVATIONS[name](numbers), equal_nan=True)
 
 
-@compiled
+@needs_kernels
 def test_what_no_memory_holds_is_an_error_and_no_crash() -> None:
     before = run_activation("tanh", torch.ones(3))
     one, weights = torch.zeros(1, 1, 1), torch.zeros(1, 1, 1)

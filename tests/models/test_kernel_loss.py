@@ -8,7 +8,7 @@ import torch
 from rnnlab.cells import Elman
 from rnnlab.ensemble.batches import stack
 from rnnlab.ensemble.stacked_model import StackedModel
-from rnnlab.kernels import calls, load_kernels
+from rnnlab.kernels import calls
 from rnnlab.models import Model, Stream
 from rnnlab.models.answers import answered_steps, can_select_steps, select_steps
 from rnnlab.models.kernel_loss import has_kernel_loss, kernel_loss
@@ -17,9 +17,10 @@ from rnnlab.state import leaves
 from rnnlab.tasks.copy import Copy
 from tests.cells.zoo import scatter
 from tests.dear import dear_but
+from tests.marks import needs_kernels
 from tests.models.zoo import SPECS, draw, make_stream
 
-pytestmark = pytest.mark.skipif(load_kernels() is None, reason="no C++ compiler here")
+pytestmark = needs_kernels
 
 SPEC = SPECS["tokens"]
 ACTIVATIONS = ("tanh", "sigmoid", "relu")

@@ -6,13 +6,13 @@ import pytest
 import torch
 
 import rnnlab
-from rnnlab.kernels import load_kernels
 from rnnlab.kernels.calls import PreparedLoss
 from rnnlab.kernels.gpu import graphs
 from rnnlab.training import epoch_loop, recorded_steps
 from rnnlab.training.prepared_steps import PreparedSteps
 from rnnlab.training.recorded_steps import RecordedSteps
 from tests.dear import dear_but
+from tests.marks import needs_kernels
 from tests.same import assert_same
 from tests.small_runs import COPY, SMALL
 
@@ -31,9 +31,6 @@ MORE = {
     "horizon": ["model=lstm", "model.horizon=2", *COPY],
 }
 GPU = torch.cuda.is_available()
-with_kernels = pytest.mark.skipif(
-    not GPU and load_kernels() is None, reason="there are no kernels here"
-)
 
 
 def record(replays: list[int], function, tensors):
@@ -76,8 +73,9 @@ def plain_and(tmp_path, monkeypatch, words, **patches) -> None:
     assert_same(rnnlab.train([*words, f"output_dir={tmp_path / 'fast'}"]), plain)
 
 
-@with_kernels
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.gpu] * GPU) for n in NETS])
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.gpu if GPU else needs_kernels) for n in NETS]
+)
 def test_recorded_steps(tmp_path, monkeypatch, name):
     words = [*SMALL, *NETS[name], *LONGER, *["trainer=gpu"] * GPU]
     replays: list[int] = []
@@ -88,6 +86,7 @@ def test_recorded_steps(tmp_path, monkeypatch, name):
     assert replays
 
 
+@needs_kernels
 @pytest.mark.parametrize("name", dear_but(NETS, [*NETS, *MORE]))
 def test_prepared_steps(tmp_path, monkeypatch, name):
     calls: list[int] = []

@@ -11,11 +11,11 @@ from lightning.pytorch import Trainer
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from rnnlab.experiment.schedulers import constant, plateau
-from rnnlab.kernels import load_kernels
 from rnnlab.models.kernel_loss import kernel_loss
 from rnnlab.state import leaves, structure
 from rnnlab.training import module as training_module
 from rnnlab.training.module import SequenceModule
+from tests.marks import needs_kernels
 from tests.small_runs import COPY, assemble, tiny_text
 
 WAYS = {
@@ -119,7 +119,7 @@ def test_sequences_on_their_own_carry_nothing():
     assert one == other
 
 
-@pytest.mark.skipif(load_kernels() is None, reason="no C++ compiler here")
+@needs_kernels
 @pytest.mark.parametrize("model", ["elman", "lstm", "ar_ffn", "jordan"])
 def test_answers_are_computed_where_the_mask_is_true_alone(model, monkeypatch):
     module, asked = make([f"model={model}", *COPY]), []
