@@ -87,6 +87,9 @@ def test_help_says_how(call):
         (["model.cell.hidden_size=9"], "the settings don't fit the weights"),
         (["spilt=val"], "spilt is not a setting: did you mean split?"),
         (["seed=3"], "seed is not a setting"),
+        (["optimizer.lr=1"], "optimizer.lr is a setting of training, and changes nothing here"),
+        (["scheduler.warmup=1"], "scheduler.warmup is a setting of training"),
+        (["data.batch_size=2"], "data.batch_size is a setting of training"),
         (["word"], "'word' can't be read as KEY=VALUE"),
     ],
 )

@@ -111,6 +111,7 @@ def test_a_text_is_continued_whole(call):
         ("addition", ["input=sums.txt", "output=sums.csv"], "output must be a new file"),
         ("addition", ["input=sums.txt", "output=no/x"], "output must be in a directory"),
         ("addition", ["input=sums.txt", "format=xml"], "format must be"),
+        ("addition", ["optimizer.lr=1"], "optimizer.lr is a setting of training"),
         ("addition", ["inptu=sums.txt"], "inptu is not a setting: did you mean input?"),
         ("copy", ["input=sums.txt"], "series or motions, got copy; rnnlab-sample shows"),
     ],

@@ -141,6 +141,7 @@ def test_a_file_with_a_line_that_cannot_be_asked_is_refused_before_any_answer(ca
         ("text", ["seed=-1"], "seed must be 0 or more, got -1"),
         ("text", ["promt=x"], "promt is not a setting: did you mean prompt?"),
         ("text", ["task.lenght=3"], "did you mean task.length?"),
+        ("text", ["trainer.max_steps=3"], "trainer.max_steps is a setting of training"),
         ("text", ["line"], "'line' can't be read as KEY=VALUE"),
         ("wave", ["temperature=1"], "must be null: this task answers in numbers"),
         ("wave", ["beam=2"], "must be null: this task answers in numbers"),

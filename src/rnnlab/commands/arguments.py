@@ -17,6 +17,9 @@ _ROOT = (
     "flush_denormals",
     "packages",
 )  # root settings of a run that may be changed when it is used
+_OF_TRAINING = ("optimizer", "scheduler", "callbacks", "logger", "trainer")
+_OF_TRAINING_DATA = ("data.batch_size", "data.train_size", "data.curriculum")
+_USED = "trainer.overfit"  # which chooses the data of evaluations, too
 
 
 def split_words(
@@ -54,6 +57,24 @@ def split_words(
     check_values(own, fields)
     allow_packages_of(rest)
     return own, rest
+
+
+def refuse_training_settings(overrides: Sequence[str]) -> None:
+    """Refuse overrides that change nothing about a model that is trained.
+
+    Raises:
+        ConfigError: with a line for each.
+    """
+    keys = dict.fromkeys(override.partition("=")[0].lstrip("+~") for override in overrides)
+    problems = [
+        f"{printable(key)} is a setting of training, and changes nothing here; those of task, "
+        "model and held-out data do"
+        for key in keys
+        if (key.partition(".")[0] in _OF_TRAINING and key != _USED)
+        or key.startswith(_OF_TRAINING_DATA)
+    ]
+    if problems:
+        raise ConfigError("\n".join(problems))
 
 
 def user_path(text: str | Path) -> Path:

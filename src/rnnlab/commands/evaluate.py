@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from rnnlab.commands.arguments import split_words
+from rnnlab.commands.arguments import refuse_training_settings, split_words
 from rnnlab.commands.train import open_run
 from rnnlab.config.arguments import Settings, as_overrides
 from rnnlab.errors import ConfigError
@@ -91,6 +91,7 @@ def evaluate(
     """
     given = {"split": split, "checkpoint": checkpoint}
     own, overrides = split_words(as_overrides(settings, named), FIELDS, given)
+    refuse_training_settings(overrides)
     run = open_run(run)
     run.file("evaluations.jsonl")  # raises if it is a link out of the directory
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from rnnlab.commands.arguments import split_words
+from rnnlab.commands.arguments import refuse_training_settings, split_words
 from rnnlab.commands.predict_files import STANDARD, Asked, Lines, Output, alone, read_input, shown
 from rnnlab.commands.train import open_run
 from rnnlab.config.arguments import Settings, as_overrides
@@ -168,6 +168,7 @@ def predict(
         "checkpoint": checkpoint,
     }
     own, overrides = split_words(as_overrides(settings, named), FIELDS, given)
+    refuse_training_settings(overrides)
     run = open_run(run)
     target = Output(own["output"], own["format"])
     is_standard = isinstance(input, str) and input == STANDARD

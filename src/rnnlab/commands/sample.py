@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
-from rnnlab.commands.arguments import new_path, split_words, user_path
+from rnnlab.commands.arguments import (
+    new_path,
+    refuse_training_settings,
+    split_words,
+    user_path,
+)
 from rnnlab.commands.train import open_run
 from rnnlab.config.arguments import Settings, as_overrides
 from rnnlab.errors import ConfigError
@@ -144,6 +149,7 @@ def sample(
         "checkpoint": checkpoint,
     }
     own, overrides = split_words(as_overrides(settings, named), FIELDS, given)
+    refuse_training_settings(overrides)
     if own["prompt"] is not None and own["prompt_file"] is not None:
         raise ConfigError("prompt must be null where prompt_file gives the prompts")
     run = open_run(run)
