@@ -141,9 +141,14 @@ _MANY_PARAMETERS = 4000  # of a member, from which on a call for each member pay
 
 
 class Adam(StackedOptimizer):
-    """Adam (Kingma and Ba, 2015, algorithm 1); with `decoupled_weight_decay` AdamW."""
+    """Adam (Kingma and Ba, 2015, algorithm 1).
+
+    Attributes:
+        decoupled: whether weights decay by themselves, in place of adding to the gradient.
+    """
 
     names = ("exp_avg", "exp_avg_sq")
+    decoupled: ClassVar[bool] = False
 
     def _settings(self, rates: PerMember) -> Sequence[PerMember]:
         first, second = self._setting("betas", 0), self._setting("betas", 1)
@@ -151,7 +156,7 @@ class Adam(StackedOptimizer):
         # Both bias corrections are applied to the step size, which costs no pass over the states.
         root = (1 - second**self.step) ** 0.5
         return (
-            1 - rates * decay if self.param_groups[0]["decoupled_weight_decay"] else decay,
+            1 - rates * decay if self.decoupled else decay,
             1 - first,
             1 - second,
             self._setting("eps") * root,
@@ -163,7 +168,7 @@ class Adam(StackedOptimizer):
             return
         decay, of_mean, of_square, eps, rate = settings
         mean, square = self.states["exp_avg"], self.states["exp_avg_sq"]
-        if self.param_groups[0]["decoupled_weight_decay"]:
+        if self.decoupled:
             flat *= decay
         else:
             grad = self._add_weight_decay(flat, grad, decay)
@@ -185,8 +190,7 @@ class Adam(StackedOptimizer):
             return False
         if not alike and flat.shape[1] < _MANY_PARAMETERS:
             return False
-        decoupled = self.param_groups[0]["decoupled_weight_decay"]
-        fused = torch._fused_adamw_ if decoupled else torch._fused_adam_
+        fused = torch._fused_adamw_ if self.decoupled else torch._fused_adam_
         tensors = (flat, grad, self.states["exp_avg"], self.states["exp_avg_sq"])
         rows = [tensors] if alike else list(zip(*(part.unbind() for part in tensors), strict=True))
         step = torch.tensor(float(self.step))
@@ -211,6 +215,12 @@ class Adam(StackedOptimizer):
                 maximize=False,
             )
         return True
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov and Hutter, 2019, algorithm 2)."""
+
+    decoupled = True
 
 
 class SGD(StackedOptimizer):
@@ -266,7 +276,7 @@ def _per_member(values: Sequence[float]) -> PerMember:
 
 STACKED_OPTIMIZERS: dict[type[optim.Optimizer], type[StackedOptimizer]] = {
     optim.Adam: Adam,
-    optim.AdamW: Adam,
+    optim.AdamW: AdamW,
     optim.SGD: SGD,
     optim.RMSprop: RMSprop,
 }
