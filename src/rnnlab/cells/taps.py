@@ -70,10 +70,6 @@ class Taps(Cell):
         """Compute the output of a window `(..., K I)`: here, the window itself."""
         return windows
 
-    def has_fast_twin(self, inputs: Tensor) -> bool:  # noqa: ARG002
-        """Return True: the windows don't depend on each other and run in parallel."""
-        return True
-
     def unroll_fast(
         self, inputs: Tensor, state: Tensor, mask: Tensor | None
     ) -> tuple[Tensor, Tensor]:
