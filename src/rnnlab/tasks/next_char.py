@@ -10,7 +10,7 @@ from torch import Tensor
 from rnnlab.spec import Batch
 from rnnlab.stackable import stackable
 from rnnlab.tasks.base import Mean
-from rnnlab.tasks.characters import Characters, characters_of, read_characters
+from rnnlab.tasks.characters import NumberedText, characters_of, read_characters
 from rnnlab.tasks.next_symbol import NextSymbol, ngram_floors
 
 _VISIBLE = {"\n": "↵", "\t": "→"}
@@ -62,20 +62,16 @@ class NextChar(NextSymbol):
         val_fraction: share of the text before the test split; `null` for 0.05, or none with
             `val_path`.
         test_fraction: share at the end of the text; `null` for 0.05, or none with `test_path`.
-
-    Attributes:
-        symbols: all characters of the text, sorted; with `min_count` the common ones after
-            `<unk>`.
     """
 
     higher_is_better: ClassVar = {**NextSymbol.higher_is_better, "bits_per_char": False}
     unit: ClassVar[str] = "characters"
 
-    def number(self, text: str) -> Characters:
+    def number(self, text: str) -> NumberedText:
         """Convert a text to numbers."""
         return characters_of(text)
 
-    def read_file(self, path: str, key: str, encoding: str | None) -> Characters:
+    def read_file(self, path: str, key: str, encoding: str | None) -> NumberedText:
         """Read a file as numbers."""
         return read_characters(path, key=key, encoding=encoding)
 

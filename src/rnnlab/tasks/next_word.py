@@ -1,17 +1,16 @@
 """Word-level language modelling."""
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property, lru_cache
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
-import numpy as np
 from torch import Tensor
 
 from rnnlab.ranges import DataFile, PositiveInt, Share
 from rnnlab.spec import Batch, Layout
 from rnnlab.stackable import stackable
-from rnnlab.tasks.characters import count, translated
+from rnnlab.tasks.characters import NumberedText
 from rnnlab.tasks.corpus import read_text
 from rnnlab.tasks.file_task import StoredSymbols
 from rnnlab.tasks.next_symbol import NextSymbol, ngram_floors
@@ -21,30 +20,6 @@ from rnnlab.tasks.words import cut_words, join_words
 _NEWLINE = "\n"
 _UNSPACED = (_NEWLINE, ":", ";", "!", "?")  # no space stands before them in English
 _PRIORS = (1.0, 10.0, 100.0, 1000.0)  # of the bigram model, of which the best on val is the floor
-
-
-class Words(NamedTuple):
-    """A text as numbers.
-
-    Attributes:
-        numbers: `(N,)`.
-        symbols: the word that each number stands for.
-    """
-
-    numbers: np.ndarray
-    symbols: Sequence[str]
-
-    def counts(self) -> np.ndarray:
-        """Return how often each word stands in the text."""
-        return count(self.numbers, len(self.symbols))
-
-    def translated(self, meanings: np.ndarray) -> np.ndarray:
-        """Return the text with the number `meanings[i]` in place of i."""
-        return translated(self.numbers, meanings)
-
-    def part(self, numbers: np.ndarray) -> "Words":
-        """Return another text in the same words."""
-        return Words(numbers, self.symbols)
 
 
 @stackable(carries=True)
@@ -119,11 +94,11 @@ class NextWord(NextSymbol):
             test_fraction=test_fraction,
         )
 
-    def number(self, text: str) -> Words:
+    def number(self, text: str) -> NumberedText:
         """Convert a text to numbers."""
         return _numbered(text, self.lowercase)
 
-    def read_file(self, path: str, key: str, encoding: str | None) -> Words:
+    def read_file(self, path: str, key: str, encoding: str | None) -> NumberedText:
         """Read a file as numbers."""
         return self.number(read_text(path, key=key, encoding=encoding))
 
@@ -180,8 +155,8 @@ def _cut(text: str, lowercase: bool) -> list[str]:
 
 
 @lru_cache(maxsize=2)
-def _numbered(text: str, lowercase: bool) -> Words:
+def _numbered(text: str, lowercase: bool) -> NumberedText:
     """Number the words of a text; the last texts are kept, for all jobs of a sweep."""
     numbers = (numbering := Numbering()).pool([_cut(text, lowercase)]).ids
     numbers.setflags(write=False)
-    return Words(numbers, tuple(numbering))
+    return NumberedText(numbers, tuple(numbering))
