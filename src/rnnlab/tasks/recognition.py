@@ -20,6 +20,7 @@ from rnnlab.tasks.base import Mean, Scorer, Task
 from rnnlab.tasks.classifiers import linear_readout, nearest_neighbour
 from rnnlab.tasks.corpus import TextFiles
 from rnnlab.tasks.file_task import StoredSymbols
+from rnnlab.tasks.keeping_scorer import KeepingScorer
 from rnnlab.tasks.own_input import Cell, OwnInput
 from rnnlab.tasks.rows import RowTask
 
@@ -234,7 +235,7 @@ class Recognition(RowTask[Recording], OwnInput):
         return line_plot(channels, title=title, x_label="step", x_start=1)
 
 
-class RecognitionScorer(Scorer):
+class RecognitionScorer(KeepingScorer):
     """Adds up metrics over batches, and the accuracy of each class, of the last answers.
 
     Args:
@@ -245,25 +246,16 @@ class RecognitionScorer(Scorer):
     def __init__(self, task: Task, names: Sequence[str]) -> None:
         super().__init__(task)
         self._names = names
-        self._rows: list[Tensor] = []
 
-    def update(self, output: Tensor, batch: Batch) -> None:
-        """Score one batch; answers stay on their device until `breakdown`."""
-        super().update(output, batch)
-        self._rows.append(torch.stack(last_answers(output, batch)))
-
-    def parts(self) -> Any:
-        """Return all sums and answers."""
-        return {"means": super().parts(), "rows": [rows.cpu() for rows in self._rows]}
-
-    def merge(self, parts: Any) -> None:
-        """Add the sums and answers of another scorer."""
-        super().merge(parts["means"])
-        self._rows += parts["rows"]
+    def keep(self, output: Tensor, batch: Batch) -> tuple[Tensor, ...]:
+        """Return the right and the claimed class of each sequence."""
+        return last_answers(output, batch)
 
     def breakdown(self) -> dict[str, dict[str, float]]:
         """Return the accuracy and the number of sequences of each class."""
-        right, claim = torch.cat(self._rows, dim=1) if self._rows else torch.empty(2, 0)
+        if not self.kept:
+            return {}
+        right, claim = (torch.cat(parts) for parts in zip(*self.kept, strict=True))
         scores: dict[str, dict[str, float]] = {"accuracy_by_class": {}, "sequences_by_class": {}}
         for index in right.unique().long().tolist():
             here = right == index

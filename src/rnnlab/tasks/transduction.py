@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor
 from rnnlab.errors import ConfigError
 from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
 from rnnlab.tasks.base import Scorer, Task
+from rnnlab.tasks.keeping_scorer import KeepingScorer
 from rnnlab.tasks.own_input import Cell, OwnInput
 from rnnlab.tasks.vocabulary import UNKNOWN
 
@@ -280,40 +281,26 @@ class TextTransduction(Transduction, OwnInput):
         return [[text] for text in self._decode_rows(batch, answers)]
 
 
-class TransductionScorer(Scorer):
+class TransductionScorer(KeepingScorer):
     """Adds up metrics over batches, and by source length."""
 
     task: Transduction
 
-    def __init__(self, task: Transduction) -> None:
-        super().__init__(task)
-        self._rows: list[Tensor] = []
-
-    def update(self, output: Tensor, batch: Batch) -> None:
-        """Score one batch; scores of rows stay on their device until `breakdown`."""
-        super().update(output, batch)
+    def keep(self, output: Tensor, batch: Batch) -> tuple[Tensor, ...]:
+        """Return the source length, the right answers and the answers of each row."""
         right = (output.argmax(dim=2) == batch.target) & batch.mask
-        counts = (self.task.source_lengths(batch), right.sum(1), batch.mask.sum(1))
-        self._rows.append(torch.stack(counts))
-
-    def parts(self) -> Any:
-        """Return all sums and the scores of all rows."""
-        return {"means": super().parts(), "rows": [rows.cpu() for rows in self._rows]}
-
-    def merge(self, parts: Any) -> None:
-        """Add the sums and rows of another scorer."""
-        super().merge(parts["means"])
-        self._rows += parts["rows"]
+        return self.task.source_lengths(batch), right.sum(1), batch.mask.sum(1)
 
     def lengths(self) -> np.ndarray:
         """Return the source length of every scored row, in order."""
-        return torch.cat([rows[0] for rows in self._rows]).cpu().numpy()
+        return torch.cat([lengths for lengths, *_ in self.kept]).cpu().numpy()
 
     def breakdown(self) -> dict[str, dict[str, float]]:
         """Return exact match, accuracy and the number of sequences by source length in symbols."""
-        if not self._rows:
+        if not self.kept:
             return {}
-        lengths, right, asked = torch.cat(self._rows, dim=1).cpu().numpy()
+        kept = (torch.cat(parts) for parts in zip(*self.kept, strict=True))
+        lengths, right, asked = (part.cpu().numpy() for part in kept)
         scores: dict[str, dict[str, float]] = {
             "exact_match_by_length": {},
             "accuracy_by_length": {},
