@@ -40,6 +40,7 @@ class Task(ABC):
         floor: for each metric, the score of the best answers without memory or without learning.
         higher_is_better: for each metric, whether higher values are better; a class with metrics of
             its own adds them: `{**Task.higher_is_better, "bits_per_char": False}`.
+        scores_exact_match: whether answers that are tokens are scored by sequence, too.
         scores_free_run: whether free running is scored as well as teacher forcing, if answers are
             fed back.
         end: the end-of-sequence token, or `None`.
@@ -62,6 +63,7 @@ class Task(ABC):
         "accuracy": True,
         "exact_match": True,
     }
+    scores_exact_match: bool = True
     scores_free_run: bool = True
     end: int | None = None
     never: Sequence[int] = ()
@@ -156,16 +158,18 @@ class Task(ABC):
     def metrics(self, output: Tensor, batch: Batch) -> dict[str, Mean]:
         """Score outputs `(B, T, O)` where the mask is True; `loss` is always among them.
 
-        Tokens add `accuracy` per answered step, and `exact_match` per sequence.
+        Tokens add `accuracy` per answered step, and by `scores_exact_match` also `exact_match` per
+        sequence.
         """
         scores = {"loss": Mean(self.loss(output, batch), self.counted(batch))}
         if isinstance(self.spec.target, Tokens):
             steps = batch.mask.sum()
             right = (output.argmax(dim=2) == batch.target) | ~batch.mask
             answered = right & batch.mask
-            rows = torch.tensor(batch.mask.shape[0], device=output.device)
             scores["accuracy"] = Mean(answered.sum() / steps, steps)
-            scores["exact_match"] = Mean(right.all(dim=1).float().mean(), rows)
+            if self.scores_exact_match:
+                rows = torch.tensor(batch.mask.shape[0], device=output.device)
+                scores["exact_match"] = Mean(right.all(dim=1).float().mean(), rows)
         return scores
 
     def derived(self, means: Mapping[str, float]) -> dict[str, float]:  # noqa: ARG002

@@ -14,7 +14,7 @@ from rnnlab.ranges import DataFile, PositiveInt
 from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
 from rnnlab.spelling import brief
 from rnnlab.stackable import stackable
-from rnnlab.tasks.base import Mean, Scorer
+from rnnlab.tasks.base import Scorer
 from rnnlab.tasks.corpus import TextFiles
 from rnnlab.tasks.file_task import StoredSymbols
 from rnnlab.tasks.own_input import Cell, OwnInput
@@ -65,6 +65,7 @@ class Labels(RowTask[Labelled], OwnInput):
     """
 
     predicted = ("prediction", "probability")
+    scores_exact_match = False  # of one answer: the accuracy
 
     def __init__(
         self,
@@ -150,12 +151,6 @@ class Labels(RowTask[Labelled], OwnInput):
         lengths = torch.tensor([len(row) for row in ids])
         inputs = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True)
         return label_batch(self.layout, inputs, lengths, torch.tensor(answers), everywhere=False)
-
-    def metrics(self, output: Tensor, batch: Batch) -> dict[str, Mean]:
-        """Compute the loss in nats and the accuracy."""
-        scores = super().metrics(output, batch)
-        del scores["exact_match"]  # of one answer: the accuracy
-        return scores
 
     def scorer(self) -> Scorer:
         """Return a scorer that also scores each label."""

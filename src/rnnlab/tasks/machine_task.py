@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
-from rnnlab.tasks.base import Mean, Task
+from rnnlab.tasks.base import Task
 from rnnlab.tasks.lengths import Lengths
 from rnnlab.tasks.memoryless import memoryless_scores
 from rnnlab.tasks.moore import NOTHING, Machine
@@ -55,6 +55,7 @@ class MachineTask(Task):
         self.lengths = lengths
         self.stride = stride
         self.everywhere = answer == "everywhere"
+        self.scores_exact_match = self.everywhere  # of one answer: the accuracy
         read, said = Tokens(len(written)), Tokens(int(machine.outputs.max()) + 1)
         source = read if layout == "encoder_decoder" else None
         self.spec = TaskSpec(input=read, target=said, source=source)
@@ -96,13 +97,6 @@ class MachineTask(Task):
             np.add.at(joint, (symbol, said), answers * flow * (said != NOTHING))
             at = np.bincount(following, flow, minlength=len(at))
         return memoryless_scores(joint)
-
-    def metrics(self, output: Tensor, batch: Batch) -> dict[str, Mean]:
-        """Compute loss and accuracy, and with several answers the share of faultless sequences."""
-        scores = super().metrics(output, batch)
-        if not self.everywhere:
-            del scores["exact_match"]
-        return scores
 
     def labels(self, ids: Tensor) -> list[str]:
         """Return the symbols."""

@@ -14,7 +14,7 @@ from torch import Tensor
 from rnnlab.errors import ConfigError
 from rnnlab.ranges import DataFile, PositiveInt, Share
 from rnnlab.spec import SPLITS, Batch, Layout, Split, TaskSpec, Tokens
-from rnnlab.tasks.base import Mean, Task
+from rnnlab.tasks.base import Task
 from rnnlab.tasks.characters import NumberedText, count, count_pairs
 from rnnlab.tasks.corpus import TextFiles, read_plays
 from rnnlab.tasks.file_task import FileTask, NoData, StoredSymbols
@@ -40,6 +40,7 @@ class NextSymbol(FileTask, OwnInput):
 
     higher_is_better: ClassVar = {**Task.higher_is_better, "perplexity": False}
     unit: ClassVar[str] = "symbols"
+    scores_exact_match = False  # of a whole window: never
     scores_free_run = False
     prompt_by_line = False
     by_line = False
@@ -274,12 +275,6 @@ class NextSymbol(FileTask, OwnInput):
                 waiting, before = "", symbol
         for row in zip(*others, strict=True):
             yield "\n\n---\n\n" + self.decode(row).strip("\n")
-
-    def metrics(self, output: Tensor, batch: Batch) -> dict[str, Mean]:
-        """Compute the loss in nats and the accuracy."""
-        scores = super().metrics(output, batch)
-        del scores["exact_match"]  # of a whole window: never
-        return scores
 
     def derived(self, means: Mapping[str, float]) -> dict[str, float]:
         """Return the perplexity, the exponential of the mean loss."""

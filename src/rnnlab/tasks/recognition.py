@@ -85,6 +85,7 @@ class Recognition(RowTask[Recording], OwnInput):
         answer: Answered,
     ) -> None:
         self.everywhere = answer == "everywhere"
+        self.scores_exact_match = self.everywhere  # of one answer: the accuracy
         super().__init__(layout, seed, stored, files)
         rows = self.rows.all
         found = {row.label for row in rows}
@@ -169,8 +170,6 @@ class Recognition(RowTask[Recording], OwnInput):
             right, claim = last_answers(output, batch)
             rows = torch.tensor(len(right), device=output.device)
             scores["accuracy_at_end"] = Mean((right == claim).float().mean(), rows)
-        else:
-            del scores["exact_match"]  # of one answer: the accuracy
         return scores
 
     def scorer(self) -> Scorer:
