@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from rnnlab.errors import ConfigError
 from rnnlab.metric import Mode, base_name
 from rnnlab.random_streams import generator
-from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
+from rnnlab.spec import Batch, Layout, Port, Split, TaskSpec, Tokens
 from rnnlab.tasks.lengths import Lengths
 
 
@@ -78,6 +78,11 @@ class Task(ABC):
     def __init__(self, layout: Layout, seed: int) -> None:
         self.layout = layout
         self.seed = seed
+
+    def spec_of(self, read: Port, answered: Port, *, feedback: bool = False) -> TaskSpec:
+        """Return a spec with one type of input, which an encoder reads as well if there is one."""
+        source = read if self.layout == "encoder_decoder" else None
+        return TaskSpec(input=read, target=answered, source=source, feedback=feedback)
 
     @abstractmethod
     def sample(

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rnnlab.errors import ConfigError
 from rnnlab.random_streams import generator
-from rnnlab.spec import SPLITS, Batch, Layout, Reals, Split, TaskSpec
+from rnnlab.spec import SPLITS, Batch, Layout, Reals, Split
 from rnnlab.tasks.base import Mean, Task
 
 Ids = NDArray[np.int64]
@@ -63,8 +63,7 @@ class CodedText(Task):
             text = self.text(rng, size)
             self.texts[split] = rng.permutation(text) if shuffled else text
         vectors = Reals(self.codes.shape[1])
-        source = vectors if layout == "encoder_decoder" else None
-        self.spec = TaskSpec(input=vectors, target=vectors, source=source)
+        self.spec = self.spec_of(vectors, vectors)
 
     @abstractmethod
     def text(self, rng: np.random.Generator, size: int) -> Ids:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rnnlab.ranges import PositiveInt
-from rnnlab.spec import Batch, Layout, Reals, Split, TaskSpec, Tokens
+from rnnlab.spec import Batch, Layout, Reals, Split, Tokens
 from rnnlab.stackable import stackable
 from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.lengths import Lengths
@@ -66,8 +66,7 @@ class Counting(Task):
         self.blocks = _BLOCKS[language]
         self.lengths = Lengths.between(min_length, length, default=1)
         size = len(self.blocks) + 1
-        source = Tokens(size) if layout == "encoder_decoder" else None
-        self.spec = TaskSpec(input=Tokens(size), target=Reals(size), source=source)
+        self.spec = self.spec_of(Tokens(size), Reals(size))
         self.floor = self._floor()
 
     def sample(

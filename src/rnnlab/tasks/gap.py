@@ -11,7 +11,7 @@ from torch import Tensor
 
 from rnnlab.errors import ConfigError
 from rnnlab.ranges import PositiveInt
-from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
+from rnnlab.spec import Batch, Layout, Split, Tokens
 from rnnlab.stackable import stackable
 from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.lengths import Lengths
@@ -67,8 +67,7 @@ class Gap(Task):
         self.lengths = Lengths(length, length)
         self.symbols = ("X", "Y", *ascii_uppercase[:num_letters])
         symbols = Tokens(len(self.symbols))
-        source = symbols if layout == "encoder_decoder" else None
-        self.spec = TaskSpec(input=symbols, target=symbols, source=source)
+        self.spec = self.spec_of(symbols, symbols)
         self.floor = self._floor() | {"trigger": 0.5}
 
     def _check(self, gap: int) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from rnnlab.errors import ConfigError
 from rnnlab.ranges import DataFile, PositiveInt
-from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
+from rnnlab.spec import Batch, Layout, Split, Tokens
 from rnnlab.spelling import brief
 from rnnlab.stackable import stackable
 from rnnlab.tasks.base import Scorer
@@ -108,9 +108,7 @@ class Labels(RowTask[Labelled], OwnInput):
         self._text_ids = {symbol: index for index, symbol in enumerate(learnt)}
         self._label_ids = {name: index for index, name in enumerate(self.names)}
         self._of_text = tuple(learnt)
-        read = Tokens(len(learnt))
-        source = read if layout == "encoder_decoder" else None
-        self.spec = TaskSpec(input=read, target=Tokens(len(self.names)), source=source)
+        self.spec = self.spec_of(Tokens(len(learnt)), Tokens(len(self.names)))
 
     def parse(self, text: str, key: str, path: str) -> list[Labelled]:
         """Read the lines of a file."""

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from rnnlab.spec import Batch, Layout, Port, Split, TaskSpec, Tokens
+from rnnlab.spec import Batch, Layout, Port, Split, Tokens
 from rnnlab.tasks.base import Task
 from rnnlab.tasks.recognition import label_batch
 
@@ -42,8 +42,7 @@ class LastAnswer(Task):
 
     def __init__(self, layout: Layout, seed: int, *, read: Port, classes: int) -> None:
         super().__init__(layout, seed)
-        source = read if layout == "encoder_decoder" else None
-        self.spec = TaskSpec(input=read, target=Tokens(classes), source=source)
+        self.spec = self.spec_of(read, Tokens(classes))
         self.floor = {"loss": math.log(classes), "accuracy": 1 / classes}
 
     @abstractmethod

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
+from rnnlab.spec import Batch, Layout, Split, Tokens
 from rnnlab.tasks.base import Task
 from rnnlab.tasks.lengths import Lengths
 from rnnlab.tasks.memoryless import memoryless_scores
@@ -56,9 +56,7 @@ class MachineTask(Task):
         self.stride = stride
         self.everywhere = answer == "everywhere"
         self.scores_exact_match = self.everywhere  # of one answer: the accuracy
-        read, said = Tokens(len(written)), Tokens(int(machine.outputs.max()) + 1)
-        source = read if layout == "encoder_decoder" else None
-        self.spec = TaskSpec(input=read, target=said, source=source)
+        self.spec = self.spec_of(Tokens(len(written)), Tokens(int(machine.outputs.max()) + 1))
 
     def _steps(self, length: int) -> int:
         return (length - 1) * self.stride + 1

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from rnnlab.ranges import PositiveInt
-from rnnlab.spec import Batch, Layout, Reals, Split, TaskSpec, Tokens
+from rnnlab.spec import Batch, Layout, Reals, Split, Tokens
 from rnnlab.stackable import stackable
 from rnnlab.tasks.base import Task
 from rnnlab.tasks.lengths import Lengths
@@ -53,9 +53,7 @@ class Morse(Task):
         self._marks = np.array([len(code) for code in _CODES])
         self._steps = np.array([len(signal) for signal in signals])
         self._signals = np.array([s + [0] * (self._steps.max() - len(s)) for s in signals])
-        line = Reals(1)
-        source = line if layout == "encoder_decoder" else None
-        self.spec = TaskSpec(input=line, target=Tokens(len(_ANSWERS)), source=source)
+        self.spec = self.spec_of(Reals(1), Tokens(len(_ANSWERS)))
         counts = np.zeros((2, len(_ANSWERS)))  # of inputs and answers, over the alphabet
         letters = self._letters()
         counts[1, 0] = self._signals[letters].sum()

@@ -17,7 +17,7 @@ from rnnlab.errors import ConfigError
 from rnnlab.plots.draw import join
 from rnnlab.plots.gallery import gallery
 from rnnlab.ranges import DataFile
-from rnnlab.spec import Batch, Layout, TaskSpec, Tokens
+from rnnlab.spec import Batch, Layout, Tokens
 from rnnlab.stackable import stackable
 from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.file_task import StoredSymbols
@@ -90,8 +90,7 @@ class NextPixel(RowTask[Picture]):
         self.symbols = tuple(self.stored_symbols or (*map(str, range(count)), _START))
         self.start = len(self.symbols) - 1
         tokens = Tokens(len(self.symbols))
-        source = tokens if layout == "encoder_decoder" else None
-        self.spec = TaskSpec(input=tokens, target=tokens, source=source, feedback=True)
+        self.spec = self.spec_of(tokens, tokens, feedback=True)
 
     def parse(self, text: str, key: str, path: str) -> list[Picture]:
         """Read pictures, which must be of one size with several pixels."""

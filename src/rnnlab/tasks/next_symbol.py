@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rnnlab.errors import ConfigError
 from rnnlab.ranges import DataFile, PositiveInt, Share
-from rnnlab.spec import SPLITS, Batch, Layout, Split, TaskSpec, Tokens
+from rnnlab.spec import SPLITS, Batch, Layout, Split, Tokens
 from rnnlab.tasks.base import Task
 from rnnlab.tasks.characters import NumberedText, count, count_pairs
 from rnnlab.tasks.corpus import TextFiles, read_plays
@@ -82,12 +82,7 @@ class NextSymbol(FileTask, OwnInput):
             for split in self._splits:
                 self.num_batches(split, 1)
         symbols = Tokens(len(self.symbols))
-        self.spec = TaskSpec(
-            input=symbols,
-            target=symbols,
-            source=symbols if layout == "encoder_decoder" else None,
-            feedback=True,
-        )
+        self.spec = self.spec_of(symbols, symbols, feedback=True)
 
     @property
     def _unknown(self) -> int | None:

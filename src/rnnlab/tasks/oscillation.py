@@ -12,7 +12,7 @@ from torch import Tensor
 from rnnlab.errors import ConfigError
 from rnnlab.plots.draw import join, line_plot, path_plot
 from rnnlab.ranges import Count, NonNegative, PositiveInt
-from rnnlab.spec import Batch, Layout, Reals, Split, TaskSpec
+from rnnlab.spec import Batch, Layout, Reals, Split
 from rnnlab.stackable import stackable
 from rnnlab.tasks import orbit
 from rnnlab.tasks.base import Mean, Task
@@ -106,12 +106,7 @@ class Oscillation(Task):
         self.zero_input = taught_outputs is not None
         self.taught = _check_taught(taught_outputs, size)
         seen = Reals(size + plan_size)
-        self.spec = TaskSpec(
-            input=seen,
-            target=Reals(size),
-            source=seen if layout == "encoder_decoder" else None,
-            feedback=not self.zero_input,
-        )
+        self.spec = self.spec_of(seen, Reals(size), feedback=not self.zero_input)
         num_points = self.curve.period_steps if self.curve.discrete else _OUTLINE_POINTS
         outline = self.curve.outline(num_points)
         self.outline = torch.from_numpy(outline[..., self.taught]).float()

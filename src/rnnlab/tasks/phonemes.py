@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from rnnlab.errors import ConfigError
 from rnnlab.ranges import DataFile, PositiveInt
-from rnnlab.spec import Batch, Layout, Reals, Split, TaskSpec, Tokens
+from rnnlab.spec import Batch, Layout, Reals, Split, Tokens
 from rnnlab.stackable import stackable
 from rnnlab.tasks.alignment import align
 from rnnlab.tasks.base import Scorer, Task
@@ -186,9 +186,7 @@ class PhonemesAligned(RowTask[Word], OwnInput):
         self.letters = self.symbols[len(self.sounds) :]
         self._ids = {symbol: i for i, symbol in enumerate(self.sounds)}
         self._letter_ids = {letter: i + 1 for i, letter in enumerate(self.letters)}  # 0: none
-        read = Reals(window * len(self.letters))
-        source = read if layout == "encoder_decoder" else None
-        self.spec = TaskSpec(input=read, target=Tokens(len(self.sounds)), source=source)
+        self.spec = self.spec_of(Reals(window * len(self.letters)), Tokens(len(self.sounds)))
 
     def parse(self, text: str, key: str, path: str) -> list[Word]:
         """Read words and their phonemes."""

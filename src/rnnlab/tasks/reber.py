@@ -8,7 +8,7 @@ from torch import Tensor
 
 from rnnlab.errors import ConfigError
 from rnnlab.ranges import PositiveInt
-from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
+from rnnlab.spec import Batch, Layout, Split, Tokens
 from rnnlab.stackable import stackable
 from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.grammar import Grammar
@@ -77,8 +77,7 @@ class Reber(Task):
         self._legal = torch.from_numpy(self._grammar.legal)
         self._following = torch.from_numpy(self._grammar.following)
         symbols = Tokens(len(_SYMBOLS))
-        source = symbols if layout == "encoder_decoder" else None
-        self.spec = TaskSpec(input=symbols, target=symbols, source=source, feedback=True)
+        self.spec = self.spec_of(symbols, symbols, feedback=True)
         self.floor = self._grammar.costs(self._given)
         if embedded:
             self.floor |= {"second_last": 0.5}

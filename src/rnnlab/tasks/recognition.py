@@ -15,7 +15,7 @@ from torch import Tensor
 
 from rnnlab.errors import ConfigError
 from rnnlab.plots.draw import heat_map, join, line_plot
-from rnnlab.spec import Batch, Layout, Reals, TaskSpec, Tokens
+from rnnlab.spec import Batch, Layout, Reals, Tokens
 from rnnlab.tasks.base import Mean, Scorer, Task
 from rnnlab.tasks.classifiers import linear_readout, nearest_neighbour
 from rnnlab.tasks.corpus import TextFiles
@@ -101,9 +101,7 @@ class Recognition(RowTask[Recording], OwnInput):
         self.deviation: Any = 1.0
         if rows:
             self.mean, self.deviation = self.moments(self.rows["train"])
-        read = Reals(size)
-        source = read if layout == "encoder_decoder" else None
-        self.spec = TaskSpec(input=read, target=Tokens(len(self.symbols)), source=source)
+        self.spec = self.spec_of(Reals(size), Tokens(len(self.symbols)))
 
     def moments(self, rows: Sequence[Recording]) -> tuple[Any, Any]:
         """Return mean and standard deviation of the inputs; of a constant one it is 1."""

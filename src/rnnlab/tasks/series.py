@@ -15,7 +15,7 @@ from rnnlab.errors import ConfigError
 from rnnlab.plots.draw import join, line_plot
 from rnnlab.random_streams import generator
 from rnnlab.ranges import DataFile, NonNegative, PositiveInt
-from rnnlab.spec import Batch, Layout, Reals, Split, TaskSpec
+from rnnlab.spec import Batch, Layout, Reals, Split
 from rnnlab.stackable import stackable
 from rnnlab.tasks import dynamics, forecasts
 from rnnlab.tasks.base import Mean, Task
@@ -174,9 +174,8 @@ class Series(Task, OwnInput):
                 f"task.season_steps must be at most {test}, the rows before test, got "
                 f"{self.season_steps}"
             )
-        size = Reals(len(self.columns))
-        source = size if layout == "encoder_decoder" else None
-        self.spec = TaskSpec(input=size, target=size, source=source, feedback=True)
+        numbers = Reals(len(self.columns))
+        self.spec = self.spec_of(numbers, numbers, feedback=True)
 
     @property
     def trained_lengths(self) -> Lengths:

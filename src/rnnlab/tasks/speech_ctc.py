@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from rnnlab.plots.draw import join
 from rnnlab.ranges import NonNegative
-from rnnlab.spec import Batch, Layout, Reals, Split, TaskSpec, Tokens
+from rnnlab.spec import Batch, Layout, Reals, Split, Tokens
 from rnnlab.stackable import stackable
 from rnnlab.tasks.base import Mean, Scorer, Task
 from rnnlab.tasks.ctc import BLANK, collapse, ctc_nats
@@ -57,9 +57,7 @@ class SpeechCTC(Task):
         self.lengths = Lengths(2, length)
         self.formants = Formants(self.lengths, noise)
         self.symbols = ("blank", *LETTERS)
-        frames = Reals(len(CHANNELS))
-        source = frames if layout == "encoder_decoder" else None
-        self.spec = TaskSpec(input=frames, target=Tokens(len(self.symbols)), source=source)
+        self.spec = self.spec_of(Reals(len(CHANNELS)), Tokens(len(self.symbols)))
 
     def sample(
         self, split: Split, index: int, batch_size: int, *, length: int | None = None

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from rnnlab.errors import ConfigError
-from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
+from rnnlab.spec import Batch, Layout, Split, Tokens
 from rnnlab.tasks.base import Scorer, Task
 from rnnlab.tasks.keeping_scorer import KeepingScorer
 from rnnlab.tasks.own_input import Cell, OwnInput
@@ -67,12 +67,7 @@ class Transduction(Task):
         self.symbols = ("<pad>", "<separator>", "<end>", *symbols)
         self._ids = {symbol: i + self.num_specials for i, symbol in enumerate(symbols)}
         tokens = Tokens(len(self.symbols))
-        self.spec = TaskSpec(
-            input=tokens,
-            target=tokens,
-            source=tokens if layout == "encoder_decoder" else None,
-            feedback=True,
-        )
+        self.spec = self.spec_of(tokens, tokens, feedback=True)
 
     @abstractmethod
     def pairs(self, split: Split, index: int, batch_size: int, length: int | None) -> Pairs:
