@@ -1,6 +1,7 @@
 """Time series made by equations, in arithmetic that is the same on every machine."""
 
 import math
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -10,6 +11,7 @@ Numbers = NDArray[np.float64]
 _Point = tuple[float, ...]
 
 _FINE = 10  # steps of integration per unit of time, of Mackey and Glass
+_STEP = 0.01  # units of time in a step of integration, of the others
 
 
 @cache
@@ -52,23 +54,28 @@ def lorenz(count: int = 2000, *, every: int = 5) -> Numbers:
     By the Runge-Kutta method of order 4 with steps of 0.01 from (1, 1, 1); sampled every `every`
     steps after 1000.
     """
-    step, points = 0.01, []
+    points = []
     state: _Point = (1.0, 1.0, 1.0)
     for number in range(1000 + (count - 1) * every + 1):
         if number >= 1000 and (number - 1000) % every == 0:
             points.append(state)
-        k1 = _convection(state)
-        k2 = _convection(_moved(state, k1, step / 2))
-        k3 = _convection(_moved(state, k2, step / 2))
-        k4 = _convection(_moved(state, k3, step))
-        slope = tuple(a + 2 * b + 2 * c + d for a, b, c, d in zip(k1, k2, k3, k4, strict=True))
-        state = _moved(state, slope, step / 6)
+        state = _integrated(_convection, state)
     return np.array(points)
 
 
 def _convection(state: _Point) -> _Point:
     x, y, z = state
     return 10 * (y - x), x * (28 - z) - y, x * y - 8 / 3 * z
+
+
+def _integrated(slope_at: Callable[[_Point], _Point], state: _Point) -> _Point:
+    """Take one step of `_STEP` by the Runge-Kutta method of order 4."""
+    k1 = slope_at(state)
+    k2 = slope_at(_moved(state, k1, _STEP / 2))
+    k3 = slope_at(_moved(state, k2, _STEP / 2))
+    k4 = slope_at(_moved(state, k3, _STEP))
+    slope = tuple(a + 2 * b + 2 * c + d for a, b, c, d in zip(k1, k2, k3, k4, strict=True))
+    return _moved(state, slope, _STEP / 6)
 
 
 def _moved(state: _Point, slope: _Point, step: float) -> _Point:
@@ -85,24 +92,19 @@ def van_der_pol() -> tuple[Numbers, float]:
     from (2, 0), after 60 units of time; the points `(N, 2)`, at equal intervals, begin where x
     rises through 0. The period is in units of time.
     """
-    step, points = 0.01, []
+    points = []
     state: _Point = (2.0, 0.0)
     for number in range(8000):
         if number >= 6000:
             points.append(state)
-        k1 = _relaxation(state)
-        k2 = _relaxation(_moved(state, k1, step / 2))
-        k3 = _relaxation(_moved(state, k2, step / 2))
-        k4 = _relaxation(_moved(state, k3, step))
-        slope = tuple(a + 2 * b + 2 * c + d for a, b, c, d in zip(k1, k2, k3, k4, strict=True))
-        state = _moved(state, slope, step / 6)
+        state = _integrated(_relaxation, state)
     x, y = np.array(points).T
     (before,) = np.nonzero((x[:-1] < 0) & (x[1:] >= 0))
     begin, end = (before + x[before] / (x[before] - x[before + 1]))[:2]
     at = np.linspace(begin, end, 1000, endpoint=False)
     steps = np.arange(len(x))
     cycle = np.stack([np.interp(at, steps, part) for part in (x, y)], axis=1)
-    return cycle, float((end - begin) * step)
+    return cycle, float((end - begin) * _STEP)
 
 
 def _relaxation(state: _Point) -> _Point:
