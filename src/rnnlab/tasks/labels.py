@@ -15,7 +15,7 @@ from rnnlab.spec import Batch, Layout, Split, Tokens
 from rnnlab.spelling import brief
 from rnnlab.stackable import stackable
 from rnnlab.tasks.base import Scorer
-from rnnlab.tasks.corpus import TextFiles
+from rnnlab.tasks.corpus import TextFiles, refuse_without_path
 from rnnlab.tasks.file_task import StoredSymbols
 from rnnlab.tasks.own_input import Cell, OwnInput
 from rnnlab.tasks.pairs import read_pairs
@@ -83,11 +83,7 @@ class Labels(RowTask[Labelled], OwnInput):
         self.by_word = level == "word"
         files = TextFiles(path, val_path, test_path, encoding)
         if path is None:
-            for name, value in (("val_path", val_path), ("test_path", test_path)):
-                if value is not None:
-                    raise ConfigError(
-                        f"task.{name} must be null where task.path is null, got {value}"
-                    )
+            refuse_without_path(val_path=val_path, test_path=test_path)
             files = Phrases("the toy grammar")
         super().__init__(layout, seed, stored, files)
         known = self.stored_symbols or ()
