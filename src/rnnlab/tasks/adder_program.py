@@ -92,13 +92,13 @@ class AdderProgram(Task):
         super().__init__(layout, seed)
         self.base, self.announce = base, announce
         self.lengths = Lengths.between(min_length, length, default=1)
-        self.written = _DIGITS[:base] + _ACTIONS
+        self.written = _DIGITS[:base] + _ACTIONS + "-"  # the last is the decoder's start
         pairs = torch.arange(base**2)
         one_hot = [F.one_hot(digit, base) for digit in (pairs // base, pairs % base)]
         self._codes = F.pad(torch.cat(one_hot, dim=1).float(), (0, 0, 0, 1))
         actions, column, decodes = base + 3, Reals(2 * base), layout == "encoder_decoder"
         self.spec = TaskSpec(
-            input=Tokens(actions + 1) if decodes else column,  # the last id is the decoder's start
+            input=Tokens(actions + 1) if decodes else column,
             target=Tokens(actions),
             source=column if decodes else None,
             feedback=decodes,
@@ -213,7 +213,7 @@ class AdderProgram(Task):
     def labels(self, ids: Tensor) -> list[str]:
         """Return actions, or columns as two digits."""
         if ids.dim() == 1:
-            return ["-" if i > self.base + 2 else self.written[i] for i in ids.tolist()]
+            return super().labels(ids)
         digits = ids.unflatten(1, (2, self.base))
         named = ("".join(_DIGITS[i] for i in pair) for pair in digits.argmax(dim=2).tolist())
         return [name if some else "_" for name, some in zip(named, ids.any(dim=1), strict=True)]

@@ -54,6 +54,7 @@ class Task(ABC):
             so that outputs of the other steps need not be computed.
         problem: why the data can't be read, of a task with files, or `None`.
         symbols: what each token id means, if that comes from data; a run stores it.
+        written: how each token id of the input is written in pictures; empty for its number.
     """
 
     spec: TaskSpec
@@ -74,6 +75,7 @@ class Task(ABC):
     stepwise: bool = False
     problem: str | None = None
     symbols: Sequence[str] = ()
+    written: Sequence[str] = ()
 
     def __init__(self, layout: Layout, seed: int) -> None:
         self.layout = layout
@@ -269,10 +271,13 @@ class Task(ABC):
         return [["sequence", "step", *names], *rows]
 
     def labels(self, ids: Tensor) -> list[str]:
-        """Return a label for each step of a sequence `(T,)` or `(T, I)`, for a picture's axis."""
-        return (
-            [str(i) for i in ids.tolist()] if ids.dim() == 1 else [str(t) for t in range(len(ids))]
-        )
+        """Return a label for each step of a sequence, for a picture's axis.
+
+        Token ids `(T,)` are labelled as they are written, vectors `(T, I)` by their step.
+        """
+        if ids.dim() == 2:
+            return [str(step) for step in range(len(ids))]
+        return [self.written[i] if self.written else str(i) for i in ids.tolist()]
 
     def answer_labels(self, ids: Tensor) -> list[str]:
         """Return a label for each answer of a sequence `(T,)` or `(T, O)`.

@@ -52,6 +52,7 @@ class Counting(Task):
 
     lengths: Lengths
     stepwise = True
+    written = _SYMBOLS
 
     def __init__(
         self,
@@ -118,10 +119,6 @@ class Counting(Task):
     def metrics(self, output: Tensor, batch: Batch) -> dict[str, Mean]:
         """Add the share of outputs, and of whole strings, on the right side of 0.5."""
         return super().metrics(output, batch) | side_scores(output, batch, 0.5)
-
-    def labels(self, ids: Tensor) -> list[str]:
-        """Return the symbols."""
-        return [_SYMBOLS[i] for i in ids.tolist()]
 
     def show(self, batch: Batch, output: Tensor) -> str:
         """Write what can come next after each symbol, and what the model says where it differs."""

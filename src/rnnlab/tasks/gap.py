@@ -65,7 +65,7 @@ class Gap(Task):
         self.scores_exact_match = ordered  # another order can't be foreseen
         self._check(length)
         self.lengths = Lengths(length, length)
-        self.symbols = ("X", "Y", *ascii_uppercase[:num_letters])
+        self.symbols = self.written = ("X", "Y", *ascii_uppercase[:num_letters])
         symbols = Tokens(len(self.symbols))
         self.spec = self.spec_of(symbols, symbols)
         self.floor = self._floor() | {"trigger": 0.5}
@@ -115,10 +115,6 @@ class Gap(Task):
         right = (output.argmax(dim=2) == batch.target) & asked
         scores["trigger"] = Mean(right.sum() / asked.sum(), asked.sum())
         return scores
-
-    def labels(self, ids: Tensor) -> list[str]:
-        """Return the symbols."""
-        return [self.symbols[i] for i in ids.tolist()]
 
     def alignment(self, batch: Batch) -> Tensor | None:
         """The second trigger depends on the first."""

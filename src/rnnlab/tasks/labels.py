@@ -103,7 +103,7 @@ class Labels(RowTask[Labelled], OwnInput):
         self.symbols = (*(_MARK + name for name in self.names), *learnt)
         self._text_ids = {symbol: index for index, symbol in enumerate(learnt)}
         self._label_ids = {name: index for index, name in enumerate(self.names)}
-        self._of_text = tuple(learnt)
+        self.written = tuple(learnt)
         self.spec = self.spec_of(Tokens(len(learnt)), Tokens(len(self.names)))
 
     def parse(self, text: str, key: str, path: str) -> list[Labelled]:
@@ -226,10 +226,6 @@ class Labels(RowTask[Labelled], OwnInput):
         else:
             ids = batch.input[row, : int(batch.mask[row].int().argmax()) + 1]
         return (" " if self.by_word else "").join(self.labels(ids))
-
-    def labels(self, ids: Tensor) -> list[str]:
-        """Return the symbols of a text."""
-        return [self._of_text[index] for index in ids.tolist()]
 
     def answer_labels(self, ids: Tensor) -> list[str]:
         """Return the names of labels."""

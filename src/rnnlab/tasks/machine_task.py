@@ -96,13 +96,9 @@ class MachineTask(Task):
             at = np.bincount(following, flow, minlength=len(at))
         return memoryless_scores(joint)
 
-    def labels(self, ids: Tensor) -> list[str]:
-        """Return the symbols."""
-        return [self.written[i] for i in ids.tolist()]
-
     def answer_labels(self, ids: Tensor) -> list[str]:
         """Return the answers as numbers."""
-        return super().labels(ids)
+        return [str(i) for i in ids.tolist()]
 
     def show(self, batch: Batch, output: Tensor) -> str:
         """Align symbols, right answers and the model's answers."""

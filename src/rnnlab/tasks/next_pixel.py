@@ -88,6 +88,7 @@ class NextPixel(RowTask[Picture]):
         self.brightest = max((int(row.pixels.max()) for row in rows), default=0) or 1
         count = levels or self.brightest + 1
         self.symbols = tuple(self.stored_symbols or (*map(str, range(count)), _START))
+        self.written = self.symbols
         self.start = len(self.symbols) - 1
         tokens = Tokens(len(self.symbols))
         self.spec = self.spec_of(tokens, tokens, feedback=True)
@@ -192,10 +193,6 @@ class NextPixel(RowTask[Picture]):
 
     def _gallery(self, pictures: NDArray[np.int64], title: str) -> Image.Image:
         return gallery(pictures / (self.start - 1), [""] * len(pictures), title=title)
-
-    def labels(self, ids: Tensor) -> list[str]:
-        """Return the levels of a sequence."""
-        return [self.symbols[i] for i in ids.tolist()]
 
 
 def counted_floors(

@@ -58,6 +58,7 @@ class Reber(Task):
     """
 
     lengths: Lengths
+    written = _SYMBOLS
     scores_exact_match = False  # forks can't be foreseen
     scores_free_run = False
     higher_is_better: ClassVar = {
@@ -149,10 +150,6 @@ class Reber(Task):
             state = following[state, symbol]
             states.append(state)
         return torch.stack(states, dim=1)
-
-    def labels(self, ids: Tensor) -> list[str]:
-        """Return the symbols."""
-        return [_SYMBOLS[i] for i in ids.tolist()]
 
     def show(self, batch: Batch, output: Tensor) -> str:
         """Align inputs, next symbols and answers, with a mark below what is not legal."""

@@ -56,7 +56,7 @@ class SpeechCTC(Task):
         super().__init__(layout, seed)
         self.lengths = Lengths(2, length)
         self.formants = Formants(self.lengths, noise)
-        self.symbols = ("blank", *LETTERS)
+        self.symbols = self.written = ("blank", *LETTERS)
         self.spec = self.spec_of(Reals(len(CHANNELS)), Tokens(len(self.symbols)))
 
     def sample(
@@ -112,10 +112,6 @@ class SpeechCTC(Task):
             output = answer.log().expand(*batch.mask.shape, -1)
             losses.append(float(self.loss(output, batch)))
         return {"loss": min(losses), **self.formants.floor(self.rng)}
-
-    def labels(self, ids: Tensor) -> list[str]:
-        """Return the answers of a sequence, or the numbers of its frames."""
-        return [self.symbols[i] for i in ids.tolist()] if ids.dim() == 1 else super().labels(ids)
 
     def show(self, batch: Batch, output: Tensor) -> Image.Image:
         """Draw the probability of the blank and of letters at each frame, and the tracks."""

@@ -48,6 +48,7 @@ class TemporalOrder(LastAnswer):
     """
 
     lengths: Lengths
+    written = _SYMBOLS
 
     def __init__(
         self, layout: Layout, seed: int, *, num_relevant: Literal[2, 3], length: Between
@@ -80,10 +81,6 @@ class TemporalOrder(LastAnswer):
         """Count the steps of the longest sequence."""
         steps = (self.lengths.most if length is None else length) + 2
         return steps + round(0.1 * steps)
-
-    def labels(self, ids: Tensor) -> list[str]:
-        """Return the symbols."""
-        return [_SYMBOLS[i] for i in ids.tolist()]
 
     def alignment(self, batch: Batch) -> Tensor | None:
         """The answer depends on every X and Y."""

@@ -86,10 +86,6 @@ class Transcription(Transduction):
             raise ConfigError(f"prompt must be null, got {text!r}: the source is no text")
         return self.sample("test", 0, num_samples, length=length)
 
-    def labels(self, ids: Tensor) -> list[str]:
-        """Return the symbols of answers, or the numbers of the steps of a source."""
-        return super().labels(ids) if ids.dim() == 1 else [str(step) for step in range(len(ids))]
-
     @abstractmethod
     def draw(self, batch: Batch, texts: Sequence[str]) -> Image.Image:
         """Draw the first rows of a batch, each with a text."""

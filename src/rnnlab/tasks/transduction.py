@@ -64,7 +64,7 @@ class Transduction(Task):
     def __init__(self, layout: Layout, seed: int, symbols: Sequence[str]) -> None:
         super().__init__(layout, seed)
         self.never = (self.pad, self.separator)
-        self.symbols = ("<pad>", "<separator>", "<end>", *symbols)
+        self.symbols = self.written = ("<pad>", "<separator>", "<end>", *symbols)
         self._ids = {symbol: i + self.num_specials for i, symbol in enumerate(symbols)}
         tokens = Tokens(len(self.symbols))
         self.spec = self.spec_of(tokens, tokens, feedback=True)
@@ -176,10 +176,6 @@ class Transduction(Task):
         else:
             source = batch.source[row][batch.source_mask[row]]
         return self.join(self.words(source.tolist()))
-
-    def labels(self, ids: Tensor) -> list[str]:
-        """Return the symbols of a sequence."""
-        return [self.symbols[i] for i in ids.tolist()]
 
     def scorer(self) -> Scorer:
         """Return a scorer that also scores by source length."""
