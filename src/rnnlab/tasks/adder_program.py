@@ -119,13 +119,13 @@ class AdderProgram(Task):
         return Batch(read, actions, mask, source, known)
 
     def _programs(self, rng: np.random.Generator, batch_size: int, length: int | None) -> Programs:
-        low, high = (self.lengths.least, self.lengths.most) if length is None else (length, length)
-        counts = rng.integers(low, high, size=batch_size, endpoint=True)
-        place = np.arange(high + 1)  # of columns, and of the end as one more
+        allowed = self.lengths.given(length)
+        counts, most = allowed.draw_each(rng, batch_size), allowed.most
+        place = np.arange(most + 1)  # of columns, and of the end as one more
         within, end = place < counts[:, None], place == counts[:, None]
-        digits = rng.integers(self.base, size=(batch_size, high, 2))
+        digits = rng.integers(self.base, size=(batch_size, most, 2))
         digits = np.pad(digits, ((0, 0), (0, 1), (0, 0))) * within[..., None]
-        sums, carries = digits.sum(2), np.zeros((batch_size, high + 2), dtype=bool)
+        sums, carries = digits.sum(2), np.zeros((batch_size, most + 2), dtype=bool)
         for column in place:
             sums[:, column] += carries[:, column]
             carries[:, column + 1] = sums[:, column] >= self.base
@@ -155,7 +155,7 @@ class AdderProgram(Task):
 
     def longest(self, length: int | None = None) -> int:
         """Count the steps of the longest program, or the columns of a source."""
-        most = self.lengths.most if length is None else length
+        most = self.lengths.given(length).most
         if self.layout == "encoder_decoder":
             return most
         return (3 if self.announce == "before_next" else 2) * most + 2

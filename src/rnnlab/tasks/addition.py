@@ -58,17 +58,17 @@ class Addition(TextTransduction):
 
     def most_symbols(self, length: int | None) -> tuple[int, int]:
         """Count the symbols of two of the longest numbers with the plus, and of their sum."""
-        digits = self.lengths.most if length is None else length
+        digits = self.lengths.given(length).most
         return 2 * digits + 1, digits + 1
 
     def pairs(self, split: Split, index: int, batch_size: int, length: int | None) -> Pairs:
         """Draw problems until enough of them belong to the split."""
         rng = self.rng(split, index)
-        low, high = (self.lengths.least, self.lengths.most) if length is None else (length, length)
+        lengths = self.lengths.given(length)
         draws = batch_size * (2 if split == "train" else 16)
         kept: list[np.ndarray] = []
         while sum(map(len, kept)) < batch_size:
-            drawn = numerals.draw_pairs(rng, draws, low, high)
+            drawn = numerals.draw_pairs(rng, draws, lengths.least, lengths.most)
             kept.append(drawn[split_of(numerals.keys(drawn)) == SPLITS.index(split)])
         left, right = np.concatenate(kept)[:batch_size].transpose(1, 0, 2)
         total = numerals.add(left, right)

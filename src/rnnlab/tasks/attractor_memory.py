@@ -54,6 +54,8 @@ class AttractorMemory(Task):
         taught_bits: bits that count in loss and metrics, the first of the pattern; `null` for all.
     """
 
+    lengths: Lengths
+
     def __init__(
         self,
         layout: Layout,
@@ -77,7 +79,7 @@ class AttractorMemory(Task):
         self.taught_bits = taught_bits or pattern_size
         self.flips = corruption == "flip"
         self.corrupted_share = corrupted_share
-        self.length = length
+        self.lengths = Lengths(length, length)
         self.answer_last = answer_last
         self.patterns = _draw_patterns(generator(seed, "task", 0), num_patterns, pattern_size)
         self.symbols = [_signs(pattern) for pattern in self.patterns]
@@ -90,17 +92,12 @@ class AttractorMemory(Task):
         )
         self.floor = self._floor()
 
-    @property
-    def trained_lengths(self) -> Lengths:
-        """The steps of a training sequence."""
-        return Lengths(self.length, self.length)
-
     def sample(
         self, split: Split, index: int, batch_size: int, *, length: int | None = None
     ) -> Batch:
         """Make one batch of clues; `answer_last` steps are answered at any length."""
         rng = self.rng(split, index)
-        steps = self.length if length is None else length
+        steps = self.lengths.given(length).most
         right = self.patterns[rng.integers(len(self.patterns), size=batch_size)]
         corrupted = rng.random(size=(batch_size, self.clamped_bits)) < self.corrupted_share
         clue = right[:, : self.clamped_bits] * np.where(corrupted, -1 if self.flips else 0, 1)

@@ -45,7 +45,7 @@ class Task(ABC):
             fed back.
         end: the end-of-sequence token, or `None`.
         never: tokens that are no answers, such as padding, which a beam search leaves out.
-        lengths: the range of `length`, if the task draws lengths.
+        lengths: the range of `length` in training; `None` if it can't be chosen.
         prompt_by_line: whether each line of a file is a prompt, or the whole file is one.
         one_length: whether all rows of a batch have the same length.
         causal: whether `sample` draws the length first and then all numbers as `(B, T, ...)`, with
@@ -54,6 +54,7 @@ class Task(ABC):
             so that outputs of the other steps need not be computed.
         problem: why the data can't be read, of a task with files, or `None`.
         symbols: what each token id means, if that comes from data; a run stores it.
+        target_names: of the numbers of a target, in tables; empty for their places.
         written: how each token id of the input is written in pictures; empty for its number.
     """
 
@@ -75,6 +76,7 @@ class Task(ABC):
     stepwise: bool = False
     problem: str | None = None
     symbols: Sequence[str] = ()
+    target_names: Sequence[str] = ()
     written: Sequence[str] = ()
 
     def __init__(self, layout: Layout, seed: int) -> None:
@@ -262,8 +264,8 @@ class Task(ABC):
 
     def table(self, batch: Batch, output: Tensor) -> list[list[str | float]]:
         """Return targets and outputs as a table with a heading and a row for each answered step."""
-        sides = ("truth", "answer")
-        names = [f"{side}_{i}" for side in sides for i in range(output.shape[2])]
+        columns = self.target_names or range(output.shape[2])
+        names = [f"{side}_{column}" for side in ("truth", "answer") for column in columns]
         pairs = torch.cat([batch.target, output.to(batch.target)], dim=2)
         rows = [
             [row, step, *pairs[row, step].tolist()] for row, step in batch.mask.nonzero().tolist()

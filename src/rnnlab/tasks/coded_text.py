@@ -32,8 +32,6 @@ class CodedText(Task):
     next symbol. The floor is the mean vector after each symbol, in train.
 
     Args:
-        layout: given by the model.
-        seed: of the texts.
         codes: each symbol as it is written, and its vector.
         size: drawn units of each text.
         window: symbols answered in a window.

@@ -74,9 +74,8 @@ class Counting(Task):
         self, split: Split, index: int, batch_size: int, *, length: int | None = None
     ) -> Batch:
         """Make one batch of strings, padded on the right."""
-        low, high = (self.lengths.least, self.lengths.most) if length is None else (length, length)
-        numbers = self.rng(split, index).integers(low, high, size=batch_size, endpoint=True)
-        return self._batch(numbers)
+        lengths = self.lengths.given(length)
+        return self._batch(lengths.draw_each(self.rng(split, index), batch_size))
 
     def _batch(self, numbers: NDArray[np.int64]) -> Batch:
         """Make the strings of numbers n, `(B,)`."""
@@ -102,7 +101,7 @@ class Counting(Task):
 
     def longest(self, length: int | None = None) -> int:
         """Count the symbols that a model reads of the longest string."""
-        most = self.lengths.most if length is None else length
+        most = self.lengths.given(length).most
         return 1 + most * (sum(self.blocks) if self.layout == "stream" else 1)
 
     def _floor(self) -> dict[str, float]:

@@ -78,7 +78,7 @@ class Gap(Task):
         self, split: Split, index: int, batch_size: int, *, length: int | None = None
     ) -> Batch:
         """Make one batch; `length` is the gap."""
-        gap = self.lengths.most if length is None else length
+        gap = self.lengths.given(length).most
         self._check(gap)
         rng = self.rng(split, index)
         triggers = (rng.permutation(batch_size) + rng.integers(2)) % 2

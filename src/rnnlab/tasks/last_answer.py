@@ -31,8 +31,6 @@ class LastAnswer(Task):
     In the encoder-decoder layout the source is the sequence, and the decoder answers in one step.
 
     Args:
-        layout: given by the model.
-        seed: of the sequences.
         read: type of the inputs.
         classes: how many there are, equally likely.
     """

@@ -24,8 +24,6 @@ class MachineTask(Task):
     zeros, gives the same answers. The floor is the best answer from the last symbol alone.
 
     Args:
-        layout: given by the model.
-        seed: of the symbols.
         machine: the machine; in each state, each symbol that has a transition is equally likely.
         written: how each symbol is written, as a character.
         lengths: of which each batch draws a number.

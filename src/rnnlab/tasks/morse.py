@@ -78,7 +78,7 @@ class Morse(Task):
 
     def _letters(self, length: int | None = None) -> np.ndarray:
         """Return the numbers, from 0, of the letters with at most so many dots and dashes."""
-        return np.flatnonzero(self._marks <= (self.lengths.most if length is None else length))
+        return np.flatnonzero(self._marks <= self.lengths.given(length).most)
 
     def longest(self, length: int | None = None) -> int:
         """Return the most steps of a letter."""

@@ -92,6 +92,7 @@ class Oscillation(Task):
         if curve not in CURVES:
             raise ConfigError(f"curve must be one of {', '.join(CURVES)}, got {curve!r}")
         self.curve = CURVES[curve]
+        self.target_names = self.curve.names
         self.name = curve
         self.period_steps = self.curve.period_steps if period_steps is None else period_steps
         self.max_period_steps = max_period_steps or self.period_steps
@@ -99,6 +100,7 @@ class Oscillation(Task):
         self.random_phase = random_phase
         self.cue_steps = cue_steps
         self.length = length
+        self.lengths = Lengths(length, length)
         self.eval_periods = eval_periods
         self.input_noise = input_noise
 
@@ -126,11 +128,6 @@ class Oscillation(Task):
                 f"max_period_steps must be above period_steps={self.period_steps:g}, "
                 f"got {max_period_steps:g}"
             )
-
-    @property
-    def trained_lengths(self) -> Lengths:
-        """The answered steps of a training sequence."""
-        return Lengths(self.length, self.length)
 
     @property
     def unanswered(self) -> int:
@@ -256,12 +253,6 @@ class Oscillation(Task):
                 outline[..., 0], lags / steps.nan_to_num(self.period_steps)
             )
         return orbit.distance(answer, outline, discrete=self.curve.discrete)
-
-    def table(self, batch: Batch, output: Tensor) -> list[list[str | float]]:
-        """Return the table of `Task.table` with the names of the coordinates in the heading."""
-        heading, *rows = super().table(batch, output)
-        names = [f"{side}_{name}" for side in ("truth", "answer") for name in self.curve.names]
-        return [[*heading[:2], *names], *rows]
 
     def show(self, batch: Batch, output: Tensor) -> Image.Image:
         """Draw targets and outputs over time, and in the plane if there are two coordinates."""

@@ -116,7 +116,7 @@ class Reber(Task):
         """Count the symbols that a model reads of the longest string."""
         if self.layout == "encoder_decoder":
             return self._given
-        return (self.lengths.most if length is None else length) + self._more - 1
+        return self.lengths.given(length).most + self._more - 1
 
     def metrics(self, output: Tensor, batch: Batch) -> dict[str, Mean]:
         """Score by legal symbols, and the last but one symbol of each string."""

@@ -60,8 +60,6 @@ class Recognition(RowTask[Recording], OwnInput):
     goes on as the mean of train, where the longest that they know ends.
 
     Args:
-        layout: given by the model.
-        seed: of the order of training.
         stored: the classes of a trained model.
         files: the files.
         answer: which steps are answered.
