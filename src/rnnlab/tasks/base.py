@@ -248,15 +248,18 @@ class Task(ABC):
         """
         yield self.show_answers(batch, torch.stack(list(answers), dim=1))
 
-    def write_while_generating(
-        self,
-        batch: Batch,  # noqa: ARG002
-        answers: Iterable[Tensor],  # noqa: ARG002
-    ) -> Iterator[str]:
+    def write_while_generating(self, batch: Batch, answers: Iterable[Tensor]) -> Iterator[str]:
         """Yield the text of the answers without the prompts, in pieces, while they arrive.
 
+        By default it is one piece at the end, with a line for each of `answer_texts`.
+        """
+        yield "\n".join(self.answer_texts(batch, torch.stack(list(answers), dim=1)))
+
+    def answer_texts(self, batch: Batch, answers: Tensor) -> list[str]:  # noqa: ARG002
+        """Return each answer of ids `(B, T)` as a text without its prompt.
+
         Raises:
-            ConfigError: the answers are not a text.
+            ConfigError: the answers are not texts.
         """
         raise ConfigError(
             "answer_file must be null: this task has no answers in words of their own"

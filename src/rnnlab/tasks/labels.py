@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Literal, NamedTuple
 
@@ -198,15 +198,12 @@ class Labels(RowTask[Labelled], OwnInput):
 
     def show_answers(self, batch: Batch, answers: Tensor) -> str:
         """Write a line per text: its end, and the label."""
-        claims = answers.to(batch.mask.device)[batch.mask].tolist()
-        return "\n".join(
-            f"{self._text(batch, row)}: {self.names[claim]}" for row, claim in enumerate(claims)
-        )
+        claims = enumerate(self.answer_texts(batch, answers))
+        return "\n".join(f"{self._text(batch, row)}: {claim}" for row, claim in claims)
 
-    def write_while_generating(self, batch: Batch, answers: Iterable[Tensor]) -> Iterator[str]:
-        """Yield the labels, one per line."""
-        claims = torch.stack(list(answers), dim=1)[batch.mask].tolist()
-        yield "\n".join(self.names[claim] for claim in claims)
+    def answer_texts(self, batch: Batch, answers: Tensor) -> list[str]:
+        """Return the label of each text."""
+        return self.answer_labels(answers.to(batch.mask.device)[batch.mask])
 
     def show(self, batch: Batch, output: Tensor) -> str:
         """Write a line per text: right label, its probability, and the answer if it differs."""

@@ -1,6 +1,6 @@
 """Phonemes: letters to sounds, from letters to phonemes or letter by letter with a window."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import ClassVar
 
@@ -75,7 +75,7 @@ class Phonemes(TextTransduction, FileTask):
         files = dictionary_files(path, val_path, test_path, encoding, common)
         self.set_stored(stored)
         learnt = self.stored_symbols and self.stored_symbols[self.num_specials :]
-        self.rows = Rows(files, read_words, _letters, self.problem)
+        self.rows = Rows(files, read_words, lambda word: word.letters, self.problem)
         if self.problem is not None:
             super().__init__(layout, seed, learnt or ())
             return
@@ -245,7 +245,7 @@ class PhonemesAligned(RowTask[Word], OwnInput):
         outputs: Tensor | None,  # noqa: ARG002
     ) -> list[list[Cell]]:
         """Return the phonemes of each word."""
-        return [[text] for text in self._spoken(batch, answers)]
+        return [[text] for text in self.answer_texts(batch, answers)]
 
     def scorer(self) -> Scorer:
         """Return a scorer that adds the phoneme error."""
@@ -279,15 +279,11 @@ class PhonemesAligned(RowTask[Word], OwnInput):
         """Align letters and the model's sounds."""
         return self._shown(batch, answers, None)
 
-    def write_while_generating(self, batch: Batch, answers: Iterable[Tensor]) -> Iterator[str]:
-        """Yield the phonemes, a word a line."""
-        yield "\n".join(self._spoken(batch, torch.stack(list(answers), dim=1)))
-
-    def _spoken(self, batch: Batch, claims: Tensor) -> list[str]:
+    def answer_texts(self, batch: Batch, answers: Tensor) -> list[str]:
         """Return the phonemes of each word, with spaces between."""
         return [
             " ".join(spoken(self._named(row[mask].tolist())))
-            for row, mask in zip(claims, batch.mask, strict=True)
+            for row, mask in zip(answers, batch.mask, strict=True)
         ]
 
     def _shown(self, batch: Batch, claims: Tensor, rights: Tensor | None) -> str:
@@ -310,10 +306,6 @@ class PhonemesAligned(RowTask[Word], OwnInput):
 
     def _named(self, ids: Sequence[int]) -> list[str]:
         return [self.sounds[i] for i in ids]
-
-
-def _letters(word: Word) -> str:
-    return word.letters
 
 
 def _names(symbols: Sequence[str]) -> list[str]:

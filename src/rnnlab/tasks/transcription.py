@@ -92,8 +92,8 @@ class Transcription(Transduction):
 
     def show(self, batch: Batch, output: Tensor) -> Image.Image:
         """Draw what is read with what it says, and the model's answer if it is another."""
-        rights = self._decode_rows(batch, batch.target)
-        claims = self._decode_rows(batch, output.argmax(dim=2))
+        rights = self.answer_texts(batch, batch.target)
+        claims = self.answer_texts(batch, output.argmax(dim=2))
         texts = [
             right if claim == right else f"{right}   x: {claim}"
             for claim, right in zip(claims, rights, strict=True)
@@ -102,7 +102,7 @@ class Transcription(Transduction):
 
     def show_answers(self, batch: Batch, answers: Tensor) -> Image.Image:
         """Draw what is read with the model's answers."""
-        return self.draw(batch, self._decode_rows(batch, answers))
+        return self.draw(batch, self.answer_texts(batch, answers))
 
     def vectors(self, batch: Batch, row: int) -> NDArray[np.float32]:
         """Return the vectors `(S, I)` that a row reads."""

@@ -1,7 +1,7 @@
 """Transductions: a sequence of symbols is read, and another one is answered."""
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from functools import cached_property
 from typing import NamedTuple
@@ -152,14 +152,11 @@ class Transduction(Task):
 
     def show_answers(self, batch: Batch, answers: Tensor) -> str | Image.Image:
         """Write a line per sequence: source and answer."""
-        texts = enumerate(self._decode_rows(batch, answers))
+        texts = enumerate(self.answer_texts(batch, answers))
         return "\n".join(f"{self.source_text(batch, row)} = {text}" for row, text in texts)
 
-    def write_while_generating(self, batch: Batch, answers: Iterable[Tensor]) -> Iterator[str]:
-        """Yield all answers at once, one per line."""
-        yield "\n".join(self._decode_rows(batch, torch.stack(list(answers), dim=1)))
-
-    def _decode_rows(self, batch: Batch, answers: Tensor) -> list[str]:
+    def answer_texts(self, batch: Batch, answers: Tensor) -> list[str]:
+        """Return the text of each answer."""
         rows = zip(answers, batch.mask, strict=True)
         return [self.decode(ids[mask].tolist()) for ids, mask in rows]
 
@@ -269,7 +266,7 @@ class TextTransduction(Transduction, OwnInput):
         outputs: Tensor | None,  # noqa: ARG002
     ) -> list[list[Cell]]:
         """Return the text of each answer."""
-        return [[text] for text in self._decode_rows(batch, answers)]
+        return [[text] for text in self.answer_texts(batch, answers)]
 
 
 class TransductionScorer(KeepingScorer):
