@@ -39,7 +39,7 @@ def test_clamp_sets_the_first_units_and_no_other(name: str) -> None:
 @pytest.mark.parametrize("name", ["elman", "gru", "lstm", "jordan", "taps_one", "stack"])
 def test_clamping_more_units_than_there_are_is_refused(name: str) -> None:
     cell = make(name)
-    with pytest.raises(ConfigError, match="units"):
+    with pytest.raises(ConfigError, match="take a larger cell"):
         cell.clamp(cell.initial_state(BATCH), torch.zeros(BATCH, HIDDEN + 1))
 
 
