@@ -17,6 +17,7 @@ from rnnlab.stackable import stackable
 from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.lengths import Lengths
 from rnnlab.tasks.memoryless import memoryless_scores
+from rnnlab.tasks.shown_by_row import ShownByRow
 
 Base = Annotated[PositiveInt, Ge(2), Le(36)]
 Ids = NDArray[np.int64]
@@ -45,7 +46,7 @@ class Programs(NamedTuple):
 
 
 @stackable()
-class AdderProgram(Task):
+class AdderProgram(ShownByRow):
     """Addition as a program: columns of digits are read, actions are answered.
 
     Cottrell and Tsung (1993), Learning simple arithmetic procedures. For each column, the lowest
@@ -77,6 +78,7 @@ class AdderProgram(Task):
     """
 
     lengths: Lengths
+    shown_rows = 8
     higher_is_better: ClassVar = {**Task.higher_is_better, "after_carry": True, "after_none": True}
 
     def __init__(
@@ -194,21 +196,18 @@ class AdderProgram(Task):
         place = place.clamp(max=batch.source.shape[1])
         return columns.gather(1, place[..., None].expand(-1, -1, columns.shape[2]))
 
-    def show(self, batch: Batch, output: Tensor) -> str:
-        """Write a line per sum: the right program, and the model's if it is another."""
-        digits = self._columns(batch).unflatten(2, (2, self.base))
-        lines = []
-        for row in range(min(8, len(output))):
-            asked = batch.mask[row] & (batch.target[row] < self.base) & digits[row].any((1, 2))
-            numbers = digits[row][asked].argmax(dim=2).flip(0).T.tolist()
-            left, right = ("".join(_DIGITS[digit] for digit in number) for number in numbers)
-            due, claim = (
-                "".join(self.written[i] for i in ids[row][batch.mask[row]].tolist())
-                for ids in (batch.target, output.argmax(dim=2))
-            )
-            verdict = "" if claim == due else f"   claims {claim}  x"
-            lines.append(f"{left} + {right}: {due}{verdict}")
-        return "\n".join(lines)
+    def show_row(self, batch: Batch, output: Tensor, row: int) -> str:
+        """Write a sum: the right program, and the model's if it is another."""
+        asked = batch.mask[row]
+        digits = self._columns(batch)[row].unflatten(1, (2, self.base))
+        read = asked & (batch.target[row] < self.base) & digits.any((1, 2))
+        numbers = digits[read].argmax(dim=2).flip(0).T.tolist()
+        left, right = ("".join(_DIGITS[digit] for digit in number) for number in numbers)
+        due, claim = (
+            "".join(self.labels(ids[asked])) for ids in (batch.target[row], output[row].argmax(1))
+        )
+        verdict = "" if claim == due else f"   claims {claim}  x"
+        return f"{left} + {right}: {due}{verdict}"
 
     def labels(self, ids: Tensor) -> list[str]:
         """Return actions, or columns as two digits."""

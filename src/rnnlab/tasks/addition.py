@@ -14,6 +14,7 @@ from rnnlab.stackable import stackable
 from rnnlab.tasks import numerals
 from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.lengths import Lengths
+from rnnlab.tasks.shown_by_row import ShownByRow, aligned
 from rnnlab.tasks.splits import split_of
 from rnnlab.tasks.transduction import Pairs, TextTransduction
 
@@ -105,7 +106,7 @@ class Addition(TextTransduction):
 
 
 @stackable()
-class AdditionBinary(Task):
+class AdditionBinary(ShownByRow):
     """The sequential adder: each step reads two bits and answers one bit of their sum.
 
     The least significant bits come first, so that a machine with two states, carry and no carry,
@@ -175,22 +176,18 @@ class AdditionBinary(Task):
             return super().labels(ids)
         return [_digits(column.int()) for column in ids]
 
-    def show(self, batch: Batch, output: Tensor) -> str:
+    def show_row(self, batch: Batch, output: Tensor, row: int) -> str:
         """Align both numbers, the sum and the answer, least significant bit first."""
         columns = batch.input if batch.source is None else batch.source
-        answers = output.argmax(dim=2)
-        blocks = []
-        for row in range(min(4, len(answers))):
-            left, right = columns[row].long().unbind(1)
-            named = {"a": left, "b": right, "a + b": batch.target[row], "answer": answers[row]}
-            wrong = int((answers[row] != batch.target[row]).sum())
-            lines = [f"{name:<8}{_digits(bits)}" for name, bits in named.items()]
-            blocks.append("\n".join(lines) + (f"   {wrong} wrong" if wrong else ""))
-        return "\n\n".join(blocks)
+        (left, right), answer = columns[row].long().unbind(1), output[row].argmax(dim=1)
+        named = {"a": left, "b": right, "a + b": batch.target[row], "answer": answer}
+        wrong = int((answer != batch.target[row]).sum())
+        lines = aligned({name: _digits(bits) for name, bits in named.items()})
+        return lines + (f"   {wrong} wrong" if wrong else "")
 
 
 @stackable()
-class AdditionMarked(Task):
+class AdditionMarked(ShownByRow):
     """The adding problem: the sum of the two marked numbers of a long stream.
 
     Hochreiter and Schmidhuber (1997), experiment 4, as in Arjovsky, Shah and Bengio (2016),
@@ -216,6 +213,7 @@ class AdditionMarked(Task):
     one_length = True
     higher_is_better: ClassVar = {**Task.higher_is_better, "correct": True}
     tolerance = 0.04
+    shown_rows = 8
 
     def __init__(
         self, layout: Layout, seed: int, *, length: PositiveInt, min_length: PositiveInt | None
@@ -276,17 +274,14 @@ class AdditionMarked(Task):
             return super().labels(ids)
         return ["x" if marked else "·" for marked in (ids[:, 1] > 0).tolist()]
 
-    def show(self, batch: Batch, output: Tensor) -> str:
-        """Write a line per sequence: the marked numbers, their steps, the sum and the answer."""
+    def show_row(self, batch: Batch, output: Tensor, row: int) -> str:
+        """Write the marked numbers, their steps, the sum and the answer."""
         shown = batch.input if batch.source is None else batch.source
-        lines = []
-        for row in range(min(8, len(shown))):
-            values, marked = shown[row, :, 0], shown[row, :, 1].nonzero().flatten().tolist()
-            parts = " + ".join(f"{float(values[t]):.3f} (step {t})" for t in marked)
-            total, answer = float(batch.target[row, -1, 0]), float(output[row, -1, 0])
-            verdict = "" if abs(answer - total) < self.tolerance else "  x"
-            lines.append(f"{parts} = {total:.3f}   claims {answer:.3f}{verdict}")
-        return "\n".join(lines)
+        values, marked = shown[row, :, 0], shown[row, :, 1].nonzero().flatten().tolist()
+        parts = " + ".join(f"{float(values[t]):.3f} (step {t})" for t in marked)
+        total, answer = float(batch.target[row, -1, 0]), float(output[row, -1, 0])
+        verdict = "" if abs(answer - total) < self.tolerance else "  x"
+        return f"{parts} = {total:.3f}   claims {answer:.3f}{verdict}"
 
 
 def _column_floor(low: int, high: int) -> dict[str, float]:

@@ -10,8 +10,9 @@ from torch import Tensor
 from rnnlab.ranges import PositiveInt
 from rnnlab.spec import Batch, Layout, Reals, Split, Tokens
 from rnnlab.stackable import stackable
-from rnnlab.tasks.base import Mean, Task
+from rnnlab.tasks.base import Mean
 from rnnlab.tasks.lengths import Lengths
+from rnnlab.tasks.shown_by_row import ShownByRow, aligned
 from rnnlab.tasks.sides import side_scores
 
 Language = Literal["anbn", "anbncn", "anbncndn", "anb2n"]
@@ -25,7 +26,7 @@ _SYMBOLS = "$abcd"  # `$` before the first letter, and after the last
 
 
 @stackable()
-class Counting(Task):
+class Counting(ShownByRow):
     """Counting: say which symbols can come next in a string of a^n b^n or a^n b^n c^n.
 
     Gers and Schmidhuber (2001). An output for each symbol is 1 if it can come next, else 0. n = 2,
@@ -119,19 +120,15 @@ class Counting(Task):
         """Add the share of outputs, and of whole strings, on the right side of 0.5."""
         return super().metrics(output, batch) | side_scores(output, batch, 0.5)
 
-    def show(self, batch: Batch, output: Tensor) -> str:
+    def show_row(self, batch: Batch, output: Tensor, row: int) -> str:
         """Write what can come next after each symbol, and what the model says where it differs."""
-        blocks = []
-        for row in range(min(4, len(output))):
-            asked = batch.mask[row]
-            read, *sets = (part[row][asked] for part in (batch.input, batch.target, output))
-            columns = [self.labels(read), *([self._set(step) for step in side] for side in sets)]
-            lines = [" ".join(f"{cell:<2}" for cell in column).rstrip() for column in columns]
-            if lines[1] == lines[2]:
-                lines[2:] = []
-            names = ("input", "next", "answer")
-            blocks.append("\n".join(f"{n:<8}{line}" for n, line in zip(names, lines, strict=False)))
-        return "\n\n".join(blocks)
+        asked = batch.mask[row]
+        parts = (batch.target, output)
+        due, claim = ([self._set(step) for step in part[row][asked]] for part in parts)
+        cells = {"input": self.labels(batch.input[row][asked]), "next": due}
+        if claim != due:
+            cells["answer"] = claim
+        return aligned({n: " ".join(f"{c:<2}" for c in line).rstrip() for n, line in cells.items()})
 
     def _set(self, outputs: Tensor) -> str:
         """Return the symbols whose outputs are above 0.5; `.` if there is none."""

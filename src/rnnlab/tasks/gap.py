@@ -16,6 +16,7 @@ from rnnlab.stackable import stackable
 from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.lengths import Lengths
 from rnnlab.tasks.memoryless import memoryless_scores
+from rnnlab.tasks.shown_by_row import ShownByRow, aligned
 
 _MOST = 23  # letters before X
 
@@ -23,7 +24,7 @@ Letters = Annotated[PositiveInt, Ge(2), Le(_MOST)]
 
 
 @stackable()
-class Gap(Task):
+class Gap(ShownByRow):
     """A gap: predict the next symbol, of which one is what came first.
 
     Mozer (1992), Induction of multiscale temporal structure. A trigger, X or Y, is followed by
@@ -123,14 +124,11 @@ class Gap(Task):
         asked = (batch.target < 2) & batch.mask
         return asked[:, :, None] & (batch.source < 2)[:, None]
 
-    def show(self, batch: Batch, output: Tensor) -> str:
+    def show_row(self, batch: Batch, output: Tensor, row: int) -> str:
         """Align inputs, next symbols and answers."""
-        answers = output.argmax(dim=2)
-        blocks = []
-        for row in range(min(4, len(output))):
-            named = {"input": batch.input[row], "target": batch.target[row], "answer": answers[row]}
-            blocks.append("\n".join(f"{n:<8}{' '.join(self.labels(i))}" for n, i in named.items()))
-        return "\n\n".join(blocks)
+        named = {"input": batch.input[row], "target": batch.target[row]}
+        named["answer"] = output[row].argmax(dim=1)
+        return aligned({name: " ".join(self.labels(ids)) for name, ids in named.items()})
 
 
 def _insert(triggers: NDArray[np.int64], letters: NDArray[np.int64], gap: int) -> NDArray[np.int64]:

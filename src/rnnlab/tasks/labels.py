@@ -19,8 +19,15 @@ from rnnlab.tasks.corpus import TextFiles, refuse_without_path
 from rnnlab.tasks.file_task import StoredSymbols
 from rnnlab.tasks.own_input import Cell, OwnInput
 from rnnlab.tasks.pairs import read_pairs
-from rnnlab.tasks.recognition import RecognitionScorer, label_batch, label_floors, likeliest
+from rnnlab.tasks.recognition import (
+    RecognitionScorer,
+    label_batch,
+    label_floors,
+    likeliest,
+    what_is_read,
+)
 from rnnlab.tasks.rows import RowTask
+from rnnlab.tasks.shown_by_row import ShownByRow
 from rnnlab.tasks.toy_french.clauses import clauses
 from rnnlab.tasks.vocabulary import UNKNOWN, choose_symbols
 from rnnlab.tasks.words import cut_words
@@ -36,7 +43,7 @@ class Labelled(NamedTuple):
 
 
 @stackable()
-class Labels(RowTask[Labelled], OwnInput):
+class Labels(RowTask[Labelled], ShownByRow, OwnInput):
     """Name the label of a text after its last symbol.
 
         input    l e   c h a t
@@ -65,6 +72,7 @@ class Labels(RowTask[Labelled], OwnInput):
     """
 
     predicted = ("prediction", "probability")
+    shown_rows = 8
     scores_exact_match = False  # of one answer: the accuracy
 
     def __init__(
@@ -205,24 +213,17 @@ class Labels(RowTask[Labelled], OwnInput):
         """Return the label of each text."""
         return self.answer_labels(answers.to(batch.mask.device)[batch.mask])
 
-    def show(self, batch: Batch, output: Tensor) -> str:
-        """Write a line per text: right label, its probability, and the answer if it differs."""
-        right = batch.target[batch.mask].tolist()
-        probabilities = output[batch.mask].float().softmax(-1)
-        lines = []
-        for row, label in enumerate(right[:8]):
-            claim = int(probabilities[row].argmax())
-            verdict = "" if claim == label else f", answered {self.names[claim]}   x"
-            share = f"{100 * float(probabilities[row, label]):.0f} %"
-            lines.append(f"{self._text(batch, row)}: {self.names[label]} {share}{verdict}")
-        return "\n".join(lines)
+    def show_row(self, batch: Batch, output: Tensor, row: int) -> str:
+        """Write the right label, its probability, and the answer if it differs."""
+        asked = batch.mask[row]
+        label, shares = int(batch.target[row][asked]), output[row][asked][0].float().softmax(-1)
+        claim = int(shares.argmax())
+        verdict = "" if claim == label else f", answered {self.names[claim]}   x"
+        share = f"{100 * float(shares[label]):.0f} %"
+        return f"{self._text(batch, row)}: {self.names[label]} {share}{verdict}"
 
     def _text(self, batch: Batch, row: int) -> str:
-        if batch.source is not None and batch.source_mask is not None:
-            ids = batch.source[row][batch.source_mask[row]]
-        else:
-            ids = batch.input[row, : int(batch.mask[row].int().argmax()) + 1]
-        return (" " if self.by_word else "").join(self.labels(ids))
+        return (" " if self.by_word else "").join(self.labels(what_is_read(batch, row)))
 
     def answer_labels(self, ids: Tensor) -> list[str]:
         """Return the names of labels."""

@@ -9,15 +9,15 @@ import torch
 from torch import Tensor
 
 from rnnlab.spec import Batch, Layout, Split, Tokens
-from rnnlab.tasks.base import Task
 from rnnlab.tasks.lengths import Lengths
 from rnnlab.tasks.memoryless import memoryless_scores
 from rnnlab.tasks.moore import NOTHING, Machine
+from rnnlab.tasks.shown_by_row import ShownByRow, aligned
 
 Answer = Literal["last", "everywhere"]
 
 
-class MachineTask(Task):
+class MachineTask(ShownByRow):
     """Read random symbols, and answer as a Moore machine does, at each step or at the last.
 
     In the encoder-decoder layout the source is the symbols, and the decoder, whose inputs are
@@ -98,17 +98,15 @@ class MachineTask(Task):
         """Return the answers as numbers."""
         return [str(i) for i in ids.tolist()]
 
-    def show(self, batch: Batch, output: Tensor) -> str:
+    def show_row(self, batch: Batch, output: Tensor, row: int) -> str:
         """Align symbols, right answers and the model's answers."""
-        read = batch.input if batch.source is None else batch.source
-        blocks = []
-        for row in range(min(4, len(read))):
-            asked = batch.mask[row].tolist()
-            lines = {self.named[0]: "".join(self.labels(read[row]))}
-            for name, ids in ((self.named[1], batch.target), ("answer", output.argmax(dim=2))):
-                lines[name] = _signs(ids[row].tolist(), asked).rjust(read.shape[1])
-            blocks.append("\n".join(f"{name:<8}{line}" for name, line in lines.items()))
-        return "\n\n".join(blocks)
+        read = batch.input[row] if batch.source is None else batch.source[row]
+        asked = batch.mask[row].tolist()
+        lines = {self.named[0]: "".join(self.labels(read))}
+        answers = {self.named[1]: batch.target[row], "answer": output[row].argmax(dim=1)}
+        for name, ids in answers.items():
+            lines[name] = _signs(ids.tolist(), asked).rjust(len(read))
+        return aligned(lines)
 
 
 def _signs(ids: Sequence[int], asked: Sequence[bool]) -> str:

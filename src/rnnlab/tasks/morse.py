@@ -9,9 +9,9 @@ from torch import Tensor
 from rnnlab.ranges import PositiveInt
 from rnnlab.spec import Batch, Layout, Reals, Split, Tokens
 from rnnlab.stackable import stackable
-from rnnlab.tasks.base import Task
 from rnnlab.tasks.lengths import Lengths
 from rnnlab.tasks.memoryless import memoryless_scores
+from rnnlab.tasks.shown_by_row import ShownByRow, aligned
 
 _CODES = (
     *(".-", "-...", "-.-.", "-..", ".", "..-.", "--.", "....", "..", ".---", "-.-", ".-..", "--"),
@@ -22,7 +22,7 @@ _ANSWERS = "." + ascii_uppercase  # the first before a letter has ended
 
 
 @stackable()
-class Morse(Task):
+class Morse(ShownByRow):
     """Morse code: read dots and dashes, and say at the end of a letter which one it was.
 
     Fahlman (1991), The recurrent cascade-correlation architecture. A dot is 1 0, a dash 1 1 0, and
@@ -92,18 +92,12 @@ class Morse(Task):
         """Return the letters, and `.` for none."""
         return [_ANSWERS[i] for i in ids.tolist()]
 
-    def show(self, batch: Batch, output: Tensor) -> str:
+    def show_row(self, batch: Batch, output: Tensor, row: int) -> str:
         """Align signals, the letters at their ends, and the model's answers where they differ."""
-        read = batch.input if batch.source is None else batch.source
-        answers = output.argmax(dim=2)
-        blocks = []
-        for row in range(min(4, len(output))):
-            asked = batch.mask[row]
-            columns = {"input": self.labels(read[row][asked])}
-            for name, ids in (("target", batch.target), ("answer", answers)):
-                columns[name] = self.answer_labels(ids[row][asked])
-            if columns["answer"] == columns["target"]:
-                del columns["answer"]
-            lines = (f"{name:<8}{' '.join(cells)}" for name, cells in columns.items())
-            blocks.append("\n".join(lines))
-        return "\n\n".join(blocks)
+        read, asked = batch.input if batch.source is None else batch.source, batch.mask[row]
+        columns = {"input": self.labels(read[row][asked])}
+        for name, ids in (("target", batch.target[row]), ("answer", output[row].argmax(dim=1))):
+            columns[name] = self.answer_labels(ids[asked])
+        if columns["answer"] == columns["target"]:
+            del columns["answer"]
+        return aligned({name: " ".join(cells) for name, cells in columns.items()})

@@ -19,6 +19,7 @@ from rnnlab.tasks.characters import NumberedText, count, count_pairs
 from rnnlab.tasks.corpus import TextFiles, read_plays
 from rnnlab.tasks.file_task import FileTask, NoData, StoredSymbols
 from rnnlab.tasks.own_input import Cell, OwnInput
+from rnnlab.tasks.shown_by_row import ShownByRow
 from rnnlab.tasks.vocabulary import UNKNOWN, choose_symbols, unseen_symbols
 
 _SHARE = 0.05  # default share of a text for validation, and for test
@@ -27,7 +28,7 @@ _STREAMS, _STREAM_LENGTH = 64, 1000  # of held-out text: most streams, fewest sy
 _SAMPLE_LENGTH = 400  # default symbols of a sample
 
 
-class NextSymbol(FileTask, OwnInput):
+class NextSymbol(FileTask, ShownByRow, OwnInput):
     """Predict each symbol of a text from those before it; see `NextChar` for splits and batches.
 
     A class of its own says what a symbol is: how a text becomes numbers (`number`, `read_file`),

@@ -17,6 +17,7 @@ from rnnlab.tasks.next_symbol import NextSymbol, ngram_floors
 from rnnlab.tasks.pairs import Numbering
 from rnnlab.tasks.words import cut_words, join_words
 
+_SHOWN = 12  # most words of a line
 _NEWLINE = "\n"
 _UNSPACED = (_NEWLINE, ":", ";", "!", "?")  # no space stands before them in English
 _PRIORS = (1.0, 10.0, 100.0, 1000.0)  # of the bigram model, of which the best on val is the floor
@@ -119,24 +120,19 @@ class NextWord(NextSymbol):
         found = [ngram_floors(train, val, len(self.symbols), prior) for prior in _PRIORS]
         return min(found, key=lambda scores: scores["loss_bigram"])
 
-    def show(self, batch: Batch, output: Tensor) -> str:
+    def show_row(self, batch: Batch, output: Tensor, row: int) -> str:
         """Align the text with the predictions, each after the true words before it."""
-        guesses = output.argmax(dim=2)
-        blocks = []
-        for row in range(min(4, batch.input.shape[0])):
-            asked = batch.mask[row].nonzero().flatten()[:12]
-            pairs = zip(
-                self.labels(batch.target[row, asked]), self.labels(guesses[row, asked]), strict=True
-            )
-            columns = [(word, guess, max(len(word), len(guess))) for word, guess in pairs]
-            lines = [
-                "text   " + " ".join(f"{word:{width}}" for word, _, width in columns),
-                "guess  " + " ".join(f"{guess:{width}}" for _, guess, width in columns),
-            ]
-            if batch.source is not None:
-                lines.insert(0, f"source {' '.join(self.labels(batch.source[row, -12:]))}")
-            blocks.append("\n".join(line.rstrip() for line in lines))
-        return "\n\n".join(blocks)
+        asked = batch.mask[row].nonzero().flatten()[:_SHOWN]
+        texts = (batch.target[row], output[row].argmax(dim=1))
+        words, guesses = (self.labels(ids[asked]) for ids in texts)
+        widths = [max(map(len, pair)) for pair in zip(words, guesses, strict=True)]
+        lines = []
+        if batch.source is not None:
+            lines.append(f"source {' '.join(self.labels(batch.source[row, -_SHOWN:]))}")
+        for name, cells in (("text", words), ("guess", guesses)):
+            padded = (f"{cell:{width}}" for cell, width in zip(cells, widths, strict=True))
+            lines.append(f"{name:6} {' '.join(padded)}")
+        return "\n".join(line.rstrip() for line in lines)
 
     def labels(self, ids: Tensor) -> list[str]:
         """Return each word, the end of a line as an arrow."""

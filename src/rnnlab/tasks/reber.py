@@ -13,6 +13,7 @@ from rnnlab.stackable import stackable
 from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.grammar import Grammar
 from rnnlab.tasks.lengths import Lengths
+from rnnlab.tasks.shown_by_row import ShownByRow, aligned
 
 _SYMBOLS = "BTPSXVE"
 _ARCS = {  # state -> symbol -> next state, of Reber (1967)
@@ -30,7 +31,7 @@ Symbols = Annotated[PositiveInt, Ge(_SHORTEST), Le(1000)]
 
 
 @stackable()
-class Reber(Task):
+class Reber(ShownByRow):
     """Embedded Reber grammar: predict the next symbol of a string.
 
     Reber (1967) for the grammar; embedded as in Cleeremans, Servan-Schreiber and McClelland (1989)
@@ -151,17 +152,15 @@ class Reber(Task):
             states.append(state)
         return torch.stack(states, dim=1)
 
-    def show(self, batch: Batch, output: Tensor) -> str:
+    def show_row(self, batch: Batch, output: Tensor, row: int) -> str:
         """Align inputs, next symbols and answers, with a mark below what is not legal."""
-        answers, right = output.argmax(dim=2), self._right(output, batch)
-        blocks = []
-        for row in range(min(4, len(output))):
-            here = batch.mask[row]
-            named = {"input": batch.input[row], "target": batch.target[row], "answer": answers[row]}
-            lines = [f"{name:<8}{' '.join(self.labels(ids[here]))}" for name, ids in named.items()]
-            marks = " ".join("." if good else "x" for good in right[row][here].tolist())
-            blocks.append("\n".join([*lines, *([f"illegal {marks}"] if "x" in marks else [])]))
-        return "\n\n".join(blocks)
+        here, right = batch.mask[row], self._right(output, batch)[row]
+        named = {"input": batch.input[row], "target": batch.target[row]}
+        named["answer"] = output[row].argmax(dim=1)
+        lines = {name: " ".join(self.labels(ids[here])) for name, ids in named.items()}
+        if not right[here].all():
+            lines["illegal"] = " ".join("." if good else "x" for good in right[here].tolist())
+        return aligned(lines)
 
     def show_answers(self, batch: Batch, answers: Tensor) -> str:
         """Write the strings that a model generates, and where they leave the grammar."""

@@ -204,12 +204,13 @@ class Recognition(RowTask[Recording], OwnInput):
         pictures = []
         count = 3 if self.narrow else 2
         for row in np.unique(np.linspace(0, len(output) - 1, count).round().astype(int)).tolist():
-            read, steps = _read(batch, row)
+            read, asked = what_is_read(batch, row), batch.mask[row]
             values = read.cpu().numpy() * self.deviation + self.mean
-            right = self.symbols[int(batch.target[row][batch.mask[row]][-1])]
-            claim = self.symbols[int(output[row][batch.mask[row]][-1].argmax())]
+            right = self.symbols[int(batch.target[row][asked][-1])]
+            claim = self.symbols[int(output[row][asked][-1].argmax())]
             verdict = f"target {right}" if claim == right else f"target {right}, answer {claim}"
-            beliefs = output[row, steps].float().softmax(-1).cpu().numpy()
+            steps = _last_answered(batch)[row] + 1
+            beliefs = output[row, :steps].float().softmax(-1).cpu().numpy()
             shown = np.unique(np.linspace(0, len(beliefs) - 1, _COLUMNS).round().astype(int))
             first = 1 if len(beliefs) > 1 else len(read)
             belief = heat_map(
@@ -324,9 +325,8 @@ def _some(rows: list[Recording], most: int) -> list[Recording]:
     return rows[:: -(-len(rows) // most)]
 
 
-def _read(batch: Batch, row: int) -> tuple[Tensor, Tensor]:
-    """Return the sequence `(T, I)` that a row reads, and the steps of its output, as indices."""
-    steps = torch.arange(int(batch.mask[row].nonzero().max()) + 1)
+def what_is_read(batch: Batch, row: int) -> Tensor:
+    """Return what a row reads, up to the last answer, as `(T,)` ids or `(T, I)` numbers."""
     if batch.source is not None and batch.source_mask is not None:
-        return batch.source[row][batch.source_mask[row]], steps
-    return batch.input[row, : len(steps)], steps
+        return batch.source[row][batch.source_mask[row]]
+    return batch.input[row, : _last_answered(batch)[row] + 1]

@@ -106,10 +106,8 @@ class Transcription(Transduction):
 
     def vectors(self, batch: Batch, row: int) -> NDArray[np.float32]:
         """Return the vectors `(S, I)` that a row reads."""
-        if batch.source is not None and batch.source_mask is not None:
-            return batch.source[row][batch.source_mask[row]].cpu().numpy()
-        steps = int(batch.mask[row].int().argmax())
-        return batch.input[row, :steps, :-1].cpu().numpy()
+        read = batch.input[..., :-1] if batch.source is None else batch.source
+        return read[row, : self.source_lengths(batch)[row]].cpu().numpy()
 
 
 def _blank(heard: Heard) -> Pairs:

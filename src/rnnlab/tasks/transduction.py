@@ -13,9 +13,10 @@ from torch import Tensor
 
 from rnnlab.errors import ConfigError
 from rnnlab.spec import Batch, Layout, Split, Tokens
-from rnnlab.tasks.base import Scorer, Task
+from rnnlab.tasks.base import Scorer
 from rnnlab.tasks.keeping_scorer import KeepingScorer
 from rnnlab.tasks.own_input import Cell, OwnInput
+from rnnlab.tasks.shown_by_row import ShownByRow
 from rnnlab.tasks.vocabulary import UNKNOWN
 
 _FLOOR_PAIRS = 1024
@@ -38,7 +39,7 @@ class Pairs(NamedTuple):
     target_length: np.ndarray
 
 
-class Transduction(Task):
+class Transduction(ShownByRow):
     """Source symbols in, target symbols out, until the end-of-sequence symbol `$`.
 
     `12+34` and its answer as a stream; `|` is the separator, `_` the padding:
@@ -60,6 +61,7 @@ class Transduction(Task):
     separator: int = 1
     end: int = 2
     num_specials: int = 3
+    shown_rows = 8
 
     def __init__(self, layout: Layout, seed: int, symbols: Sequence[str]) -> None:
         super().__init__(layout, seed)
@@ -168,27 +170,20 @@ class Transduction(Task):
 
     def source_text(self, batch: Batch, row: int) -> str:
         """Return the text of a row's source."""
-        if batch.source is None or batch.source_mask is None:
-            source = batch.input[row, : int(batch.mask[row].int().argmax())]
-        else:
-            source = batch.source[row][batch.source_mask[row]]
+        read = batch.input if batch.source is None else batch.source
+        source = read[row, : self.source_lengths(batch)[row]]
         return self.join(self.words(source.tolist()))
 
     def scorer(self) -> Scorer:
         """Return a scorer that also scores by source length."""
         return TransductionScorer(self)
 
-    def show(self, batch: Batch, output: Tensor) -> str | Image.Image:
-        """Write a line per sequence: source, right answer, and the model's answer if it differs."""
-        answers = output.argmax(dim=2)
-        lines = []
-        for row in range(min(8, batch.input.shape[0])):
-            mask = batch.mask[row]
-            right = self.decode(batch.target[row][mask].tolist())
-            claim = self.decode(answers[row][mask].tolist())
-            verdict = "" if claim == right else f"   claims {claim}  x"
-            lines.append(f"{self.source_text(batch, row)} = {right}{verdict}")
-        return "\n".join(lines)
+    def show_row(self, batch: Batch, output: Tensor, row: int) -> str:
+        """Write the source, the right answer, and the model's answer if it differs."""
+        answers = (batch.target[row], output[row].argmax(dim=1))
+        right, claim = (self.decode(ids[batch.mask[row]].tolist()) for ids in answers)
+        verdict = "" if claim == right else f"   claims {claim}  x"
+        return f"{self.source_text(batch, row)} = {right}{verdict}"
 
     def _stream(self, pairs: Pairs) -> Batch:
         """Make a batch of sequences `source | target $`: each input's target is the next symbol."""
