@@ -18,7 +18,7 @@ from rnnlab.tasks.base import Task
 from rnnlab.tasks.characters import NumberedText, count, count_pairs
 from rnnlab.tasks.corpus import TextFiles, read_plays
 from rnnlab.tasks.file_task import FileTask, NoData, StoredSymbols
-from rnnlab.tasks.own_input import Cell, OwnInput
+from rnnlab.tasks.own_input import OwnInput
 from rnnlab.tasks.shown_by_row import ShownByRow
 from rnnlab.tasks.vocabulary import UNKNOWN, choose_symbols, unseen_symbols
 
@@ -230,15 +230,10 @@ class NextSymbol(FileTask, ShownByRow, OwnInput):
         (ids,) = examples
         return self.prompt_batch(ids, 1, length or _SAMPLE_LENGTH)
 
-    def predictions(
-        self,
-        examples: Sequence[list[int]],  # noqa: ARG002
-        batch: Batch,
-        answers: Tensor,
-        outputs: Tensor | None,  # noqa: ARG002
-    ) -> list[list[Cell]]:
-        """Return the continuation."""
-        return [[self.decode(answers[0][batch.mask[0]].tolist())]]
+    def answer_texts(self, batch: Batch, answers: Tensor) -> list[str]:
+        """Return the continuation of each row."""
+        rows = zip(answers, batch.mask, strict=True)
+        return [self.decode(ids[asked].tolist()) for ids, asked in rows]
 
     def show_answers(self, batch: Batch, answers: Tensor) -> str:
         """Return each prompt with its continuation."""

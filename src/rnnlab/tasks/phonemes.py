@@ -17,7 +17,7 @@ from rnnlab.tasks.alignment import align
 from rnnlab.tasks.base import Scorer, Task
 from rnnlab.tasks.error_scorer import ErrorScorer
 from rnnlab.tasks.file_task import FileTask, StoredSymbols
-from rnnlab.tasks.own_input import Cell, OwnInput
+from rnnlab.tasks.own_input import OwnInput
 from rnnlab.tasks.pairs import Numbering, Pool
 from rnnlab.tasks.pronunciations import (
     Word,
@@ -236,16 +236,6 @@ class PhonemesAligned(RowTask[Word], OwnInput):
         if length is not None:
             raise ConfigError(f"length must be null, got {length}: a letter has one sound")
         return self._batch(examples, [[0] * len(word) for word in examples])
-
-    def predictions(
-        self,
-        examples: Sequence[str],  # noqa: ARG002
-        batch: Batch,
-        answers: Tensor,
-        outputs: Tensor | None,  # noqa: ARG002
-    ) -> list[list[Cell]]:
-        """Return the phonemes of each word."""
-        return [[text] for text in self.answer_texts(batch, answers)]
 
     def scorer(self) -> Scorer:
         """Return a scorer that adds the phoneme error."""

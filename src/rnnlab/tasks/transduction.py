@@ -15,7 +15,7 @@ from rnnlab.errors import ConfigError
 from rnnlab.spec import Batch, Layout, Split, Tokens
 from rnnlab.tasks.base import Scorer
 from rnnlab.tasks.keeping_scorer import KeepingScorer
-from rnnlab.tasks.own_input import Cell, OwnInput
+from rnnlab.tasks.own_input import OwnInput
 from rnnlab.tasks.shown_by_row import ShownByRow
 from rnnlab.tasks.vocabulary import UNKNOWN
 
@@ -252,16 +252,6 @@ class TextTransduction(Transduction, OwnInput):
     def input_batch(self, examples: Sequence[list[int]], length: int | None) -> Batch:
         """Make a batch of sources."""
         return self.source_batch(examples, length)
-
-    def predictions(
-        self,
-        examples: Sequence[list[int]],  # noqa: ARG002
-        batch: Batch,
-        answers: Tensor,
-        outputs: Tensor | None,  # noqa: ARG002
-    ) -> list[list[Cell]]:
-        """Return the text of each answer."""
-        return [[text] for text in self.answer_texts(batch, answers)]
 
 
 class TransductionScorer(KeepingScorer):
