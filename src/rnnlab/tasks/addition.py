@@ -179,7 +179,8 @@ class AdditionBinary(ShownByRow):
     def show_row(self, batch: Batch, output: Tensor, row: int) -> str:
         """Align both numbers, the sum and the answer, least significant bit first."""
         columns = batch.input if batch.source is None else batch.source
-        (left, right), answer = columns[row].long().unbind(1), output[row].argmax(dim=1)
+        left, right = columns[row].long().unbind(1)
+        answer = output[row].argmax(dim=1)
         named = {"a": left, "b": right, "a + b": batch.target[row], "answer": answer}
         wrong = int((answer != batch.target[row]).sum())
         lines = aligned({name: _digits(bits) for name, bits in named.items()})

@@ -128,7 +128,8 @@ class Counting(ShownByRow):
         cells = {"input": self.labels(batch.input[row][asked]), "next": due}
         if claim != due:
             cells["answer"] = claim
-        return aligned({n: " ".join(f"{c:<2}" for c in line).rstrip() for n, line in cells.items()})
+        lines = {n: " ".join(f"{cell:<2}" for cell in line) for n, line in cells.items()}
+        return aligned({name: line.rstrip() for name, line in lines.items()})
 
     def _set(self, outputs: Tensor) -> str:
         """Return the symbols whose outputs are above 0.5; `.` if there is none."""

@@ -216,8 +216,8 @@ class Labels(RowTask[Labelled], ShownByRow, OwnInput):
     def show_row(self, batch: Batch, output: Tensor, row: int) -> str:
         """Write the right label, its probability, and the answer if it differs."""
         asked = batch.mask[row]
-        label, shares = int(batch.target[row][asked]), output[row][asked][0].float().softmax(-1)
-        claim = int(shares.argmax())
+        shares = output[row][asked][0].float().softmax(-1)
+        label, claim = int(batch.target[row][asked]), int(shares.argmax())
         verdict = "" if claim == label else f", answered {self.names[claim]}   x"
         share = f"{100 * float(shares[label]):.0f} %"
         return f"{self._text(batch, row)}: {self.names[label]} {share}{verdict}"

@@ -94,7 +94,8 @@ class Morse(ShownByRow):
 
     def show_row(self, batch: Batch, output: Tensor, row: int) -> str:
         """Align signals, the letters at their ends, and the model's answers where they differ."""
-        read, asked = batch.input if batch.source is None else batch.source, batch.mask[row]
+        read = batch.input if batch.source is None else batch.source
+        asked = batch.mask[row]
         columns = {"input": self.labels(read[row][asked])}
         for name, ids in (("target", batch.target[row]), ("answer", output[row].argmax(dim=1))):
             columns[name] = self.answer_labels(ids[asked])
