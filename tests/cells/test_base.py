@@ -1,13 +1,16 @@
 """Clamping the state, picking the last real step, and layers of cells."""
 
+from functools import partial
+
 import pytest
 import torch
 
-from rnnlab.cells import Stack
+from rnnlab.cells import GRU, Stack
 from rnnlab.cells.base import last_real, unroll_loop
 from rnnlab.cells.fused import contiguous_views
 from rnnlab.errors import ConfigError
 from rnnlab.state import leaves
+from rnnlab.testing.cells import scattered
 from tests.cells.zoo import (
     BATCH,
     CELLS,
@@ -39,7 +42,7 @@ def test_clamp_sets_the_first_units_and_no_other(name: str) -> None:
 @pytest.mark.parametrize("name", ["elman", "gru", "lstm", "jordan", "taps_one", "stack"])
 def test_clamping_more_units_than_there_are_is_refused(name: str) -> None:
     cell = make(name)
-    with pytest.raises(ConfigError, match="units"):
+    with pytest.raises(ConfigError, match="take a larger cell"):
         cell.clamp(cell.initial_state(BATCH), torch.zeros(BATCH, HIDDEN + 1))
 
 
@@ -59,6 +62,20 @@ def test_stack_is_its_layers_one_after_another() -> None:
         below, layer_state = cell.unroll(below, layer_state)
         states.append(layer_state)
     same((outputs, last), (below, tuple(states)))
+
+
+class Doubled(GRU):
+    """A cell with a step of its own, and nothing faster."""
+
+    def forward(self, input: torch.Tensor, state: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        hidden, _ = super().forward(input, state)
+        return 2 * hidden, 2 * hidden
+
+
+def test_a_step_of_its_own_is_not_unrolled_as_another() -> None:
+    cell = scattered(partial(Doubled, INPUT, **gru.keywords))
+    inputs, start = draw(cell), draw_state(cell)
+    same(cell.unroll(inputs, start), unroll_loop(cell, inputs, start))
 
 
 def test_dropout_falls_between_layers_in_training_only() -> None:

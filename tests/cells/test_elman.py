@@ -5,7 +5,6 @@ import torch
 from torch import nn
 
 from tests.cells.zoo import (
-    BATCH,
     HIDDEN,
     INPUT,
     STEPS,
@@ -61,12 +60,6 @@ def test_follows_its_equation(name: str, function) -> None:
         total = inputs[:, t] @ cell.input_weight.T + hidden @ cell.recurrent_weight.T + cell.bias
         hidden = function(total)
         same(outputs[:, t], hidden)
-
-
-def test_output_is_the_state() -> None:
-    cell = make("elman")
-    output, state = cell(torch.randn(BATCH, INPUT).double(), draw_state(cell))
-    assert output is state
 
 
 def test_one_unit_by_hand() -> None:

@@ -125,9 +125,6 @@ class Leaning(GRU):
         )
         self.lean = update_bias
 
-    def has_fast_twin(self, inputs: Tensor) -> bool:  # noqa: ARG002
-        return False
-
     def forward(self, input: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         hidden, _ = super().forward(input, state)
         hidden = torch.tanh(hidden + self.lean)

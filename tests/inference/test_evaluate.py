@@ -1,6 +1,7 @@
 """Scores are true means over everything, the state is carried, free running is scored apart."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,13 @@ from rnnlab.inference.evaluate import Evaluator, evaluate, state_before
 from rnnlab.inference.generate import free_run
 from rnnlab.state import leaves, map_state
 from tests.small_runs import COPY, assemble, tiny, tiny_text
+
+
+def long_text(place: Path, lines: int) -> list[str]:
+    """Write a text of so many lines, and return the words that choose it."""
+    text = "".join(f"{n * n} sheep, {n} dogs.\n" for n in range(lines))
+    (place / "long.txt").write_text(text, encoding="utf-8")
+    return ["task=next_char", f"task.path={place / 'long.txt'}"]
 
 
 def test_a_score_is_the_mean_over_all_steps_whatever_the_batches():
@@ -56,9 +64,7 @@ def test_evaluation_carries_the_state_over_a_text(tmp_path):
 @pytest.mark.parametrize("model", [["model=gru"], ["model=ar"], ["model=seq2seq", "task.cut=4"]])
 def test_the_score_of_a_text_depends_on_no_size_of_batch(tmp_path, model):
     """The held-out text is scored whole, whatever is trained with or scored at once."""
-    file = tmp_path / "long.txt"
-    file.write_text("".join(f"{n * n} sheep, {n} dogs.\n" for n in range(2000)), encoding="utf-8")
-    words = ["task=next_char", f"task.path={file}", *model, "data.test_size=null"]
+    words = [*long_text(tmp_path, 2000), *model, "data.test_size=null"]
     stream = "task.cut=4" not in model
     cut = 1 if stream else 4
 
@@ -79,11 +85,7 @@ def test_the_score_of_a_text_depends_on_no_size_of_batch(tmp_path, model):
 
 
 def test_the_streams_of_a_text_are_each_scored_as_read_alone(tmp_path):
-    file = tmp_path / "long.txt"
-    file.write_text("".join(f"{n * n} sheep, {n} dogs.\n" for n in range(2000)), encoding="utf-8")
-    experiment = assemble(
-        ["task=next_char", f"task.path={file}", "model=gru", "data.val_size=null"]
-    )
+    experiment = assemble([*long_text(tmp_path, 2000), "model=gru", "data.val_size=null"])
     model, task = experiment.model.eval(), experiment.task
     ids = torch.from_numpy(task._splits["val"].astype(np.int64))
     streams = (len(ids) - 1) // 1000
@@ -103,11 +105,7 @@ def test_the_streams_of_a_text_are_each_scored_as_read_alone(tmp_path):
 
 @pytest.mark.parametrize("world_size", [2, 3, 7])
 def test_processes_that_share_the_streams_of_a_text_score_it_as_one_does(tmp_path, world_size):
-    file = tmp_path / "long.txt"
-    file.write_text("".join(f"{n * n} sheep, {n} dogs.\n" for n in range(5000)), encoding="utf-8")
-    experiment = assemble(
-        ["task=next_char", f"task.path={file}", "model=gru", "data.val_size=null"]
-    )
+    experiment = assemble([*long_text(tmp_path, 5000), "model=gru", "data.val_size=null"])
     model, task = experiment.model, experiment.task
     assert task.num_streams("val") == 6  # less than 7, so that some processes have no row
     alone = evaluate(model, task, experiment.batches("val")).compute()

@@ -61,17 +61,6 @@ def test_contexts_and_weights_follow_the_equations(kind: str) -> None:
 
 
 @both
-def test_weights_sum_to_one_and_padding_has_none(kind: str) -> None:
-    attention = make(kind)
-    queries, memory = drawn()
-    mask = prefix_mask(LENGTHS, S)
-    _, weights = attention(queries, attention.keys(memory), memory, mask)
-    same(weights.sum(2), torch.ones(B, T).double())
-    assert (weights.transpose(1, 2)[~mask] == 0).all()
-    assert (weights.transpose(1, 2)[mask] > 0).all()
-
-
-@both
 def test_padding_gets_no_gradient_and_gives_none(kind: str) -> None:
     attention = make(kind)
     queries, memory = drawn()

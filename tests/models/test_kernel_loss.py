@@ -267,9 +267,6 @@ class Halved(Elman):
         hidden, _ = super().forward(input, state)
         return hidden / 2, hidden / 2
 
-    def has_fast_twin(self, inputs):  # noqa: ARG002
-        return False
-
 
 def own_cell() -> Stream:
     model = make_stream(SPEC, "elman")

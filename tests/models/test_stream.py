@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from rnnlab.cells import Stack
 from rnnlab.errors import ConfigError
 from rnnlab.models.stream import Embed
 from rnnlab.spec import Batch, Reals, TaskSpec, Tokens
@@ -214,13 +213,6 @@ def test_clamping_leaves_the_other_units_as_learned() -> None:
     same(clamped[:, 1:], learned[:, 1:], rtol=0, atol=0)
 
 
-@every_cell
-def test_clamping_more_units_than_there_are_is_refused(cell: str) -> None:
-    model = make_stream(SPECS["reals"], cell)
-    with pytest.raises(ConfigError, match="take a larger cell"):
-        model(draw_batch(model.spec)._replace(initial=torch.zeros(B, 99).double()))
-
-
 # Settings
 
 
@@ -247,14 +239,6 @@ def test_dropout_never_falls_on_the_answer() -> None:
 def test_dropout_that_would_do_nothing_is_refused() -> None:
     with pytest.raises(ConfigError, match="dropout must be 0"):
         make_stream(SPECS["reals"], "jordan", dropout=0.5)
-
-
-@every_cell
-@pytest.mark.parametrize("num_layers", [1, 2, 3])
-def test_layers_are_counted(cell: str, num_layers: int) -> None:
-    model = make_stream(SPECS["tokens"], cell, num_layers=num_layers)
-    assert isinstance(model.cell, Stack)
-    assert len(model.cell.layers) == num_layers
 
 
 def test_the_horizon_limits_the_gradient() -> None:

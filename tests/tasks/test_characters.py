@@ -12,7 +12,7 @@ import pytest
 from rnnlab.errors import ConfigError
 from rnnlab.tasks import characters
 from rnnlab.tasks.characters import (
-    Characters,
+    NumberedText,
     characters_of,
     count,
     count_pairs,
@@ -44,8 +44,8 @@ def _piece(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(characters, "_PIECE", request.param)
 
 
-def spelled(text: Characters) -> str:
-    return "".join(chr(text.alphabet[number]) for number in text.numbers)
+def spelled(text: NumberedText) -> str:
+    return "".join(text.symbols[number] for number in text.numbers)
 
 
 @pytest.mark.parametrize("seed", dear_but(range(4), range(20)))
@@ -102,9 +102,9 @@ def test_a_character_takes_as_few_bytes_as_there_are_symbols(symbols: int, kind:
     found = characters_of(text)
     assert found.numbers.dtype == kind
     assert spelled(found) == text
-    turned = found.translated(np.arange(len(found.alphabet))[::-1].copy())
+    turned = found.translated(np.arange(len(found.symbols))[::-1].copy())
     assert turned.dtype == kind
-    assert [int(found.alphabet[::-1][number]) for number in turned] == [ord(c) for c in text]
+    assert "".join(found.symbols[::-1][number] for number in turned) == text
 
 
 @pytest.mark.parametrize("size", [5, 2000])

@@ -26,12 +26,6 @@ def make(kind: str = "copy", layout: str = "stream", seed: int = 0, **settings: 
     return task(layout, seed, **SETTINGS | own | settings)
 
 
-def equal(one: Batch, other: Batch) -> bool:
-    return all(
-        (a is None and b is None) or torch.equal(a, b) for a, b in zip(one, other, strict=True)
-    )
-
-
 def sure(task: Copy, batch: Batch) -> torch.Tensor:
     return 100.0 * torch.nn.functional.one_hot(batch.target, task.spec.target.vocab_size).float()
 
@@ -73,16 +67,6 @@ def test_both_layouts_have_one_content(kind: str) -> None:
     stream, pair = (make(kind, layout).sample("val", 7, 4) for layout in LAYOUTS)
     assert torch.equal(stream.input[:, :5], pair.source)
     assert torch.equal(stream.target[:, 5:], pair.target)
-
-
-@every_kind
-@every_layout
-def test_a_batch_is_a_pure_function_of_seed_split_and_index(kind: str, layout: str) -> None:
-    task = make(kind, layout, min_length=1)
-    first = task.sample("train", 3, 8)
-    task.sample("val", 0, 2)
-    assert equal(task.sample("train", 3, 8), first)
-    assert equal(make(kind, layout, min_length=1).sample("train", 3, 8), first)
 
 
 def test_seeds_splits_and_indices_differ() -> None:

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from rnnlab.cells import LSTM, Elman
 from rnnlab.errors import ConfigError
 from rnnlab.inference.evaluate import evaluate
 from rnnlab.inference.generate import free_answers
-from rnnlab.models import Seq2Seq, Stream
-from rnnlab.models.teacher_forcing import Constant
+from rnnlab.models import Stream
 from rnnlab.spec import Layout, Split
 from rnnlab.state import detach
 from rnnlab.tasks.next_char import NextChar
 from rnnlab.tasks.next_symbol import ngram_floors
+from tests.cells.zoo import lstm
+from tests.models.zoo import SETTINGS, make_seq2seq, make_stream
 from tests.small_runs import FILES
 
 TEXT = "".join(f"{n} bottles 🍾 of beer\n" for n in range(99, 0, -1))
@@ -352,48 +352,13 @@ def test_show_puts_the_source_before(make: Make) -> None:
     assert task.show(batch, output).split("\n") == expected
 
 
-def model_for(task: NextChar) -> Stream | Seq2Seq:
-    torch.manual_seed(0)
-    cell = partial(
-        Elman,
-        hidden_size=8,
-        activation="tanh",
-        input_init="xavier",
-        recurrent_init="orthogonal",
-        recurrent_scale=1.0,
-    )
-    stream = partial(
-        Stream,
-        cell=cell,
-        num_layers=1,
-        dropout=0.0,
-        embedding_size=None,
-        initial_state="zero",
-        horizon=None,
-    )
-    if task.layout == "stream":
-        return stream(task.spec)
-    return Seq2Seq(
-        task.spec,
-        encoder=stream,
-        decoder=stream,
-        attention="none",
-        attention_size=None,
-        bidirectional=False,
-        reverse_source=False,
-        context_every_step=False,
-        input_feeding=False,
-        teacher_forcing=Constant(value=1.0),
-    )
-
-
 @pytest.mark.parametrize("layout", ["stream", "encoder_decoder"])
 @pytest.mark.parametrize("prompt", ["", "9", "12 bottles 🍾 of b"])
 def test_a_prompt_run_free_is_what_stepping_by_hand_gives(
     make: Make, layout: Layout, prompt: str
 ) -> None:
     task = make(layout)
-    model = model_for(task)
+    model = make_stream(task.spec) if layout == "stream" else make_seq2seq(task.spec)
     batch = task.prompt_batch(task.encode(prompt), 3, 6)
     assert batch.mask.sum(dim=1).tolist() == [6, 6, 6]
     answers = free_answers(model, batch)
@@ -422,29 +387,8 @@ def test_an_empty_prompt_works_for_a_text_without_lines(make: Make) -> None:
 @pytest.mark.slow
 def test_an_lstm_that_carries_its_state_reads_the_plays_at_1_80_nats() -> None:
     task = plays(50)
-    cell = partial(
-        LSTM,
-        hidden_size=128,
-        input_bias=0.0,
-        forget_bias=1.0,
-        candidate_bias=0.0,
-        output_bias=0.0,
-        forget_gate=True,
-        peepholes=False,
-        chrono_steps=None,
-        input_init="xavier",
-        recurrent_init="orthogonal",
-        recurrent_scale=1.0,
-    )
-    model = Stream(
-        task.spec,
-        cell=cell,
-        num_layers=2,
-        dropout=0.0,
-        embedding_size=64,
-        initial_state="zero",
-        horizon=None,
-    )
+    layers = {"num_layers": 2, "embedding_size": 64}
+    model = Stream(task.spec, cell=partial(lstm, hidden_size=128), **SETTINGS | layers)
     steps, state = 1000, None
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)

@@ -1,5 +1,6 @@
-import functools
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from rnnlab.cells import Cell, Elman, Jordan, Taps
+from rnnlab.cells import Cell
 from rnnlab.errors import ConfigError
 from rnnlab.inference.generate import free_run
 from rnnlab.models import Stream
@@ -15,6 +16,7 @@ from rnnlab.spec import SPLITS, Layout, Reals
 from rnnlab.tasks.curves import CURVES
 from rnnlab.tasks.oscillation import Oscillation
 from rnnlab.tasks.oscillation_clamped import OscillationClamped
+from tests.models import zoo
 
 LAYOUTS: list[Layout] = ["stream", "encoder_decoder"]
 SMOOTH = [name for name, curve in CURVES.items() if not curve.discrete]
@@ -59,18 +61,6 @@ def test_layouts_hold_one_content() -> None:
     torch.testing.assert_close(cut.input, stream.input[:, 4:])
     torch.testing.assert_close(cut.target, stream.target[:, 4:])
     assert bool(cut.mask.all())
-
-
-def test_batches_can_be_made_again_and_splits_share_none() -> None:
-    task = make()
-    torch.testing.assert_close(task.sample("val", 3, 4).input, task.sample("val", 3, 4).input)
-    firsts = [
-        make(seed=seed).sample(split, index, 1, length=5).input[0, 0].tolist()
-        for seed in (0, 1)
-        for split in ("train", "val", "test")
-        for index in (0, 1)
-    ]
-    assert len({tuple(first) for first in firsts}) == 12
 
 
 def test_evaluation_runs_as_many_periods_as_said() -> None:
@@ -293,16 +283,8 @@ def test_one_clamped_number_does_not_say_which_way_it_goes() -> None:
 # Learning: a target number for each, running free over 20 periods after at most 20 s of training.
 
 
-def train(task: Oscillation, cell: type[Cell], steps: int, rate: float, **settings: Any) -> Stream:
-    model = Stream(
-        task.spec,
-        cell=functools.partial(cell, **settings),
-        num_layers=1,
-        dropout=0.0,
-        embedding_size=None,
-        initial_state="zero",
-        horizon=None,
-    )
+def train(task: Oscillation, cell: Callable[..., Cell], steps: int, rate: float) -> Stream:
+    model = Stream(task.spec, cell=cell, **zoo.SETTINGS)
     optimizer = torch.optim.Adam(model.parameters(), rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for index in range(steps):
@@ -320,26 +302,12 @@ def free_scores(task: Oscillation, model: Stream) -> dict[str, float]:
     return scores(task, free_run(model, batch), batch)
 
 
-ELMAN: dict[str, Any] = {
-    "hidden_size": 64,
-    "activation": "tanh",
-    "input_init": "xavier",
-    "recurrent_init": "orthogonal",
-    "recurrent_scale": 1.0,
-}
+ELMAN = partial(zoo.elman, hidden_size=64)
 
 
 def test_least_squares_finds_the_two_taps_of_a_sine() -> None:
     task = make(curve="sine", cue_steps=2)
-    model = Stream(
-        task.spec,
-        cell=functools.partial(Taps, taps=2),
-        num_layers=1,
-        dropout=0.0,
-        embedding_size=None,
-        initial_state="zero",
-        horizon=None,
-    )
+    model = Stream(task.spec, cell=partial(zoo.taps, taps=2), **zoo.SETTINGS)
     batch = task.sample("train", 0, 64)
     optimizer = torch.optim.LBFGS(
         model.parameters(), max_iter=200, tolerance_grad=1e-10, line_search_fn="strong_wolfe"
@@ -364,7 +332,7 @@ def test_least_squares_finds_the_two_taps_of_a_sine() -> None:
 def test_elman_keeps_to_the_figure_eight_for_20_periods(seed: int) -> None:
     torch.manual_seed(seed)
     task = make(seed=seed, cue_steps=10, length=50, input_noise=0.05)
-    free = free_scores(task, train(task, Elman, 1000, 0.003, **ELMAN))
+    free = free_scores(task, train(task, ELMAN, 1000, 0.003))
     assert free["max_distance"] < 0.05
     assert free["period_error"] < 0.03
 
@@ -373,24 +341,14 @@ def test_elman_keeps_to_the_figure_eight_for_20_periods(seed: int) -> None:
 @pytest.mark.parametrize("decay", [0.0, 0.5])
 def test_jordan_stays_on_the_four_corners_for_400_steps(decay: float) -> None:
     task = make(curve="four_corners", cue_steps=2, length=20, eval_periods=100)
-    model = train(
-        task,
-        Jordan,
-        1500,
-        0.01,
-        hidden_size=32,
-        activation="tanh",
-        decay=decay,
-        teacher_forcing=False,
-        input_init="xavier",
-    )
+    model = train(task, partial(zoo.jordan, hidden_size=32, decay=decay), 1500, 0.01)
     assert free_scores(task, model)["on_cycle"] == 1.0
 
 
 @pytest.mark.slow
 def test_elman_swings_from_a_clamped_state() -> None:
     task = make_clamped(curve="sine", length=50)
-    free = free_scores(task, train(task, Elman, 1000, 0.003, **ELMAN))
+    free = free_scores(task, train(task, ELMAN, 1000, 0.003))
     assert free["distance"] < 0.02
     assert free["period_error"] < 0.01
     assert free["loss"] < 0.02  # the mean scores 0.5

@@ -1,6 +1,6 @@
 """Cells: `(input, state) -> (output, state)`."""
 
-from rnnlab.cells.base import Cell, readable, unroll_loop
+from rnnlab.cells.base import Cell, HiddenCell, readable, unroll_loop
 from rnnlab.cells.ctrnn import CTRNN
 from rnnlab.cells.elman import Elman
 from rnnlab.cells.gru import GRU
@@ -22,6 +22,7 @@ __all__ = [
     "NTM",
     "Cell",
     "Elman",
+    "HiddenCell",
     "Jordan",
     "JordanState",
     "LSTMState",

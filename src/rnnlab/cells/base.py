@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from rnnlab.cells.kernels import CellKernel, unroll_by_kernel
 from rnnlab.errors import ConfigError
 from rnnlab.kernels.functions import gpu_computes, kernels_take
-from rnnlab.spec import Port
 from rnnlab.state import State, leaves, like, map_state, where
 
 
@@ -56,26 +55,26 @@ class Cell(nn.Module, ABC):
         if self.fast and (kernel := usable_kernel(self, inputs)) is not None:
             return unroll_by_kernel(kernel, inputs, state, mask)
         inputs = one_hot(inputs, self.input_size, leaves(state)[0].dtype)
-        if self.fast and self.has_fast_twin(inputs):
+        if self.fast and _stands_for_forward(self, "unroll_fast") and self.has_fast_twin(inputs):
             return self.unroll_fast(inputs, state, mask)
         return unroll_loop(self, inputs, state, mask)
 
     def kernel(self) -> CellKernel | None:
         """Return how a kernel computes the cell, or `None`.
 
-        It stands for the `forward` of the class that defines both: a subclass that overrides
-        `forward` alone has none.
+        It stands for the `forward` of the class that defines both, as `unroll_fast` does: a
+        subclass that overrides `forward` alone has neither.
         """
         return None
 
     def has_fast_twin(self, inputs: Tensor) -> bool:  # noqa: ARG002
-        """Whether `unroll_fast` is faster than the loop for these settings and this device."""
-        return False
+        """Whether `unroll_fast`, if there is one, computes the cell with these settings here."""
+        return True
 
     def unroll_fast(
         self, inputs: Tensor, state: State, mask: Tensor | None
     ) -> tuple[Tensor, State]:
-        """Compute the same as `unroll_loop`, faster; `unroll` calls it if `has_fast_twin`."""
+        """Compute the same as `unroll_loop`, faster; a class with a faster way overrides it."""
         return unroll_loop(self, inputs, state, mask)
 
     def trajectory(self, inputs: Tensor, state: State) -> State:
@@ -131,16 +130,29 @@ def kernel_on(cell: Cell, device: str) -> CellKernel | None:
 
 def declared_kernel(cell: Cell) -> CellKernel | None:
     """Return the kernel that stands for the `forward` of a cell, if any."""
-    mro = type(cell).__mro__
-    step, kernel = (next(c for c in mro if name in vars(c)) for name in ("forward", "kernel"))
-    return cell.kernel() if mro.index(kernel) <= mro.index(step) else None
+    return cell.kernel() if _stands_for_forward(cell, "kernel") else None
 
 
-class AnsweringCell(Cell):
-    """A cell that contains the readout; its constructor takes `(input_size, output)`."""
+def _stands_for_forward(cell: Cell, method: str) -> bool:
+    """Whether a method is of the class that defines the cell's `forward`, or of a subclass."""
+    for kind in type(cell).__mro__:
+        if method in vars(kind) or "forward" in vars(kind):
+            return method in vars(kind)
+    return False
 
-    answers: ClassVar[bool] = True
-    output: Port
+
+class HiddenCell(Cell):
+    """A cell whose state is its output, the hidden vector `(B, H)`; it begins at zero."""
+
+    bias: Tensor
+
+    def initial_state(self, batch_size: int) -> Tensor:
+        """Return zeros `(B, H)`."""
+        return self.bias.new_zeros(batch_size, self.output_size)
+
+    def trajectory(self, inputs: Tensor, state: Tensor) -> Tensor:
+        """Return the hidden states `(B, T, H)`, which are the outputs."""
+        return self.unroll(inputs, state)[0]
 
 
 def unroll_loop(

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rnnlab.cells.base import Cell, last_real
+from rnnlab.cells.base import HiddenCell, last_real
 from rnnlab.cells.fused import unroll_fused
 from rnnlab.cells.init import InputInit, RecurrentInit, init_input, init_recurrent
 from rnnlab.cells.kernels import ScanKernel
@@ -18,7 +18,7 @@ _FUSED = {"tanh": torch.rnn_tanh, "relu": torch.rnn_relu}
 
 
 @stackable(initial=["input_init", "recurrent_init", "recurrent_scale"])
-class Elman(Cell):
+class Elman(HiddenCell):
     """Simple recurrent network: the context is a copy of the previous hidden state.
 
         h_t = f(W x_t + U h_{t-1} + b)
@@ -55,10 +55,6 @@ class Elman(Cell):
         init_input(self.input_weight, input_init)
         init_recurrent(self.recurrent_weight, recurrent_init, recurrent_scale)
 
-    def initial_state(self, batch_size: int) -> Tensor:
-        """Return zeros `(B, H)`."""
-        return self.bias.new_zeros(batch_size, self.output_size)
-
     def forward(self, input: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Take one step: `(B, I)`, `(B, H)` -> `(B, H)`, `(B, H)`."""
         total = F.linear(input, self.input_weight, self.bias) + F.linear(
@@ -71,10 +67,6 @@ class Elman(Cell):
         """Return the kernel of this activation."""
         name = f"elman_{self.activation}"
         return ScanKernel(name, self.input_weight, self.recurrent_weight, self.bias)
-
-    def has_fast_twin(self, inputs: Tensor) -> bool:  # noqa: ARG002
-        """Return True: `unroll_fast` is always faster than the loop."""
-        return True
 
     def unroll_fast(
         self, inputs: Tensor, state: Tensor, mask: Tensor | None
@@ -98,7 +90,3 @@ class Elman(Cell):
                 steps.append(hidden)
             outputs = torch.stack(steps, dim=1)
         return outputs, last_real(outputs, mask, state)
-
-    def trajectory(self, inputs: Tensor, state: Tensor) -> Tensor:
-        """Return the hidden states `(B, T, H)`, which are the outputs."""
-        return self.unroll(inputs, state)[0]

@@ -1,11 +1,11 @@
 """Jordan's network: the output is fed back."""
 
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from rnnlab.cells.base import AnsweringCell
+from rnnlab.cells.base import Cell
 from rnnlab.cells.init import InputInit
 from rnnlab.cells.kernels import JordanKernel
 from rnnlab.cells.taps import layer_sizes, mlp
@@ -22,7 +22,7 @@ class JordanState(NamedTuple):
 
 
 @stackable(initial=["input_init"])
-class Jordan(AnsweringCell):
+class Jordan(Cell):
     """Jordan network: a decaying sum of past outputs is the context.
 
         c_t = decay * c_{t-1} + y_{t-1}
@@ -45,6 +45,8 @@ class Jordan(AnsweringCell):
         teacher_forcing: whether training feeds back the target instead of the cell's output.
         input_init: initialisation of the weights.
     """
+
+    answers: ClassVar[bool] = True
 
     def __init__(
         self,

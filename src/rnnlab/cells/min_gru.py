@@ -4,14 +4,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rnnlab.cells.base import Cell, last_real
+from rnnlab.cells.base import HiddenCell, last_real
 from rnnlab.cells.init import InputInit, init_input
 from rnnlab.ranges import PositiveInt, Real
 from rnnlab.stackable import stackable
 
 
 @stackable(initial=["update_bias", "input_init"])
-class MinGRU(Cell):
+class MinGRU(HiddenCell):
     """minGRU: update gate and candidate read the input alone.
 
         z_t = sigmoid(W_z x_t + b_z)
@@ -42,10 +42,6 @@ class MinGRU(Cell):
         with torch.no_grad():
             self.bias[:hidden_size] = update_bias
 
-    def initial_state(self, batch_size: int) -> Tensor:
-        """Return zeros `(B, H)`."""
-        return self.bias.new_zeros(batch_size, self.output_size)
-
     def forward(self, input: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Take one step: `(B, I)`, `(B, H)` -> `(B, H)`, `(B, H)`."""
         update, written = self._update_and_written(input)
@@ -62,10 +58,6 @@ class MinGRU(Cell):
         update = torch.sigmoid(update)
         return update, (1 - update) * candidate
 
-    def has_fast_twin(self, inputs: Tensor) -> bool:  # noqa: ARG002
-        """Return True: the gates of all steps are computed at once, on CUDA the states too."""
-        return True
-
     def unroll_fast(
         self, inputs: Tensor, state: Tensor, mask: Tensor | None
     ) -> tuple[Tensor, Tensor]:
@@ -76,10 +68,6 @@ class MinGRU(Cell):
         update, written = self._update_and_written(inputs)
         outputs = (scan if inputs.is_cuda else loop)(update, written, state)
         return outputs, last_real(outputs, mask, state)
-
-    def trajectory(self, inputs: Tensor, state: Tensor) -> Tensor:
-        """Return the hidden states `(B, T, H)`, which are the outputs."""
-        return self.unroll(inputs, state)[0]
 
 
 def loop(keep: Tensor, written: Tensor, state: Tensor) -> Tensor:

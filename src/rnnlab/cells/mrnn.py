@@ -4,14 +4,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rnnlab.cells.base import Cell, last_real
+from rnnlab.cells.base import HiddenCell, last_real
 from rnnlab.cells.init import InputInit, init_input
 from rnnlab.ranges import Positive, PositiveInt, Real
 from rnnlab.stackable import stackable
 
 
 @stackable(initial=["factor_bias", "input_init", "recurrent_init", "recurrent_scale"])
-class MRNN(Cell):
+class MRNN(HiddenCell):
     """Multiplicative RNN: the input chooses the recurrent matrix, by factors.
 
         f_t = (W_f x_t + c) * (U_f h_{t-1})
@@ -60,17 +60,9 @@ class MRNN(Cell):
         with torch.no_grad():
             self.factor_weight.mul_(recurrent_scale)
 
-    def initial_state(self, batch_size: int) -> Tensor:
-        """Return zeros `(B, H)`."""
-        return self.bias.new_zeros(batch_size, self.output_size)
-
     def forward(self, input: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Take one step: `(B, I)`, `(B, H)` -> `(B, H)`, `(B, H)`."""
         return self._step(*self._from_input(input), state)
-
-    def has_fast_twin(self, inputs: Tensor) -> bool:  # noqa: ARG002
-        """Return True: `unroll_fast` is always faster than the loop."""
-        return True
 
     def unroll_fast(
         self, inputs: Tensor, state: Tensor, mask: Tensor | None
@@ -82,10 +74,6 @@ class MRNN(Cell):
             steps.append(hidden)
         outputs = torch.stack(steps, dim=1)
         return outputs, last_real(outputs, mask, state)
-
-    def trajectory(self, inputs: Tensor, state: Tensor) -> Tensor:
-        """Return the hidden states `(B, T, H)`, which are the outputs."""
-        return self.unroll(inputs, state)[0]
 
     def _from_input(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Return W x + b `(..., H)` and W_f x + c `(..., F)`."""

@@ -70,26 +70,21 @@ class Taps(Cell):
         """Compute the output of a window `(..., K I)`: here, the window itself."""
         return windows
 
-    def has_fast_twin(self, inputs: Tensor) -> bool:  # noqa: ARG002
-        """Return True: the windows don't depend on each other and run in parallel."""
-        return True
-
     def unroll_fast(
         self, inputs: Tensor, state: Tensor, mask: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Transform the windows of all steps at once."""
-        _, windows = self._windows(inputs, state)
+        windows = self._windows(inputs, state)
         return self.transform(windows.flatten(2)), last_inputs(inputs, state, mask)
 
     def trajectory(self, inputs: Tensor, state: Tensor) -> Tensor:
         """Return the last K-1 inputs after each step, `(B, T, K-1, I)`."""
-        return self._windows(inputs, state)[1][:, :, : self.taps - 1]
+        return self._windows(inputs, state)[:, :, : self.taps - 1]
 
-    def _windows(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Return state and inputs joined `(B, K-1+T, I)`, and their windows `(B, T, K, I)`."""
-        padded = torch.cat([state.flip(1), inputs], dim=1)  # (B, K-1+T, I)
-        windows = padded.unfold(1, self.taps, 1).flip(3)  # (B, T, I, K), newest first
-        return padded, windows.transpose(2, 3)
+    def _windows(self, inputs: Tensor, state: Tensor) -> Tensor:
+        """Return the last K inputs at each step, newest first, `(B, T, K, I)`."""
+        padded = torch.cat([state.flip(1), inputs], dim=1)  # (B, K-1+T, I), oldest first
+        return padded.unfold(1, self.taps, 1).flip(3).transpose(2, 3)
 
 
 @stackable(initial=["input_init"])

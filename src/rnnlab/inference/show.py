@@ -6,7 +6,7 @@ from torch import Tensor
 
 from rnnlab.inference.generate import free_run, reads_answers
 from rnnlab.inference.sample import Decoding, generate_sample
-from rnnlab.models.base import Model
+from rnnlab.models.base import Model, source_of
 from rnnlab.plots.draw import heat_map
 from rnnlab.spec import Batch, map_batch
 from rnnlab.tasks.base import Task
@@ -45,17 +45,12 @@ def show_samples(model: Model, task: Task, batch: Batch) -> dict[str, str | Imag
 
 def _attention_map(weights: Tensor, task: Task, batch: Batch) -> Image.Image:
     """Draw the first row of weights `(B, T, S)`, answered steps by real source steps."""
-    assert batch.source is not None
-    source_mask = (
-        batch.source_mask
-        if batch.source_mask is not None
-        else batch.source.new_ones(batch.source.shape[:2], dtype=torch.bool)
-    )
+    source, source_mask = source_of(batch)
     answered, real = batch.mask[0], source_mask[0]
     return heat_map(
         weights[0][answered][:, real].cpu().numpy(),
         row_labels=task.answer_labels(batch.target[0][answered]),
-        column_labels=task.labels(batch.source[0][real]),
+        column_labels=task.labels(source[0][real]),
         title="attention: answers down, source across",
         limits=(0, 1),
     )

@@ -77,6 +77,20 @@ class Model(nn.Module, ABC):
         return False
 
 
+def source_of(batch: Batch) -> tuple[Tensor, Tensor]:
+    """Return the source of a batch and its mask `(B, S)`, by default True everywhere.
+
+    Raises:
+        ValueError: it has none.
+    """
+    if batch.source is None:
+        raise ValueError("an encoder-decoder model reads Batch.source; this batch has none")
+    if batch.source_mask is not None:
+        return batch.source, batch.source_mask
+    every = torch.ones(batch.source.shape[:2], dtype=torch.bool, device=batch.source.device)
+    return batch.source, every
+
+
 def is_observed(module: nn.Module) -> bool:
     """Whether somebody looks on at a module or at a part of it by hooks, which no kernel calls."""
     parts = [module]

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from rnnlab.cells.base import last_real
 from rnnlab.errors import ConfigError
 from rnnlab.models.attention import AdditiveAttention, Attention, DotAttention
-from rnnlab.models.base import Model
+from rnnlab.models.base import Model, source_of
 from rnnlab.models.bridge import Bridge
 from rnnlab.models.feedback import feed, greedy
 from rnnlab.models.stream import Stream
@@ -117,12 +117,7 @@ class Seq2Seq(Model):
 
     def begin(self, batch: Batch) -> Seq2SeqState:
         """Encode the source; `Batch.initial`, if given, clamps the forward encoder's state."""
-        source = batch.source
-        if source is None:
-            raise ValueError("an encoder-decoder model reads Batch.source; this batch has none")
-        mask = batch.source_mask
-        if mask is None:
-            mask = torch.ones(source.shape[:2], dtype=torch.bool, device=source.device)
+        source, mask = source_of(batch)
         start = self.encoder.begin(batch)
         memory, final = self._read(self.encoder, source, start, mask, self.reverse_source)
         finals = [final]

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from rnnlab.cells import readable
 from rnnlab.errors import ConfigError
-from rnnlab.models.base import Model
+from rnnlab.models.base import Model, source_of
 from rnnlab.models.transformer_layers import Embedding, Layer, PositionKind
 from rnnlab.ranges import BelowOne, Layers, PositiveInt
 from rnnlab.spec import Batch, Layout, TaskSpec
@@ -163,12 +163,8 @@ class Transformer(Model):
         """Return keys and values of the source for each layer, and which of its steps are real."""
         if self.encoder is None:
             return (), batch.mask[:, :0]
-        if batch.source is None:
-            raise ValueError("an encoder-decoder model reads Batch.source; this batch has none")
-        mask = batch.source_mask
-        if mask is None:
-            mask = torch.ones(batch.source.shape[:2], dtype=torch.bool, device=batch.source.device)
-        memory = self.encoder(batch.source, mask)
+        source, mask = source_of(batch)
+        memory = self.encoder(source, mask)
         return tuple(layer.memory_keys_values(memory) for layer in self._layers), mask
 
     def _run(self, inputs: Tensor, state: TransformerState) -> tuple[Tensor, TransformerState]:

@@ -17,6 +17,7 @@ from rnnlab.stackable import stackable
 from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.lengths import Lengths
 from rnnlab.tasks.memoryless import memoryless_scores
+from rnnlab.tasks.shown_by_row import ShownByRow
 
 Base = Annotated[PositiveInt, Ge(2), Le(36)]
 Ids = NDArray[np.int64]
@@ -45,7 +46,7 @@ class Programs(NamedTuple):
 
 
 @stackable()
-class AdderProgram(Task):
+class AdderProgram(ShownByRow):
     """Addition as a program: columns of digits are read, actions are answered.
 
     Cottrell and Tsung (1993), Learning simple arithmetic procedures. For each column, the lowest
@@ -77,6 +78,7 @@ class AdderProgram(Task):
     """
 
     lengths: Lengths
+    shown_rows = 8
     higher_is_better: ClassVar = {**Task.higher_is_better, "after_carry": True, "after_none": True}
 
     def __init__(
@@ -92,13 +94,13 @@ class AdderProgram(Task):
         super().__init__(layout, seed)
         self.base, self.announce = base, announce
         self.lengths = Lengths.between(min_length, length, default=1)
-        self.written = _DIGITS[:base] + _ACTIONS
+        self.written = _DIGITS[:base] + _ACTIONS + "-"  # the last is the decoder's start
         pairs = torch.arange(base**2)
         one_hot = [F.one_hot(digit, base) for digit in (pairs // base, pairs % base)]
         self._codes = F.pad(torch.cat(one_hot, dim=1).float(), (0, 0, 0, 1))
         actions, column, decodes = base + 3, Reals(2 * base), layout == "encoder_decoder"
         self.spec = TaskSpec(
-            input=Tokens(actions + 1) if decodes else column,  # the last id is the decoder's start
+            input=Tokens(actions + 1) if decodes else column,
             target=Tokens(actions),
             source=column if decodes else None,
             feedback=decodes,
@@ -119,13 +121,13 @@ class AdderProgram(Task):
         return Batch(read, actions, mask, source, known)
 
     def _programs(self, rng: np.random.Generator, batch_size: int, length: int | None) -> Programs:
-        low, high = (self.lengths.least, self.lengths.most) if length is None else (length, length)
-        counts = rng.integers(low, high, size=batch_size, endpoint=True)
-        place = np.arange(high + 1)  # of columns, and of the end as one more
+        allowed = self.lengths.given(length)
+        counts, most = allowed.draw_each(rng, batch_size), allowed.most
+        place = np.arange(most + 1)  # of columns, and of the end as one more
         within, end = place < counts[:, None], place == counts[:, None]
-        digits = rng.integers(self.base, size=(batch_size, high, 2))
+        digits = rng.integers(self.base, size=(batch_size, most, 2))
         digits = np.pad(digits, ((0, 0), (0, 1), (0, 0))) * within[..., None]
-        sums, carries = digits.sum(2), np.zeros((batch_size, high + 2), dtype=bool)
+        sums, carries = digits.sum(2), np.zeros((batch_size, most + 2), dtype=bool)
         for column in place:
             sums[:, column] += carries[:, column]
             carries[:, column + 1] = sums[:, column] >= self.base
@@ -155,7 +157,7 @@ class AdderProgram(Task):
 
     def longest(self, length: int | None = None) -> int:
         """Count the steps of the longest program, or the columns of a source."""
-        most = self.lengths.most if length is None else length
+        most = self.lengths.given(length).most
         if self.layout == "encoder_decoder":
             return most
         return (3 if self.announce == "before_next" else 2) * most + 2
@@ -194,26 +196,23 @@ class AdderProgram(Task):
         place = place.clamp(max=batch.source.shape[1])
         return columns.gather(1, place[..., None].expand(-1, -1, columns.shape[2]))
 
-    def show(self, batch: Batch, output: Tensor) -> str:
-        """Write a line per sum: the right program, and the model's if it is another."""
-        digits = self._columns(batch).unflatten(2, (2, self.base))
-        lines = []
-        for row in range(min(8, len(output))):
-            asked = batch.mask[row] & (batch.target[row] < self.base) & digits[row].any((1, 2))
-            numbers = digits[row][asked].argmax(dim=2).flip(0).T.tolist()
-            left, right = ("".join(_DIGITS[digit] for digit in number) for number in numbers)
-            due, claim = (
-                "".join(self.written[i] for i in ids[row][batch.mask[row]].tolist())
-                for ids in (batch.target, output.argmax(dim=2))
-            )
-            verdict = "" if claim == due else f"   claims {claim}  x"
-            lines.append(f"{left} + {right}: {due}{verdict}")
-        return "\n".join(lines)
+    def show_row(self, batch: Batch, output: Tensor, row: int) -> str:
+        """Write a sum: the right program, and the model's if it is another."""
+        asked = batch.mask[row]
+        digits = self._columns(batch)[row].unflatten(1, (2, self.base))
+        read = asked & (batch.target[row] < self.base) & digits.any((1, 2))
+        numbers = digits[read].argmax(dim=2).flip(0).T.tolist()
+        left, right = ("".join(_DIGITS[digit] for digit in number) for number in numbers)
+        due, claim = (
+            "".join(self.labels(ids[asked])) for ids in (batch.target[row], output[row].argmax(1))
+        )
+        verdict = "" if claim == due else f"   claims {claim}  x"
+        return f"{left} + {right}: {due}{verdict}"
 
     def labels(self, ids: Tensor) -> list[str]:
         """Return actions, or columns as two digits."""
         if ids.dim() == 1:
-            return ["-" if i > self.base + 2 else self.written[i] for i in ids.tolist()]
+            return super().labels(ids)
         digits = ids.unflatten(1, (2, self.base))
         named = ("".join(_DIGITS[i] for i in pair) for pair in digits.argmax(dim=2).tolist())
         return [name if some else "_" for name, some in zip(named, ids.any(dim=1), strict=True)]

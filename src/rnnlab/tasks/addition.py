@@ -14,6 +14,7 @@ from rnnlab.stackable import stackable
 from rnnlab.tasks import numerals
 from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.lengths import Lengths
+from rnnlab.tasks.shown_by_row import ShownByRow, aligned
 from rnnlab.tasks.splits import split_of
 from rnnlab.tasks.transduction import Pairs, TextTransduction
 
@@ -58,17 +59,17 @@ class Addition(TextTransduction):
 
     def most_symbols(self, length: int | None) -> tuple[int, int]:
         """Count the symbols of two of the longest numbers with the plus, and of their sum."""
-        digits = self.lengths.most if length is None else length
+        digits = self.lengths.given(length).most
         return 2 * digits + 1, digits + 1
 
     def pairs(self, split: Split, index: int, batch_size: int, length: int | None) -> Pairs:
         """Draw problems until enough of them belong to the split."""
         rng = self.rng(split, index)
-        low, high = (self.lengths.least, self.lengths.most) if length is None else (length, length)
+        lengths = self.lengths.given(length)
         draws = batch_size * (2 if split == "train" else 16)
         kept: list[np.ndarray] = []
         while sum(map(len, kept)) < batch_size:
-            drawn = numerals.draw_pairs(rng, draws, low, high)
+            drawn = numerals.draw_pairs(rng, draws, lengths.least, lengths.most)
             kept.append(drawn[split_of(numerals.keys(drawn)) == SPLITS.index(split)])
         left, right = np.concatenate(kept)[:batch_size].transpose(1, 0, 2)
         total = numerals.add(left, right)
@@ -105,7 +106,7 @@ class Addition(TextTransduction):
 
 
 @stackable()
-class AdditionBinary(Task):
+class AdditionBinary(ShownByRow):
     """The sequential adder: each step reads two bits and answers one bit of their sum.
 
     The least significant bits come first, so that a machine with two states, carry and no carry,
@@ -175,22 +176,19 @@ class AdditionBinary(Task):
             return super().labels(ids)
         return [_digits(column.int()) for column in ids]
 
-    def show(self, batch: Batch, output: Tensor) -> str:
+    def show_row(self, batch: Batch, output: Tensor, row: int) -> str:
         """Align both numbers, the sum and the answer, least significant bit first."""
         columns = batch.input if batch.source is None else batch.source
-        answers = output.argmax(dim=2)
-        blocks = []
-        for row in range(min(4, len(answers))):
-            left, right = columns[row].long().unbind(1)
-            named = {"a": left, "b": right, "a + b": batch.target[row], "answer": answers[row]}
-            wrong = int((answers[row] != batch.target[row]).sum())
-            lines = [f"{name:<8}{_digits(bits)}" for name, bits in named.items()]
-            blocks.append("\n".join(lines) + (f"   {wrong} wrong" if wrong else ""))
-        return "\n\n".join(blocks)
+        left, right = columns[row].long().unbind(1)
+        answer = output[row].argmax(dim=1)
+        named = {"a": left, "b": right, "a + b": batch.target[row], "answer": answer}
+        wrong = int((answer != batch.target[row]).sum())
+        lines = aligned({name: _digits(bits) for name, bits in named.items()})
+        return lines + (f"   {wrong} wrong" if wrong else "")
 
 
 @stackable()
-class AdditionMarked(Task):
+class AdditionMarked(ShownByRow):
     """The adding problem: the sum of the two marked numbers of a long stream.
 
     Hochreiter and Schmidhuber (1997), experiment 4, as in Arjovsky, Shah and Bengio (2016),
@@ -216,6 +214,7 @@ class AdditionMarked(Task):
     one_length = True
     higher_is_better: ClassVar = {**Task.higher_is_better, "correct": True}
     tolerance = 0.04
+    shown_rows = 8
 
     def __init__(
         self, layout: Layout, seed: int, *, length: PositiveInt, min_length: PositiveInt | None
@@ -276,17 +275,14 @@ class AdditionMarked(Task):
             return super().labels(ids)
         return ["x" if marked else "·" for marked in (ids[:, 1] > 0).tolist()]
 
-    def show(self, batch: Batch, output: Tensor) -> str:
-        """Write a line per sequence: the marked numbers, their steps, the sum and the answer."""
+    def show_row(self, batch: Batch, output: Tensor, row: int) -> str:
+        """Write the marked numbers, their steps, the sum and the answer."""
         shown = batch.input if batch.source is None else batch.source
-        lines = []
-        for row in range(min(8, len(shown))):
-            values, marked = shown[row, :, 0], shown[row, :, 1].nonzero().flatten().tolist()
-            parts = " + ".join(f"{float(values[t]):.3f} (step {t})" for t in marked)
-            total, answer = float(batch.target[row, -1, 0]), float(output[row, -1, 0])
-            verdict = "" if abs(answer - total) < self.tolerance else "  x"
-            lines.append(f"{parts} = {total:.3f}   claims {answer:.3f}{verdict}")
-        return "\n".join(lines)
+        values, marked = shown[row, :, 0], shown[row, :, 1].nonzero().flatten().tolist()
+        parts = " + ".join(f"{float(values[t]):.3f} (step {t})" for t in marked)
+        total, answer = float(batch.target[row, -1, 0]), float(output[row, -1, 0])
+        verdict = "" if abs(answer - total) < self.tolerance else "  x"
+        return f"{parts} = {total:.3f}   claims {answer:.3f}{verdict}"
 
 
 def _column_floor(low: int, high: int) -> dict[str, float]:

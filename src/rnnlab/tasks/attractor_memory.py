@@ -12,15 +12,16 @@ from rnnlab.random_streams import generator
 from rnnlab.ranges import PositiveInt, Probability
 from rnnlab.spec import Batch, Layout, Reals, Split, TaskSpec
 from rnnlab.stackable import stackable
-from rnnlab.tasks.base import Mean, Task
+from rnnlab.tasks.base import Mean
 from rnnlab.tasks.lengths import Lengths
+from rnnlab.tasks.shown_by_row import ShownByRow
 from rnnlab.tasks.sides import side_scores
 
 Numbers = NDArray[np.float64]
 
 
 @stackable()
-class AttractorMemory(Task):
+class AttractorMemory(ShownByRow):
     """Associative memory: complete a corrupted pattern and keep it.
 
     After Hopfield (1982), but the weights are learnt by backpropagation through time. 5 bits `+`
@@ -54,6 +55,8 @@ class AttractorMemory(Task):
         taught_bits: bits that count in loss and metrics, the first of the pattern; `null` for all.
     """
 
+    lengths: Lengths
+
     def __init__(
         self,
         layout: Layout,
@@ -77,7 +80,7 @@ class AttractorMemory(Task):
         self.taught_bits = taught_bits or pattern_size
         self.flips = corruption == "flip"
         self.corrupted_share = corrupted_share
-        self.length = length
+        self.lengths = Lengths(length, length)
         self.answer_last = answer_last
         self.patterns = _draw_patterns(generator(seed, "task", 0), num_patterns, pattern_size)
         self.symbols = [_signs(pattern) for pattern in self.patterns]
@@ -90,17 +93,12 @@ class AttractorMemory(Task):
         )
         self.floor = self._floor()
 
-    @property
-    def trained_lengths(self) -> Lengths:
-        """The steps of a training sequence."""
-        return Lengths(self.length, self.length)
-
     def sample(
         self, split: Split, index: int, batch_size: int, *, length: int | None = None
     ) -> Batch:
         """Make one batch of clues; `answer_last` steps are answered at any length."""
         rng = self.rng(split, index)
-        steps = self.length if length is None else length
+        steps = self.lengths.given(length).most
         right = self.patterns[rng.integers(len(self.patterns), size=batch_size)]
         corrupted = rng.random(size=(batch_size, self.clamped_bits)) < self.corrupted_share
         clue = right[:, : self.clamped_bits] * np.where(corrupted, -1 if self.flips else 0, 1)
@@ -122,22 +120,17 @@ class AttractorMemory(Task):
         """Add the share of right bits, and that of clues with all bits right."""
         return super().metrics(output, batch) | side_scores(output, batch)
 
-    def show(self, batch: Batch, output: Tensor) -> str:
+    def show_row(self, batch: Batch, output: Tensor, row: int) -> str:
         """Align clue, answer at the last step, and pattern."""
         clues = batch.initial if batch.source is None else batch.source[:, 0]
         assert clues is not None
-        blocks = []
-        for row in range(min(4, len(output))):
-            answer = output[row, -1].sign()
-            right = batch.target[row, -1]
-            wrong = int((answer != right)[: self.taught_bits].sum())
-            blocks.append(
-                f"clue     {_signs(clues[row])}\n"
-                f"answer   {_signs(answer)}"
-                + (f"   {wrong} wrong\n" if wrong else "\n")
-                + f"pattern  {_signs(right)}"
-            )
-        return "\n\n".join(blocks)
+        answer, right = output[row, -1].sign(), batch.target[row, -1]
+        wrong = int((answer != right)[: self.taught_bits].sum())
+        return (
+            f"clue     {_signs(clues[row])}\n"
+            f"answer   {_signs(answer)}{f'   {wrong} wrong' if wrong else ''}\n"
+            f"pattern  {_signs(right)}"
+        )
 
     def _floor(self) -> dict[str, float]:
         """Compute the scores of the best answer to each bit from its own clue.

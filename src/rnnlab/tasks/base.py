@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from rnnlab.errors import ConfigError
 from rnnlab.metric import Mode, base_name
 from rnnlab.random_streams import generator
-from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
+from rnnlab.spec import Batch, Layout, Port, Split, TaskSpec, Tokens
 from rnnlab.tasks.lengths import Lengths
 
 
@@ -40,11 +40,12 @@ class Task(ABC):
         floor: for each metric, the score of the best answers without memory or without learning.
         higher_is_better: for each metric, whether higher values are better; a class with metrics of
             its own adds them: `{**Task.higher_is_better, "bits_per_char": False}`.
+        scores_exact_match: whether answers that are tokens are scored by sequence, too.
         scores_free_run: whether free running is scored as well as teacher forcing, if answers are
             fed back.
         end: the end-of-sequence token, or `None`.
         never: tokens that are no answers, such as padding, which a beam search leaves out.
-        lengths: the range of `length`, if the task draws lengths.
+        lengths: the range of `length` in training; `None` if it can't be chosen.
         prompt_by_line: whether each line of a file is a prompt, or the whole file is one.
         one_length: whether all rows of a batch have the same length.
         causal: whether `sample` draws the length first and then all numbers as `(B, T, ...)`, with
@@ -53,6 +54,8 @@ class Task(ABC):
             so that outputs of the other steps need not be computed.
         problem: why the data can't be read, of a task with files, or `None`.
         symbols: what each token id means, if that comes from data; a run stores it.
+        target_names: of the numbers of a target, in tables; empty for their places.
+        written: how each token id of the input is written in pictures; empty for its number.
     """
 
     spec: TaskSpec
@@ -62,6 +65,7 @@ class Task(ABC):
         "accuracy": True,
         "exact_match": True,
     }
+    scores_exact_match: bool = True
     scores_free_run: bool = True
     end: int | None = None
     never: Sequence[int] = ()
@@ -72,10 +76,17 @@ class Task(ABC):
     stepwise: bool = False
     problem: str | None = None
     symbols: Sequence[str] = ()
+    target_names: Sequence[str] = ()
+    written: Sequence[str] = ()
 
     def __init__(self, layout: Layout, seed: int) -> None:
         self.layout = layout
         self.seed = seed
+
+    def spec_of(self, read: Port, answered: Port, *, feedback: bool = False) -> TaskSpec:
+        """Return a spec with one type of input, which an encoder reads as well if there is one."""
+        source = read if self.layout == "encoder_decoder" else None
+        return TaskSpec(input=read, target=answered, source=source, feedback=feedback)
 
     @abstractmethod
     def sample(
@@ -156,16 +167,18 @@ class Task(ABC):
     def metrics(self, output: Tensor, batch: Batch) -> dict[str, Mean]:
         """Score outputs `(B, T, O)` where the mask is True; `loss` is always among them.
 
-        Tokens add `accuracy` per answered step, and `exact_match` per sequence.
+        Tokens add `accuracy` per answered step, and by `scores_exact_match` also `exact_match` per
+        sequence.
         """
         scores = {"loss": Mean(self.loss(output, batch), self.counted(batch))}
         if isinstance(self.spec.target, Tokens):
             steps = batch.mask.sum()
             right = (output.argmax(dim=2) == batch.target) | ~batch.mask
             answered = right & batch.mask
-            rows = torch.tensor(batch.mask.shape[0], device=output.device)
             scores["accuracy"] = Mean(answered.sum() / steps, steps)
-            scores["exact_match"] = Mean(right.all(dim=1).float().mean(), rows)
+            if self.scores_exact_match:
+                rows = torch.tensor(batch.mask.shape[0], device=output.device)
+                scores["exact_match"] = Mean(right.all(dim=1).float().mean(), rows)
         return scores
 
     def derived(self, means: Mapping[str, float]) -> dict[str, float]:  # noqa: ARG002
@@ -235,15 +248,18 @@ class Task(ABC):
         """
         yield self.show_answers(batch, torch.stack(list(answers), dim=1))
 
-    def write_while_generating(
-        self,
-        batch: Batch,  # noqa: ARG002
-        answers: Iterable[Tensor],  # noqa: ARG002
-    ) -> Iterator[str]:
+    def write_while_generating(self, batch: Batch, answers: Iterable[Tensor]) -> Iterator[str]:
         """Yield the text of the answers without the prompts, in pieces, while they arrive.
 
+        By default it is one piece at the end, with a line for each of `answer_texts`.
+        """
+        yield "\n".join(self.answer_texts(batch, torch.stack(list(answers), dim=1)))
+
+    def answer_texts(self, batch: Batch, answers: Tensor) -> list[str]:  # noqa: ARG002
+        """Return each answer of ids `(B, T)` as a text without its prompt.
+
         Raises:
-            ConfigError: the answers are not a text.
+            ConfigError: the answers are not texts.
         """
         raise ConfigError(
             "answer_file must be null: this task has no answers in words of their own"
@@ -251,8 +267,8 @@ class Task(ABC):
 
     def table(self, batch: Batch, output: Tensor) -> list[list[str | float]]:
         """Return targets and outputs as a table with a heading and a row for each answered step."""
-        sides = ("truth", "answer")
-        names = [f"{side}_{i}" for side in sides for i in range(output.shape[2])]
+        columns = self.target_names or range(output.shape[2])
+        names = [f"{side}_{column}" for side in ("truth", "answer") for column in columns]
         pairs = torch.cat([batch.target, output.to(batch.target)], dim=2)
         rows = [
             [row, step, *pairs[row, step].tolist()] for row, step in batch.mask.nonzero().tolist()
@@ -260,10 +276,13 @@ class Task(ABC):
         return [["sequence", "step", *names], *rows]
 
     def labels(self, ids: Tensor) -> list[str]:
-        """Return a label for each step of a sequence `(T,)` or `(T, I)`, for a picture's axis."""
-        return (
-            [str(i) for i in ids.tolist()] if ids.dim() == 1 else [str(t) for t in range(len(ids))]
-        )
+        """Return a label for each step of a sequence, for a picture's axis.
+
+        Token ids `(T,)` are labelled as they are written, vectors `(T, I)` by their step.
+        """
+        if ids.dim() == 2:
+            return [str(step) for step in range(len(ids))]
+        return [self.written[i] if self.written else str(i) for i in ids.tolist()]
 
     def answer_labels(self, ids: Tensor) -> list[str]:
         """Return a label for each answer of a sequence `(T,)` or `(T, O)`.

@@ -2,7 +2,7 @@
 
 import codecs
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -16,53 +16,36 @@ _PIECE = 2**20  # bytes or characters that are looked at at once
 _CODE_POINTS = 0x110000  # of Unicode
 
 
-class Characters(NamedTuple):
+class NumberedText(NamedTuple):
     """A text as numbers.
 
     Attributes:
-        numbers: `(N,)`, the position of each character in `alphabet`, in as few bytes as it takes.
-        alphabet: the code points that the text may have.
+        numbers: `(N,)`, the position of each symbol in `symbols`.
+        symbols: the characters, or words, that the text may have.
     """
 
     numbers: np.ndarray
-    alphabet: np.ndarray
+    symbols: Sequence[str]
 
     def counts(self) -> np.ndarray:
-        """Return how often each code point of the alphabet stands in the text."""
-        return count(self.numbers, len(self.alphabet))
+        """Return how often each symbol stands in the text."""
+        return count(self.numbers, len(self.symbols))
 
     def translated(self, meanings: np.ndarray) -> np.ndarray:
         """Return the text with the number `meanings[i]` in place of i, in as few bytes as it takes.
 
         It takes the place of `numbers` if it needs as many bytes.
         """
-        return translated(self.numbers, meanings)
-
-    @property
-    def symbols(self) -> list[str]:
-        """The characters that the text may have."""
-        return [chr(code) for code in self.alphabet]
-
-    def part(self, numbers: np.ndarray) -> "Characters":
-        """Return another text in the same alphabet."""
-        return Characters(numbers, self.alphabet)
+        kind = _smallest(int(meanings.max(initial=0)) + 1)
+        meanings = meanings.astype(kind)
+        same = self.numbers.dtype == kind and self.numbers.flags.writeable
+        out = self.numbers if same else np.empty(len(self.numbers), kind)
+        for place in _places(len(out)):
+            out[place] = meanings[self.numbers[place]]
+        return out
 
 
-def translated(numbers: np.ndarray, meanings: np.ndarray) -> np.ndarray:
-    """Return `meanings[i]` in place of each number i, in as few bytes as it takes.
-
-    It takes the place of `numbers` if it needs as many bytes.
-    """
-    kind = _smallest(int(meanings.max(initial=0)) + 1)
-    meanings = meanings.astype(kind)
-    same = numbers.dtype == kind and numbers.flags.writeable
-    out = numbers if same else np.empty(len(numbers), kind)
-    for place in _places(len(out)):
-        out[place] = meanings[numbers[place]]
-    return out
-
-
-def read_characters(path: str, *, key: str, encoding: str | None) -> Characters:
+def read_characters(path: str, *, key: str, encoding: str | None) -> NumberedText:
     """Read a text file as `read_text` does, in a tenth of its memory if it is UTF-8.
 
     Raises:
@@ -77,7 +60,7 @@ def read_characters(path: str, *, key: str, encoding: str | None) -> Characters:
     return characters_of(read_text(path, key=key, encoding=encoding))
 
 
-def characters_of(text: str) -> Characters:
+def characters_of(text: str) -> NumberedText:
     """Convert a text to numbers."""
     pieces = (text[place] for place in _places(len(text)))
     return _numbered(pieces, len(text))
@@ -138,7 +121,7 @@ def _pieces(file: BinaryIO) -> Iterator[str]:
         yield text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
-def _numbered(pieces: Iterable[str], longest: int) -> Characters:
+def _numbered(pieces: Iterable[str], longest: int) -> NumberedText:
     """Number the characters of a text in the order in which its pieces bring them.
 
     Args:
@@ -166,7 +149,7 @@ def _numbered(pieces: Iterable[str], longest: int) -> Characters:
         length += len(found)
     if not length:
         raise ValueError
-    return Characters(numbers[:length], alphabet)
+    return NumberedText(numbers[:length], [chr(code) for code in alphabet])
 
 
 def _code_points(text: str) -> np.ndarray:

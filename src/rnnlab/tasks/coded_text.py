@@ -13,15 +13,16 @@ from torch import Tensor
 
 from rnnlab.errors import ConfigError
 from rnnlab.random_streams import generator
-from rnnlab.spec import SPLITS, Batch, Layout, Reals, Split, TaskSpec
-from rnnlab.tasks.base import Mean, Task
+from rnnlab.spec import SPLITS, Batch, Layout, Reals, Split
+from rnnlab.tasks.base import Mean
+from rnnlab.tasks.shown_by_row import ShownByRow
 
 Ids = NDArray[np.int64]
 
 _SHOWN = 24  # most symbols of a row
 
 
-class CodedText(Task):
+class CodedText(ShownByRow):
     """Predict the vector of the next symbol of a text, as Elman (1990) does.
 
     A text for each split is drawn once, and read in windows by as many streams as a batch has rows;
@@ -32,8 +33,6 @@ class CodedText(Task):
     next symbol. The floor is the mean vector after each symbol, in train.
 
     Args:
-        layout: given by the model.
-        seed: of the texts.
         codes: each symbol as it is written, and its vector.
         size: drawn units of each text.
         window: symbols answered in a window.
@@ -63,8 +62,7 @@ class CodedText(Task):
             text = self.text(rng, size)
             self.texts[split] = rng.permutation(text) if shuffled else text
         vectors = Reals(self.codes.shape[1])
-        source = vectors if layout == "encoder_decoder" else None
-        self.spec = TaskSpec(input=vectors, target=vectors, source=source)
+        self.spec = self.spec_of(vectors, vectors)
 
     @abstractmethod
     def text(self, rng: np.random.Generator, size: int) -> Ids:
@@ -144,18 +142,14 @@ class CodedText(Task):
         nearest = torch.cdist(ids, self.codes.to(ids)).argmin(dim=1)
         return [self.written[i] for i in nearest.tolist()]
 
-    def show(self, batch: Batch, output: Tensor) -> str:
+    def show_row(self, batch: Batch, output: Tensor, row: int) -> str:
         """Write each next symbol, and below it the root mean square of the error."""
-        errors = (output - batch.target).square().mean(dim=2).sqrt()
-        blocks = []
-        for row in range(min(4, len(output))):
-            symbols = self.labels(batch.target[row, :_SHOWN])
-            sizes = [f"{error:.2f}".lstrip("0") for error in errors[row, :_SHOWN].tolist()]
-            cells = {"next": symbols, "error": sizes}
-            width = max(5, 1 + max(map(len, symbols)))
-            lines = [
-                f"{name:<6}{''.join(f'{cell:>{width}}' for cell in line)}"
-                for name, line in cells.items()
-            ]
-            blocks.append("\n".join(lines))
-        return "\n\n".join(blocks)
+        target = batch.target[row, :_SHOWN]
+        errors = (output[row, :_SHOWN] - target).square().mean(dim=1).sqrt().tolist()
+        symbols = self.labels(target)
+        cells = {"next": symbols, "error": [f"{error:.2f}".lstrip("0") for error in errors]}
+        width = max(5, 1 + max(map(len, symbols)))
+        return "\n".join(
+            f"{name:<6}{''.join(f'{cell:>{width}}' for cell in line)}"
+            for name, line in cells.items()
+        )

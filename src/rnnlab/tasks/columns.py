@@ -59,7 +59,7 @@ def read_columns(text: str, columns: Sequence[str | int] | None, key: str, path:
     for index, (number, row) in enumerate(rows):
         for side, column in enumerate(chosen):
             cell = row[column] if column < len(row) else ""
-            values[index, side] = value = _number(cell, decimal_comma)
+            values[index, side] = value = number_in(cell, decimal_comma=decimal_comma)
             if not abs(value) < LARGEST:
                 raise ConfigError(
                     f"{key}: line {number} of {path} must have a number in the column "
@@ -93,14 +93,14 @@ def _heading(first: list[list[str]], decimal_comma: bool) -> list[str] | None:
     above, below = first
     words = (
         name
-        and math.isnan(_number(name, decimal_comma))
-        and math.isfinite(_number(cell, decimal_comma))
+        and math.isnan(number_in(name, decimal_comma=decimal_comma))
+        and math.isfinite(number_in(cell, decimal_comma=decimal_comma))
         for name, cell in zip(above, below, strict=False)
     )
     return above if (len(above) > 1 and not above[0]) or any(words) else None
 
 
-def _number(cell: str, decimal_comma: bool) -> float:
+def number_in(cell: str, *, decimal_comma: bool = False) -> float:
     """Convert a cell to a number, NaN if it is none."""
     try:
         return float(cell.replace(",", ".") if decimal_comma else cell)

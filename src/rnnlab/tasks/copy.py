@@ -13,14 +13,15 @@ from rnnlab.plots.draw import heat_map
 from rnnlab.ranges import Count, PositiveInt
 from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
 from rnnlab.stackable import stackable
-from rnnlab.tasks.base import Mean, Task
+from rnnlab.tasks.base import Mean
 from rnnlab.tasks.lengths import Lengths
+from rnnlab.tasks.shown_by_row import ShownByRow
 
 NumSymbols = Annotated[PositiveInt, Ge(2)]  # one symbol needs no memory
 
 
 @stackable()
-class Copy(Task):
+class Copy(ShownByRow):
     """Copy: recall the symbols in the order in which they were read.
 
     Arjovsky, Shah and Bengio (2016), section 4.1, after Hochreiter and Schmidhuber (1997).
@@ -124,21 +125,18 @@ class Copy(Task):
             scores |= {"accuracy": super().metrics(output, recalled)["accuracy"]}
         return scores
 
-    def show(self, batch: Batch, output: Tensor) -> str:
+    def show_row(self, batch: Batch, output: Tensor, row: int) -> str:
         """Align input, target and answer."""
-        answers = output.argmax(dim=2)
-        blocks = []
-        for row in range(min(4, batch.input.shape[0])):
-            shown = batch.input if batch.source is None else batch.source
-            answered = answers[row].masked_fill(~batch.mask[row], self.blank)
-            right = batch.target[row].masked_fill(~batch.mask[row], self.blank)
-            name = "input " if batch.source is None else "source"
-            blocks.append(
-                f"{name} {self._text(shown[row])}\n"
-                f"target {self._text(right)}\n"
-                f"answer {self._text(answered)}"
-            )
-        return "\n\n".join(blocks)
+        name, shown = ("input ", batch.input) if batch.source is None else ("source", batch.source)
+        right, answered = (
+            ids.masked_fill(~batch.mask[row], self.blank)
+            for ids in (batch.target[row], output[row].argmax(dim=1))
+        )
+        return (
+            f"{name} {self._text(shown[row])}\n"
+            f"target {self._text(right)}\n"
+            f"answer {self._text(answered)}"
+        )
 
     def picture(self, batch: Batch, output: Tensor) -> Image.Image:
         """Draw the probability of the right symbol at each recalled step, one row per sequence."""

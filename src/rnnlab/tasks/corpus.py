@@ -70,6 +70,17 @@ class TextFiles:
         return read_text(self.named[key], key=key, encoding=self.encoding)
 
 
+def refuse_without_path(**settings: str | None) -> None:
+    """Refuse settings of a task without `path`, where they would do nothing.
+
+    Raises:
+        ConfigError: one is not null.
+    """
+    for key, value in settings.items():
+        if value is not None:
+            raise ConfigError(f"task.{key} must be null where task.path is null, got {value}")
+
+
 def _real(path: str) -> str:
     """Resolve the links of a path, also of one that doesn't exist."""
     try:

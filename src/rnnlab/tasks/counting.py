@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rnnlab.ranges import PositiveInt
-from rnnlab.spec import Batch, Layout, Reals, Split, TaskSpec, Tokens
+from rnnlab.spec import Batch, Layout, Reals, Split, Tokens
 from rnnlab.stackable import stackable
-from rnnlab.tasks.base import Mean, Task
+from rnnlab.tasks.base import Mean
 from rnnlab.tasks.lengths import Lengths
+from rnnlab.tasks.shown_by_row import ShownByRow, aligned
 from rnnlab.tasks.sides import side_scores
 
 Language = Literal["anbn", "anbncn", "anbncndn", "anb2n"]
@@ -25,7 +26,7 @@ _SYMBOLS = "$abcd"  # `$` before the first letter, and after the last
 
 
 @stackable()
-class Counting(Task):
+class Counting(ShownByRow):
     """Counting: say which symbols can come next in a string of a^n b^n or a^n b^n c^n.
 
     Gers and Schmidhuber (2001). An output for each symbol is 1 if it can come next, else 0. n = 2,
@@ -52,6 +53,7 @@ class Counting(Task):
 
     lengths: Lengths
     stepwise = True
+    written = _SYMBOLS
 
     def __init__(
         self,
@@ -66,17 +68,15 @@ class Counting(Task):
         self.blocks = _BLOCKS[language]
         self.lengths = Lengths.between(min_length, length, default=1)
         size = len(self.blocks) + 1
-        source = Tokens(size) if layout == "encoder_decoder" else None
-        self.spec = TaskSpec(input=Tokens(size), target=Reals(size), source=source)
+        self.spec = self.spec_of(Tokens(size), Reals(size))
         self.floor = self._floor()
 
     def sample(
         self, split: Split, index: int, batch_size: int, *, length: int | None = None
     ) -> Batch:
         """Make one batch of strings, padded on the right."""
-        low, high = (self.lengths.least, self.lengths.most) if length is None else (length, length)
-        numbers = self.rng(split, index).integers(low, high, size=batch_size, endpoint=True)
-        return self._batch(numbers)
+        lengths = self.lengths.given(length)
+        return self._batch(lengths.draw_each(self.rng(split, index), batch_size))
 
     def _batch(self, numbers: NDArray[np.int64]) -> Batch:
         """Make the strings of numbers n, `(B,)`."""
@@ -102,7 +102,7 @@ class Counting(Task):
 
     def longest(self, length: int | None = None) -> int:
         """Count the symbols that a model reads of the longest string."""
-        most = self.lengths.most if length is None else length
+        most = self.lengths.given(length).most
         return 1 + most * (sum(self.blocks) if self.layout == "stream" else 1)
 
     def _floor(self) -> dict[str, float]:
@@ -120,23 +120,16 @@ class Counting(Task):
         """Add the share of outputs, and of whole strings, on the right side of 0.5."""
         return super().metrics(output, batch) | side_scores(output, batch, 0.5)
 
-    def labels(self, ids: Tensor) -> list[str]:
-        """Return the symbols."""
-        return [_SYMBOLS[i] for i in ids.tolist()]
-
-    def show(self, batch: Batch, output: Tensor) -> str:
+    def show_row(self, batch: Batch, output: Tensor, row: int) -> str:
         """Write what can come next after each symbol, and what the model says where it differs."""
-        blocks = []
-        for row in range(min(4, len(output))):
-            asked = batch.mask[row]
-            read, *sets = (part[row][asked] for part in (batch.input, batch.target, output))
-            columns = [self.labels(read), *([self._set(step) for step in side] for side in sets)]
-            lines = [" ".join(f"{cell:<2}" for cell in column).rstrip() for column in columns]
-            if lines[1] == lines[2]:
-                lines[2:] = []
-            names = ("input", "next", "answer")
-            blocks.append("\n".join(f"{n:<8}{line}" for n, line in zip(names, lines, strict=False)))
-        return "\n\n".join(blocks)
+        asked = batch.mask[row]
+        parts = (batch.target, output)
+        due, claim = ([self._set(step) for step in part[row][asked]] for part in parts)
+        cells = {"input": self.labels(batch.input[row][asked]), "next": due}
+        if claim != due:
+            cells["answer"] = claim
+        lines = {n: " ".join(f"{cell:<2}" for cell in line) for n, line in cells.items()}
+        return aligned({name: line.rstrip() for name, line in lines.items()})
 
     def _set(self, outputs: Tensor) -> str:
         """Return the symbols whose outputs are above 0.5; `.` if there is none."""

@@ -1,16 +1,16 @@
 """A scorer of answers that are a sequence of symbols, by edit distance."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from torch import Tensor
 
 from rnnlab.spec import Batch
-from rnnlab.tasks.base import Scorer, Task
+from rnnlab.tasks.base import Task
+from rnnlab.tasks.keeping_scorer import KeepingScorer
 from rnnlab.tasks.text_scores import error_rate
 
 
-class ErrorScorer(Scorer):
+class ErrorScorer(KeepingScorer):
     """Adds an error rate: edits per symbol of the right answers.
 
     An answer is read to its end, or to the length of the right one with its end.
@@ -26,27 +26,15 @@ class ErrorScorer(Scorer):
     ) -> None:
         super().__init__(task)
         self._name, self._symbols = name, symbols
-        self._answers: list[tuple[Tensor, ...]] = []
 
-    def update(self, output: Tensor, batch: Batch) -> None:
-        """Score one batch, and keep its answers."""
-        super().update(output, batch)
-        self._answers.append((output.argmax(dim=2), batch.target, batch.mask))
-
-    def parts(self) -> Any:
-        """Return the sums and all answers."""
-        answers = [tuple(part.cpu() for part in answer) for answer in self._answers]
-        return {"means": super().parts(), "answers": answers}
-
-    def merge(self, parts: Any) -> None:
-        """Add the sums and answers of another scorer."""
-        super().merge(parts["means"])
-        self._answers += parts["answers"]
+    def keep(self, output: Tensor, batch: Batch) -> tuple[Tensor, ...]:
+        """Return the answers, the right ones, and which steps are answered."""
+        return output.argmax(dim=2), batch.target, batch.mask
 
     def compute(self) -> dict[str, float]:
         """Return the means and the error rate."""
         claims, rights = [], []
-        for output, target, mask in self._answers:
+        for output, target, mask in self.kept:
             for said, right, asked in zip(output.cpu(), target.cpu(), mask.cpu(), strict=True):
                 claims.append(self._symbols(said[asked].tolist()))
                 rights.append(self._symbols(right[asked].tolist()))

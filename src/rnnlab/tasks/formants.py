@@ -81,7 +81,7 @@ class Formants:
 
     def most_frames(self, length: int | None) -> int:
         """Return the most frames that a word of `length` letters, by default the most, can have."""
-        return _MOST * (self.lengths.most if length is None else length)
+        return _MOST * self.lengths.given(length).most
 
     def hear(
         self, rng: np.random.Generator, split: Split, batch_size: int, length: int | None
@@ -101,7 +101,8 @@ class Formants:
         self, rng: np.random.Generator, split: Split, batch_size: int, length: int | None
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Draw words of the split: letters `(B, L)`, -1 after the end, and lengths `(B,)`."""
-        least, most = (self.lengths.least, self.lengths.most) if length is None else (length,) * 2
+        allowed = self.lengths.given(length)
+        least, most = allowed.least, allowed.most
         found: list[NDArray[np.int64]] = []
         while sum(map(len, found)) < batch_size:
             size = _CANDIDATES * batch_size

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from rnnlab.errors import ConfigError
 from rnnlab.ranges import PositiveInt
-from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
+from rnnlab.spec import Batch, Layout, Split, Tokens
 from rnnlab.stackable import stackable
 from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.lengths import Lengths
 from rnnlab.tasks.memoryless import memoryless_scores
+from rnnlab.tasks.shown_by_row import ShownByRow, aligned
 
 _MOST = 23  # letters before X
 
@@ -23,7 +24,7 @@ Letters = Annotated[PositiveInt, Ge(2), Le(_MOST)]
 
 
 @stackable()
-class Gap(Task):
+class Gap(ShownByRow):
     """A gap: predict the next symbol, of which one is what came first.
 
     Mozer (1992), Induction of multiscale temporal structure. A trigger, X or Y, is followed by
@@ -62,12 +63,12 @@ class Gap(Task):
     ) -> None:
         super().__init__(layout, seed)
         self.num_letters, self.ordered = num_letters, ordered
+        self.scores_exact_match = ordered  # another order can't be foreseen
         self._check(length)
         self.lengths = Lengths(length, length)
-        self.symbols = ("X", "Y", *ascii_uppercase[:num_letters])
+        self.symbols = self.written = ("X", "Y", *ascii_uppercase[:num_letters])
         symbols = Tokens(len(self.symbols))
-        source = symbols if layout == "encoder_decoder" else None
-        self.spec = TaskSpec(input=symbols, target=symbols, source=source)
+        self.spec = self.spec_of(symbols, symbols)
         self.floor = self._floor() | {"trigger": 0.5}
 
     def _check(self, gap: int) -> None:
@@ -78,7 +79,7 @@ class Gap(Task):
         self, split: Split, index: int, batch_size: int, *, length: int | None = None
     ) -> Batch:
         """Make one batch; `length` is the gap."""
-        gap = self.lengths.most if length is None else length
+        gap = self.lengths.given(length).most
         self._check(gap)
         rng = self.rng(split, index)
         triggers = (rng.permutation(batch_size) + rng.integers(2)) % 2
@@ -111,16 +112,10 @@ class Gap(Task):
     def metrics(self, output: Tensor, batch: Batch) -> dict[str, Mean]:
         """Add the accuracy on the second trigger."""
         scores = super().metrics(output, batch)
-        if not self.ordered:
-            del scores["exact_match"]  # the order can't be foreseen
         asked = (batch.target < 2) & batch.mask
         right = (output.argmax(dim=2) == batch.target) & asked
         scores["trigger"] = Mean(right.sum() / asked.sum(), asked.sum())
         return scores
-
-    def labels(self, ids: Tensor) -> list[str]:
-        """Return the symbols."""
-        return [self.symbols[i] for i in ids.tolist()]
 
     def alignment(self, batch: Batch) -> Tensor | None:
         """The second trigger depends on the first."""
@@ -129,14 +124,11 @@ class Gap(Task):
         asked = (batch.target < 2) & batch.mask
         return asked[:, :, None] & (batch.source < 2)[:, None]
 
-    def show(self, batch: Batch, output: Tensor) -> str:
+    def show_row(self, batch: Batch, output: Tensor, row: int) -> str:
         """Align inputs, next symbols and answers."""
-        answers = output.argmax(dim=2)
-        blocks = []
-        for row in range(min(4, len(output))):
-            named = {"input": batch.input[row], "target": batch.target[row], "answer": answers[row]}
-            blocks.append("\n".join(f"{n:<8}{' '.join(self.labels(i))}" for n, i in named.items()))
-        return "\n\n".join(blocks)
+        named = {"input": batch.input[row], "target": batch.target[row]}
+        named["answer"] = output[row].argmax(dim=1)
+        return aligned({name: " ".join(self.labels(ids)) for name, ids in named.items()})
 
 
 def _insert(triggers: NDArray[np.int64], letters: NDArray[np.int64], gap: int) -> NDArray[np.int64]:

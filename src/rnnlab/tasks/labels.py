@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Literal, NamedTuple
 
@@ -11,16 +11,23 @@ from torch import Tensor
 
 from rnnlab.errors import ConfigError
 from rnnlab.ranges import DataFile, PositiveInt
-from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
+from rnnlab.spec import Batch, Layout, Split, Tokens
 from rnnlab.spelling import brief
 from rnnlab.stackable import stackable
-from rnnlab.tasks.base import Mean, Scorer
-from rnnlab.tasks.corpus import TextFiles
+from rnnlab.tasks.base import Scorer
+from rnnlab.tasks.corpus import TextFiles, refuse_without_path
 from rnnlab.tasks.file_task import StoredSymbols
 from rnnlab.tasks.own_input import Cell, OwnInput
 from rnnlab.tasks.pairs import read_pairs
-from rnnlab.tasks.recognition import RecognitionScorer, label_batch, label_floors, likeliest
+from rnnlab.tasks.recognition import (
+    RecognitionScorer,
+    label_batch,
+    label_floors,
+    likeliest,
+    what_is_read,
+)
 from rnnlab.tasks.rows import RowTask
+from rnnlab.tasks.shown_by_row import ShownByRow
 from rnnlab.tasks.toy_french.clauses import clauses
 from rnnlab.tasks.vocabulary import UNKNOWN, choose_symbols
 from rnnlab.tasks.words import cut_words
@@ -36,7 +43,7 @@ class Labelled(NamedTuple):
 
 
 @stackable()
-class Labels(RowTask[Labelled], OwnInput):
+class Labels(RowTask[Labelled], ShownByRow, OwnInput):
     """Name the label of a text after its last symbol.
 
         input    l e   c h a t
@@ -65,6 +72,8 @@ class Labels(RowTask[Labelled], OwnInput):
     """
 
     predicted = ("prediction", "probability")
+    shown_rows = 8
+    scores_exact_match = False  # of one answer: the accuracy
 
     def __init__(
         self,
@@ -82,11 +91,7 @@ class Labels(RowTask[Labelled], OwnInput):
         self.by_word = level == "word"
         files = TextFiles(path, val_path, test_path, encoding)
         if path is None:
-            for name, value in (("val_path", val_path), ("test_path", test_path)):
-                if value is not None:
-                    raise ConfigError(
-                        f"task.{name} must be null where task.path is null, got {value}"
-                    )
+            refuse_without_path(val_path=val_path, test_path=test_path)
             files = Phrases("the toy grammar")
         super().__init__(layout, seed, stored, files)
         known = self.stored_symbols or ()
@@ -106,10 +111,8 @@ class Labels(RowTask[Labelled], OwnInput):
         self.symbols = (*(_MARK + name for name in self.names), *learnt)
         self._text_ids = {symbol: index for index, symbol in enumerate(learnt)}
         self._label_ids = {name: index for index, name in enumerate(self.names)}
-        self._of_text = tuple(learnt)
-        read = Tokens(len(learnt))
-        source = read if layout == "encoder_decoder" else None
-        self.spec = TaskSpec(input=read, target=Tokens(len(self.names)), source=source)
+        self.written = tuple(learnt)
+        self.spec = self.spec_of(Tokens(len(learnt)), Tokens(len(self.names)))
 
     def parse(self, text: str, key: str, path: str) -> list[Labelled]:
         """Read the lines of a file."""
@@ -150,12 +153,6 @@ class Labels(RowTask[Labelled], OwnInput):
         lengths = torch.tensor([len(row) for row in ids])
         inputs = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True)
         return label_batch(self.layout, inputs, lengths, torch.tensor(answers), everywhere=False)
-
-    def metrics(self, output: Tensor, batch: Batch) -> dict[str, Mean]:
-        """Compute the loss in nats and the accuracy."""
-        scores = super().metrics(output, batch)
-        del scores["exact_match"]  # of one answer: the accuracy
-        return scores
 
     def scorer(self) -> Scorer:
         """Return a scorer that also scores each label."""
@@ -209,38 +206,24 @@ class Labels(RowTask[Labelled], OwnInput):
 
     def show_answers(self, batch: Batch, answers: Tensor) -> str:
         """Write a line per text: its end, and the label."""
-        claims = answers.to(batch.mask.device)[batch.mask].tolist()
-        return "\n".join(
-            f"{self._text(batch, row)}: {self.names[claim]}" for row, claim in enumerate(claims)
-        )
+        claims = enumerate(self.answer_texts(batch, answers))
+        return "\n".join(f"{self._text(batch, row)}: {claim}" for row, claim in claims)
 
-    def write_while_generating(self, batch: Batch, answers: Iterable[Tensor]) -> Iterator[str]:
-        """Yield the labels, one per line."""
-        claims = torch.stack(list(answers), dim=1)[batch.mask].tolist()
-        yield "\n".join(self.names[claim] for claim in claims)
+    def answer_texts(self, batch: Batch, answers: Tensor) -> list[str]:
+        """Return the label of each text."""
+        return self.answer_labels(answers.to(batch.mask.device)[batch.mask])
 
-    def show(self, batch: Batch, output: Tensor) -> str:
-        """Write a line per text: right label, its probability, and the answer if it differs."""
-        right = batch.target[batch.mask].tolist()
-        probabilities = output[batch.mask].float().softmax(-1)
-        lines = []
-        for row, label in enumerate(right[:8]):
-            claim = int(probabilities[row].argmax())
-            verdict = "" if claim == label else f", answered {self.names[claim]}   x"
-            share = f"{100 * float(probabilities[row, label]):.0f} %"
-            lines.append(f"{self._text(batch, row)}: {self.names[label]} {share}{verdict}")
-        return "\n".join(lines)
+    def show_row(self, batch: Batch, output: Tensor, row: int) -> str:
+        """Write the right label, its probability, and the answer if it differs."""
+        asked = batch.mask[row]
+        shares = output[row][asked][0].float().softmax(-1)
+        label, claim = int(batch.target[row][asked]), int(shares.argmax())
+        verdict = "" if claim == label else f", answered {self.names[claim]}   x"
+        share = f"{100 * float(shares[label]):.0f} %"
+        return f"{self._text(batch, row)}: {self.names[label]} {share}{verdict}"
 
     def _text(self, batch: Batch, row: int) -> str:
-        if batch.source is not None and batch.source_mask is not None:
-            ids = batch.source[row][batch.source_mask[row]]
-        else:
-            ids = batch.input[row, : int(batch.mask[row].int().argmax()) + 1]
-        return (" " if self.by_word else "").join(self.labels(ids))
-
-    def labels(self, ids: Tensor) -> list[str]:
-        """Return the symbols of a text."""
-        return [self._of_text[index] for index in ids.tolist()]
+        return (" " if self.by_word else "").join(self.labels(what_is_read(batch, row)))
 
     def answer_labels(self, ids: Tensor) -> list[str]:
         """Return the names of labels."""

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from rnnlab.spec import Batch, Layout, Port, Split, TaskSpec, Tokens
-from rnnlab.tasks.base import Mean, Task
-from rnnlab.tasks.recognition import label_batch
+from rnnlab.spec import Batch, Layout, Port, Split, Tokens
+from rnnlab.tasks.recognition import label_batch, what_is_read
+from rnnlab.tasks.shown_by_row import ShownByRow
 
 
 class Drawn(NamedTuple):
@@ -25,24 +25,22 @@ class Drawn(NamedTuple):
     classes: Tensor
 
 
-class LastAnswer(Task):
+class LastAnswer(ShownByRow):
     """Read a sequence, and name its class at the last step; the floor is chance.
 
     In the encoder-decoder layout the source is the sequence, and the decoder answers in one step.
 
     Args:
-        layout: given by the model.
-        seed: of the sequences.
         read: type of the inputs.
         classes: how many there are, equally likely.
     """
 
     stepwise = True
+    scores_exact_match = False  # of one answer: the accuracy
 
     def __init__(self, layout: Layout, seed: int, *, read: Port, classes: int) -> None:
         super().__init__(layout, seed)
-        source = read if layout == "encoder_decoder" else None
-        self.spec = TaskSpec(input=read, target=Tokens(classes), source=source)
+        self.spec = self.spec_of(read, Tokens(classes))
         self.floor = {"loss": math.log(classes), "accuracy": 1 / classes}
 
     @abstractmethod
@@ -57,30 +55,17 @@ class LastAnswer(Task):
         inputs = drawn.inputs[:, : int(drawn.lengths.max())]
         return label_batch(self.layout, inputs, drawn.lengths, drawn.classes, everywhere=False)
 
-    def metrics(self, output: Tensor, batch: Batch) -> dict[str, Mean]:
-        """Compute the loss in nats and the accuracy."""
-        scores = super().metrics(output, batch)
-        del scores["exact_match"]  # of one answer: the accuracy
-        return scores
-
     def answer_labels(self, ids: Tensor) -> list[str]:
         """Return the names of classes."""
         return [self.name(number) for number in ids.tolist()]
 
-    def show(self, batch: Batch, output: Tensor) -> str:
-        """Write a line per sequence: what is read, its class, and the answer if it is another."""
-        read = batch.input if batch.source is None else batch.source
-        known = batch.mask.flip(1).cumsum(1).flip(1) > 0  # up to the answer
-        if batch.source_mask is not None:
-            known = batch.source_mask
-        claims = output.argmax(dim=2)
-        lines = []
-        for row in range(min(4, len(read))):
-            asked = batch.mask[row]
-            right, claim = (self.name(int(ids[row][asked][0])) for ids in (batch.target, claims))
-            verdict = "" if claim == right else f"   claims {claim}  x"
-            lines.append(f"{self.text(read[row][known[row]])}  {right}{verdict}")
-        return "\n".join(lines)
+    def show_row(self, batch: Batch, output: Tensor, row: int) -> str:
+        """Write what is read, its class, and the answer if it is another."""
+        asked = batch.mask[row]
+        answers = (batch.target[row], output[row].argmax(dim=1))
+        right, claim = (self.name(int(ids[asked])) for ids in answers)
+        verdict = "" if claim == right else f"   claims {claim}  x"
+        return f"{self.text(what_is_read(batch, row))}  {right}{verdict}"
 
     @abstractmethod
     def text(self, read: Tensor) -> str:

@@ -55,11 +55,11 @@ class Latch(LastAnswer):
     def draw(self, split: Split, index: int, batch_size: int, length: int | None) -> Drawn:
         """Draw sequences; with a `length` all have as many steps."""
         rng = self.rng(split, index)
-        low, high = (self.lengths.least, self.lengths.most) if length is None else (length, length)
-        lengths = rng.integers(low, high, size=batch_size, endpoint=True)
+        allowed = self.lengths.given(length)
+        lengths, most = allowed.draw_each(rng, batch_size), allowed.most
         classes = rng.integers(2, size=batch_size)
-        step = np.arange(high)
-        values = rng.uniform(-self.noise, self.noise, size=(batch_size, high))
+        step = np.arange(most)
+        values = rng.uniform(-self.noise, self.noise, size=(batch_size, most))
         values = np.where(step < self.told_steps, 2 * classes[:, None] - 1, values)
         values[step >= lengths[:, None]] = 0
         inputs = torch.from_numpy(values.astype(np.float32))[..., None]
@@ -67,7 +67,7 @@ class Latch(LastAnswer):
 
     def longest(self, length: int | None = None) -> int:
         """Return the most steps of a sequence."""
-        return self.lengths.most if length is None else length
+        return self.lengths.given(length).most
 
     def text(self, read: Tensor) -> str:
         """Write the first numbers."""

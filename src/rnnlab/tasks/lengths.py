@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnlab.errors import ConfigError
 
@@ -31,6 +32,14 @@ class Lengths:
         least = length if default is None else default
         return cls(least if min_length is None else min_length, length)
 
+    def given(self, length: int | None) -> "Lengths":
+        """Return the one length that is asked for; these if it is `None`."""
+        return self if length is None else Lengths(length, length)
+
     def draw(self, rng: np.random.Generator) -> int:
         """Draw one length."""
         return int(rng.integers(self.least, self.most, endpoint=True))
+
+    def draw_each(self, rng: np.random.Generator, rows: int) -> NDArray[np.int64]:
+        """Draw a length for each row, `(rows,)`."""
+        return rng.integers(self.least, self.most, size=rows, endpoint=True)

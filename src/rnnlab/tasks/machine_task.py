@@ -8,24 +8,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
-from rnnlab.tasks.base import Mean, Task
+from rnnlab.spec import Batch, Layout, Split, Tokens
 from rnnlab.tasks.lengths import Lengths
 from rnnlab.tasks.memoryless import memoryless_scores
 from rnnlab.tasks.moore import NOTHING, Machine
+from rnnlab.tasks.shown_by_row import ShownByRow, aligned
 
 Answer = Literal["last", "everywhere"]
 
 
-class MachineTask(Task):
+class MachineTask(ShownByRow):
     """Read random symbols, and answer as a Moore machine does, at each step or at the last.
 
     In the encoder-decoder layout the source is the symbols, and the decoder, whose inputs are
     zeros, gives the same answers. The floor is the best answer from the last symbol alone.
 
     Args:
-        layout: given by the model.
-        seed: of the symbols.
         machine: the machine; in each state, each symbol that has a transition is equally likely.
         written: how each symbol is written, as a character.
         lengths: of which each batch draws a number.
@@ -55,9 +53,8 @@ class MachineTask(Task):
         self.lengths = lengths
         self.stride = stride
         self.everywhere = answer == "everywhere"
-        read, said = Tokens(len(written)), Tokens(int(machine.outputs.max()) + 1)
-        source = read if layout == "encoder_decoder" else None
-        self.spec = TaskSpec(input=read, target=said, source=source)
+        self.scores_exact_match = self.everywhere  # of one answer: the accuracy
+        self.spec = self.spec_of(Tokens(len(written)), Tokens(int(machine.outputs.max()) + 1))
 
     def _steps(self, length: int) -> int:
         return (length - 1) * self.stride + 1
@@ -97,32 +94,19 @@ class MachineTask(Task):
             at = np.bincount(following, flow, minlength=len(at))
         return memoryless_scores(joint)
 
-    def metrics(self, output: Tensor, batch: Batch) -> dict[str, Mean]:
-        """Compute loss and accuracy, and with several answers the share of faultless sequences."""
-        scores = super().metrics(output, batch)
-        if not self.everywhere:
-            del scores["exact_match"]
-        return scores
-
-    def labels(self, ids: Tensor) -> list[str]:
-        """Return the symbols."""
-        return [self.written[i] for i in ids.tolist()]
-
     def answer_labels(self, ids: Tensor) -> list[str]:
         """Return the answers as numbers."""
-        return super().labels(ids)
+        return [str(i) for i in ids.tolist()]
 
-    def show(self, batch: Batch, output: Tensor) -> str:
+    def show_row(self, batch: Batch, output: Tensor, row: int) -> str:
         """Align symbols, right answers and the model's answers."""
-        read = batch.input if batch.source is None else batch.source
-        blocks = []
-        for row in range(min(4, len(read))):
-            asked = batch.mask[row].tolist()
-            lines = {self.named[0]: "".join(self.labels(read[row]))}
-            for name, ids in ((self.named[1], batch.target), ("answer", output.argmax(dim=2))):
-                lines[name] = _signs(ids[row].tolist(), asked).rjust(read.shape[1])
-            blocks.append("\n".join(f"{name:<8}{line}" for name, line in lines.items()))
-        return "\n\n".join(blocks)
+        read = batch.input[row] if batch.source is None else batch.source[row]
+        asked = batch.mask[row].tolist()
+        lines = {self.named[0]: "".join(self.labels(read))}
+        answers = {self.named[1]: batch.target[row], "answer": output[row].argmax(dim=1)}
+        for name, ids in answers.items():
+            lines[name] = _signs(ids.tolist(), asked).rjust(len(read))
+        return aligned(lines)
 
 
 def _signs(ids: Sequence[int], asked: Sequence[bool]) -> str:

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from rnnlab.ranges import PositiveInt
-from rnnlab.spec import Batch, Layout, Reals, Split, TaskSpec, Tokens
+from rnnlab.spec import Batch, Layout, Reals, Split, Tokens
 from rnnlab.stackable import stackable
-from rnnlab.tasks.base import Task
 from rnnlab.tasks.lengths import Lengths
 from rnnlab.tasks.memoryless import memoryless_scores
+from rnnlab.tasks.shown_by_row import ShownByRow, aligned
 
 _CODES = (
     *(".-", "-...", "-.-.", "-..", ".", "..-.", "--.", "....", "..", ".---", "-.-", ".-..", "--"),
@@ -22,7 +22,7 @@ _ANSWERS = "." + ascii_uppercase  # the first before a letter has ended
 
 
 @stackable()
-class Morse(Task):
+class Morse(ShownByRow):
     """Morse code: read dots and dashes, and say at the end of a letter which one it was.
 
     Fahlman (1991), The recurrent cascade-correlation architecture. A dot is 1 0, a dash 1 1 0, and
@@ -53,9 +53,7 @@ class Morse(Task):
         self._marks = np.array([len(code) for code in _CODES])
         self._steps = np.array([len(signal) for signal in signals])
         self._signals = np.array([s + [0] * (self._steps.max() - len(s)) for s in signals])
-        line = Reals(1)
-        source = line if layout == "encoder_decoder" else None
-        self.spec = TaskSpec(input=line, target=Tokens(len(_ANSWERS)), source=source)
+        self.spec = self.spec_of(Reals(1), Tokens(len(_ANSWERS)))
         counts = np.zeros((2, len(_ANSWERS)))  # of inputs and answers, over the alphabet
         letters = self._letters()
         counts[1, 0] = self._signals[letters].sum()
@@ -80,7 +78,7 @@ class Morse(Task):
 
     def _letters(self, length: int | None = None) -> np.ndarray:
         """Return the numbers, from 0, of the letters with at most so many dots and dashes."""
-        return np.flatnonzero(self._marks <= (self.lengths.most if length is None else length))
+        return np.flatnonzero(self._marks <= self.lengths.given(length).most)
 
     def longest(self, length: int | None = None) -> int:
         """Return the most steps of a letter."""
@@ -94,18 +92,13 @@ class Morse(Task):
         """Return the letters, and `.` for none."""
         return [_ANSWERS[i] for i in ids.tolist()]
 
-    def show(self, batch: Batch, output: Tensor) -> str:
+    def show_row(self, batch: Batch, output: Tensor, row: int) -> str:
         """Align signals, the letters at their ends, and the model's answers where they differ."""
         read = batch.input if batch.source is None else batch.source
-        answers = output.argmax(dim=2)
-        blocks = []
-        for row in range(min(4, len(output))):
-            asked = batch.mask[row]
-            columns = {"input": self.labels(read[row][asked])}
-            for name, ids in (("target", batch.target), ("answer", answers)):
-                columns[name] = self.answer_labels(ids[row][asked])
-            if columns["answer"] == columns["target"]:
-                del columns["answer"]
-            lines = (f"{name:<8}{' '.join(cells)}" for name, cells in columns.items())
-            blocks.append("\n".join(lines))
-        return "\n\n".join(blocks)
+        asked = batch.mask[row]
+        columns = {"input": self.labels(read[row][asked])}
+        for name, ids in (("target", batch.target[row]), ("answer", output[row].argmax(dim=1))):
+            columns[name] = self.answer_labels(ids[asked])
+        if columns["answer"] == columns["target"]:
+            del columns["answer"]
+        return aligned({name: " ".join(cells) for name, cells in columns.items()})

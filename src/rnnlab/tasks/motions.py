@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from rnnlab.errors import ConfigError
 from rnnlab.ranges import DataFile
 from rnnlab.spec import Layout
 from rnnlab.stackable import stackable
-from rnnlab.tasks.corpus import TextFiles
+from rnnlab.tasks.corpus import TextFiles, refuse_without_path
 from rnnlab.tasks.file_task import StoredSymbols
 from rnnlab.tasks.package_data import PackageTexts, package_file
 from rnnlab.tasks.recognition import Answered, Recognition, Recording
@@ -52,11 +51,7 @@ class Motions(Recognition):
     ) -> None:
         files = TextFiles(path, val_path, test_path, encoding)
         if path is None:
-            for name, value in (("val_path", val_path), ("test_path", test_path)):
-                if value is not None:
-                    raise ConfigError(
-                        f"task.{name} must be null where task.path is null, got {value}"
-                    )
+            refuse_without_path(val_path=val_path, test_path=test_path)
             files = self._packaged_files()
         self._packaged = files.packaged
         super().__init__(layout, seed, stored, files, answer)

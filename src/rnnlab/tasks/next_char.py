@@ -10,9 +10,10 @@ from torch import Tensor
 from rnnlab.spec import Batch
 from rnnlab.stackable import stackable
 from rnnlab.tasks.base import Mean
-from rnnlab.tasks.characters import Characters, characters_of, read_characters
+from rnnlab.tasks.characters import NumberedText, characters_of, read_characters
 from rnnlab.tasks.next_symbol import NextSymbol, ngram_floors
 
+_SHOWN = 80  # most characters of a line
 _VISIBLE = {"\n": "↵", "\t": "→"}
 
 
@@ -62,20 +63,16 @@ class NextChar(NextSymbol):
         val_fraction: share of the text before the test split; `null` for 0.05, or none with
             `val_path`.
         test_fraction: share at the end of the text; `null` for 0.05, or none with `test_path`.
-
-    Attributes:
-        symbols: all characters of the text, sorted; with `min_count` the common ones after
-            `<unk>`.
     """
 
     higher_is_better: ClassVar = {**NextSymbol.higher_is_better, "bits_per_char": False}
     unit: ClassVar[str] = "characters"
 
-    def number(self, text: str) -> Characters:
+    def number(self, text: str) -> NumberedText:
         """Convert a text to numbers."""
         return characters_of(text)
 
-    def read_file(self, path: str, key: str, encoding: str | None) -> Characters:
+    def read_file(self, path: str, key: str, encoding: str | None) -> NumberedText:
         """Read a file as numbers."""
         return read_characters(path, key=key, encoding=encoding)
 
@@ -99,21 +96,16 @@ class NextChar(NextSymbol):
         loss, steps = scores["loss"]
         return scores | {"bits_per_char": Mean(loss / math.log(2), steps)}
 
-    def show(self, batch: Batch, output: Tensor) -> str:
+    def show_row(self, batch: Batch, output: Tensor, row: int) -> str:
         """Align the text with the predictions, each after the true characters before it."""
-        width = 80
-        guesses = output.argmax(dim=2)
-        blocks = []
-        for row in range(min(4, batch.input.shape[0])):
-            asked = batch.mask[row]
-            lines = [
-                f"text   {self._visible(batch.target[row][asked][:width])}",
-                f"guess  {self._visible(guesses[row][asked][:width])}",
-            ]
-            if batch.source is not None:
-                lines.insert(0, f"source {self._visible(batch.source[row, -width:])}")
-            blocks.append("\n".join(lines))
-        return "\n\n".join(blocks)
+        asked = batch.mask[row]
+        lines = [
+            f"text   {self._visible(batch.target[row][asked][:_SHOWN])}",
+            f"guess  {self._visible(output[row].argmax(dim=1)[asked][:_SHOWN])}",
+        ]
+        if batch.source is not None:
+            lines.insert(0, f"source {self._visible(batch.source[row, -_SHOWN:])}")
+        return "\n".join(lines)
 
     def labels(self, ids: Tensor) -> list[str]:
         """Return a visible character for each id."""

@@ -17,7 +17,7 @@ from rnnlab.errors import ConfigError
 from rnnlab.plots.draw import join
 from rnnlab.plots.gallery import gallery
 from rnnlab.ranges import DataFile
-from rnnlab.spec import Batch, Layout, TaskSpec, Tokens
+from rnnlab.spec import Batch, Layout, Tokens
 from rnnlab.stackable import stackable
 from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.file_task import StoredSymbols
@@ -63,6 +63,7 @@ class NextPixel(RowTask[Picture]):
         levels: number of grey levels that are told apart; `null` for all up to the brightest.
     """
 
+    scores_exact_match = False  # of a whole picture: never
     scores_free_run = False
     higher_is_better: ClassVar = {**Task.higher_is_better, "bits_per_pixel": False}
 
@@ -87,10 +88,10 @@ class NextPixel(RowTask[Picture]):
         self.brightest = max((int(row.pixels.max()) for row in rows), default=0) or 1
         count = levels or self.brightest + 1
         self.symbols = tuple(self.stored_symbols or (*map(str, range(count)), _START))
+        self.written = self.symbols
         self.start = len(self.symbols) - 1
         tokens = Tokens(len(self.symbols))
-        source = tokens if layout == "encoder_decoder" else None
-        self.spec = TaskSpec(input=tokens, target=tokens, source=source, feedback=True)
+        self.spec = self.spec_of(tokens, tokens, feedback=True)
 
     def parse(self, text: str, key: str, path: str) -> list[Picture]:
         """Read pictures, which must be of one size with several pixels."""
@@ -129,7 +130,6 @@ class NextPixel(RowTask[Picture]):
     def metrics(self, output: Tensor, batch: Batch) -> dict[str, Mean]:
         """Compute the loss in nats and in bits per pixel, and the accuracy."""
         scores = super().metrics(output, batch)
-        del scores["exact_match"]  # of a whole picture: never
         loss, steps = scores["loss"]
         return scores | {"bits_per_pixel": Mean(loss / math.log(2), steps)}
 
@@ -193,10 +193,6 @@ class NextPixel(RowTask[Picture]):
 
     def _gallery(self, pictures: NDArray[np.int64], title: str) -> Image.Image:
         return gallery(pictures / (self.start - 1), [""] * len(pictures), title=title)
-
-    def labels(self, ids: Tensor) -> list[str]:
-        """Return the levels of a sequence."""
-        return [self.symbols[i] for i in ids.tolist()]
 
 
 def counted_floors(

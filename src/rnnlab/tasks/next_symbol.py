@@ -5,7 +5,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, pairwise, starmap
-from typing import ClassVar, Protocol, Self
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -13,12 +13,13 @@ from torch import Tensor
 
 from rnnlab.errors import ConfigError
 from rnnlab.ranges import DataFile, PositiveInt, Share
-from rnnlab.spec import SPLITS, Batch, Layout, Split, TaskSpec, Tokens
-from rnnlab.tasks.base import Mean, Task
-from rnnlab.tasks.characters import count, count_pairs
+from rnnlab.spec import SPLITS, Batch, Layout, Split, Tokens
+from rnnlab.tasks.base import Task
+from rnnlab.tasks.characters import NumberedText, count, count_pairs
 from rnnlab.tasks.corpus import TextFiles, read_plays
 from rnnlab.tasks.file_task import FileTask, NoData, StoredSymbols
-from rnnlab.tasks.own_input import Cell, OwnInput
+from rnnlab.tasks.own_input import OwnInput
+from rnnlab.tasks.shown_by_row import ShownByRow
 from rnnlab.tasks.vocabulary import UNKNOWN, choose_symbols, unseen_symbols
 
 _SHARE = 0.05  # default share of a text for validation, and for test
@@ -27,28 +28,7 @@ _STREAMS, _STREAM_LENGTH = 64, 1000  # of held-out text: most streams, fewest sy
 _SAMPLE_LENGTH = 400  # default symbols of a sample
 
 
-class Numbered(Protocol):
-    """A text as numbers, and what each number stands for."""
-
-    @property
-    def numbers(self) -> np.ndarray:
-        """The text, `(N,)`."""
-
-    @property
-    def symbols(self) -> Sequence[str]:
-        """What each number stands for."""
-
-    def counts(self) -> np.ndarray:
-        """Return how often each symbol stands in the text."""
-
-    def translated(self, meanings: np.ndarray) -> np.ndarray:
-        """Return the text with the number `meanings[i]` in place of i."""
-
-    def part(self, numbers: np.ndarray) -> Self:
-        """Return another text in the same symbols."""
-
-
-class NextSymbol(FileTask, OwnInput):
+class NextSymbol(FileTask, ShownByRow, OwnInput):
     """Predict each symbol of a text from those before it; see `NextChar` for splits and batches.
 
     A class of its own says what a symbol is: how a text becomes numbers (`number`, `read_file`),
@@ -61,6 +41,7 @@ class NextSymbol(FileTask, OwnInput):
 
     higher_is_better: ClassVar = {**Task.higher_is_better, "perplexity": False}
     unit: ClassVar[str] = "symbols"
+    scores_exact_match = False  # of a whole window: never
     scores_free_run = False
     prompt_by_line = False
     by_line = False
@@ -102,12 +83,7 @@ class NextSymbol(FileTask, OwnInput):
             for split in self._splits:
                 self.num_batches(split, 1)
         symbols = Tokens(len(self.symbols))
-        self.spec = TaskSpec(
-            input=symbols,
-            target=symbols,
-            source=symbols if layout == "encoder_decoder" else None,
-            feedback=True,
-        )
+        self.spec = self.spec_of(symbols, symbols, feedback=True)
 
     @property
     def _unknown(self) -> int | None:
@@ -115,11 +91,11 @@ class NextSymbol(FileTask, OwnInput):
         return self.symbols.index(UNKNOWN) if UNKNOWN in self.symbols else None
 
     @abstractmethod
-    def number(self, text: str) -> Numbered:
+    def number(self, text: str) -> NumberedText:
         """Convert a text to numbers."""
 
     @abstractmethod
-    def read_file(self, path: str, key: str, encoding: str | None) -> Numbered:
+    def read_file(self, path: str, key: str, encoding: str | None) -> NumberedText:
         """Read a file as numbers.
 
         Raises:
@@ -254,15 +230,10 @@ class NextSymbol(FileTask, OwnInput):
         (ids,) = examples
         return self.prompt_batch(ids, 1, length or _SAMPLE_LENGTH)
 
-    def predictions(
-        self,
-        examples: Sequence[list[int]],  # noqa: ARG002
-        batch: Batch,
-        answers: Tensor,
-        outputs: Tensor | None,  # noqa: ARG002
-    ) -> list[list[Cell]]:
-        """Return the continuation."""
-        return [[self.decode(answers[0][batch.mask[0]].tolist())]]
+    def answer_texts(self, batch: Batch, answers: Tensor) -> list[str]:
+        """Return the continuation of each row."""
+        rows = zip(answers, batch.mask, strict=True)
+        return [self.decode(ids[asked].tolist()) for ids, asked in rows]
 
     def show_answers(self, batch: Batch, answers: Tensor) -> str:
         """Return each prompt with its continuation."""
@@ -296,18 +267,12 @@ class NextSymbol(FileTask, OwnInput):
         for row in zip(*others, strict=True):
             yield "\n\n---\n\n" + self.decode(row).strip("\n")
 
-    def metrics(self, output: Tensor, batch: Batch) -> dict[str, Mean]:
-        """Compute the loss in nats and the accuracy."""
-        scores = super().metrics(output, batch)
-        del scores["exact_match"]  # of a whole window: never
-        return scores
-
     def derived(self, means: Mapping[str, float]) -> dict[str, float]:
         """Return the perplexity, the exponential of the mean loss."""
         return {"perplexity": math.exp(min(means["loss"], 700))} if "loss" in means else {}
 
     def _choose_symbols(
-        self, texts: Mapping[Split, Numbered], min_count: int | None
+        self, texts: Mapping[Split, NumberedText], min_count: int | None
     ) -> tuple[str, ...]:
         counts = {
             split: {
@@ -326,7 +291,7 @@ class NextSymbol(FileTask, OwnInput):
             )
         return tuple(symbols)
 
-    def _ids(self, text: Numbered) -> np.ndarray:
+    def _ids(self, text: NumberedText) -> np.ndarray:
         """Convert a text to ids."""
         unknown = self._unknown
         ids = {symbol: index for index, symbol in enumerate(self.symbols) if index != unknown}
@@ -334,10 +299,10 @@ class NextSymbol(FileTask, OwnInput):
 
     def _read_splits(
         self, val_fraction: float | None, test_fraction: float | None
-    ) -> dict[Split, Numbered]:
+    ) -> dict[Split, NumberedText]:
         """Read each split, from a file of its own or as a share of the text."""
         shares: dict[Split, float] = {"val": 0.0, "test": 0.0}
-        own: dict[Split, Numbered] = {}
+        own: dict[Split, NumberedText] = {}
         for split, fraction in zip(shares, (val_fraction, test_fraction), strict=True):
             key = self._files.key(split)
             if key == "task.path":
@@ -356,7 +321,7 @@ class NextSymbol(FileTask, OwnInput):
             text = self._read_file("train")
         return _split(text, shares["val"], shares["test"]) | own
 
-    def _read_file(self, split: Split) -> Numbered:
+    def _read_file(self, split: Split) -> NumberedText:
         key = self._files.key(split)
         return self.read_file(self._files.named[key], key, self._files.encoding)
 
@@ -428,7 +393,9 @@ def _rounded_up(total: int, size: int) -> int:
     return -(-total // size)
 
 
-def _split(text: Numbered, val_fraction: float, test_fraction: float) -> dict[Split, Numbered]:
+def _split(
+    text: NumberedText, val_fraction: float, test_fraction: float
+) -> dict[Split, NumberedText]:
     """Divide the text into disjoint splits."""
     if val_fraction + test_fraction >= 1:
         raise ConfigError(
@@ -438,7 +405,7 @@ def _split(text: Numbered, val_fraction: float, test_fraction: float) -> dict[Sp
     size = len(text.numbers)
     val_size, test_size = int(size * val_fraction), int(size * test_fraction)
     parts = np.split(text.numbers, [size - val_size - test_size, size - test_size])
-    return {split: text.part(part) for split, part in zip(SPLITS, parts, strict=True)}
+    return {split: text._replace(numbers=part) for split, part in zip(SPLITS, parts, strict=True)}
 
 
 def ngram_floors(

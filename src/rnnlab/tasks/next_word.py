@@ -1,50 +1,26 @@
 """Word-level language modelling."""
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property, lru_cache
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
-import numpy as np
 from torch import Tensor
 
 from rnnlab.ranges import DataFile, PositiveInt, Share
 from rnnlab.spec import Batch, Layout
 from rnnlab.stackable import stackable
-from rnnlab.tasks.characters import count, translated
+from rnnlab.tasks.characters import NumberedText
 from rnnlab.tasks.corpus import read_text
 from rnnlab.tasks.file_task import StoredSymbols
 from rnnlab.tasks.next_symbol import NextSymbol, ngram_floors
 from rnnlab.tasks.pairs import Numbering
 from rnnlab.tasks.words import cut_words, join_words
 
+_SHOWN = 12  # most words of a line
 _NEWLINE = "\n"
 _UNSPACED = (_NEWLINE, ":", ";", "!", "?")  # no space stands before them in English
 _PRIORS = (1.0, 10.0, 100.0, 1000.0)  # of the bigram model, of which the best on val is the floor
-
-
-class Words(NamedTuple):
-    """A text as numbers.
-
-    Attributes:
-        numbers: `(N,)`.
-        symbols: the word that each number stands for.
-    """
-
-    numbers: np.ndarray
-    symbols: Sequence[str]
-
-    def counts(self) -> np.ndarray:
-        """Return how often each word stands in the text."""
-        return count(self.numbers, len(self.symbols))
-
-    def translated(self, meanings: np.ndarray) -> np.ndarray:
-        """Return the text with the number `meanings[i]` in place of i."""
-        return translated(self.numbers, meanings)
-
-    def part(self, numbers: np.ndarray) -> "Words":
-        """Return another text in the same words."""
-        return Words(numbers, self.symbols)
 
 
 @stackable(carries=True)
@@ -119,11 +95,11 @@ class NextWord(NextSymbol):
             test_fraction=test_fraction,
         )
 
-    def number(self, text: str) -> Words:
+    def number(self, text: str) -> NumberedText:
         """Convert a text to numbers."""
         return _numbered(text, self.lowercase)
 
-    def read_file(self, path: str, key: str, encoding: str | None) -> Words:
+    def read_file(self, path: str, key: str, encoding: str | None) -> NumberedText:
         """Read a file as numbers."""
         return self.number(read_text(path, key=key, encoding=encoding))
 
@@ -144,24 +120,19 @@ class NextWord(NextSymbol):
         found = [ngram_floors(train, val, len(self.symbols), prior) for prior in _PRIORS]
         return min(found, key=lambda scores: scores["loss_bigram"])
 
-    def show(self, batch: Batch, output: Tensor) -> str:
+    def show_row(self, batch: Batch, output: Tensor, row: int) -> str:
         """Align the text with the predictions, each after the true words before it."""
-        guesses = output.argmax(dim=2)
-        blocks = []
-        for row in range(min(4, batch.input.shape[0])):
-            asked = batch.mask[row].nonzero().flatten()[:12]
-            pairs = zip(
-                self.labels(batch.target[row, asked]), self.labels(guesses[row, asked]), strict=True
-            )
-            columns = [(word, guess, max(len(word), len(guess))) for word, guess in pairs]
-            lines = [
-                "text   " + " ".join(f"{word:{width}}" for word, _, width in columns),
-                "guess  " + " ".join(f"{guess:{width}}" for _, guess, width in columns),
-            ]
-            if batch.source is not None:
-                lines.insert(0, f"source {' '.join(self.labels(batch.source[row, -12:]))}")
-            blocks.append("\n".join(line.rstrip() for line in lines))
-        return "\n\n".join(blocks)
+        asked = batch.mask[row].nonzero().flatten()[:_SHOWN]
+        texts = (batch.target[row], output[row].argmax(dim=1))
+        words, guesses = (self.labels(ids[asked]) for ids in texts)
+        widths = [max(map(len, pair)) for pair in zip(words, guesses, strict=True)]
+        lines = []
+        if batch.source is not None:
+            lines.append(f"source {' '.join(self.labels(batch.source[row, -_SHOWN:]))}")
+        for name, cells in (("text", words), ("guess", guesses)):
+            padded = (f"{cell:{width}}" for cell, width in zip(cells, widths, strict=True))
+            lines.append(f"{name:6} {' '.join(padded)}")
+        return "\n".join(line.rstrip() for line in lines)
 
     def labels(self, ids: Tensor) -> list[str]:
         """Return each word, the end of a line as an arrow."""
@@ -180,8 +151,8 @@ def _cut(text: str, lowercase: bool) -> list[str]:
 
 
 @lru_cache(maxsize=2)
-def _numbered(text: str, lowercase: bool) -> Words:
+def _numbered(text: str, lowercase: bool) -> NumberedText:
     """Number the words of a text; the last texts are kept, for all jobs of a sweep."""
     numbers = (numbering := Numbering()).pool([_cut(text, lowercase)]).ids
     numbers.setflags(write=False)
-    return Words(numbers, tuple(numbering))
+    return NumberedText(numbers, tuple(numbering))

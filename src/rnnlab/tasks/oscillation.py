@@ -12,7 +12,7 @@ from torch import Tensor
 from rnnlab.errors import ConfigError
 from rnnlab.plots.draw import join, line_plot, path_plot
 from rnnlab.ranges import Count, NonNegative, PositiveInt
-from rnnlab.spec import Batch, Layout, Reals, Split, TaskSpec
+from rnnlab.spec import Batch, Layout, Reals, Split
 from rnnlab.stackable import stackable
 from rnnlab.tasks import orbit
 from rnnlab.tasks.base import Mean, Task
@@ -92,6 +92,7 @@ class Oscillation(Task):
         if curve not in CURVES:
             raise ConfigError(f"curve must be one of {', '.join(CURVES)}, got {curve!r}")
         self.curve = CURVES[curve]
+        self.target_names = self.curve.names
         self.name = curve
         self.period_steps = self.curve.period_steps if period_steps is None else period_steps
         self.max_period_steps = max_period_steps or self.period_steps
@@ -99,6 +100,7 @@ class Oscillation(Task):
         self.random_phase = random_phase
         self.cue_steps = cue_steps
         self.length = length
+        self.lengths = Lengths(length, length)
         self.eval_periods = eval_periods
         self.input_noise = input_noise
 
@@ -106,12 +108,7 @@ class Oscillation(Task):
         self.zero_input = taught_outputs is not None
         self.taught = _check_taught(taught_outputs, size)
         seen = Reals(size + plan_size)
-        self.spec = TaskSpec(
-            input=seen,
-            target=Reals(size),
-            source=seen if layout == "encoder_decoder" else None,
-            feedback=not self.zero_input,
-        )
+        self.spec = self.spec_of(seen, Reals(size), feedback=not self.zero_input)
         num_points = self.curve.period_steps if self.curve.discrete else _OUTLINE_POINTS
         outline = self.curve.outline(num_points)
         self.outline = torch.from_numpy(outline[..., self.taught]).float()
@@ -131,11 +128,6 @@ class Oscillation(Task):
                 f"max_period_steps must be above period_steps={self.period_steps:g}, "
                 f"got {max_period_steps:g}"
             )
-
-    @property
-    def trained_lengths(self) -> Lengths:
-        """The answered steps of a training sequence."""
-        return Lengths(self.length, self.length)
 
     @property
     def unanswered(self) -> int:
@@ -261,12 +253,6 @@ class Oscillation(Task):
                 outline[..., 0], lags / steps.nan_to_num(self.period_steps)
             )
         return orbit.distance(answer, outline, discrete=self.curve.discrete)
-
-    def table(self, batch: Batch, output: Tensor) -> list[list[str | float]]:
-        """Return the table of `Task.table` with the names of the coordinates in the heading."""
-        heading, *rows = super().table(batch, output)
-        names = [f"{side}_{name}" for side in ("truth", "answer") for name in self.curve.names]
-        return [[*heading[:2], *names], *rows]
 
     def show(self, batch: Batch, output: Tensor) -> Image.Image:
         """Draw targets and outputs over time, and in the plane if there are two coordinates."""

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from rnnlab.spec import Batch
+from rnnlab.tasks.base import Task
 
 Cell = str | int | float
 
@@ -47,11 +48,14 @@ class OwnInput(ABC):
             ConfigError: the number of answers can't be chosen.
         """
 
-    @abstractmethod
     def predictions(
-        self, examples: Sequence[Any], batch: Batch, answers: Tensor, outputs: Tensor | None
+        self,
+        examples: Sequence[Any],  # noqa: ARG002
+        batch: Batch,
+        answers: Tensor,
+        outputs: Tensor | None,  # noqa: ARG002
     ) -> list[list[Cell]]:
-        """Return rows of cells, by line one for each example.
+        """Return rows of cells, by line one for each example; by default `Task.answer_texts`.
 
         Args:
             examples: those of the batch.
@@ -59,3 +63,5 @@ class OwnInput(ABC):
             answers: `(B, T)` ids or `(B, T, O)` numbers.
             outputs: `(B, T, O)`; `None` of a task whose answers are fed back.
         """
+        assert isinstance(self, Task)
+        return [[text] for text in self.answer_texts(batch, answers)]

@@ -31,8 +31,9 @@ def read_pairs(
     for number, line in enumerate(text.rstrip("\n").split("\n"), start=1):
         source, target, *_ = (part.strip() for part in (*line.split("\t"), ""))
         if not source or not target:
+            shown = line if len(line) <= 40 else f"{line[:40]}..."
             raise ConfigError(
-                f"{key}: every line must be {form}; line {number} of {path} is {_short(line)}"
+                f"{key}: every line must be {form}; line {number} of {path} is {shown!r}"
             )
         pairs.append((source, target))
     return pairs
@@ -91,7 +92,3 @@ class Pool:
         joined = np.zeros((len(parts), total.max()), dtype=np.int64)
         joined[np.arange(total.max()) < total[:, None]] = self.ids[index]
         return joined, total
-
-
-def _short(line: str) -> str:
-    return repr(line if len(line) <= 40 else line[:40] + "...")

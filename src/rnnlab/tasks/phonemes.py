@@ -1,6 +1,6 @@
 """Phonemes: letters to sounds, from letters to phonemes or letter by letter with a window."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import ClassVar
 
@@ -11,13 +11,13 @@ from torch.nn import functional as F
 
 from rnnlab.errors import ConfigError
 from rnnlab.ranges import DataFile, PositiveInt
-from rnnlab.spec import Batch, Layout, Reals, Split, TaskSpec, Tokens
+from rnnlab.spec import Batch, Layout, Reals, Split, Tokens
 from rnnlab.stackable import stackable
 from rnnlab.tasks.alignment import align
 from rnnlab.tasks.base import Scorer, Task
 from rnnlab.tasks.error_scorer import ErrorScorer
 from rnnlab.tasks.file_task import FileTask, StoredSymbols
-from rnnlab.tasks.own_input import Cell, OwnInput
+from rnnlab.tasks.own_input import OwnInput
 from rnnlab.tasks.pairs import Numbering, Pool
 from rnnlab.tasks.pronunciations import (
     Word,
@@ -75,7 +75,7 @@ class Phonemes(TextTransduction, FileTask):
         files = dictionary_files(path, val_path, test_path, encoding, common)
         self.set_stored(stored)
         learnt = self.stored_symbols and self.stored_symbols[self.num_specials :]
-        self.rows = Rows(files, read_words, _letters, self.problem)
+        self.rows = Rows(files, read_words, lambda word: word.letters, self.problem)
         if self.problem is not None:
             super().__init__(layout, seed, learnt or ())
             return
@@ -186,9 +186,7 @@ class PhonemesAligned(RowTask[Word], OwnInput):
         self.letters = self.symbols[len(self.sounds) :]
         self._ids = {symbol: i for i, symbol in enumerate(self.sounds)}
         self._letter_ids = {letter: i + 1 for i, letter in enumerate(self.letters)}  # 0: none
-        read = Reals(window * len(self.letters))
-        source = read if layout == "encoder_decoder" else None
-        self.spec = TaskSpec(input=read, target=Tokens(len(self.sounds)), source=source)
+        self.spec = self.spec_of(Reals(window * len(self.letters)), Tokens(len(self.sounds)))
 
     def parse(self, text: str, key: str, path: str) -> list[Word]:
         """Read words and their phonemes."""
@@ -239,16 +237,6 @@ class PhonemesAligned(RowTask[Word], OwnInput):
             raise ConfigError(f"length must be null, got {length}: a letter has one sound")
         return self._batch(examples, [[0] * len(word) for word in examples])
 
-    def predictions(
-        self,
-        examples: Sequence[str],  # noqa: ARG002
-        batch: Batch,
-        answers: Tensor,
-        outputs: Tensor | None,  # noqa: ARG002
-    ) -> list[list[Cell]]:
-        """Return the phonemes of each word."""
-        return [[text] for text in self._spoken(batch, answers)]
-
     def scorer(self) -> Scorer:
         """Return a scorer that adds the phoneme error."""
         return ErrorScorer(self, "phoneme_error", lambda ids: spoken(self._named(ids)))
@@ -281,15 +269,11 @@ class PhonemesAligned(RowTask[Word], OwnInput):
         """Align letters and the model's sounds."""
         return self._shown(batch, answers, None)
 
-    def write_while_generating(self, batch: Batch, answers: Iterable[Tensor]) -> Iterator[str]:
-        """Yield the phonemes, a word a line."""
-        yield "\n".join(self._spoken(batch, torch.stack(list(answers), dim=1)))
-
-    def _spoken(self, batch: Batch, claims: Tensor) -> list[str]:
+    def answer_texts(self, batch: Batch, answers: Tensor) -> list[str]:
         """Return the phonemes of each word, with spaces between."""
         return [
             " ".join(spoken(self._named(row[mask].tolist())))
-            for row, mask in zip(claims, batch.mask, strict=True)
+            for row, mask in zip(answers, batch.mask, strict=True)
         ]
 
     def _shown(self, batch: Batch, claims: Tensor, rights: Tensor | None) -> str:
@@ -312,10 +296,6 @@ class PhonemesAligned(RowTask[Word], OwnInput):
 
     def _named(self, ids: Sequence[int]) -> list[str]:
         return [self.sounds[i] for i in ids]
-
-
-def _letters(word: Word) -> str:
-    return word.letters
 
 
 def _names(symbols: Sequence[str]) -> list[str]:

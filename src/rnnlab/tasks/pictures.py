@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.errors import ConfigError
-from rnnlab.tasks.corpus import TextFiles
+from rnnlab.tasks.corpus import TextFiles, refuse_without_path
 from rnnlab.tasks.package_data import PackageTexts, package_file
 
 LabelPlace = Literal["first", "last"]
@@ -35,9 +35,7 @@ def picture_files(
     """
     if path is not None:
         return TextFiles(path, val_path, test_path, encoding)
-    for key, value in (("val_path", val_path), ("test_path", test_path), ("encoding", encoding)):
-        if value is not None:
-            raise ConfigError(f"task.{key} must be null where task.path is null, got {value}")
+    refuse_without_path(val_path=val_path, test_path=test_path, encoding=encoding)
     file = package_file("sklearn", "datasets/data/digits.csv.gz", "task.path=null")
     return PackageTexts(str(file))
 

@@ -10,7 +10,7 @@ from rnnlab.errors import ConfigError
 from rnnlab.spec import Split
 from rnnlab.tasks.alignment import JOINT, SILENT, align
 from rnnlab.tasks.classifiers import nearest_text
-from rnnlab.tasks.corpus import TextFiles, read_plays
+from rnnlab.tasks.corpus import TextFiles, read_plays, refuse_without_path
 from rnnlab.tasks.package_data import package_file
 from rnnlab.tasks.text_scores import error_rate
 
@@ -80,9 +80,7 @@ def dictionary_files(
         if common is not None:
             raise ConfigError(f"task.common must be null where task.path is given, got {common}")
         return TextFiles(path, val_path, test_path, encoding)
-    for key, value in (("val_path", val_path), ("test_path", test_path), ("encoding", encoding)):
-        if value is not None:
-            raise ConfigError(f"task.{key} must be null where task.path is null, got {value}")
+    refuse_without_path(val_path=val_path, test_path=test_path, encoding=encoding)
     return Cmudict("cmudict", common=common)
 
 

@@ -8,11 +8,12 @@ from torch import Tensor
 
 from rnnlab.errors import ConfigError
 from rnnlab.ranges import PositiveInt
-from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
+from rnnlab.spec import Batch, Layout, Split, Tokens
 from rnnlab.stackable import stackable
 from rnnlab.tasks.base import Mean, Task
 from rnnlab.tasks.grammar import Grammar
 from rnnlab.tasks.lengths import Lengths
+from rnnlab.tasks.shown_by_row import ShownByRow, aligned
 
 _SYMBOLS = "BTPSXVE"
 _ARCS = {  # state -> symbol -> next state, of Reber (1967)
@@ -30,7 +31,7 @@ Symbols = Annotated[PositiveInt, Ge(_SHORTEST), Le(1000)]
 
 
 @stackable()
-class Reber(Task):
+class Reber(ShownByRow):
     """Embedded Reber grammar: predict the next symbol of a string.
 
     Reber (1967) for the grammar; embedded as in Cleeremans, Servan-Schreiber and McClelland (1989)
@@ -58,6 +59,8 @@ class Reber(Task):
     """
 
     lengths: Lengths
+    written = _SYMBOLS
+    scores_exact_match = False  # forks can't be foreseen
     scores_free_run = False
     higher_is_better: ClassVar = {
         **Task.higher_is_better,
@@ -76,8 +79,7 @@ class Reber(Task):
         self._legal = torch.from_numpy(self._grammar.legal)
         self._following = torch.from_numpy(self._grammar.following)
         symbols = Tokens(len(_SYMBOLS))
-        source = symbols if layout == "encoder_decoder" else None
-        self.spec = TaskSpec(input=symbols, target=symbols, source=source, feedback=True)
+        self.spec = self.spec_of(symbols, symbols, feedback=True)
         self.floor = self._grammar.costs(self._given)
         if embedded:
             self.floor |= {"second_last": 0.5}
@@ -115,12 +117,11 @@ class Reber(Task):
         """Count the symbols that a model reads of the longest string."""
         if self.layout == "encoder_decoder":
             return self._given
-        return (self.lengths.most if length is None else length) + self._more - 1
+        return self.lengths.given(length).most + self._more - 1
 
     def metrics(self, output: Tensor, batch: Batch) -> dict[str, Mean]:
         """Score by legal symbols, and the last but one symbol of each string."""
         scores = super().metrics(output, batch)
-        del scores["exact_match"]  # forks can't be foreseen
         right = self._right(output, batch)
         whole = (right | ~batch.mask).all(dim=1)
         rows = torch.ones_like(whole).sum()
@@ -151,21 +152,15 @@ class Reber(Task):
             states.append(state)
         return torch.stack(states, dim=1)
 
-    def labels(self, ids: Tensor) -> list[str]:
-        """Return the symbols."""
-        return [_SYMBOLS[i] for i in ids.tolist()]
-
-    def show(self, batch: Batch, output: Tensor) -> str:
+    def show_row(self, batch: Batch, output: Tensor, row: int) -> str:
         """Align inputs, next symbols and answers, with a mark below what is not legal."""
-        answers, right = output.argmax(dim=2), self._right(output, batch)
-        blocks = []
-        for row in range(min(4, len(output))):
-            here = batch.mask[row]
-            named = {"input": batch.input[row], "target": batch.target[row], "answer": answers[row]}
-            lines = [f"{name:<8}{' '.join(self.labels(ids[here]))}" for name, ids in named.items()]
-            marks = " ".join("." if good else "x" for good in right[row][here].tolist())
-            blocks.append("\n".join([*lines, *([f"illegal {marks}"] if "x" in marks else [])]))
-        return "\n\n".join(blocks)
+        here, right = batch.mask[row], self._right(output, batch)[row]
+        named = {"input": batch.input[row], "target": batch.target[row]}
+        named["answer"] = output[row].argmax(dim=1)
+        lines = {name: " ".join(self.labels(ids[here])) for name, ids in named.items()}
+        if not right[here].all():
+            lines["illegal"] = " ".join("." if good else "x" for good in right[here].tolist())
+        return aligned(lines)
 
     def show_answers(self, batch: Batch, answers: Tensor) -> str:
         """Write the strings that a model generates, and where they leave the grammar."""

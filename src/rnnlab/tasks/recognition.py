@@ -15,11 +15,12 @@ from torch import Tensor
 
 from rnnlab.errors import ConfigError
 from rnnlab.plots.draw import heat_map, join, line_plot
-from rnnlab.spec import Batch, Layout, Reals, TaskSpec, Tokens
+from rnnlab.spec import Batch, Layout, Reals, Tokens
 from rnnlab.tasks.base import Mean, Scorer, Task
 from rnnlab.tasks.classifiers import linear_readout, nearest_neighbour
 from rnnlab.tasks.corpus import TextFiles
 from rnnlab.tasks.file_task import StoredSymbols
+from rnnlab.tasks.keeping_scorer import KeepingScorer
 from rnnlab.tasks.own_input import Cell, OwnInput
 from rnnlab.tasks.rows import RowTask
 
@@ -59,8 +60,6 @@ class Recognition(RowTask[Recording], OwnInput):
     goes on as the mean of train, where the longest that they know ends.
 
     Args:
-        layout: given by the model.
-        seed: of the order of training.
         stored: the classes of a trained model.
         files: the files.
         answer: which steps are answered.
@@ -84,6 +83,7 @@ class Recognition(RowTask[Recording], OwnInput):
         answer: Answered,
     ) -> None:
         self.everywhere = answer == "everywhere"
+        self.scores_exact_match = self.everywhere  # of one answer: the accuracy
         super().__init__(layout, seed, stored, files)
         rows = self.rows.all
         found = {row.label for row in rows}
@@ -99,9 +99,7 @@ class Recognition(RowTask[Recording], OwnInput):
         self.deviation: Any = 1.0
         if rows:
             self.mean, self.deviation = self.moments(self.rows["train"])
-        read = Reals(size)
-        source = read if layout == "encoder_decoder" else None
-        self.spec = TaskSpec(input=read, target=Tokens(len(self.symbols)), source=source)
+        self.spec = self.spec_of(Reals(size), Tokens(len(self.symbols)))
 
     def moments(self, rows: Sequence[Recording]) -> tuple[Any, Any]:
         """Return mean and standard deviation of the inputs; of a constant one it is 1."""
@@ -168,8 +166,6 @@ class Recognition(RowTask[Recording], OwnInput):
             right, claim = last_answers(output, batch)
             rows = torch.tensor(len(right), device=output.device)
             scores["accuracy_at_end"] = Mean((right == claim).float().mean(), rows)
-        else:
-            del scores["exact_match"]  # of one answer: the accuracy
         return scores
 
     def scorer(self) -> Scorer:
@@ -208,12 +204,13 @@ class Recognition(RowTask[Recording], OwnInput):
         pictures = []
         count = 3 if self.narrow else 2
         for row in np.unique(np.linspace(0, len(output) - 1, count).round().astype(int)).tolist():
-            read, steps = _read(batch, row)
+            read, asked = what_is_read(batch, row), batch.mask[row]
             values = read.cpu().numpy() * self.deviation + self.mean
-            right = self.symbols[int(batch.target[row][batch.mask[row]][-1])]
-            claim = self.symbols[int(output[row][batch.mask[row]][-1].argmax())]
+            right = self.symbols[int(batch.target[row][asked][-1])]
+            claim = self.symbols[int(output[row][asked][-1].argmax())]
             verdict = f"target {right}" if claim == right else f"target {right}, answer {claim}"
-            beliefs = output[row, steps].float().softmax(-1).cpu().numpy()
+            steps = _last_answered(batch)[row] + 1
+            beliefs = output[row, :steps].float().softmax(-1).cpu().numpy()
             shown = np.unique(np.linspace(0, len(beliefs) - 1, _COLUMNS).round().astype(int))
             first = 1 if len(beliefs) > 1 else len(read)
             belief = heat_map(
@@ -234,7 +231,7 @@ class Recognition(RowTask[Recording], OwnInput):
         return line_plot(channels, title=title, x_label="step", x_start=1)
 
 
-class RecognitionScorer(Scorer):
+class RecognitionScorer(KeepingScorer):
     """Adds up metrics over batches, and the accuracy of each class, of the last answers.
 
     Args:
@@ -245,25 +242,16 @@ class RecognitionScorer(Scorer):
     def __init__(self, task: Task, names: Sequence[str]) -> None:
         super().__init__(task)
         self._names = names
-        self._rows: list[Tensor] = []
 
-    def update(self, output: Tensor, batch: Batch) -> None:
-        """Score one batch; answers stay on their device until `breakdown`."""
-        super().update(output, batch)
-        self._rows.append(torch.stack(last_answers(output, batch)))
-
-    def parts(self) -> Any:
-        """Return all sums and answers."""
-        return {"means": super().parts(), "rows": [rows.cpu() for rows in self._rows]}
-
-    def merge(self, parts: Any) -> None:
-        """Add the sums and answers of another scorer."""
-        super().merge(parts["means"])
-        self._rows += parts["rows"]
+    def keep(self, output: Tensor, batch: Batch) -> tuple[Tensor, ...]:
+        """Return the right and the claimed class of each sequence."""
+        return last_answers(output, batch)
 
     def breakdown(self) -> dict[str, dict[str, float]]:
         """Return the accuracy and the number of sequences of each class."""
-        right, claim = torch.cat(self._rows, dim=1) if self._rows else torch.empty(2, 0)
+        if not self.kept:
+            return {}
+        right, claim = (torch.cat(parts) for parts in zip(*self.kept, strict=True))
         scores: dict[str, dict[str, float]] = {"accuracy_by_class": {}, "sequences_by_class": {}}
         for index in right.unique().long().tolist():
             here = right == index
@@ -337,9 +325,8 @@ def _some(rows: list[Recording], most: int) -> list[Recording]:
     return rows[:: -(-len(rows) // most)]
 
 
-def _read(batch: Batch, row: int) -> tuple[Tensor, Tensor]:
-    """Return the sequence `(T, I)` that a row reads, and the steps of its output, as indices."""
-    steps = torch.arange(int(batch.mask[row].nonzero().max()) + 1)
+def what_is_read(batch: Batch, row: int) -> Tensor:
+    """Return what a row reads, up to the last answer, as `(T,)` ids or `(T, I)` numbers."""
     if batch.source is not None and batch.source_mask is not None:
-        return batch.source[row][batch.source_mask[row]], steps
-    return batch.input[row, : len(steps)], steps
+        return batch.source[row][batch.source_mask[row]]
+    return batch.input[row, : _last_answered(batch)[row] + 1]

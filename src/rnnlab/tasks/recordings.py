@@ -6,7 +6,7 @@ import numpy as np
 
 from rnnlab.errors import ConfigError
 from rnnlab.spelling import brief
-from rnnlab.tasks.columns import LARGEST, read_rows
+from rnnlab.tasks.columns import LARGEST, number_in, read_rows
 from rnnlab.tasks.recognition import Recording
 
 
@@ -81,12 +81,8 @@ def _numbers(cells: list[str], where: str) -> list[float]:
     Raises:
         ConfigError: one is not a number, or missing (`?`, NaN).
     """
-    found = []
-    for cell in cells:
-        try:
-            found.append(float(cell))
-        except ValueError:
-            found.append(float("nan"))
-        if not abs(found[-1]) < LARGEST:
+    found = [number_in(cell) for cell in cells]
+    for cell, number in zip(cells, found, strict=True):
+        if not abs(number) < LARGEST:
             raise ConfigError(f"{where} must have a number in each step, got {cell.strip()!r}")
     return found

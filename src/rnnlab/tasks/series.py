@@ -15,7 +15,7 @@ from rnnlab.errors import ConfigError
 from rnnlab.plots.draw import join, line_plot
 from rnnlab.random_streams import generator
 from rnnlab.ranges import DataFile, NonNegative, PositiveInt
-from rnnlab.spec import Batch, Layout, Reals, Split, TaskSpec
+from rnnlab.spec import Batch, Layout, Reals, Split
 from rnnlab.stackable import stackable
 from rnnlab.tasks import dynamics, forecasts
 from rnnlab.tasks.base import Mean, Task
@@ -135,8 +135,9 @@ class Series(Task, OwnInput):
         packaged = name in _PACKAGED
         # A package may change without any setting.
         self._digest = hashlib.sha256(record.values.tobytes()).hexdigest() if packaged else ""
-        self.columns = record.names
+        self.columns = self.target_names = record.names
         self.cue_steps, self.length = cue_steps, length
+        self.lengths = Lengths(length, length)
         self.stride = stride or length
         self.forecast_steps = forecast_steps
         self.input_noise = input_noise
@@ -174,14 +175,8 @@ class Series(Task, OwnInput):
                 f"task.season_steps must be at most {test}, the rows before test, got "
                 f"{self.season_steps}"
             )
-        size = Reals(len(self.columns))
-        source = size if layout == "encoder_decoder" else None
-        self.spec = TaskSpec(input=size, target=size, source=source, feedback=True)
-
-    @property
-    def trained_lengths(self) -> Lengths:
-        """The answered steps of a window of train."""
-        return Lengths(self.length, self.length)
+        numbers = Reals(len(self.columns))
+        self.spec = self.spec_of(numbers, numbers, feedback=True)
 
     def longest(self, length: int | None = None) -> int:
         """Count the steps of a window of train, or of its cue if an encoder reads it."""
@@ -266,9 +261,7 @@ class Series(Task, OwnInput):
         outputs: Tensor | None,  # noqa: ARG002
     ) -> list[list[Cell]]:
         """Return the forecast in the units of the series, a row a step."""
-        forecast = answers[0][batch.mask[0]].cpu() * to_tensor(self.deviation) + to_tensor(
-            self.mean
-        )
+        forecast = self._in_units(answers[0][batch.mask[0]])
         return [[step, *row] for step, row in enumerate(forecast.tolist(), start=1)]
 
     @torch.no_grad()
@@ -360,12 +353,12 @@ class Series(Task, OwnInput):
         return int((windows == answered.cpu()).flatten(1).all(1).int().argmax())
 
     def table(self, batch: Batch, output: Tensor) -> list[list[str | float]]:
-        """Return targets and outputs in the units of the series, with the names of the columns."""
-        scale, mean = to_tensor(self.deviation), to_tensor(self.mean)
-        target, output = (x.cpu() * scale + mean for x in (batch.target, output))
-        heading, *rows = super().table(batch._replace(target=target, mask=batch.mask.cpu()), output)
-        names = [f"{side}_{name}" for side in ("truth", "answer") for name in self.columns]
-        return [[*heading[:2], *names], *rows]
+        """Return targets and outputs in the units of the series."""
+        batch = batch._replace(target=self._in_units(batch.target), mask=batch.mask.cpu())
+        return super().table(batch, self._in_units(output))
+
+    def _in_units(self, standardised: Tensor) -> Tensor:
+        return standardised.cpu() * to_tensor(self.deviation) + to_tensor(self.mean)
 
 
 def _read(

@@ -55,7 +55,7 @@ class Speech(Transcription):
 
     def most_symbols(self, length: int | None) -> tuple[int, int]:
         """Return the most frames that a word can have, and its letters."""
-        return self.formants.most_frames(length), self.lengths.most if length is None else length
+        return self.formants.most_frames(length), self.lengths.given(length).most
 
     def scorer(self) -> Scorer:
         """Return a scorer that adds the character error."""

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from rnnlab.plots.draw import join
 from rnnlab.ranges import NonNegative
-from rnnlab.spec import Batch, Layout, Reals, Split, TaskSpec, Tokens
+from rnnlab.spec import Batch, Layout, Reals, Split, Tokens
 from rnnlab.stackable import stackable
 from rnnlab.tasks.base import Mean, Scorer, Task
 from rnnlab.tasks.ctc import BLANK, collapse, ctc_nats
@@ -56,10 +56,8 @@ class SpeechCTC(Task):
         super().__init__(layout, seed)
         self.lengths = Lengths(2, length)
         self.formants = Formants(self.lengths, noise)
-        self.symbols = ("blank", *LETTERS)
-        frames = Reals(len(CHANNELS))
-        source = frames if layout == "encoder_decoder" else None
-        self.spec = TaskSpec(input=frames, target=Tokens(len(self.symbols)), source=source)
+        self.symbols = self.written = ("blank", *LETTERS)
+        self.spec = self.spec_of(Reals(len(CHANNELS)), Tokens(len(self.symbols)))
 
     def sample(
         self, split: Split, index: int, batch_size: int, *, length: int | None = None
@@ -114,10 +112,6 @@ class SpeechCTC(Task):
             output = answer.log().expand(*batch.mask.shape, -1)
             losses.append(float(self.loss(output, batch)))
         return {"loss": min(losses), **self.formants.floor(self.rng)}
-
-    def labels(self, ids: Tensor) -> list[str]:
-        """Return the answers of a sequence, or the numbers of its frames."""
-        return [self.symbols[i] for i in ids.tolist()] if ids.dim() == 1 else super().labels(ids)
 
     def show(self, batch: Batch, output: Tensor) -> Image.Image:
         """Draw the probability of the blank and of letters at each frame, and the tracks."""

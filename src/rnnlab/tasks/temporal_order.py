@@ -48,6 +48,7 @@ class TemporalOrder(LastAnswer):
     """
 
     lengths: Lengths
+    written = _SYMBOLS
 
     def __init__(
         self, layout: Layout, seed: int, *, num_relevant: Literal[2, 3], length: Between
@@ -59,7 +60,7 @@ class TemporalOrder(LastAnswer):
     def draw(self, split: Split, index: int, batch_size: int, length: int | None) -> Drawn:
         """Draw sequences; `length` are the symbols between E and B of the shortest."""
         rng = self.rng(split, index)
-        length = self.lengths.most if length is None else length
+        length = self.lengths.given(length).most
         if length < _LEAST:
             raise ConfigError(f"length must be {_LEAST} or more, got {length}")
         steps, most = length + 2, self.longest(length)
@@ -78,12 +79,8 @@ class TemporalOrder(LastAnswer):
 
     def longest(self, length: int | None = None) -> int:
         """Count the steps of the longest sequence."""
-        steps = (self.lengths.most if length is None else length) + 2
+        steps = self.lengths.given(length).most + 2
         return steps + round(0.1 * steps)
-
-    def labels(self, ids: Tensor) -> list[str]:
-        """Return the symbols."""
-        return [_SYMBOLS[i] for i in ids.tolist()]
 
     def alignment(self, batch: Batch) -> Tensor | None:
         """The answer depends on every X and Y."""

@@ -86,18 +86,14 @@ class Transcription(Transduction):
             raise ConfigError(f"prompt must be null, got {text!r}: the source is no text")
         return self.sample("test", 0, num_samples, length=length)
 
-    def labels(self, ids: Tensor) -> list[str]:
-        """Return the symbols of answers, or the numbers of the steps of a source."""
-        return super().labels(ids) if ids.dim() == 1 else [str(step) for step in range(len(ids))]
-
     @abstractmethod
     def draw(self, batch: Batch, texts: Sequence[str]) -> Image.Image:
         """Draw the first rows of a batch, each with a text."""
 
     def show(self, batch: Batch, output: Tensor) -> Image.Image:
         """Draw what is read with what it says, and the model's answer if it is another."""
-        rights = self._decode_rows(batch, batch.target)
-        claims = self._decode_rows(batch, output.argmax(dim=2))
+        rights = self.answer_texts(batch, batch.target)
+        claims = self.answer_texts(batch, output.argmax(dim=2))
         texts = [
             right if claim == right else f"{right}   x: {claim}"
             for claim, right in zip(claims, rights, strict=True)
@@ -106,14 +102,12 @@ class Transcription(Transduction):
 
     def show_answers(self, batch: Batch, answers: Tensor) -> Image.Image:
         """Draw what is read with the model's answers."""
-        return self.draw(batch, self._decode_rows(batch, answers))
+        return self.draw(batch, self.answer_texts(batch, answers))
 
     def vectors(self, batch: Batch, row: int) -> NDArray[np.float32]:
         """Return the vectors `(S, I)` that a row reads."""
-        if batch.source is not None and batch.source_mask is not None:
-            return batch.source[row][batch.source_mask[row]].cpu().numpy()
-        steps = int(batch.mask[row].int().argmax())
-        return batch.input[row, :steps, :-1].cpu().numpy()
+        read = batch.input[..., :-1] if batch.source is None else batch.source
+        return read[row, : self.source_lengths(batch)[row]].cpu().numpy()
 
 
 def _blank(heard: Heard) -> Pairs:

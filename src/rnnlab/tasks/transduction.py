@@ -1,10 +1,10 @@
 """Transductions: a sequence of symbols is read, and another one is answered."""
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,9 +12,11 @@ from PIL import Image
 from torch import Tensor
 
 from rnnlab.errors import ConfigError
-from rnnlab.spec import Batch, Layout, Split, TaskSpec, Tokens
-from rnnlab.tasks.base import Scorer, Task
-from rnnlab.tasks.own_input import Cell, OwnInput
+from rnnlab.spec import Batch, Layout, Split, Tokens
+from rnnlab.tasks.base import Scorer
+from rnnlab.tasks.keeping_scorer import KeepingScorer
+from rnnlab.tasks.own_input import OwnInput
+from rnnlab.tasks.shown_by_row import ShownByRow
 from rnnlab.tasks.vocabulary import UNKNOWN
 
 _FLOOR_PAIRS = 1024
@@ -37,7 +39,7 @@ class Pairs(NamedTuple):
     target_length: np.ndarray
 
 
-class Transduction(Task):
+class Transduction(ShownByRow):
     """Source symbols in, target symbols out, until the end-of-sequence symbol `$`.
 
     `12+34` and its answer as a stream; `|` is the separator, `_` the padding:
@@ -59,19 +61,15 @@ class Transduction(Task):
     separator: int = 1
     end: int = 2
     num_specials: int = 3
+    shown_rows = 8
 
     def __init__(self, layout: Layout, seed: int, symbols: Sequence[str]) -> None:
         super().__init__(layout, seed)
         self.never = (self.pad, self.separator)
-        self.symbols = ("<pad>", "<separator>", "<end>", *symbols)
+        self.symbols = self.written = ("<pad>", "<separator>", "<end>", *symbols)
         self._ids = {symbol: i + self.num_specials for i, symbol in enumerate(symbols)}
         tokens = Tokens(len(self.symbols))
-        self.spec = TaskSpec(
-            input=tokens,
-            target=tokens,
-            source=tokens if layout == "encoder_decoder" else None,
-            feedback=True,
-        )
+        self.spec = self.spec_of(tokens, tokens, feedback=True)
 
     @abstractmethod
     def pairs(self, split: Split, index: int, batch_size: int, length: int | None) -> Pairs:
@@ -156,14 +154,11 @@ class Transduction(Task):
 
     def show_answers(self, batch: Batch, answers: Tensor) -> str | Image.Image:
         """Write a line per sequence: source and answer."""
-        texts = enumerate(self._decode_rows(batch, answers))
+        texts = enumerate(self.answer_texts(batch, answers))
         return "\n".join(f"{self.source_text(batch, row)} = {text}" for row, text in texts)
 
-    def write_while_generating(self, batch: Batch, answers: Iterable[Tensor]) -> Iterator[str]:
-        """Yield all answers at once, one per line."""
-        yield "\n".join(self._decode_rows(batch, torch.stack(list(answers), dim=1)))
-
-    def _decode_rows(self, batch: Batch, answers: Tensor) -> list[str]:
+    def answer_texts(self, batch: Batch, answers: Tensor) -> list[str]:
+        """Return the text of each answer."""
         rows = zip(answers, batch.mask, strict=True)
         return [self.decode(ids[mask].tolist()) for ids, mask in rows]
 
@@ -175,31 +170,20 @@ class Transduction(Task):
 
     def source_text(self, batch: Batch, row: int) -> str:
         """Return the text of a row's source."""
-        if batch.source is None or batch.source_mask is None:
-            source = batch.input[row, : int(batch.mask[row].int().argmax())]
-        else:
-            source = batch.source[row][batch.source_mask[row]]
+        read = batch.input if batch.source is None else batch.source
+        source = read[row, : self.source_lengths(batch)[row]]
         return self.join(self.words(source.tolist()))
-
-    def labels(self, ids: Tensor) -> list[str]:
-        """Return the symbols of a sequence."""
-        return [self.symbols[i] for i in ids.tolist()]
 
     def scorer(self) -> Scorer:
         """Return a scorer that also scores by source length."""
         return TransductionScorer(self)
 
-    def show(self, batch: Batch, output: Tensor) -> str | Image.Image:
-        """Write a line per sequence: source, right answer, and the model's answer if it differs."""
-        answers = output.argmax(dim=2)
-        lines = []
-        for row in range(min(8, batch.input.shape[0])):
-            mask = batch.mask[row]
-            right = self.decode(batch.target[row][mask].tolist())
-            claim = self.decode(answers[row][mask].tolist())
-            verdict = "" if claim == right else f"   claims {claim}  x"
-            lines.append(f"{self.source_text(batch, row)} = {right}{verdict}")
-        return "\n".join(lines)
+    def show_row(self, batch: Batch, output: Tensor, row: int) -> str:
+        """Write the source, the right answer, and the model's answer if it differs."""
+        answers = (batch.target[row], output[row].argmax(dim=1))
+        right, claim = (self.decode(ids[batch.mask[row]].tolist()) for ids in answers)
+        verdict = "" if claim == right else f"   claims {claim}  x"
+        return f"{self.source_text(batch, row)} = {right}{verdict}"
 
     def _stream(self, pairs: Pairs) -> Batch:
         """Make a batch of sequences `source | target $`: each input's target is the next symbol."""
@@ -269,51 +253,27 @@ class TextTransduction(Transduction, OwnInput):
         """Make a batch of sources."""
         return self.source_batch(examples, length)
 
-    def predictions(
-        self,
-        examples: Sequence[list[int]],  # noqa: ARG002
-        batch: Batch,
-        answers: Tensor,
-        outputs: Tensor | None,  # noqa: ARG002
-    ) -> list[list[Cell]]:
-        """Return the text of each answer."""
-        return [[text] for text in self._decode_rows(batch, answers)]
 
-
-class TransductionScorer(Scorer):
+class TransductionScorer(KeepingScorer):
     """Adds up metrics over batches, and by source length."""
 
     task: Transduction
 
-    def __init__(self, task: Transduction) -> None:
-        super().__init__(task)
-        self._rows: list[Tensor] = []
-
-    def update(self, output: Tensor, batch: Batch) -> None:
-        """Score one batch; scores of rows stay on their device until `breakdown`."""
-        super().update(output, batch)
+    def keep(self, output: Tensor, batch: Batch) -> tuple[Tensor, ...]:
+        """Return the source length, the right answers and the answers of each row."""
         right = (output.argmax(dim=2) == batch.target) & batch.mask
-        counts = (self.task.source_lengths(batch), right.sum(1), batch.mask.sum(1))
-        self._rows.append(torch.stack(counts))
-
-    def parts(self) -> Any:
-        """Return all sums and the scores of all rows."""
-        return {"means": super().parts(), "rows": [rows.cpu() for rows in self._rows]}
-
-    def merge(self, parts: Any) -> None:
-        """Add the sums and rows of another scorer."""
-        super().merge(parts["means"])
-        self._rows += parts["rows"]
+        return self.task.source_lengths(batch), right.sum(1), batch.mask.sum(1)
 
     def lengths(self) -> np.ndarray:
         """Return the source length of every scored row, in order."""
-        return torch.cat([rows[0] for rows in self._rows]).cpu().numpy()
+        return torch.cat([lengths for lengths, *_ in self.kept]).cpu().numpy()
 
     def breakdown(self) -> dict[str, dict[str, float]]:
         """Return exact match, accuracy and the number of sequences by source length in symbols."""
-        if not self._rows:
+        if not self.kept:
             return {}
-        lengths, right, asked = torch.cat(self._rows, dim=1).cpu().numpy()
+        kept = (torch.cat(parts) for parts in zip(*self.kept, strict=True))
+        lengths, right, asked = (part.cpu().numpy() for part in kept)
         scores: dict[str, dict[str, float]] = {
             "exact_match_by_length": {},
             "accuracy_by_length": {},

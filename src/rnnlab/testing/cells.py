@@ -1,6 +1,7 @@
 """What every cell owes the rest of rnnlab."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 import torch
@@ -73,6 +74,21 @@ def _gradients(cell: Cell, outputs: Tensor, state: State, wrt: list[Tensor]) -> 
     )
 
 
+def _both_ways(
+    cell: Cell, inputs: Tensor, start: State, mask: Tensor | None
+) -> list[tuple[State, ...]]:
+    """Return outputs, state and gradients, if there are any, by `unroll` and by the loop."""
+    results = []
+    for unroll in (cell.unroll, partial(unroll_loop, cell)):
+        outputs, state = unroll(inputs, start, mask)
+        if mask is not None:
+            outputs = outputs * mask[..., None]  # after the end of a row they mean nothing
+        wrt = [inputs, *leaves(start)]
+        slopes = _gradients(cell, outputs, state, wrt) if inputs.requires_grad else []
+        results.append((outputs, state, *slopes))
+    return results
+
+
 @CELL_CONTRACTS.add
 def fast_and_readable_unroll_agree(make: Make) -> None:
     """`unroll` gives the values and gradients of the loop over `forward`, with any mask."""
@@ -80,15 +96,7 @@ def fast_and_readable_unroll_agree(make: Make) -> None:
         cell = scattered(make)
         inputs = draw(cell).requires_grad_()
         start = map_state(lambda s: s.requires_grad_(), draw_state(cell))
-        mask = None if lengths is None else prefix_mask(lengths)
-        answered = torch.ones(BATCH, STEPS, dtype=torch.bool) if mask is None else mask
-        results = []
-        for unroll in (cell.unroll, lambda *args, cell=cell: unroll_loop(cell, *args)):
-            outputs, state = unroll(inputs, start, mask)
-            outputs = outputs * answered[..., None]  # after the end of a row they mean nothing
-            slopes = _gradients(cell, outputs, state, [inputs, *leaves(start)])
-            results.append((outputs, state, *slopes))
-        same(results[0], results[1])
+        same(*_both_ways(cell, inputs, start, None if lengths is None else prefix_mask(lengths)))
 
 
 @CELL_CONTRACTS.add
@@ -99,15 +107,8 @@ def fast_and_readable_unroll_agree_in_single_precision(make: Make) -> None:
         cell = scattered(make).float()
         inputs = draw(cell).float().requires_grad_(record)
         start = map_state(lambda s, on=record: s.float().requires_grad_(on), draw_state(cell))
-        results = []
-        for unroll in (cell.unroll, lambda *args, cell=cell: unroll_loop(cell, *args)):
-            with torch.set_grad_enabled(record):
-                outputs, state = unroll(inputs, start, mask)
-                outputs = outputs * mask[..., None]
-            wrt = [inputs, *leaves(start)]
-            slopes = _gradients(cell, outputs, state, wrt) if record else []
-            results.append((outputs, state, *slopes))
-        same(*results, rtol=1e-4, atol=1e-5)
+        with torch.set_grad_enabled(record):
+            same(*_both_ways(cell, inputs, start, mask), rtol=1e-4, atol=1e-5)
 
 
 @CELL_CONTRACTS.add

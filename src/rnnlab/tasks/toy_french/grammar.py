@@ -54,7 +54,7 @@ def noun_phrase(
         word = "d'" if vowel else "de"
     else:
         word = _determiner(determiner, noun.gender, plural, vowel)
-    return english_text(english), french_text([word, *french])
+    return " ".join(english), french_text([word, *french])
 
 
 def _determiner(determiner: int, gender: int, plural: bool, vowel: bool) -> str:
@@ -81,10 +81,8 @@ def verb_phrase(verb: Verb, past: bool, negated: bool, agreement: int) -> tuple[
     if past:
         auxiliary = (_ETRE if verb.with_être else _AVOIR)[agreement]
         ending = _ENDINGS[agreement] if verb.with_être else ""
-        return english_text(english), _clause(
-            auxiliary, [verb.participle + ending], negated, agreement
-        )
-    return english_text(english), _clause(verb.french[_PERSON[agreement]], [], negated, agreement)
+        return " ".join(english), _clause(auxiliary, [verb.participle + ending], negated, agreement)
+    return " ".join(english), _clause(verb.french[_PERSON[agreement]], [], negated, agreement)
 
 
 def predicate(adjective: Adjective, past: bool, negated: bool, agreement: int) -> tuple[str, str]:
@@ -94,7 +92,7 @@ def predicate(adjective: Adjective, past: bool, negated: bool, agreement: int) -
     english = [be, *(["not"] if negated else []), adjective.english]
     finite = (_IMPERFECT if past else _ETRE)[agreement]
     form = adjective.french[_FORM[agreement]]
-    return english_text(english), _clause(finite, [form], negated, agreement)
+    return " ".join(english), _clause(finite, [form], negated, agreement)
 
 
 def _clause(finite: str, rest: list[str], negated: bool, agreement: int) -> str:
@@ -105,11 +103,6 @@ def _clause(finite: str, rest: list[str], negated: bool, agreement: int) -> str:
     if agreement == 0:
         words.insert(0, "j'" if elides(words[0]) else "je")
     return french_text([*words, *rest])
-
-
-def english_text(words: list[str]) -> str:
-    """Join words with spaces."""
-    return " ".join(words)
 
 
 def french_text(words: list[str]) -> str:
