@@ -52,15 +52,15 @@ def test_higher_accuracy_is_better(two_models):
     assert not found.lower_is_better
     assert [group.reached for group in found.groups] == [1, 2]
     assert found.label(found.comparisons[0].best) == "model=gru"
-    assert found.comparisons[0].signs[:2] == (1, 3)
+    assert found.comparisons[0].evidence.signs[:2] == (1, 3)
 
 
 def test_pairs_are_of_shared_seeds_and_a_failure_is_worse(two_models):
     (pair,) = aggregate(two_models).comparisons
     assert pair.group.settings == {"model": "elman"}
-    assert pair.difference.size == 3
-    assert pair.difference.mean == pytest.approx((0.4 - 0.1 + 0.3) / 3)
-    assert pair.signs[:2] == (1, 3)  # better on seed 1; worse on 0 and 2, and failed on 3
+    assert pair.evidence.difference.size == 3
+    assert pair.evidence.difference.mean == pytest.approx((0.4 - 0.1 + 0.3) / 3)
+    assert pair.evidence.signs[:2] == (1, 3)  # better on seed 1; worse on 0 and 2, and failed on 3
 
 
 def test_only_groups_of_the_same_x_are_compared(tmp_path):

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from rnnlab.config.suggestions import did_you_mean
 from rnnlab.errors import ConfigError
-from rnnlab.metric import base_name, monitored_scores
+from rnnlab.metric import base_name
 from rnnlab.reports.groups import RunGroup, format_value, is_numeric, make_groups
 from rnnlab.reports.neighbours import Comparison, compare_neighbours
 from rnnlab.reports.statistics import IntervalKind
@@ -170,12 +170,6 @@ def aggregate_runs(
 def _fills_grid(groups: Sequence[RunGroup], keys: Sequence[str]) -> bool:
     counts = [len({group.settings[key] for group in groups}) for key in keys]
     return len(groups) >= 0.4 * math.prod(counts)
-
-
-def _default_metric(table: RunTable) -> str:
-    names = table.metrics
-    wanted = monitored_scores(table.monitor)
-    return next((metric for metric in [*wanted, *names] if metric in names), wanted[-1])
 
 
 def _find_metric(name: str, known: Sequence[str]) -> str | None:

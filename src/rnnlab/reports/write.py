@@ -122,11 +122,12 @@ def group_rows(aggregate: Aggregate) -> list[dict[str, Any]]:
     for pair in aggregate.comparisons:
         row = rows[list(aggregate.groups).index(pair.group)]
         row["best"] = aggregate.label(pair.best)
-        row["shared"] = pair.difference.size
-        row["difference"] = pair.difference.mean
-        row["difference_low"], row["difference_high"] = pair.difference.interval
-        row["better"], row["worse"], row["sign_p"] = pair.signs
-        row["permutation_p"] = pair.permutation_p
+        difference, signs, permutation_p = pair.evidence
+        row["shared"] = difference.size
+        row["difference"] = difference.mean
+        row["difference_low"], row["difference_high"] = difference.interval
+        row["better"], row["worse"], row["sign_p"] = signs
+        row["permutation_p"] = permutation_p
     return rows
 
 
