@@ -7,6 +7,7 @@ from typing import Any
 
 from rnnlab.errors import ConfigError
 from rnnlab.files.atomic import refuse_links, remove_part_files, write_atomically
+from rnnlab.plots.files import can_draw
 from rnnlab.reports import charts, latex
 from rnnlab.reports.aggregate import Aggregate
 from rnnlab.reports.charts import PictureSettings
@@ -47,7 +48,7 @@ def write(
     try:
         directory.mkdir(exist_ok=True)
         _remove_earlier(report.table, directory)
-        drawn = charts.can_draw()
+        drawn = can_draw()
         pictures = charts.draw(report, directory, settings or PictureSettings()) if drawn else {}
         write_curves(first, report.sections[0].curves, directory / "curves")
         write_hparams(first, directory / "hparams")
