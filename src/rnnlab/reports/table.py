@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rnnlab.config.build import target
+from rnnlab.config.compose import flat
 from rnnlab.errors import ConfigError
 from rnnlab.files.untrusted import Failure, Results, RunCard, read_json
 from rnnlab.runs.run import Run
@@ -99,8 +100,11 @@ class Source:
 
     @cached_property
     def leaves(self) -> dict[str, SettingValue]:
-        """Dotted key -> value of each leaf of the config."""
-        return dict(_leaves(self.config))
+        """Dotted key -> value of each leaf of the config; a list becomes its text."""
+        return {
+            str(key): value if isinstance(value, SettingValue) else str(value)
+            for key, value in flat(self.config).items()
+        }
 
     def value(self, key: str) -> Any:
         """Return a setting: the chosen option, the config's value, the override's, or `ABSENT`."""
@@ -430,16 +434,6 @@ def _fact(tree: Any, *path: str) -> str | None:
 def _most_common(values: Iterable[str]) -> str:
     listed = list(values)
     return max(dict.fromkeys(listed), key=listed.count, default="")
-
-
-def _leaves(tree: Any, path: str = "") -> Iterator[tuple[str, SettingValue]]:
-    """Yield dotted key and value of each leaf of nested dicts; a list becomes its text."""
-    if isinstance(tree, dict):
-        for key, value in tree.items():
-            yield from _leaves(value, f"{path}.{key}" if path else str(key))
-    else:
-        plain = tree is None or isinstance(tree, bool | int | float | str)
-        yield path, tree if plain else str(tree)
 
 
 def _parse(text: Any) -> Any:

@@ -209,15 +209,13 @@ class Entry(_Part):
         from rnnlab.analysis.run import make
 
         problems = []
-        for kind, claims in (("claims", self.claims), ("controls", self.controls)):
-            for number, claim in enumerate(claims):
-                if isinstance(claim.measure, str):
-                    continue
-                path = f"{kind}.{number}.measure"
-                try:
-                    check_node(path, claim.measure, float, "rnnlab.reproductions")
-                except ConfigError as error:
-                    problems += str(error).splitlines()
+        for path, claim in self._placed():
+            if isinstance(claim.measure, str):
+                continue
+            try:
+                check_node(f"{path}.measure", claim.measure, float, "rnnlab.reproductions")
+            except ConfigError as error:
+                problems += str(error).splitlines()
         for name, drawing in self.drawings.items():
             try:
                 make(drawing.analysis, drawing.words)
@@ -226,12 +224,16 @@ class Entry(_Part):
         if problems:
             raise ConfigError("\n".join(f"{self.name}: {problem}" for problem in problems))
 
+    def _placed(self) -> Iterator[tuple[str, Claim]]:
+        """Yield claims and controls, each with where it stands, such as `claims.0`."""
+        for kind, claims in (("claims", self.claims), ("controls", self.controls)):
+            yield from ((f"{kind}.{number}", claim) for number, claim in enumerate(claims))
+
     def _contradictions(self) -> list[str]:
         """Return the problems that types don't show."""
-        problems = []
-        for kind, claims in (("claims", self.claims), ("controls", self.controls)):
-            for number, claim in enumerate(claims):
-                problems += [f"{kind}.{number}.{line}" for line in self._problems(claim)]
+        problems = [
+            f"{path}.{line}" for path, claim in self._placed() for line in self._problems(claim)
+        ]
         for name, drawing in self.drawings.items():
             problems += [f"drawings.{name}.{line}" for line in self._unknown(drawing.job)]
             if drawing.analysis not in (known := describe("analysis")):
