@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from rnnlab.config.suggestions import did_you_mean
+from rnnlab.config.suggestions import hint
 from rnnlab.errors import ConfigError
 from rnnlab.metric import base_name
 from rnnlab.reports.groups import RunGroup, format_value, is_numeric, make_groups
@@ -137,8 +137,7 @@ def aggregate_runs(
     elif found := _find_metric(metric, names):
         metric = found
     else:
-        takes = did_you_mean(metric, names) or f": it takes {', '.join(names)}"
-        problems.append(f"metric={metric} is not a score of these runs{takes}")
+        problems.append(f"metric={metric} is not a score of these runs{hint(metric, names)}")
     for key in over:
         if key not in table.keys and key != "seed":
             problems.append(_unknown("over", key, table.keys))
@@ -197,6 +196,5 @@ def _is_lower_better(metric: str, table: RunTable) -> bool:
 
 
 def _unknown(argument: str, key: str, known: Sequence[str]) -> str:
-    hint = did_you_mean(key, known) or f": it takes {', '.join(known) or 'none'}"
     kind = "a number that differs among the runs" if argument == "x" else "swept here"
-    return f"{argument}={key} is not {kind}{hint}"
+    return f"{argument}={key} is not {kind}{hint(key, known)}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from rnnlab.config.suggestions import did_you_mean
+from rnnlab.config.suggestions import hint
 from rnnlab.errors import ConfigError
 from rnnlab.reports.aggregate import Aggregate
 from rnnlab.reports.groups import sort_key, value_of
@@ -71,8 +71,7 @@ def match(aggregate: Aggregate, key: str) -> Matching:
     if key == "task":
         raise ConfigError("compare=task: scores of different tasks can't be compared")
     if key not in takes:
-        hint = did_you_mean(key, takes) or f": it takes {', '.join(takes) or 'none'}"
-        raise ConfigError(f"compare={key} is not swept here{hint}")
+        raise ConfigError(f"compare={key} is not swept here{hint(key, takes)}")
     others = [each for each in aggregate.table.keys if each != key]
     tasks: dict[str | None, dict[SettingValue, dict[_Others, Record]]] = {}
     known = [record for record in aggregate.table.records if record.has_settings]

@@ -85,6 +85,12 @@ class Report:
         """The groups of the first metric."""
         return self.sections[0].aggregate
 
+    @property
+    def remarks(self) -> list[str]:
+        """Notes for the reader, of all metrics."""
+        every = (remark for section in self.sections for remark in section.aggregate.remarks)
+        return list(dict.fromkeys(every))
+
 
 def make_report(table: RunTable, question: Question) -> Report:
     """Aggregate runs as asked.

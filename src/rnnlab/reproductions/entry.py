@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from rnnlab.config.build import check_node, requirement
 from rnnlab.config.catalogue import describe
 from rnnlab.config.sources import config_directories
-from rnnlab.config.suggestions import did_you_mean
+from rnnlab.config.suggestions import did_you_mean, hint
 from rnnlab.errors import ConfigError
 from rnnlab.files.untrusted import read_text
 from rnnlab.ranges import Positive, PositiveInt
@@ -155,8 +155,8 @@ class Entry(_Part):
         """
         known = entry_names()
         if name not in known:
-            hint = did_you_mean(name, known) or f": it is one of {', '.join(known)} or all"
-            raise ConfigError(f"{printable(name)} is not in the gallery{hint}")
+            meant = did_you_mean(name, known) or f": it is one of {', '.join(known)} or all"
+            raise ConfigError(f"{printable(name)} is not in the gallery{meant}")
         files = (directory / GROUP / f"{name}.yaml" for directory in config_directories())
         return cls.read(next(filter(Path.is_file, files)), known[name])
 
@@ -237,9 +237,9 @@ class Entry(_Part):
         for name, drawing in self.drawings.items():
             problems += [f"drawings.{name}.{line}" for line in self._unknown(drawing.job)]
             if drawing.analysis not in (known := describe("analysis")):
-                hint = did_you_mean(drawing.analysis, known) or f": it takes {', '.join(known)}"
                 problems.append(
-                    f"drawings.{name}.analysis={printable(drawing.analysis)} is no analysis{hint}"
+                    f"drawings.{name}.analysis={printable(drawing.analysis)} is no analysis"
+                    + hint(drawing.analysis, known)
                 )
         measured = {claim.job for claim in self.checks}
         return problems + [f"jobs.{job} has no claim" for job in self.jobs if job not in measured]
@@ -255,8 +255,7 @@ class Entry(_Part):
 
     def _unknown(self, job: str) -> Iterator[str]:
         if job not in self.jobs:
-            hint = did_you_mean(job, self.jobs) or f": it takes {', '.join(self.jobs)}"
-            yield f"job={printable(job)} is no job{hint}"
+            yield f"job={printable(job)} is no job{hint(job, self.jobs)}"
 
 
 _GIVEN = ("name", "summary")
@@ -275,8 +274,7 @@ def _spell(problem: Any) -> str:
         *inside, key = problem["loc"]
         depths = {0: _SETTINGS, 2: [*Claim.model_fields], 3: [*Reported.model_fields]}
         known = [*Drawing.model_fields] if "drawings" in inside else depths[len(inside)]
-        hint = did_you_mean(str(key), known) or f": it takes {', '.join(known)}"
-        return f"{path} is not a setting{hint}"
+        return f"{path} is not a setting{hint(str(key), known)}"
     if problem["type"] == "missing":
         return f"{path} is missing"
     return f"{path} must be {requirement(problem)}, got {brief(repr(problem['input']), 100)}"

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rnnlab.config.suggestions import did_you_mean
+from rnnlab.config.suggestions import hint
 from rnnlab.errors import ConfigError
 from rnnlab.metric import base_name
 from rnnlab.plots.decades import is_logarithmic
@@ -101,8 +101,7 @@ def _checked(metrics: Sequence[str], rows: Rows) -> list[str]:
     known = _logged(rows, ("train/", "val/"))
     for metric in map(base_name, metrics):
         if metric not in known:
-            takes = did_you_mean(metric, known) or f": it takes {', '.join(known) or 'none'}"
-            raise ConfigError(f"{metric} was not logged by this run{takes}")
+            raise ConfigError(f"{metric} was not logged by this run{hint(metric, known)}")
     return list(dict.fromkeys(map(base_name, metrics)))
 
 
