@@ -8,13 +8,13 @@ from omegaconf import OmegaConf
 from rnnlab.errors import ConfigError
 from rnnlab.reports.aggregate import aggregate_runs
 from rnnlab.reports.groups import value_of
+from rnnlab.reports.question import Question
 from rnnlab.reports.table import read_table
 from tests.reports.fabricate import fabricate, fail
 
 
-def aggregate(directory, **asked):
-    asked = {"metric": None, "target": None, "over": ["seed"], "x": None} | asked
-    return aggregate_runs(read_table(directory), **asked)
+def aggregate(directory, metric=None, **asked):
+    return aggregate_runs(read_table(directory), Question(**asked), metric)
 
 
 @pytest.fixture

@@ -5,13 +5,14 @@ import pytest
 from rnnlab.errors import ConfigError
 from rnnlab.reports.aggregate import aggregate_runs
 from rnnlab.reports.matched import match
+from rnnlab.reports.question import Question
 from rnnlab.reports.table import read_table
 from tests.reports.fabricate import fabricate
 
 
 def matching(directory, key):
     table = read_table(directory)
-    aggregate = aggregate_runs(table, metric=None, target=None, over=["seed"], x=None)
+    aggregate = aggregate_runs(table, Question(), None)
     return match(aggregate, key)
 
 
