@@ -3,6 +3,7 @@
 import math
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -126,6 +127,7 @@ def read_table(directory: Path) -> RunTable:
     """
     sources = read_sources(directory)
     known = [source for source in sources if source.config]
+    monitors = Counter(str(source.config.get("monitor", "val/loss")) for source in known)
     keys = differing(sources)
     records, remarks = _without_duplicates(
         [(_with_settings(source, keys), source.card) for source in sources]
@@ -135,7 +137,7 @@ def read_table(directory: Path) -> RunTable:
         keys=keys,
         shared=_shared([source.overrides or {} for source in sources]),
         records=records,
-        monitor=_most_common(str(source.config.get("monitor", "val/loss")) for source in known),
+        monitor=monitors.most_common(1)[0][0] if monitors else "",
         higher_is_better=_agreed(record.higher_is_better for record in records),
         remarks=[*remarks, *_mixed_environments([source.card for source in sources])],
     )
@@ -429,11 +431,6 @@ def _fact(tree: Any, *path: str) -> str | None:
     for name in path:
         tree = tree.get(name) if isinstance(tree, dict) else None
     return None if tree is None else str(tree)
-
-
-def _most_common(values: Iterable[str]) -> str:
-    listed = list(values)
-    return max(dict.fromkeys(listed), key=listed.count, default="")
 
 
 def _parse(text: Any) -> Any:

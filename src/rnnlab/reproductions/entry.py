@@ -21,7 +21,6 @@ from rnnlab.reproductions.bound import Bound
 from rnnlab.spelling import brief, first_line, printable
 
 GROUP = "reproduce"
-TIERS = ("smoke", "quick", "full")
 Tier = Literal["smoke", "quick", "full"]
 SeedSet = Literal["fresh", "tuning"]
 FIRST_SEED: Mapping[SeedSet, int] = {"tuning": 0, "fresh": 100}
