@@ -6,7 +6,6 @@ the verdicts into README.md. Entries that are not named stay as they are. redraw
 and draws the numbers of the record again, after a change of the code that draws them.
 """
 
-import json
 import re
 import shutil
 import sys
@@ -14,6 +13,8 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any
 
+import record as records
+from record import ROOT
 from rnnlab.cli import reproduce
 from rnnlab.reports.layout import escape, markdown_table
 from rnnlab.reproductions.draw import PICTURE, draw
@@ -23,10 +24,8 @@ from rnnlab.reproductions.jobs import Plan
 from rnnlab.reproductions.outcome import Outcome, read_outcome
 from rnnlab.reproductions.write import table
 
-ROOT = Path(__file__).resolve().parents[1]
 DOCS, README = ROOT / "docs", ROOT / "README.md"
 RECORD, PAGE = DOCS / "gallery.json", DOCS / "gallery.md"
-BEGIN, END = "<!-- entries: made by scripts/gallery.py -->\n", "<!-- end of entries -->"
 SEED_SETS: tuple[SeedSet, ...] = ("tuning", "fresh")
 
 
@@ -129,14 +128,14 @@ def main() -> None:
     words = dict(word.partition("=")[::2] for word in sys.argv[1:] if "=" in word)
     names = [word for word in sys.argv[1:] if "=" not in word] or list(entry_names())
     output_dir = Path(words.get("output_dir", "outputs"))
-    record = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
+    record = records.read(RECORD)
     for name in names:
         entry = Entry.load(name)
         if words.get("redraw") == "true":
             (DOCS / pictures(entry)[PICTURE]).write_bytes(draw(entry, record[name]["fresh"]))
             continue
         record[name] = {seeds: reproduced(entry, seeds, output_dir) for seeds in SEED_SETS}
-        RECORD.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        records.write(RECORD, record)
     write_page(record)
 
 
@@ -149,11 +148,9 @@ def write_page(record: dict[str, Any]) -> None:
 
 
 def replace(path: Path, made: str) -> None:
-    """Replace what stands between the marks of a file."""
-    before, rest = path.read_text(encoding="utf-8").split(BEGIN)
-    _, after = rest.split(END)
+    """Replace the entries of a page."""
     body = re.sub(r"\n{3,}", "\n\n", made).strip()
-    path.write_text(f"{before}{BEGIN}\n{body}\n\n{END}{after}", encoding="utf-8")
+    records.replace(path, "entries", f"\n{body}\n")
 
 
 if __name__ == "__main__":

@@ -25,15 +25,13 @@ from pathlib import Path
 from typing import NamedTuple
 from unittest.mock import patch
 
-from learn import commit_of_this
+import record
+from record import ROOT, commit_of_this
 from rnnlab.config.compose import compose
 from rnnlab.experiment import Experiment
-from rnnlab.files.atomic import write_atomically
 from rnnlab.runs.run import Run
 
-ROOT = Path(__file__).resolve().parents[1]
 PAGE, KEPT = ROOT / "docs/pairs.md", ROOT / "outputs/pairs.json"
-BEGIN, END = "<!-- pairs: made by scripts/pairs.py -->\n", "<!-- end of pairs -->"
 MODELS = (
     *("ar", "ar_ffn", "jordan", "elman", "ctrnn", "mrnn", "gru", "lstm", "min_gru"),
     *("stack_rnn", "ntm", "transformer", "seq2seq", "transformer_seq2seq"),
@@ -223,17 +221,6 @@ def digest() -> str:
     return found.hexdigest()[:16]
 
 
-def read(path: Path) -> dict[str, dict[str, float]]:
-    """Return the scores that a file keeps, by digest, metric and settings."""
-    kept: dict[str, dict[str, float]] = json.loads(path.read_text(encoding="utf-8"))
-    return kept
-
-
-def save(path: Path, kept: dict[str, dict[str, float]]) -> None:
-    """Write the scores into a file, which is whole at any moment."""
-    write_atomically(path, json.dumps(kept, indent=1).encode())
-
-
 def table(scores: dict[Pair, str]) -> str:
     """Lay scores out, one row for each task; what has none is shown as missing."""
     lines = [
@@ -266,10 +253,10 @@ def main() -> None:
     if chosen.write and commit is None:
         raise SystemExit(f"pairs: --write needs src, configs and scripts as committed in {ROOT}")
     chosen.keep.parent.mkdir(exist_ok=True)
-    kept = read(chosen.keep) if chosen.keep.exists() else {}
+    kept = record.read(chosen.keep)  # by digest, metric and settings
     if chosen.merge:
-        kept |= read(chosen.merge)
-        save(chosen.keep, kept)
+        kept |= json.loads(chosen.merge.read_text(encoding="utf-8"))
+        record.write(chosen.keep, kept)
     pairs = [pair_of(model, task) for model in MODELS for task in TASKS]
     keys = {pair: f"{code} {TASKS[pair.task][1]} {' '.join(pair.settings)}" for pair in pairs}
     left = [pair for pair in pairs if keys[pair] not in kept and chosen.only in str(pair)]
@@ -286,16 +273,14 @@ def main() -> None:
                 continue
             print(f"{pair}: {value:.3g} in {seconds} s", flush=True)
             kept[keys[pair]] = {"score": value, "seconds": seconds}
-            save(chosen.keep, kept)
+            record.write(chosen.keep, kept)
     scores = {pair: f"{kept[key]['score']:.3g}" for pair, key in keys.items() if key in kept}
     print(lines := table(scores | broken))
     if broken:
         raise SystemExit(f"pairs: {len(broken)} of {len(pairs)} pairs are broken")
     if chosen.write:
-        before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
-        _, after = rest.split(END)
-        made = f"{len(scores)} of {len(pairs)} pairs, of commit `{commit}`:\n\n{lines}\n"
-        PAGE.write_text(before + BEGIN + made + END + after, encoding="utf-8")
+        made = f"{len(scores)} of {len(pairs)} pairs, of commit `{commit}`:\n\n{lines}"
+        record.replace(PAGE, "pairs", made)
 
 
 if __name__ == "__main__":

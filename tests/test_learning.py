@@ -19,7 +19,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", learn.TARGETS)
 def test_a_pair_learns_what_the_readme_says(name: str, place: Path) -> None:
     target = learn.TARGETS[name]
-    values = [target.measure(run) for run in learn.runs_of(target.words, learn.FEW, place)]
+    values = [target.value(run) for run in learn.runs_of(target.words, learn.FEW, place)]
     kept = sum(map(target.holds, values))
     assert target.is_kept(kept, len(values)), (
         f"{target.quantity} must be {target.promise}, got {values}"
@@ -39,7 +39,7 @@ def test_the_table_holds_every_target_and_each_was_reached_in_its_budget(name: s
 
 
 def test_code_that_is_no_commits_writes_no_numbers(monkeypatch, capsys) -> None:
-    monkeypatch.setattr(learn, "checkout", lambda _: {"commit": "a" * 40, "dirty": True})
+    monkeypatch.setattr(learn.record, "checkout", lambda _: {"commit": "a" * 40, "dirty": True})
     monkeypatch.setattr(learn, "runs_of", lambda *_: pytest.fail("it trains"))
     monkeypatch.setattr(learn.sys, "argv", ["learn.py", "--write"])
     with pytest.raises(SystemExit, match="2"):

@@ -24,7 +24,7 @@ def test_taps_reach_no_further_than_sequences_go() -> None:
 def few(tmp_path, monkeypatch):
     """Two pairs, whose scores are counted instead of trained."""
     page = tmp_path / "pairs.md"
-    page.write_text(f"Pairs.\n{pairs.BEGIN}old\n{pairs.END}\nMore.\n")
+    page.write_text("Pairs.\n<!-- pairs: made by me -->\nold\n<!-- end of pairs -->\nMore.\n")
     scored: list[str] = []
 
     def score(_: str, chosen: list[str], __: str) -> float:

@@ -8,7 +8,7 @@ import pytest
 
 import rnnlab
 from rnnlab.cli.report import main
-from rnnlab.reports import charts
+from rnnlab.plots import files
 from tests.calls import listing, refusal
 from tests.reports.fabricate import fabricate, fail
 from tests.small_runs import tiny
@@ -48,7 +48,7 @@ def test_everything_is_written_and_printed(run_main, sweep):
     assert "  model=gru lr=10 seed=0  refused: optimizer.lr must be less than 1, got 10\n" in out
     assert max(map(len, out.split("written to")[0].splitlines())) <= 100
     names = {path.name for path in (sweep / "report").iterdir()}
-    pictures = {"metric.png", "success.png", "curves.png"} if charts.can_draw() else set()
+    pictures = {"metric.png", "success.png", "curves.png"} if files.can_draw() else set()
     assert names == WRITTEN | pictures
 
 
@@ -125,7 +125,7 @@ def test_models_by_rates_in_two_metrics(run_main, sweep):
     assert WRITTEN | {"pivot.tex", "pivot_test_loss.tex"} <= names
     page = (sweep / "report/report.md").read_text(encoding="utf-8")
     assert "`95 %` beside the mean: Student's t interval" in page
-    if charts.can_draw():
+    if files.can_draw():
         assert {"metric.svg", "metric_test_loss.svg", "curves.svg"} <= names
         assert "![metric](metric.svg)\n\n*mean of 2 to 3 runs each; band: 95 %" in page
     assert len(read(sweep / "report/table.csv")) == 14
@@ -166,7 +166,7 @@ def test_a_report_replaces_an_earlier_one_and_leaves_other_files(run_main, sweep
 
 def test_without_matplotlib_all_else_is_written(run_main, sweep, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.setattr(charts, "find_spec", lambda _: None)
+    monkeypatch.setattr(files, "find_spec", lambda _: None)
     status, out, _ = run_main(main, "rnnlab-report", str(sweep))
     assert status == 0
     assert "no pictures       they need matplotlib: pip install 'rnnlab[report]'\n" in out

@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from rnnlab.cli import reproduce, train
 from rnnlab.errors import Interrupted
-from rnnlab.reports.charts import can_draw
+from rnnlab.plots.files import can_draw
 from rnnlab.reproductions.entry import entry_names
 from rnnlab.runs.run import Run
 from rnnlab.sweeps import vectorized

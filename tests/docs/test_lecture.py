@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 import lecture
-from rnnlab.reports.charts import can_draw
+from rnnlab.plots.files import can_draw
 from tests.small_runs import SMALL
 
 PAGES = lecture.pages()

@@ -6,7 +6,7 @@ import torch
 from rnnlab.cells import readable
 from rnnlab.errors import ConfigError
 from rnnlab.exports.check import largest_difference
-from rnnlab.exports.parts import Whole, begin_example, begin_state, named_leaves, whole_example
+from rnnlab.exports.parts import Begin, Whole, named_leaves
 from rnnlab.exports.to_onnx import to_onnx
 from rnnlab.inference.generate import free_answers
 from tests.small_runs import SMALL, assemble
@@ -67,7 +67,7 @@ def test_a_stream_model_is_exported_whole_and_step_by_step(name):
     model = untrained(f"model={name}", *STREAMS[name], "task=copy", "task.length=3")
     graphs = to_onnx(model)  # which compares each with the model
     whole, begin, step = (session(graphs, f"{part}.onnx") for part in ("model", "begin", "step"))
-    example = whole_example(model, 2, 6)
+    example = Whole(model).example(2, 6)
     right = ask(whole, example.tensors)["output"]
     inputs = example.tensors["input"]
     state = ask(begin, {"input": inputs[:, 0]})
@@ -115,10 +115,10 @@ def test_a_graph_that_is_not_the_model_is_refused():
     with torch.no_grad():
         model.readout.bias += 0.01
     with pytest.raises(ConfigError, match=r"x is not the model: an output differs by 0\.01"):
-        largest_difference(graph, Whole(model), [whole_example(model, 2, 3)], "x")
+        largest_difference(graph, Whole(model), [Whole(model).example(2, 3)], "x")
 
 
 def test_states_have_names():
     model = untrained("model=lstm", SMALLEST, "task=copy")
-    state = begin_state(model, begin_example(model, 2, 1))
+    state = Begin(model).state(2, 1)
     assert [name for name, _ in named_leaves(state)] == ["state.0.hidden", "state.0.cell"]

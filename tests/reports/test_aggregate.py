@@ -8,13 +8,13 @@ from omegaconf import OmegaConf
 from rnnlab.errors import ConfigError
 from rnnlab.reports.aggregate import aggregate_runs
 from rnnlab.reports.groups import value_of
+from rnnlab.reports.question import Question
 from rnnlab.reports.table import read_table
 from tests.reports.fabricate import fabricate, fail
 
 
-def aggregate(directory, **asked):
-    asked = {"metric": None, "target": None, "over": ["seed"], "x": None} | asked
-    return aggregate_runs(read_table(directory), **asked)
+def aggregate(directory, metric=None, **asked):
+    return aggregate_runs(read_table(directory), Question(**asked), metric)
 
 
 @pytest.fixture
@@ -52,15 +52,15 @@ def test_higher_accuracy_is_better(two_models):
     assert not found.lower_is_better
     assert [group.reached for group in found.groups] == [1, 2]
     assert found.label(found.comparisons[0].best) == "model=gru"
-    assert found.comparisons[0].signs[:2] == (1, 3)
+    assert found.comparisons[0].evidence.signs[:2] == (1, 3)
 
 
 def test_pairs_are_of_shared_seeds_and_a_failure_is_worse(two_models):
     (pair,) = aggregate(two_models).comparisons
     assert pair.group.settings == {"model": "elman"}
-    assert pair.difference.size == 3
-    assert pair.difference.mean == pytest.approx((0.4 - 0.1 + 0.3) / 3)
-    assert pair.signs[:2] == (1, 3)  # better on seed 1; worse on 0 and 2, and failed on 3
+    assert pair.evidence.difference.size == 3
+    assert pair.evidence.difference.mean == pytest.approx((0.4 - 0.1 + 0.3) / 3)
+    assert pair.evidence.signs[:2] == (1, 3)  # better on seed 1; worse on 0 and 2, and failed on 3
 
 
 def test_only_groups_of_the_same_x_are_compared(tmp_path):

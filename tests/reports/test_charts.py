@@ -10,7 +10,8 @@ from PIL import Image
 
 from rnnlab.plots.size import style
 from rnnlab.reports import charts
-from rnnlab.reports.report import Question, make_report
+from rnnlab.reports.question import Question
+from rnnlab.reports.report import make_report
 from rnnlab.reports.table import read_table
 from tests.reports.fabricate import fabricate
 

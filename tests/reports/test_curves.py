@@ -15,6 +15,7 @@ from tensorboard.plugins.hparams.backend_context import Context
 
 from rnnlab.reports.aggregate import aggregate_runs
 from rnnlab.reports.curves import align, read_curves, write_curves, write_hparams
+from rnnlab.reports.question import Question
 from rnnlab.reports.table import read_table
 from tests.reports.fabricate import fabricate
 
@@ -29,7 +30,7 @@ def aggregate(tmp_path):
                 tmp_path, {"model": model, "seed": seed}, {"loss": height + seed}, curve=curve
             )
     fabricate(tmp_path, {"model": "gru", "seed": 3}, status="diverged")
-    return aggregate_runs(read_table(tmp_path), metric=None, target=None, over=["seed"], x=None)
+    return aggregate_runs(read_table(tmp_path), Question(), None)
 
 
 def test_a_run_that_stopped_early_keeps_its_last_value():
@@ -85,7 +86,7 @@ def test_the_hparams_page_has_a_row_a_group_with_the_swept_settings_alone(aggreg
 def test_groups_with_the_same_file_name_have_different_directories(tmp_path):
     for text in ("a b", "a/b", "a:b"):
         fabricate(tmp_path, {"task.path": text})
-    found = aggregate_runs(read_table(tmp_path), metric=None, target=None, over=["seed"], x=None)
+    found = aggregate_runs(read_table(tmp_path), Question(), None)
     write_hparams(found, tmp_path / "hparams")
     assert len(list((tmp_path / "hparams").iterdir())) == 3
 
@@ -95,7 +96,8 @@ def test_a_report_is_written_without_torch(tmp_path):
     code = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from rnnlab.reports.report import Question, make_report\n"
+        "from rnnlab.reports.question import Question\n"
+        "from rnnlab.reports.report import make_report\n"
         "from rnnlab.reports.table import read_table\n"
         "from rnnlab.reports.write import write\n"
         f"table = read_table(Path({str(tmp_path)!r}))\n"

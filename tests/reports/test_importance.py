@@ -5,14 +5,13 @@ import pytest
 
 from rnnlab.reports.aggregate import aggregate_runs
 from rnnlab.reports.importance import explained, importances, rank
+from rnnlab.reports.question import Question
 from rnnlab.reports.table import read_table
 from tests.reports.fabricate import fabricate
 
 
 def found(directory) -> dict[str, float]:
-    aggregate = aggregate_runs(
-        read_table(directory), metric=None, target=None, over=["seed"], x=None
-    )
+    aggregate = aggregate_runs(read_table(directory), Question(), None)
     return {each.key: each.share for each in importances(aggregate)}
 
 

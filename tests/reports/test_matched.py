@@ -5,13 +5,14 @@ import pytest
 from rnnlab.errors import ConfigError
 from rnnlab.reports.aggregate import aggregate_runs
 from rnnlab.reports.matched import match
+from rnnlab.reports.question import Question
 from rnnlab.reports.table import read_table
 from tests.reports.fabricate import fabricate
 
 
 def matching(directory, key):
     table = read_table(directory)
-    aggregate = aggregate_runs(table, metric=None, target=None, over=["seed"], x=None)
+    aggregate = aggregate_runs(table, Question(), None)
     return match(aggregate, key)
 
 
@@ -29,9 +30,9 @@ def test_pairs_agree_in_rate_and_seed(tmp_path):
     found = matching(tmp_path, "model")
     (pair,) = found.pairs
     assert (pair.value, pair.other) == ("gru", "elman")
-    assert pair.difference.size == 4
-    assert pair.difference.mean == pytest.approx(-0.25)
-    assert (pair.signs[:2], pair.permutation_p) == ((4, 0), 2 / 2**4)
+    assert pair.evidence.difference.size == 4
+    assert pair.evidence.difference.mean == pytest.approx(-0.25)
+    assert (pair.evidence.signs[:2], pair.evidence.permutation_p) == ((4, 0), 2 / 2**4)
     assert found.summary == ["8 of 8 runs are paired"]
 
 
@@ -44,7 +45,7 @@ def test_runs_that_agree_with_none_are_left_out_and_it_is_said_why(tmp_path):
     run(tmp_path, 0.0, task="parity", model="gru", rate=0.1, seed=0)
     found = matching(tmp_path, "model")
     (pair,) = found.pairs
-    assert (pair.difference.size, pair.difference.mean) == (2, 1.0)
+    assert (pair.evidence.difference.size, pair.evidence.difference.mean) == (2, 1.0)
     assert found.left_out == {
         "no run of another model has the same lr": 1,
         "no run of another model has the same seed": 1,
@@ -71,8 +72,8 @@ def test_a_failure_is_worse_and_has_no_difference(tmp_path):
     run(tmp_path, 0.5, model="gru", seed=0)
     run(tmp_path, 0.0, "diverged", model="gru", seed=1)
     (pair,) = matching(tmp_path, "model").pairs
-    assert pair.difference.size == 1
-    assert pair.signs[:2] == (1, 1)
+    assert pair.evidence.difference.size == 1
+    assert pair.evidence.signs[:2] == (1, 1)
 
 
 def test_tasks_are_compared_one_by_one(tmp_path):
@@ -81,7 +82,10 @@ def test_tasks_are_compared_one_by_one(tmp_path):
             run(tmp_path, 1.0, task=task, model="elman", seed=seed)
             run(tmp_path, 1.0 + sign / 2, task=task, model="gru", seed=seed)
     found = matching(tmp_path, "model")
-    assert [(p.task, p.difference.mean) for p in found.pairs] == [("copy", 0.5), ("parity", -0.5)]
+    assert [(p.task, p.evidence.difference.mean) for p in found.pairs] == [
+        ("copy", 0.5),
+        ("parity", -0.5),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from rnnlab.errors import ConfigError
 from rnnlab.reports import latex
 from rnnlab.reports.layout import even_span, plus_minus
 from rnnlab.reports.pivot import Table
-from rnnlab.reports.report import Question, make_report
+from rnnlab.reports.question import Question
+from rnnlab.reports.report import make_report
 from rnnlab.reports.statistics import Interval
 from rnnlab.reports.table import read_table
 from tests.reports.fabricate import fabricate

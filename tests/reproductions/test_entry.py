@@ -9,6 +9,7 @@ from rnnlab.config.build import check
 from rnnlab.config.compose import compose
 from rnnlab.errors import ConfigError
 from rnnlab.experiment.experiment import Experiment
+from rnnlab.reproductions import measures
 from rnnlab.reproductions.entry import Entry, entry_names
 from rnnlab.reproductions.jobs import Plan
 
@@ -138,6 +139,12 @@ def test_every_entry_is_whole(name, tmp_path):
             assert metric in {*task.higher_is_better, "loss"}
         if isinstance(each.floor, str):
             assert each.floor.removeprefix("floor/") in task.floor
+
+
+def test_entries_name_measures_by_their_public_names():
+    checks = [each for name in NAMES for each in Entry.load(name).checks]
+    named = {each.measure["_target_"] for each in checks if not isinstance(each.measure, str)}
+    assert named <= {f"{measures.__name__}.{name}" for name in measures.__all__}
 
 
 def test_what_a_control_must_do_is_no_claim_of_the_same_job():

@@ -79,7 +79,7 @@ def test_a_metric_that_was_not_logged_is_named(run):
 
 
 def test_without_matplotlib_a_plot_says_what_to_install(run, monkeypatch):
-    monkeypatch.setattr("rnnlab.runs.learning_curve.find_spec", lambda _: None)
+    monkeypatch.setattr("rnnlab.plots.files.find_spec", lambda _: None)
     with pytest.raises(ConfigError, match=r"pip install 'rnnlab\[report\]'"):
         run.plot()
 

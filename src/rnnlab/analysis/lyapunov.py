@@ -215,10 +215,8 @@ class Lyapunov(Analysis):
                 pieces[row].append((inputs[row, real], starts, fresh))
             index += 1
         inputs, starts, fresh = (
-            torch.stack([torch.cat(parts)[:needed] for parts in kind])
-            for kind in zip(
-                *([list(k) for k in zip(*row, strict=True)] for row in pieces), strict=True
-            )
+            torch.stack([torch.cat([piece[kind] for piece in row])[:needed] for row in pieces])
+            for kind in range(3)
         )
         return Trajectories(
             "test sequences",

@@ -18,14 +18,12 @@ from PIL import Image
 from rnnlab.analysis.base import Findings, Picture, ProjectorPoints
 from rnnlab.errors import ConfigError
 from rnnlab.files.atomic import write_atomically
+from rnnlab.plots.files import encode
 from rnnlab.runs.run import Run
 from rnnlab.spelling import printable
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
-
-_DPI = 160
-_UNDATED = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}  # the same figure, the same file
 
 
 def check_drawing() -> None:
@@ -132,9 +130,7 @@ def drawn(
         plain_ticks(figure)
         sign(figure, imprint)
         for suffix in dict.fromkeys(["png", *formats]):
-            buffer = io.BytesIO()
-            figure.savefig(buffer, format=suffix, dpi=_DPI, metadata=_UNDATED.get(suffix))
-            yield suffix, buffer.getvalue()
+            yield suffix, encode(figure, suffix)
 
 
 @contextmanager

@@ -63,7 +63,7 @@ def _main() -> None:
     directory, given = _parse(arguments)
 
     from rnnlab.commands.report import report
-    from rnnlab.reports.charts import can_draw
+    from rnnlab.plots.files import can_draw
 
     made = report(directory, command=join(["rnnlab-report", *arguments]), **given)
     say(made)

@@ -11,7 +11,8 @@ from rnnlab.commands.sweep import Sweep
 from rnnlab.errors import ConfigError
 from rnnlab.process.untouched import process_untouched
 from rnnlab.reports.charts import Format, PictureSettings
-from rnnlab.reports.report import Question, Report, make_report
+from rnnlab.reports.question import Question
+from rnnlab.reports.report import Report, make_report
 from rnnlab.reports.statistics import IntervalKind
 from rnnlab.reports.table import read_table
 from rnnlab.reports.terminal import terminal

@@ -121,6 +121,11 @@ def did_you_mean(word: str, known: Iterable[str], value: str | None = None) -> s
     return f": did you mean {' or '.join(found)}?{unit_hint(word, found)}" if found else ""
 
 
+def hint(word: str, known: Iterable[str]) -> str:
+    """Return the end of an error message about an unknown name: similar names, else all names."""
+    return did_you_mean(word, known) or f": it takes {', '.join(known) or 'none'}"
+
+
 def explain_argument(word: str, after: str, keys: Sequence[str]) -> str:
     """Describe an argument that is not `KEY=VALUE`, with a suggestion.
 

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping, Sequence
 from shlex import join
-from typing import Any
 
 from rnnlab import __version__
 from rnnlab.errors import ConfigError
@@ -81,7 +80,7 @@ def model_card(
         f"A sequence model, trained by rnnlab and exported by rnnlab {__version__} from "
         f"its {checkpoint} weights.",
         "## Model",
-        _table(_facts(run, model, card, results)),
+        _table(["", ""], _facts(run, model, card, results)),
         "## Scores",
         _scores(results) if results else "The run has no scores: it was not trained to its end.",
         "## Use",
@@ -136,17 +135,15 @@ def _scores(results: Results) -> str:
         "floor": results["floor"],
     }
     names = [name for name in results["test"] if name not in ("grad_norm", "learning_rate")]
-    rows = [("metric", *columns)]
+    rows = []
     for name in names:
         values = (
             part.get(base_name(name) if column == "floor" else name)
             for column, part in columns.items()
         )
         rows.append((name, *("" if value is None else f"{value:.4g}" for value in values)))
-    heading, *others = rows
     floor = "The floor is what needs no memory or no learning; `free_` is free running."
-    lines = [heading, ["---"] * len(heading), *others]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + f"\n\n{floor}"
+    return _table(["metric", *columns], rows) + f"\n\n{floor}"
 
 
 def _use(model: Model, graphs: Sequence[Graph], directory: str) -> str:
@@ -154,21 +151,13 @@ def _use(model: Model, graphs: Sequence[Graph], directory: str) -> str:
         return _SAFETENSORS.format(directory=directory)
     parts = []
     for graph in graphs:
-        rows = [*(("in", *each) for each in graph.inputs.items())]
-        rows += [("out", *each) for each in graph.outputs.items()]
-        lines = [f"| {side} | `{name}` | {kind} |" for side, name, kind in rows]
-        parts.append(
-            "\n".join(
-                [
-                    f"`{graph.name}` {graph.meaning}. By onnxruntime, at two lengths and batch "
-                    f"sizes, it differs from the model by {graph.difference:.1g} at most.",
-                    "",
-                    "| | name | type and sizes |",
-                    "|---|---|---|",
-                    *lines,
-                ]
-            )
-        )
+        rows = [("in", f"`{name}`", kind) for name, kind in graph.inputs.items()]
+        rows += [("out", f"`{name}`", kind) for name, kind in graph.outputs.items()]
+        parts += [
+            f"`{graph.name}` {graph.meaning}. By onnxruntime, at two lengths and batch "
+            f"sizes, it differs from the model by {graph.difference:.1g} at most.",
+            _table(["", "name", "type and sizes"], rows),
+        ]
     source = model.spec.source or model.spec.input
     shape = "(2, 9)" if isinstance(source, Tokens) else f"(2, 9, {source.size})"
     kind = "int64" if isinstance(source, Tokens) else "float32"
@@ -178,6 +167,6 @@ def _use(model: Model, graphs: Sequence[Graph], directory: str) -> str:
     return "\n\n".join([*parts, example.format(shape=shape, kind=kind, initial=initial or "")])
 
 
-def _table(facts: Sequence[tuple[str, Any]]) -> str:
-    lines = [f"| {name} | {printable(str(value))} |" for name, value in facts]
-    return "\n".join(["| | |", "|---|---|", *lines])
+def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [heading, ["---"] * len(heading), *rows]
+    return "\n".join(f"| {' | '.join(map(printable, line))} |" for line in lines)

@@ -22,7 +22,7 @@ from rnnlab.state import State, flatten, leaves, unflatten, where
 
 _NODE = "Unroll"
 _DOMAIN = "rnnlab"
-_ROWS, _STEPS = 3, 4  # of examples: numbers that no size is fixed to
+_ROWS = 3  # of examples: a number that no size is fixed to
 
 
 class _CellStep(nn.Module):
@@ -50,7 +50,9 @@ def export_graph(module: nn.Module, example: Example, outputs: Sequence[str]) ->
     calls: list[_CellStep] = []
     with readable(module), _opaque_unrolls(module, calls):
         model = _exported(module, list(example.tensors.values()), list(example.free.values()))
-    _rename(model.graph, list(example.tensors), list(outputs))
+    values = [*model.graph.input, *model.graph.output]
+    named = dict(zip([each.name for each in values], [*example.tensors, *outputs], strict=False))
+    _rename(model.graph, lambda name: named.get(name, name))
     for node in [node for node in model.graph.node if node.domain == _DOMAIN]:
         _replace(model, node, calls)
     kept = [opset for opset in model.opset_import if opset.domain != _DOMAIN]
@@ -142,7 +144,8 @@ def _replace(model: Any, node: Any, calls: Sequence[_CellStep]) -> None:
     with readable(step):
         body = _exported(step, tensors, [{0: "batch"}] * len(tensors))
     graph = body.graph
-    _prefix(graph, f"unroll_{number}_")
+    # None of its names may be one of the graph around it.
+    _rename(graph, lambda name: name and f"unroll_{number}_{name}")
     inputs, state, *mask = node.input
     outputs, final = node.output
     scan = helper.make_node(
@@ -161,26 +164,13 @@ def _replace(model: Any, node: Any, calls: Sequence[_CellStep]) -> None:
     model.functions.extend(body.functions)
 
 
-def _prefix(graph: Any, prefix: str) -> None:
-    """Put a prefix before all names of a graph, so that none is one of the graph around it."""
+def _rename(graph: Any, new: Callable[[str], str]) -> None:
+    """Give the values and nodes of a graph new names; an empty name is no value."""
     for value in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
-        value.name = prefix + value.name
+        value.name = new(value.name)
     for node in graph.node:
-        node.name = prefix + node.name
+        node.name = new(node.name)
         for names in (node.input, node.output):
-            renamed = [prefix + name if name else name for name in names]
-            del names[:]
-            names.extend(renamed)
-
-
-def _rename(graph: Any, inputs: Sequence[str], outputs: Sequence[str]) -> None:
-    """Name the inputs and outputs of a graph."""
-    values = [*graph.input, *graph.output]
-    new = dict(zip([value.name for value in values], [*inputs, *outputs], strict=False))
-    for value in (*values, *graph.value_info):
-        value.name = new.get(value.name, value.name)
-    for node in graph.node:
-        for names in (node.input, node.output):
-            renamed = [new.get(name, name) for name in names]
+            renamed = [new(name) for name in names]
             del names[:]
             names.extend(renamed)

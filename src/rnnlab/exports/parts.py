@@ -33,8 +33,27 @@ class Begin(nn.Module):
         self.model = model
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        """Take the tensors that `begin_example` names."""
+        """Take the tensors that `example` names."""
         return tuple(leaves(self.model.begin(_begin_batch(self.model, tensors))))
+
+    def example(self, rows: int, steps: int) -> Example:
+        """Make inputs: a source and its mask; of a stream model the first step's input."""
+        source = self.model.spec.source
+        if source is None:
+            tensors = {"input": _draw(self.model.spec.input, rows)}
+            return _with_initial(self.model, Example(tensors, {"input": {0: "batch"}}), rows)
+        mask = torch.ones(rows, steps, dtype=torch.bool)
+        mask[-1, steps - 1 :] = rows == 1  # several rows differ in length
+        tensors = {"source": _draw(source, rows, steps), "source_mask": mask}
+        sizes = {0: "batch", 1: "source"}
+        example = Example(tensors, {"source": sizes, "source_mask": sizes})
+        return _with_initial(self.model, example, rows)
+
+    @torch.no_grad()
+    def state(self, rows: int, steps: int) -> State:
+        """Return the state that the model begins with on an example."""
+        tensors = self.example(rows, steps).tensors
+        return self.model.begin(_begin_batch(self.model, tuple(tensors.values())))
 
 
 class Step(nn.Module):
@@ -51,6 +70,23 @@ class Step(nn.Module):
         output, new = self.model.step(input, like(self.state, list(state)))
         after = leaves(new)
         return (output, *(after[index] for index in self.changing))
+
+    @torch.no_grad()
+    def example(self, rows: int, steps: int) -> Example:
+        """Make inputs: a state that it went through, after a source of so many steps."""
+        model, begin = self.model, Begin(self.model)
+        state, other = begin.state(rows, steps), begin.state(rows, steps + 1)
+        for _ in range(_WALK):  # the first state may be zeros, which say little
+            _, state = model.step(_draw(model.spec.input, rows), state)
+        tensors = {"input": _draw(model.spec.input, rows)}
+        free = {"input": {0: "batch"}}
+        for (name, leaf), longer in zip(named_leaves(state), leaves(other), strict=True):
+            # A copy: exporters join aliases.
+            tensors[name] = leaf.clone(memory_format=torch.contiguous_format)
+            sizes = zip(leaf.shape, longer.shape, strict=True)
+            grown = {axis: "source" for axis, (one, two) in enumerate(sizes) if one != two}
+            free[name] = {0: "batch", **grown}
+        return Example(tensors, free)
 
 
 class Whole(nn.Module):
@@ -78,48 +114,10 @@ class Whole(nn.Module):
         output, _ = self.model(batch)
         return output
 
-
-def whole_example(model: Model, rows: int, steps: int) -> Example:
-    """Make inputs of `Whole`."""
-    tensors = {"input": _draw(model.spec.input, rows, steps)}
-    free = {"input": {0: "batch", 1: "time"}}
-    return _with_initial(model, Example(tensors, free), rows)
-
-
-def begin_example(model: Model, rows: int, steps: int) -> Example:
-    """Make inputs of `Begin`: a source and its mask; of a stream model the first step's input."""
-    source = model.spec.source
-    if source is None:
-        tensors = {"input": _draw(model.spec.input, rows)}
-        return _with_initial(model, Example(tensors, {"input": {0: "batch"}}), rows)
-    mask = torch.ones(rows, steps, dtype=torch.bool)
-    mask[-1, steps - 1 :] = rows == 1  # several rows differ in length
-    tensors = {"source": _draw(source, rows, steps), "source_mask": mask}
-    sizes = {0: "batch", 1: "source"}
-    return _with_initial(model, Example(tensors, {"source": sizes, "source_mask": sizes}), rows)
-
-
-@torch.no_grad()
-def step_example(model: Model, rows: int, steps: int) -> Example:
-    """Make inputs of `Step`: a state that it went through, after a source of so many steps."""
-    state = begin_state(model, begin_example(model, rows, steps))
-    other = begin_state(model, begin_example(model, rows, steps + 1))
-    for _ in range(_WALK):  # the first state may be zeros, which say little
-        _, state = model.step(_draw(model.spec.input, rows), state)
-    tensors = {"input": _draw(model.spec.input, rows)}
-    free = {"input": {0: "batch"}}
-    for (name, leaf), longer in zip(named_leaves(state), leaves(other), strict=True):
-        tensors[name] = leaf.clone(memory_format=torch.contiguous_format)  # exporters join aliases
-        sizes = zip(leaf.shape, longer.shape, strict=True)
-        grown = {axis: "source" for axis, (one, two) in enumerate(sizes) if one != two}
-        free[name] = {0: "batch", **grown}
-    return Example(tensors, free)
-
-
-@torch.no_grad()
-def begin_state(model: Model, example: Example) -> State:
-    """Return the state that a model begins with."""
-    return model.begin(_begin_batch(model, tuple(example.tensors.values())))
+    def example(self, rows: int, steps: int) -> Example:
+        """Make a sequence for each row."""
+        tensors = {"input": _draw(self.model.spec.input, rows, steps)}
+        return _with_initial(self.model, Example(tensors, {"input": {0: "batch", 1: "time"}}), rows)
 
 
 @torch.no_grad()

@@ -1,29 +1,17 @@
 """ONNX files of a trained model."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 
 import torch
-from torch import nn
 
 from rnnlab.errors import ConfigError
 from rnnlab.exports.check import SIZES, largest_difference
 from rnnlab.exports.graph import export_graph
-from rnnlab.exports.parts import (
-    Begin,
-    Example,
-    Step,
-    Whole,
-    begin_example,
-    begin_state,
-    named_leaves,
-    step_example,
-    whole_example,
-)
+from rnnlab.exports.parts import Begin, Step, Whole, named_leaves
 from rnnlab.models.base import Model
 
-_ROWS, _STEPS = 3, 4  # of the examples that are traced
+_TRACED = (3, 4)  # rows and steps of the examples that are traced
 _LEAST = (2, 8)  # torch has nodes of others' operators since then
 
 
@@ -57,50 +45,44 @@ def to_onnx(model: Model) -> list[Graph]:
     Raises:
         ConfigError: the model can't be exported, or a graph is not equal.
     """
-    first = begin_example(model, _ROWS, _STEPS)
-    state = begin_state(model, first)
+    begin = Begin(model)
+    state = begin.state(*_TRACED)
     names = [name for name, _ in named_leaves(state)]
     step = Step(model, state)
     changed = [f"new_{names[index]}" for index in step.changing]
-    stepping = [step_example(model, rows, steps) for rows, steps in ((_ROWS, _STEPS), *SIZES)]
-    beginning = [first, *(begin_example(model, rows, steps) for rows, steps in SIZES)]
     graphs = []
     if model.spec.source is None:
-        whole = [whole_example(model, rows, steps) for rows, steps in ((_ROWS, _STEPS), *SIZES)]
         meaning = "reads whole sequences and gives the output of each step"
-        graphs.append(_graph("model.onnx", meaning, Whole(model), whole, ["output"]))
+        graphs.append(_graph("model.onnx", meaning, Whole(model), ["output"]))
         meaning = "gives the state before the first step, for as many rows as its input has"
-        graphs.append(_graph("begin.onnx", meaning, Begin(model), beginning, names))
+        graphs.append(_graph("begin.onnx", meaning, begin, names))
         meaning = "takes one step from a state, as to generate"
     else:
         meaning = "reads the source and gives the state of the decoder before its first step"
-        graphs.append(_graph("encoder.onnx", meaning, Begin(model), beginning, names))
+        graphs.append(_graph("encoder.onnx", meaning, begin, names))
         meaning = (
             "takes one step of the decoder; inputs without a `new_` of theirs stay as they are"
         )
-    graphs.append(_graph("step.onnx", meaning, step, stepping, ["output", *changed]))
+    graphs.append(_graph("step.onnx", meaning, step, ["output", *changed]))
     return graphs
 
 
-def _graph(
-    name: str, meaning: str, module: nn.Module, examples: Sequence[Example], outputs: list[str]
-) -> Graph:
+def _graph(name: str, meaning: str, module: Begin | Step | Whole, outputs: list[str]) -> Graph:
     """Export a module and compare the graph with it.
 
     Args:
         name: of the file.
         meaning: what it computes.
         module: the module.
-        examples: the one that is traced, then those that it is compared on.
         outputs: names.
     """
-    traced, *others = examples
     try:
-        model = export_graph(module.eval(), traced, outputs)
+        model = export_graph(module.eval(), module.example(*_TRACED), outputs)
     except (torch.onnx.OnnxExporterError, NotImplementedError) as error:
         reason = str(error.__cause__ or error).strip().splitlines()[0]
         raise ConfigError(f"{name} can't be made of this model: {reason}") from error
     content: bytes = model.SerializeToString()
+    others = [module.example(rows, steps) for rows, steps in SIZES]
     difference = largest_difference(content, module, others, name)
     inputs = {value.name: _described(value) for value in model.graph.input}
     results = {value.name: _described(value) for value in model.graph.output}

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from rnnlab.config.suggestions import did_you_mean
+from rnnlab.config.suggestions import hint
 from rnnlab.errors import ConfigError
-from rnnlab.metric import base_name, monitored_scores
+from rnnlab.metric import base_name
 from rnnlab.reports.groups import RunGroup, format_value, is_numeric, make_groups
 from rnnlab.reports.neighbours import Comparison, compare_neighbours
+from rnnlab.reports.question import Question
 from rnnlab.reports.statistics import IntervalKind
 from rnnlab.reports.table import RunTable, SettingValue
 from rnnlab.spelling import brief, printable
@@ -106,39 +107,27 @@ class Aggregate:
         return found.pop() if len(found) == 1 else None
 
 
-def aggregate_runs(
-    table: RunTable,
-    *,
-    metric: str | None,
-    target: float | None,
-    over: Sequence[str],
-    x: str | None,
-    interval: IntervalKind = "bootstrap",
-) -> Aggregate:
+def aggregate_runs(table: RunTable, question: Question, metric: str | None) -> Aggregate:
     """Group runs and aggregate a metric.
 
     Args:
         table: the runs.
+        question: what is asked of them, besides the metrics.
         metric: name of the metric; without a split, such as `accuracy`, it is the test score, free
             running if that was scored. `None` takes the metric that most runs monitored.
-        target: the value to reach, or `None`.
-        over: settings to aggregate over.
-        x: numeric setting for the x axis; `None` takes the one with the most values.
-        interval: the kind of interval of means.
 
     Raises:
         ConfigError: the runs don't have the metric or a setting; one line each.
     """
     problems = []
-    names = table.metrics
+    over, x, names = question.over, question.x, table.metrics
     if metric is None:
         name = base_name(table.monitor)
         metric = _find_metric(name, names) or next(iter(names), f"test/{name}")
     elif found := _find_metric(metric, names):
         metric = found
     else:
-        takes = did_you_mean(metric, names) or f": it takes {', '.join(names)}"
-        problems.append(f"metric={metric} is not a score of these runs{takes}")
+        problems.append(f"metric={metric} is not a score of these runs{hint(metric, names)}")
     for key in over:
         if key not in table.keys and key != "seed":
             problems.append(_unknown("over", key, table.keys))
@@ -158,24 +147,20 @@ def aggregate_runs(
         over,
         metric,
         lower_is_better=lower_is_better,
-        target=target,
-        interval=interval,
+        target=question.target,
+        interval=question.interval,
     )
     if not _fills_grid(groups, keys):
         sign = 1 if lower_is_better else -1
         groups.sort(key=lambda g: sign * g.summary.mean if g.values else math.inf)
-    return Aggregate(table, metric, lower_is_better, target, over, x, interval, groups)
+    return Aggregate(
+        table, metric, lower_is_better, question.target, over, x, question.interval, groups
+    )
 
 
 def _fills_grid(groups: Sequence[RunGroup], keys: Sequence[str]) -> bool:
     counts = [len({group.settings[key] for group in groups}) for key in keys]
     return len(groups) >= 0.4 * math.prod(counts)
-
-
-def _default_metric(table: RunTable) -> str:
-    names = table.metrics
-    wanted = monitored_scores(table.monitor)
-    return next((metric for metric in [*wanted, *names] if metric in names), wanted[-1])
 
 
 def _find_metric(name: str, known: Sequence[str]) -> str | None:
@@ -203,6 +188,5 @@ def _is_lower_better(metric: str, table: RunTable) -> bool:
 
 
 def _unknown(argument: str, key: str, known: Sequence[str]) -> str:
-    hint = did_you_mean(key, known) or f": it takes {', '.join(known) or 'none'}"
     kind = "a number that differs among the runs" if argument == "x" else "swept here"
-    return f"{argument}={key} is not {kind}{hint}"
+    return f"{argument}={key} is not {kind}{hint(key, known)}"

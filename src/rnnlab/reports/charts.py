@@ -5,13 +5,13 @@ matplotlib, from `pip install 'rnnlab[report]'`, is imported only to draw.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
 from rnnlab.metric import base_name, words
+from rnnlab.plots.files import encode
 from rnnlab.plots.size import points, style
 from rnnlab.reports.aggregate import Aggregate
 from rnnlab.reports.curves import Curves
@@ -49,7 +49,6 @@ Format = Literal["png", "pdf", "svg"]
 FORMATS = get_args(Format)
 _STEMS = ("metric", "success", "curves", "heatmap")
 _ON_A_PAGE = ("png", "svg")  # formats that a browser shows in Markdown
-_UNDATED = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,11 +62,6 @@ class PictureSettings:
 
     formats: Sequence[Format] = ("png",)
     width: float | None = None
-
-
-def can_draw() -> bool:
-    """Whether matplotlib is installed."""
-    return find_spec("matplotlib") is not None
 
 
 def file_names(suffixes: Sequence[str]) -> list[str]:
@@ -100,7 +94,7 @@ def draw(report: Report, directory: Path, settings: PictureSettings) -> dict[str
             if settings.width is None:
                 figure.suptitle(title, x=0.01, ha="left", size=points(16))
             for form in settings.formats:
-                figure.savefig(directory / f"{stem}.{form}", metadata=_UNDATED[form])
+                (directory / f"{stem}.{form}").write_bytes(encode(figure, form))
                 figure.set_layout_engine("none")  # it is laid out, and need not be again
             if format_shown:
                 shown[f"{stem}.{format_shown}"] = title if settings.width else ""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rnnlab.plots.decades import spans_decades
+from rnnlab.plots.decades import is_logarithmic, spans_decades
 from rnnlab.plots.palette import GREY
 from rnnlab.plots.size import inches, points
 from rnnlab.reports.aggregate import Aggregate
@@ -162,7 +162,7 @@ def scale_x(axes: "Axes", values: Sequence[Any]) -> None:
 
 def scale_y(axes: "Axes", aggregate: Aggregate, values: Sequence[float]) -> None:
     """Make the axis logarithmic if `is_logarithmic`."""
-    if not is_logarithmic(aggregate, values):
+    if not is_logarithmic(values, lower_is_better=aggregate.lower_is_better):
         return
     from matplotlib.ticker import LogLocator, NullFormatter
 
@@ -171,11 +171,6 @@ def scale_y(axes: "Axes", aggregate: Aggregate, values: Sequence[float]) -> None
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 2.5 else (1,)))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.yaxis.set_minor_formatter(NullFormatter())
-
-
-def is_logarithmic(aggregate: Aggregate, values: Sequence[float]) -> bool:
-    """Whether scores are drawn as their logarithms: where lower is better, and they are wide."""
-    return aggregate.lower_is_better and spans_decades(values)
 
 
 def caption(aggregate: Aggregate, what: str, legend: str = "") -> str:

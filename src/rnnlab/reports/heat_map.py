@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rnnlab.metric import words
+from rnnlab.plots.decades import is_logarithmic
 from rnnlab.plots.size import points
 from rnnlab.reports.aggregate import Aggregate
-from rnnlab.reports.drawing import caption, direction, finish, is_logarithmic, lay_out
+from rnnlab.reports.drawing import caption, direction, finish, lay_out
 from rnnlab.reports.groups import RunGroup, format_value, is_numeric, values_of
 from rnnlab.reports.panels import arrange, of_several_tasks
 
@@ -57,7 +58,8 @@ def _color_scale(aggregate: Aggregate, groups: Sequence[RunGroup]) -> "Normalize
     means = [group.summary.mean for group in groups if group.values]
     if not means or min(means) == max(means):
         return None
-    return (LogNorm if is_logarithmic(aggregate, means) else Normalize)(min(means), max(means))
+    logarithmic = is_logarithmic(means, lower_is_better=aggregate.lower_is_better)
+    return (LogNorm if logarithmic else Normalize)(min(means), max(means))
 
 
 def _draw_cells(

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from rnnlab.config.suggestions import did_you_mean
+from rnnlab.config.suggestions import did_you_mean, hint
 from rnnlab.errors import ConfigError
 from rnnlab.metric import base_name, monitored_scores
 from rnnlab.reports.table import ABSENT, RunSettings, SettingValue, Source, differing, read_sources
@@ -199,8 +199,7 @@ def _check_keys(runs: Sequence[Listed], keys: Sequence[str], sort: str, metric: 
         if key not in known
     ]
     if metric is not None and metric not in scores:
-        takes = did_you_mean(metric, scores) or f": it takes {', '.join(scores) or 'none'}"
-        problems.append(f"metric={metric} is not a score of these runs{takes}")
+        problems.append(f"metric={metric} is not a score of these runs{hint(metric, scores)}")
     if problems:
         raise ConfigError("\n".join(problems))
 

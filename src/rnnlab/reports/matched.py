@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from rnnlab.config.suggestions import did_you_mean
+from rnnlab.config.suggestions import hint
 from rnnlab.errors import ConfigError
 from rnnlab.reports.aggregate import Aggregate
 from rnnlab.reports.groups import sort_key, value_of
-from rnnlab.reports.significance import SignTest, permutation_test, sign_test
-from rnnlab.reports.statistics import Summary, summarize
+from rnnlab.reports.significance import Evidence, compare_pairs
 from rnnlab.reports.table import Record, SettingValue
 
 _REASONS = 5  # that are told
@@ -26,17 +25,13 @@ class MatchedPair:
         task: the task, or `None` if it is not known.
         value: the value.
         other: the value that it is compared with.
-        difference: statistics of `value - other`, over the pairs of which both have the metric.
-        signs: sign test over the pairs; a failure is worse than any value.
-        permutation_p: p value of the permutation test of the differences.
+        evidence: of the runs with `value` against those with `other`.
     """
 
     task: str | None
     value: SettingValue
     other: SettingValue
-    difference: Summary
-    signs: SignTest
-    permutation_p: float
+    evidence: Evidence
 
 
 @dataclass(frozen=True)
@@ -76,8 +71,7 @@ def match(aggregate: Aggregate, key: str) -> Matching:
     if key == "task":
         raise ConfigError("compare=task: scores of different tasks can't be compared")
     if key not in takes:
-        hint = did_you_mean(key, takes) or f": it takes {', '.join(takes) or 'none'}"
-        raise ConfigError(f"compare={key} is not swept here{hint}")
+        raise ConfigError(f"compare={key} is not swept here{hint(key, takes)}")
     others = [each for each in aggregate.table.keys if each != key]
     tasks: dict[str | None, dict[SettingValue, dict[_Others, Record]]] = {}
     known = [record for record in aggregate.table.records if record.has_settings]
@@ -110,19 +104,9 @@ def _pair(
         for each in ones
         if each in others
     ]
-    differences = [one - other for one, other in scores if not math.isnan(one - other)]
-    sign = -1 if aggregate.lower_is_better else 1
-    gains = [sign * difference for difference in differences]
-    fails = [(math.isnan(one), math.isnan(other)) for one, other in scores]
-    signs = sign_test(
-        better=sum(gain > 0 for gain in gains) + fails.count((False, True)),
-        worse=sum(gain < 0 for gain in gains) + fails.count((True, False)),
-    )
-    if not differences and not sum(signs[:2]):
-        return []
-    interval = aggregate.interval
-    difference = summarize(differences, interval)
-    return [MatchedPair(task, *values, difference, signs, permutation_test(differences))]
+    found = compare_pairs(scores, aggregate.interval, lower_is_better=aggregate.lower_is_better)
+    known = found.difference.size or sum(found.signs[:2])
+    return [MatchedPair(task, *values, found)] if known else []
 
 
 def _score(aggregate: Aggregate, record: Record) -> float:

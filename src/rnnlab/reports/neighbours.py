@@ -1,11 +1,11 @@
 """Comparing each group with the best of those that differ from it in one setting, seed by seed."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rnnlab.reports.groups import RunGroup
-from rnnlab.reports.significance import SignTest, permutation_test, sign_test
-from rnnlab.reports.statistics import Summary, summarize
+from rnnlab.reports.significance import Evidence, compare_pairs
 from rnnlab.reports.table import SettingValue
 
 
@@ -16,16 +16,12 @@ class Comparison:
     Attributes:
         group: the group.
         best: the group with the best mean among those that differ from it in one setting alone.
-        difference: statistics of `group - best`, over the seeds on which both finished.
-        signs: sign test over the shared seeds; a failure is worse than any value.
-        permutation_p: p value of the permutation test of the differences.
+        evidence: of `group` against `best`, over the seeds that both have.
     """
 
     group: RunGroup
     best: RunGroup
-    difference: Summary
-    signs: SignTest
-    permutation_p: float
+    evidence: Evidence
 
 
 def compare_neighbours(
@@ -72,24 +68,14 @@ def _compare(
     best = (min if lower_is_better else max)(scored, key=lambda group: group.summary.mean)
     if best is group:
         return []
-    pair = _pair(group, best, lower_is_better=lower_is_better)
-    return [pair] if sum(pair.signs[:2]) > 1 or pair.difference.size > 1 else []
-
-
-def _pair(group: RunGroup, best: RunGroup, *, lower_is_better: bool) -> Comparison:
-    both = [seed for seed in group.values if seed in best.values]
-    differences = [group.values[seed] - best.values[seed] for seed in both]
-    gains = [-difference if lower_is_better else difference for difference in differences]
-    return Comparison(
-        group,
-        best,
-        summarize(differences, group.interval),
-        sign_test(
-            better=sum(gain > 0 for gain in gains) + len(group.values & best.failures.keys()),
-            worse=sum(gain < 0 for gain in gains) + len(best.values & group.failures.keys()),
-        ),
-        permutation_test(differences),
-    )
+    scores = [
+        (group.values.get(seed, math.nan), best.values.get(seed, math.nan))
+        for seed in (*group.values, *group.failures)
+        if seed in best.values or seed in best.failures
+    ]
+    found = compare_pairs(scores, group.interval, lower_is_better=lower_is_better)
+    enough = sum(found.signs[:2]) > 1 or found.difference.size > 1
+    return [Comparison(group, best, found)] if enough else []
 
 
 def _same_task(group: RunGroup, other: RunGroup) -> bool:

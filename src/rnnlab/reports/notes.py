@@ -47,8 +47,7 @@ def notes(report: Report) -> list[str]:
         )
     if any("/free_" in section.aggregate.metric for section in report.sections):
         found.append("For a model that is fed no outputs `free_` scores are the plain ones.")
-    remarks = [remark for section in report.sections for remark in section.aggregate.remarks]
-    return found + [f"{remark[0].upper()}{remark[1:]}." for remark in dict.fromkeys(remarks)]
+    return found + [f"{remark[0].upper()}{remark[1:]}." for remark in report.remarks]
 
 
 def _on_comparisons(report: Report) -> list[str]:

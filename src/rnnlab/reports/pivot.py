@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from rnnlab.config.suggestions import did_you_mean
+from rnnlab.config.suggestions import hint
 from rnnlab.errors import ConfigError
 from rnnlab.metric import base_name, words
 from rnnlab.reports.aggregate import Aggregate
@@ -135,8 +135,7 @@ def make_pivot(
     keys, problems = aggregate.keys, []
     for argument, given in (("rows", rows), ("columns", columns)):
         problems += [
-            f"{argument}={key} is not swept here"
-            + (did_you_mean(key, keys) or f": it takes {', '.join(keys) or 'none'}")
+            f"{argument}={key} is not swept here{hint(key, keys)}"
             for key in given or ()
             if key not in keys
         ]

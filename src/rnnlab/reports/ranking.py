@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rnnlab.metric import words
+from rnnlab.plots.decades import is_logarithmic
 from rnnlab.plots.palette import COLORS, GREY
 from rnnlab.plots.size import points
 from rnnlab.reports.aggregate import Aggregate
@@ -12,7 +13,6 @@ from rnnlab.reports.drawing import (
     direction,
     finish,
     interval_name,
-    is_logarithmic,
     lay_out,
     scale_x,
     scale_y,
@@ -95,7 +95,7 @@ def _draw_rows(
             color=GREY,
             size=points(13),
         )
-    if is_logarithmic(aggregate, values):
+    if is_logarithmic(values, lower_is_better=aggregate.lower_is_better):
         axes.set_xscale("log")
 
 

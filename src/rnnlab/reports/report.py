@@ -1,8 +1,8 @@
-"""A report: what is asked of the runs, and what is found, for one metric or several."""
+"""A report: what is found of the runs, for one metric or several."""
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from rnnlab.errors import ConfigError
@@ -11,34 +11,8 @@ from rnnlab.reports.curves import Curves, read_curves
 from rnnlab.reports.importance import Importance, importances
 from rnnlab.reports.matched import Matching, match
 from rnnlab.reports.pivot import Pivot, make_pivot
-from rnnlab.reports.statistics import IntervalKind
+from rnnlab.reports.question import Question
 from rnnlab.reports.table import RunTable
-
-
-@dataclass(frozen=True, kw_only=True)
-class Question:
-    """What is asked of the runs.
-
-    Attributes:
-        metrics: names of metrics, the first of which leads; empty for the one that most runs
-            monitored. A name without a split is the test score.
-        target: the value of the first metric to reach, or `None`.
-        over: settings to aggregate over.
-        x: numeric setting for the x axis; `None` takes the one with the most values.
-        interval: the kind of interval of means.
-        rows: the settings whose values go down a pivot, or `None`.
-        columns: those whose values go across, or `None`.
-        compare: the setting whose values are compared by runs that agree in all others, or `None`.
-    """
-
-    metrics: Sequence[str] = ()
-    target: float | None = None
-    over: Sequence[str] = ("seed",)
-    x: str | None = None
-    interval: IntervalKind = "bootstrap"
-    rows: Sequence[str] | None = None
-    columns: Sequence[str] | None = None
-    compare: str | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +59,12 @@ class Report:
         """The groups of the first metric."""
         return self.sections[0].aggregate
 
+    @property
+    def remarks(self) -> list[str]:
+        """Notes for the reader, of all metrics."""
+        every = (remark for section in self.sections for remark in section.aggregate.remarks)
+        return list(dict.fromkeys(every))
+
 
 def make_report(table: RunTable, question: Question) -> Report:
     """Aggregate runs as asked.
@@ -110,14 +90,8 @@ def file_suffix(metric: str) -> str:
 
 
 def _section(table: RunTable, question: Question, metric: str | None, *, first: bool) -> Section:
-    aggregate = aggregate_runs(
-        table,
-        metric=metric,
-        target=question.target if first else None,
-        over=question.over,
-        x=question.x,
-        interval=question.interval,
-    )
+    asked = question if first else replace(question, target=None)
+    aggregate = aggregate_runs(table, asked, metric)
     pivot = make_pivot(aggregate, question.rows, question.columns)
     matching = match(aggregate, question.compare) if question.compare else None
     return Section(aggregate, pivot, matching, "" if first else file_suffix(aggregate.metric))

@@ -1,10 +1,12 @@
-"""Tests of whether paired runs differ: the sign test and the permutation test."""
+"""Whether paired runs differ: their mean difference, a sign test and a permutation test."""
 
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+
+from rnnlab.reports.statistics import IntervalKind, Summary, summarize
 
 MOST_EXACT = 16  # pairs, all of whose 65,536 permutations are counted
 PERMUTATIONS = 20_000  # that are drawn of more pairs
@@ -18,6 +20,34 @@ class SignTest(NamedTuple):
     better: int
     worse: int
     p: float
+
+
+class Evidence(NamedTuple):
+    """What pairs of runs tell, one of each pair against the other.
+
+    Attributes:
+        difference: statistics of `one - other`, over the pairs of which both have the metric.
+        signs: sign test over the pairs; a failure is worse than any value.
+        permutation_p: p value of the permutation test of the differences.
+    """
+
+    difference: Summary
+    signs: SignTest
+    permutation_p: float
+
+
+def compare_pairs(
+    scores: Sequence[tuple[float, float]], interval: IntervalKind, *, lower_is_better: bool
+) -> Evidence:
+    """Compare the scores of pairs of runs, NaN where a run failed."""
+    differences = [one - other for one, other in scores if not math.isnan(one - other)]
+    gains = [-difference if lower_is_better else difference for difference in differences]
+    failed = [(math.isnan(one), math.isnan(other)) for one, other in scores]
+    signs = sign_test(
+        better=sum(gain > 0 for gain in gains) + failed.count((False, True)),
+        worse=sum(gain < 0 for gain in gains) + failed.count((True, False)),
+    )
+    return Evidence(summarize(differences, interval), signs, permutation_test(differences))
 
 
 def sign_test(better: int, worse: int) -> SignTest:

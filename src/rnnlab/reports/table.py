@@ -3,6 +3,7 @@
 import math
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rnnlab.config.build import target
+from rnnlab.config.compose import flat
 from rnnlab.errors import ConfigError
 from rnnlab.files.untrusted import Failure, Results, RunCard, read_json
 from rnnlab.runs.run import Run
@@ -99,8 +101,11 @@ class Source:
 
     @cached_property
     def leaves(self) -> dict[str, SettingValue]:
-        """Dotted key -> value of each leaf of the config."""
-        return dict(_leaves(self.config))
+        """Dotted key -> value of each leaf of the config; a list becomes its text."""
+        return {
+            str(key): value if isinstance(value, SettingValue) else str(value)
+            for key, value in flat(self.config).items()
+        }
 
     def value(self, key: str) -> Any:
         """Return a setting: the chosen option, the config's value, the override's, or `ABSENT`."""
@@ -122,6 +127,7 @@ def read_table(directory: Path) -> RunTable:
     """
     sources = read_sources(directory)
     known = [source for source in sources if source.config]
+    monitors = Counter(str(source.config.get("monitor", "val/loss")) for source in known)
     keys = differing(sources)
     records, remarks = _without_duplicates(
         [(_with_settings(source, keys), source.card) for source in sources]
@@ -131,7 +137,7 @@ def read_table(directory: Path) -> RunTable:
         keys=keys,
         shared=_shared([source.overrides or {} for source in sources]),
         records=records,
-        monitor=_most_common(str(source.config.get("monitor", "val/loss")) for source in known),
+        monitor=monitors.most_common(1)[0][0] if monitors else "",
         higher_is_better=_agreed(record.higher_is_better for record in records),
         remarks=[*remarks, *_mixed_environments([source.card for source in sources])],
     )
@@ -425,21 +431,6 @@ def _fact(tree: Any, *path: str) -> str | None:
     for name in path:
         tree = tree.get(name) if isinstance(tree, dict) else None
     return None if tree is None else str(tree)
-
-
-def _most_common(values: Iterable[str]) -> str:
-    listed = list(values)
-    return max(dict.fromkeys(listed), key=listed.count, default="")
-
-
-def _leaves(tree: Any, path: str = "") -> Iterator[tuple[str, SettingValue]]:
-    """Yield dotted key and value of each leaf of nested dicts; a list becomes its text."""
-    if isinstance(tree, dict):
-        for key, value in tree.items():
-            yield from _leaves(value, f"{path}.{key}" if path else str(key))
-    else:
-        plain = tree is None or isinstance(tree, bool | int | float | str)
-        yield path, tree if plain else str(tree)
 
 
 def _parse(text: Any) -> Any:

@@ -8,8 +8,9 @@ from rnnlab.reports.aggregate import Aggregate
 from rnnlab.reports.groups import RunGroup, format_value
 from rnnlab.reports.importance import Importance
 from rnnlab.reports.layout import count_runs, duration, number, span
-from rnnlab.reports.matched import MatchedPair, Matching
+from rnnlab.reports.matched import Matching
 from rnnlab.reports.neighbours import Comparison
+from rnnlab.reports.significance import Evidence
 from rnnlab.reports.table import SettingValue
 
 Rows = list[list[str]]
@@ -72,19 +73,23 @@ def comparison_table(aggregate: Aggregate) -> Rows:
 def _comparison_row(aggregate: Aggregate, pair: Comparison) -> list[str]:
     shared = [key for key in aggregate.keys if pair.group.settings[key] == pair.best.settings[key]]
     others = [key for key in aggregate.keys if key not in shared]
-    return [aggregate.label(pair.group), aggregate.label(pair.best, others), *_evidence(pair)]
-
-
-def _evidence(pair: Comparison | MatchedPair) -> list[str]:
-    """Return the cells of a paired difference and its tests."""
-    better, worse, p = pair.signs
     return [
-        str(pair.difference.size),
-        signed(pair.difference.mean),
-        span(pair.difference.interval, digits=3),
+        aggregate.label(pair.group),
+        aggregate.label(pair.best, others),
+        *_evidence(pair.evidence),
+    ]
+
+
+def _evidence(found: Evidence) -> list[str]:
+    """Return the cells of a paired difference and its tests."""
+    better, worse, p = found.signs
+    return [
+        str(found.difference.size),
+        signed(found.difference.mean),
+        span(found.difference.interval, digits=3),
         f"{better}/{better + worse}",
         f"{p:.2g}",
-        number(pair.permutation_p, digits=2),
+        number(found.permutation_p, digits=2),
     ]
 
 
@@ -94,7 +99,12 @@ def matching_table(aggregate: Aggregate, matching: Matching) -> Rows:
     rows = [
         ["task", name, "against", "pairs", "difference", "95 %", "better", "sign p", "perm p"],
         *(
-            [pair.task or "", format_value(pair.value), format_value(pair.other), *_evidence(pair)]
+            [
+                pair.task or "",
+                format_value(pair.value),
+                format_value(pair.other),
+                *_evidence(pair.evidence),
+            ]
             for pair in matching.pairs
         ),
     ]

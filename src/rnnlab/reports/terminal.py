@@ -29,8 +29,7 @@ def terminal(report: Report) -> str:
     if failed:
         lines = ["failures", *(f"  {line}" for line in [*failed][:_SHOWN])]
         blocks.append(limited(lines, len(failed) - _SHOWN))
-    remarks = [remark for section in report.sections for remark in section.aggregate.remarks]
-    blocks += [printable(f"note: {remark}") for remark in dict.fromkeys(remarks)]
+    blocks += [printable(f"note: {remark}") for remark in report.remarks]
     return "\n".join(cut(line, WIDTH) for line in "\n\n".join(blocks).splitlines())
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from rnnlab.errors import ConfigError
 from rnnlab.files.atomic import refuse_links, remove_part_files, write_atomically
+from rnnlab.plots.files import can_draw
 from rnnlab.reports import charts, latex
 from rnnlab.reports.aggregate import Aggregate
 from rnnlab.reports.charts import PictureSettings
@@ -47,7 +48,7 @@ def write(
     try:
         directory.mkdir(exist_ok=True)
         _remove_earlier(report.table, directory)
-        drawn = charts.can_draw()
+        drawn = can_draw()
         pictures = charts.draw(report, directory, settings or PictureSettings()) if drawn else {}
         write_curves(first, report.sections[0].curves, directory / "curves")
         write_hparams(first, directory / "hparams")
@@ -122,11 +123,12 @@ def group_rows(aggregate: Aggregate) -> list[dict[str, Any]]:
     for pair in aggregate.comparisons:
         row = rows[list(aggregate.groups).index(pair.group)]
         row["best"] = aggregate.label(pair.best)
-        row["shared"] = pair.difference.size
-        row["difference"] = pair.difference.mean
-        row["difference_low"], row["difference_high"] = pair.difference.interval
-        row["better"], row["worse"], row["sign_p"] = pair.signs
-        row["permutation_p"] = pair.permutation_p
+        difference, signs, permutation_p = pair.evidence
+        row["shared"] = difference.size
+        row["difference"] = difference.mean
+        row["difference_low"], row["difference_high"] = difference.interval
+        row["better"], row["worse"], row["sign_p"] = signs
+        row["permutation_p"] = permutation_p
     return rows
 
 

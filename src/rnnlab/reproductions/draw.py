@@ -1,6 +1,5 @@
 """The figure of an entry: each seed's numbers, and what they must be."""
 
-import io
 import math
 from textwrap import wrap
 from typing import TYPE_CHECKING
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rnnlab.plots.decades import spans_decades
+from rnnlab.plots.files import encode
 from rnnlab.plots.palette import COLORS, GREY
 from rnnlab.plots.style import STYLE
 from rnnlab.reproductions.bound import Bound
@@ -42,9 +42,7 @@ def draw(entry: Entry, outcome: Outcome) -> bytes:
         figure.suptitle(_balanced(entry.summary), x=0.01, ha="left", size=16)
         figure.supxlabel(_legend(outcome), x=0.99, ha="right", size=13, color=GREY)
         plain_ticks(figure)
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+        return encode(figure)
 
 
 def _balanced(title: str) -> str:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from rnnlab.config.build import check_node, requirement
 from rnnlab.config.catalogue import describe
 from rnnlab.config.sources import config_directories
-from rnnlab.config.suggestions import did_you_mean
+from rnnlab.config.suggestions import did_you_mean, hint
 from rnnlab.errors import ConfigError
 from rnnlab.files.untrusted import read_text
 from rnnlab.ranges import Positive, PositiveInt
@@ -21,7 +21,6 @@ from rnnlab.reproductions.bound import Bound
 from rnnlab.spelling import brief, first_line, printable
 
 GROUP = "reproduce"
-TIERS = ("smoke", "quick", "full")
 Tier = Literal["smoke", "quick", "full"]
 SeedSet = Literal["fresh", "tuning"]
 FIRST_SEED: Mapping[SeedSet, int] = {"tuning": 0, "fresh": 100}
@@ -155,8 +154,8 @@ class Entry(_Part):
         """
         known = entry_names()
         if name not in known:
-            hint = did_you_mean(name, known) or f": it is one of {', '.join(known)} or all"
-            raise ConfigError(f"{printable(name)} is not in the gallery{hint}")
+            meant = did_you_mean(name, known) or f": it is one of {', '.join(known)} or all"
+            raise ConfigError(f"{printable(name)} is not in the gallery{meant}")
         files = (directory / GROUP / f"{name}.yaml" for directory in config_directories())
         return cls.read(next(filter(Path.is_file, files)), known[name])
 
@@ -209,15 +208,13 @@ class Entry(_Part):
         from rnnlab.analysis.run import make
 
         problems = []
-        for kind, claims in (("claims", self.claims), ("controls", self.controls)):
-            for number, claim in enumerate(claims):
-                if isinstance(claim.measure, str):
-                    continue
-                path = f"{kind}.{number}.measure"
-                try:
-                    check_node(path, claim.measure, float, "rnnlab.reproductions")
-                except ConfigError as error:
-                    problems += str(error).splitlines()
+        for path, claim in self._placed():
+            if isinstance(claim.measure, str):
+                continue
+            try:
+                check_node(f"{path}.measure", claim.measure, float, "rnnlab.reproductions")
+            except ConfigError as error:
+                problems += str(error).splitlines()
         for name, drawing in self.drawings.items():
             try:
                 make(drawing.analysis, drawing.words)
@@ -226,18 +223,22 @@ class Entry(_Part):
         if problems:
             raise ConfigError("\n".join(f"{self.name}: {problem}" for problem in problems))
 
+    def _placed(self) -> Iterator[tuple[str, Claim]]:
+        """Yield claims and controls, each with where it stands, such as `claims.0`."""
+        for kind, claims in (("claims", self.claims), ("controls", self.controls)):
+            yield from ((f"{kind}.{number}", claim) for number, claim in enumerate(claims))
+
     def _contradictions(self) -> list[str]:
         """Return the problems that types don't show."""
-        problems = []
-        for kind, claims in (("claims", self.claims), ("controls", self.controls)):
-            for number, claim in enumerate(claims):
-                problems += [f"{kind}.{number}.{line}" for line in self._problems(claim)]
+        problems = [
+            f"{path}.{line}" for path, claim in self._placed() for line in self._problems(claim)
+        ]
         for name, drawing in self.drawings.items():
             problems += [f"drawings.{name}.{line}" for line in self._unknown(drawing.job)]
             if drawing.analysis not in (known := describe("analysis")):
-                hint = did_you_mean(drawing.analysis, known) or f": it takes {', '.join(known)}"
                 problems.append(
-                    f"drawings.{name}.analysis={printable(drawing.analysis)} is no analysis{hint}"
+                    f"drawings.{name}.analysis={printable(drawing.analysis)} is no analysis"
+                    + hint(drawing.analysis, known)
                 )
         measured = {claim.job for claim in self.checks}
         return problems + [f"jobs.{job} has no claim" for job in self.jobs if job not in measured]
@@ -253,8 +254,7 @@ class Entry(_Part):
 
     def _unknown(self, job: str) -> Iterator[str]:
         if job not in self.jobs:
-            hint = did_you_mean(job, self.jobs) or f": it takes {', '.join(self.jobs)}"
-            yield f"job={printable(job)} is no job{hint}"
+            yield f"job={printable(job)} is no job{hint(job, self.jobs)}"
 
 
 _GIVEN = ("name", "summary")
@@ -273,8 +273,7 @@ def _spell(problem: Any) -> str:
         *inside, key = problem["loc"]
         depths = {0: _SETTINGS, 2: [*Claim.model_fields], 3: [*Reported.model_fields]}
         known = [*Drawing.model_fields] if "drawings" in inside else depths[len(inside)]
-        hint = did_you_mean(str(key), known) or f": it takes {', '.join(known)}"
-        return f"{path} is not a setting{hint}"
+        return f"{path} is not a setting{hint(str(key), known)}"
     if problem["type"] == "missing":
         return f"{path} is missing"
     return f"{path} must be {requirement(problem)}, got {brief(repr(problem['input']), 100)}"

@@ -7,7 +7,7 @@ from shlex import join
 
 from rnnlab.errors import ConfigError
 from rnnlab.files.atomic import refuse_links, write_atomically
-from rnnlab.reports.charts import can_draw
+from rnnlab.plots.files import can_draw
 from rnnlab.reports.layout import aligned, code, csv_text, escape, markdown_table
 from rnnlab.reproductions import events
 from rnnlab.reproductions.draw import PICTURE, draw

@@ -5,8 +5,9 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from rnnlab.errors import ConfigError
+from rnnlab.plots.files import can_draw, encode
 from rnnlab.runs.figures import image
-from rnnlab.runs.learning_curve import can_draw, draw
+from rnnlab.runs.learning_curve import draw
 from rnnlab.runs.scores import score_rows
 from rnnlab.spelling import printable
 
@@ -22,9 +23,7 @@ def run_html(run: "Run") -> str:
         columns = {split: results[split] for split in ("train", "val", "test", "floor")}
         parts.append(table(score_rows(columns)))
         if can_draw():
-            from rnnlab.plots.notebook import png
-
-            parts.append(image(png(draw(run), dpi=50)))
+            parts.append(image(encode(draw(run), dpi=50)))
     except ConfigError as error:
         parts.append(f"<p>{text(error)}</p>")
     return "\n".join(parts)

@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from rnnlab.config.suggestions import did_you_mean
+from rnnlab.config.suggestions import hint
 from rnnlab.errors import ConfigError
 from rnnlab.metric import base_name
-from rnnlab.plots.decades import spans_decades
+from rnnlab.plots.decades import is_logarithmic
+from rnnlab.plots.files import can_draw
 from rnnlab.plots.palette import COLORS, GREY
 from rnnlab.plots.style import STYLE
 
@@ -26,11 +26,6 @@ _LINES = {
     "val/free_": ("validation, free running", COLORS[2]),
 }
 """Prefix of a metric -> name and colour of its line."""
-
-
-def can_draw() -> bool:
-    """Whether matplotlib is installed."""
-    return find_spec("matplotlib") is not None
 
 
 def draw(run: "Run", metrics: Sequence[str] = ()) -> "Figure":
@@ -84,9 +79,8 @@ def _panel(axes: "Axes", metric: str, rows: Rows, results: Mapping[str, Any]) ->
     if floor is not None and math.isfinite(floor):
         axes.axhline(floor, color=GREY, linestyle="--", linewidth=1.5, label="floor")
         drawn.append(floor)
-    if not results.get("higher_is_better", {}).get(metric, metric != "loss") and spans_decades(
-        drawn
-    ):
+    higher_is_better = results.get("higher_is_better", {}).get(metric, metric != "loss")
+    if is_logarithmic(drawn, lower_is_better=not higher_is_better):
         axes.set_yscale("log")
     axes.set(title=metric.replace("_", " "), xlabel="updates")
 
@@ -107,8 +101,7 @@ def _checked(metrics: Sequence[str], rows: Rows) -> list[str]:
     known = _logged(rows, ("train/", "val/"))
     for metric in map(base_name, metrics):
         if metric not in known:
-            takes = did_you_mean(metric, known) or f": it takes {', '.join(known) or 'none'}"
-            raise ConfigError(f"{metric} was not logged by this run{takes}")
+            raise ConfigError(f"{metric} was not logged by this run{hint(metric, known)}")
     return list(dict.fromkeys(map(base_name, metrics)))
 
 

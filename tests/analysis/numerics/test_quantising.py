@@ -52,7 +52,6 @@ def test_most_visits_decide_and_the_rest_is_told_of() -> None:
     assert table.machine.outputs.tolist() == [5, 6, NOTHING]
     assert table.machine.transitions.tolist() == [[1, NOTHING], [NOTHING] * 2, [0, NOTHING]]
     assert table.machine.start == 2
-    assert table.visits.tolist() == [[3, 0], [0, 0], [4, 0]]
     assert table.ambiguity == pytest.approx(1 / 7)
     assert table.states.tolist() == [[0, 1], [0, 1], [0, 0], [0, NOTHING]]
 

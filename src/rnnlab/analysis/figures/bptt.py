@@ -16,6 +16,22 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+class Column(NamedTuple):
+    """A step of the figure.
+
+    Attributes:
+        heading: its name.
+        target: its target, or "".
+        loss: its loss, NaN without an answer.
+        input: what is read.
+    """
+
+    heading: str
+    target: str
+    loss: float
+    input: str
+
+
 class Band(NamedTuple):
     """A row of the figure: a vector of n units over C steps, NaN in steps without it.
 
@@ -41,9 +57,10 @@ class WeightChange(NamedTuple):
 
     Attributes:
         name: name of the matrix.
-        steps: `(C, R, K)`, the contributions of the C steps, NaN in steps without it.
+        columns: the columns of the steps that use it.
+        steps: `(U, R, K)`, their contributions.
         total: `(R, K)`, the sum of the contributions of all steps.
-        norms: `(C,)`, norms of the contributions, with the rows and columns that aren't drawn.
+        norms: `(U,)`, norms of the contributions, with the rows and columns that aren't drawn.
         total_norm: norm of the sum.
         num_steps: number of all steps.
         before: whether earlier steps contribute to the sum.
@@ -51,6 +68,7 @@ class WeightChange(NamedTuple):
     """
 
     name: str
+    columns: Sequence[int]
     steps: Tensor
     total: Tensor
     norms: Tensor
@@ -65,20 +83,14 @@ class UnrolledNet(NamedTuple):
 
     Attributes:
         title: its title.
-        columns: heading of each step.
-        targets: target of each step, or "".
-        losses: loss of each step, NaN without an answer.
-        inputs: input of each step.
+        columns: the steps.
         bands: vectors of units from top to bottom, the output first.
         changes: changes of the weight matrices.
         notes: lines about what is left out.
     """
 
     title: str
-    columns: Sequence[str]
-    targets: Sequence[str]
-    losses: Sequence[float]
-    inputs: Sequence[str]
+    columns: Sequence[Column]
     bands: Sequence[Band]
     changes: Sequence[WeightChange]
     notes: Sequence[str]
@@ -108,7 +120,7 @@ def draw(drawn: UnrolledNet) -> "Figure":
         tops[band.name] = y
         y += _CELL * band.values.shape[1] + 0.55
     inputs = y
-    y += 0.28 * max(text.count("\n") + 1 for text in drawn.inputs) + 0.65
+    y += 0.28 * max(text.count("\n") + 1 for _, _, _, text in drawn.columns) + 0.65
     maps = [y + (_MAP + 0.55) * row for row in range(len(drawn.changes))]
     y += (_MAP + 0.55) * len(maps)
     width = _x(len(drawn.columns) + 2) - _GAP + 0.1
@@ -143,8 +155,7 @@ class _Sheet:
         """Draw the title, the headings of the steps with targets and losses, and the legend."""
         self._text(0.15, 0.3, self.drawn.title, size=17, ha="left")
         power = {0: "", -1: " · 10"}.get(self.exponent, f" · {_power(-self.exponent)}")
-        headings = zip(self.drawn.columns, self.drawn.targets, self.drawn.losses, strict=True)
-        for column, (name, target, loss) in enumerate(headings):
+        for column, (name, target, loss, _) in enumerate(self.drawn.columns):
             x = _x(column)
             self._text(x + _BODY / 2, 0.75, name, size=15)
             if target:
@@ -181,8 +192,8 @@ class _Sheet:
     def read(self, top: float) -> None:
         """Draw the input of each step."""
         self._text(_NAMES, top + 0.15, "input", ha="right")
-        for column, text in enumerate(self.drawn.inputs):
-            self._text(_x(column) + _BODY / 4, top, text, size=15, va="top")
+        for column, step in enumerate(self.drawn.columns):
+            self._text(_x(column) + _BODY / 4, top, step.input, size=15, va="top")
 
     def arrows(self, inputs: float) -> None:
         """Draw the arrows between bands: forward beside the values, backward beside the deltas."""
@@ -227,17 +238,15 @@ class _Sheet:
         """Draw the contribution of each step to a matrix's change, their sum and their mean."""
         middle = top + _MAP / 2
         self._text(_NAMES, middle, f"Δ {change.name}", ha="right")
-        there = [c for c, step in enumerate(change.steps) if not step.isnan().any()]
         mean = change.total / change.num_steps
-        scales = [_largest(values) for values in (change.steps[there], change.total, mean)]
+        scales = [_largest(values) for values in (change.steps, change.total, mean)]
         if not (change.before or change.after):
             scales = [max(scales)] * 3  # so that the sum can be seen
-        for column in there:
-            caption = short(float(change.norms[column]))
-            self._map(_x(column), top, change.steps[column] / scales[0], caption)
-            sign = "+" if column > there[0] else "... +" if change.before else ""
+        for column, step, norm in zip(change.columns, change.steps, change.norms, strict=True):
+            self._map(_x(column), top, step / scales[0], short(float(norm)))
+            sign = "+" if column > change.columns[0] else "... +" if change.before else ""
             self._sign(column, middle, sign)
-        last = len(change.steps)
+        last = len(self.drawn.columns)
         self._sign(last, middle, "+ ... =" if change.after else "=")
         norm, fewer = change.total_norm, change.total_norm / change.num_steps
         self._map(_x(last), top, change.total / scales[1], f"sum {short(norm)}")

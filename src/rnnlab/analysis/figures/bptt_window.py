@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from rnnlab.analysis.figures.bptt import Band, UnrolledNet, WeightChange, short
+from rnnlab.analysis.figures.bptt import Band, Column, UnrolledNet, WeightChange, short
 from rnnlab.analysis.probe.backpropagation import Backpropagation
 from rnnlab.analysis.probe.system import systems
 from rnnlab.models.base import Model
@@ -72,10 +72,7 @@ class Window:
         return UnrolledNet(
             f"Backpropagation through time: {part}loss {short(self.found.loss)}, "
             f"learning rate {rate:g}",
-            [self._heading(*place) for place in self.places],
-            [self._target(*place) for place in self.places],
-            [self._loss(*place) for place in self.places],
-            [self._read(*place) for place in self.places],
+            [self._column(*place) for place in self.places],
             bands,
             changed,
             [] if whole else notes,
@@ -113,25 +110,22 @@ class Window:
             parameter = parameter.replace(f"cell.cells.{layer}.", place)
         return re.sub(r"\.(\d)", r" \1", parameter).replace(".", "\n").replace("_", "\n")
 
-    def _heading(self, system: str, step: int) -> str:
-        return f"step {step}" if system == self.answering else f"source {step}"
+    def _column(self, system: str, step: int) -> Column:
+        if system == self.answering:
+            read = self._spell(self.batch.input[0, step : step + 1], self.task.labels)
+            return Column(f"step {step}", self._target(step), float(self.found.losses[step]), read)
+        source = self.batch.source
+        assert source is not None
+        place = source.shape[1] - 1 - step if self.reverse_source else step
+        read = self._spell(source[0, place : place + 1], self.task.labels)
+        return Column(f"source {step}", "", torch.nan, read)
 
-    def _target(self, system: str, step: int) -> str:
-        if system != self.answering or not self.batch.mask[0, step]:
-            return ""
+    def _target(self, step: int) -> str:
         target = self.batch.target[0, step : step + 1]
         wide = target.dim() == 2 and target.shape[1] > 3
-        return "" if wide else self._spell(target, self.task.answer_labels).replace("\n", " ")
-
-    def _loss(self, system: str, step: int) -> float:
-        return float(self.found.losses[step]) if system == self.answering else torch.nan
-
-    def _read(self, system: str, step: int) -> str:
-        inputs = self.batch.input if system == self.answering else self.batch.source
-        assert inputs is not None
-        if system == "encoder" and self.reverse_source:
-            step = inputs.shape[1] - 1 - step
-        return self._spell(inputs[0, step : step + 1], self.task.labels)
+        if wide or not self.batch.mask[0, step]:
+            return ""
+        return self._spell(target, self.task.answer_labels).replace("\n", " ")
 
     def _spell(self, step: Tensor, labels: Callable[[Tensor], list[str]]) -> str:
         """Return the text of a symbol `(1,)` or of numbers `(1, I)`."""
@@ -226,16 +220,16 @@ class Window:
         cut = steps[:, rows][:, :, columns]
         norms = steps.flatten(1).norm(dim=1)
         own = self.drawn_steps(name)
-        there = [system == self._owner(name) for system, _ in self.places]
-        drawn = torch.full((len(there), *cut.shape[1:]), torch.nan, dtype=cut.dtype)
-        drawn[there] = cut[own]
-        drawn_norms = torch.full((len(there),), torch.nan, dtype=cut.dtype)
-        drawn_norms[there] = norms[own]
         return WeightChange(
             self._name(name),
-            drawn,
+            [
+                column
+                for column, (system, _) in enumerate(self.places)
+                if system == self._owner(name)
+            ],
+            cut[own],
             cut.sum(0),
-            drawn_norms,
+            norms[own],
             float(steps.sum(0).norm()),
             len(steps),
             bool(norms[: own[0]].any()),

@@ -35,13 +35,11 @@ class Table(NamedTuple):
         machine: the machine of the most frequent transitions.
         states: `(B, T)`, the state at each real step, `NOTHING` elsewhere.
         ambiguity: share of steps that took another transition than the most frequent one.
-        visits: `(S, K)`, the count of each state and symbol.
     """
 
     machine: Machine
     states: Ints
     ambiguity: float
-    visits: Ints
 
 
 def k_means(points: Numbers, count: int, rng: np.random.Generator) -> Numbers:
@@ -83,7 +81,7 @@ def count_transitions(strings: Strings, clusters: Ints, num_symbols: int) -> Tab
     transitions = np.where(visits > 0, counts.argmax(axis=2), NOTHING)
     machine = Machine(transitions, np.append(known[:, 1], NOTHING), start)
     lost = visits.sum() - counts.max(axis=2).sum()
-    return Table(machine, states, float(lost / visits.sum()), visits)
+    return Table(machine, states, float(lost / visits.sum()))
 
 
 def agreement(machine: Machine, strings: Strings) -> float:

@@ -4,9 +4,8 @@ The run is one of `task=attractor_memory`, whose patterns are taken; its weights
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rnnlab.analysis.numerics.hopfield import hebb, retrieve, settle
+from rnnlab.analysis.numerics.hopfield import Numbers, hebb, retrieve, settle
 from rnnlab.errors import ConfigError
 from rnnlab.random_streams import generator
 from rnnlab.ranges import Positive, PositiveInt, Probability
@@ -63,8 +62,7 @@ def recalled_by_hebb(run: Run, *, flipped: PositiveInt, num_cues: PositiveInt) -
         flipped: bits of each cue that are wrong.
         num_cues: cues, each of one pattern.
     """
-    patterns = _patterns(run)
-    cues, whole = _cues(patterns, flipped, num_cues, run.config.seed)
+    patterns, cues, whole = _cues(run, flipped, num_cues)
     found = settle(hebb(patterns), cues, _rng(run.config.seed), max_sweeps=_MAX_SWEEPS)
     return float((found == whole).all(axis=1).mean())
 
@@ -80,12 +78,11 @@ def recalled_by_softmax(
         num_cues: cues, each of one pattern.
         beta: inverse temperature.
     """
-    patterns = _patterns(run)
-    cues, whole = _cues(patterns, flipped, num_cues, run.config.seed)
+    patterns, cues, whole = _cues(run, flipped, num_cues)
     return float((retrieve(patterns, cues, beta=beta) == whole).all(axis=1).mean())
 
 
-def _patterns(run: Run) -> NDArray[np.float64]:
+def _patterns(run: Run) -> Numbers:
     """Return the patterns `(P, N)` of a run's task.
 
     Raises:
@@ -96,19 +93,18 @@ def _patterns(run: Run) -> NDArray[np.float64]:
     return run.task.patterns
 
 
-def _overlap(patterns: NDArray[np.float64], num_cues: int, seed: int) -> float:
+def _overlap(patterns: Numbers, num_cues: int, seed: int) -> float:
     cues = patterns[:num_cues]
     found = settle(hebb(patterns), cues, _rng(seed), max_sweeps=_MAX_SWEEPS)
     return float((found * cues).mean())
 
 
-def _cues(
-    patterns: NDArray[np.float64], flipped: int, num_cues: int, seed: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the first patterns with as many bits flipped of each, and as they are."""
+def _cues(run: Run, flipped: int, num_cues: int) -> tuple[Numbers, Numbers, Numbers]:
+    """Return all patterns, and the first ones with so many bits flipped of each and as they are."""
+    patterns = _patterns(run)
     whole = patterns[:num_cues]
-    order = _rng(seed).random(whole.shape).argsort(axis=1)
-    return np.where(order < flipped, -whole, whole), whole
+    order = _rng(run.config.seed).random(whole.shape).argsort(axis=1)
+    return patterns, np.where(order < flipped, -whole, whole), whole
 
 
 def _rng(seed: int) -> np.random.Generator:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from rnnlab import train
-from rnnlab.reproductions.guessing import mean_guesses
+from rnnlab.reproductions.measures.guessing import mean_guesses
 from rnnlab.runs.run import Run
 from tests.small_runs import SMALL, tiny
 
@@ -30,7 +30,7 @@ def test_the_number_of_guesses_is_one_over_their_rate(run, monkeypatch):
     def score(_task, _metric, model, _batch):
         return (next(model.parameters()).flatten()[0] > 60).double()
 
-    monkeypatch.setattr("rnnlab.reproductions.guessing._score", score)
+    monkeypatch.setattr("rnnlab.reproductions.measures.guessing._score", score)
     found = mean_guesses(run, metric="accuracy", must=">= 1", searches=60, **SETTINGS)
     assert found == pytest.approx(5, rel=0.4)
 

@@ -12,6 +12,7 @@ from rnnlab import train
 from rnnlab.errors import ConfigError
 from rnnlab.inference.evaluate import evaluate
 from rnnlab.reproductions import measures
+from rnnlab.reproductions.measures import inside
 from rnnlab.runs.run import Run
 from tests.reports.fabricate import fabricate
 from tests.small_runs import SMALL, tiny
@@ -53,10 +54,10 @@ def test_an_adder_of_three_units_is_a_machine_of_four_states(tmp_path, monkeypat
 def test_two_taps_of_a_damped_cosine_turn_by_its_period(monkeypatch):
     theta = 2 * math.pi / 10.6
     taps = [2 * 0.9 * math.cos(theta), -(0.9**2)]
-    monkeypatch.setattr(measures, "_taps", lambda _: taps)
+    monkeypatch.setattr(inside, "_taps", lambda _: taps)
     assert measures.tap_period(Run("x")) == pytest.approx(10.6)
     assert measures.tap_weight(Run("x"), lag=2) == pytest.approx(-0.81)
-    monkeypatch.setattr(measures, "_taps", lambda _: [0.5, 0.3])
+    monkeypatch.setattr(inside, "_taps", lambda _: [0.5, 0.3])
     assert math.isnan(measures.tap_period(Run("x")))
 
 
@@ -83,7 +84,7 @@ def test_a_number_of_an_analysis_is_taken_by_its_path(monkeypatch):
         raise ConfigError("no rhythm")
 
     def take(number, analysis):
-        monkeypatch.setattr(measures, "make", lambda *_: SimpleNamespace(analyze=analysis))
+        monkeypatch.setattr(inside, "make", lambda *_: SimpleNamespace(analyze=analysis))
         return measures.of_analysis(
             Run("x"), analysis="spectrum", words=[], number=number, factor=10
         )
@@ -134,7 +135,7 @@ def test_branches_are_pure_where_words_of_a_group_stand_together(monkeypatch):
     states = torch.tensor([*places.values()])[None]
     real = torch.ones(1, 5, dtype=torch.bool)
     trace = SimpleNamespace(states=states, real=real, symbols=symbols)
-    monkeypatch.setattr(measures, "labelled_trace", lambda *_: trace)
+    monkeypatch.setattr(inside, "labelled_trace", lambda *_: trace)
     monkeypatch.setattr(Run, "open", lambda *_: None)
 
     def purity(*groups):

@@ -4,7 +4,7 @@ import pytest
 
 from rnnlab import train
 from rnnlab.errors import ConfigError
-from rnnlab.reproductions.hopfield import (
+from rnnlab.reproductions.measures.hopfield import (
     capacity,
     overlap_at,
     recalled_by_hebb,

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from rnnlab.reproductions.trask import EVERY, PRINTED, errors
+from rnnlab.reproductions.measures.trask import EVERY, PRINTED, errors
 from tests.small_runs import assemble
 
 MODEL = ["task=addition_marked", "model=elman", "model.cell.hidden_size=16"]
