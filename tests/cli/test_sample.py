@@ -144,6 +144,7 @@ def test_a_file_with_a_line_that_cannot_be_asked_is_refused_before_any_answer(ca
         ("text", ["trainer.max_steps=3"], "trainer.max_steps is a setting of training"),
         ("text", ["line"], "'line' can't be read as KEY=VALUE"),
         ("wave", ["temperature=1"], "must be null: this task answers in numbers"),
+        ("wave", ["answer_file=answers"], "answer_file must be null: this task has no answers in"),
         ("wave", ["beam=2"], "must be null: this task answers in numbers"),
         ("addition", ["prompt=12-34"], "got '-' in '12-34'"),
     ],

@@ -93,6 +93,10 @@ def generate_sample(
     Raises:
         ConfigError: the decoding doesn't suit the task, or `answers_only` for answers without text.
     """
+    if answers_only and not task.answers_in_words:
+        raise ConfigError(
+            "answer_file must be null: this task has no answers in words of their own"
+        )
     batch = to_device(batch, device_of(model))
     steps = answer_steps(model, task, batch, decoding)
     if not isinstance(task.spec.target, Tokens):

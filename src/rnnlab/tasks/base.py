@@ -255,15 +255,17 @@ class Task(ABC):
         """
         yield "\n".join(self.answer_texts(batch, torch.stack(list(answers), dim=1)))
 
-    def answer_texts(self, batch: Batch, answers: Tensor) -> list[str]:  # noqa: ARG002
+    def answer_texts(self, batch: Batch, answers: Tensor) -> list[str]:
         """Return each answer of ids `(B, T)` as a text without its prompt.
 
-        Raises:
-            ConfigError: the answers are not texts.
+        A task whose answers are words overrides it.
         """
-        raise ConfigError(
-            "answer_file must be null: this task has no answers in words of their own"
-        )
+        raise NotImplementedError
+
+    @property
+    def answers_in_words(self) -> bool:
+        """Whether there are `answer_texts`."""
+        return type(self).answer_texts is not Task.answer_texts
 
     def table(self, batch: Batch, output: Tensor) -> list[list[str | float]]:
         """Return targets and outputs as a table with a heading and a row for each answered step."""
