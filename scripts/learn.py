@@ -18,7 +18,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from torch.nn.functional import one_hot
+
 from rnnlab.inference.evaluate import evaluate
+from rnnlab.inference.generate import beam_search
 from rnnlab.reproductions.measures import score_of_third
 from rnnlab.runs.environment import checkout
 from rnnlab.runs.run import Run
@@ -104,6 +107,20 @@ def of_train(name: str) -> Callable[[Run], float]:
         assert count is not None
         batches = (task.sample("train", index, 64) for index in range(count))
         return evaluate(experiment.model, task, batches).compute()[name]
+
+    return measure
+
+
+def ahead_of_neighbour(name: str) -> Callable[[Run], float]:
+    """Subtract the nearest neighbour's score of the test split from that with a beam of 4."""
+
+    def measure(run: Run) -> float:
+        model, task = run.model, run.experiment.task
+        scorer = task.scorer()
+        for batch in run.experiment.batches("test"):
+            answers, _ = beam_search(model, batch, 4, task.end, never=task.never, length_norm=1.0)
+            scorer.update(one_hot(answers, task.spec.target.size).float(), batch)
+        return float(scorer.compute()[name] - task.floor[f"{name}_nearest_neighbour"])
 
     return measure
 
@@ -280,6 +297,20 @@ TARGETS = {
         test("free_bleu"),
         300,
         **between(0.15, 0.28),
+    ),
+    "translation_messages_bleu": _target(
+        "experiment=translation_messages",
+        "BLEU of test messages with a beam of 4, less the nearest neighbour's",
+        ahead_of_neighbour("bleu"),
+        900,
+        **above(0),
+    ),
+    "translation_messages_chrf": _target(
+        "experiment=translation_messages",
+        "character F-score of test messages with a beam of 4, less the nearest neighbour's",
+        ahead_of_neighbour("chrf"),
+        900,
+        **above(0),
     ),
     "next_char_lstm": _target(
         "experiment=next_char_lstm", "nats per character", test("loss"), 180, **below(1.6)
