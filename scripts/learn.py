@@ -18,10 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from torch.nn.functional import one_hot
-
 from rnnlab.inference.evaluate import evaluate
-from rnnlab.inference.generate import beam_search
 from rnnlab.reproductions.measures import score_of_third
 from rnnlab.runs.environment import checkout
 from rnnlab.runs.run import Run
@@ -112,17 +109,8 @@ def of_train(name: str) -> Callable[[Run], float]:
 
 
 def ahead_of_neighbour(name: str) -> Callable[[Run], float]:
-    """Subtract the nearest neighbour's score of the test split from that with a beam of 4."""
-
-    def measure(run: Run) -> float:
-        model, task = run.model, run.experiment.task
-        scorer = task.scorer()
-        for batch in run.experiment.batches("test"):
-            answers, _ = beam_search(model, batch, 4, task.end, never=task.never, length_norm=1.0)
-            scorer.update(one_hot(answers, task.spec.target.size).float(), batch)
-        return float(scorer.compute()[name] - task.floor[f"{name}_nearest_neighbour"])
-
-    return measure
+    """Subtract the nearest neighbour's score of the test split from that of free running."""
+    return lambda run: test(f"free_{name}")(run) - run.results["floor"][f"{name}_nearest_neighbour"]
 
 
 def longest_third(run: Run) -> float:
@@ -300,14 +288,14 @@ TARGETS = {
     ),
     "translation_messages_bleu": _target(
         "experiment=translation_messages",
-        "BLEU of test messages with a beam of 4, less the nearest neighbour's",
+        "BLEU of 969 messages, less the nearest neighbour's 0.33",
         ahead_of_neighbour("bleu"),
         900,
         **above(0),
     ),
     "translation_messages_chrf": _target(
         "experiment=translation_messages",
-        "character F-score of test messages with a beam of 4, less the nearest neighbour's",
+        "character F-score of 969 messages, less the nearest neighbour's 0.54",
         ahead_of_neighbour("chrf"),
         900,
         **above(0),
