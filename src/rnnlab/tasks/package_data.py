@@ -24,22 +24,13 @@ def package_file(package: str, path: str, setting: str) -> Path:
     Raises:
         NoPackage: the package is not installed, or has no such file in this version.
     """
-    return package_files(package, path, setting)[0]
-
-
-def package_files(package: str, pattern: str, setting: str) -> list[Path]:
-    """Return the paths of all files of a package that a pattern finds, such as `**/*.po`, sorted.
-
-    Raises:
-        NoPackage: the package is not installed, or has no such file in this version.
-    """
     found = find_spec(package)
     folders = found.submodule_search_locations if found else None
-    files = [file for folder in folders or [] for file in Path(folder).glob(pattern)]
+    files = [file for folder in folders or [] for file in Path(folder).glob(path)]
     if files:
-        return sorted(files)
+        return min(files)
     project = _PROJECTS.get(package, package)
-    problem = f"has no {pattern} in this version" if folders else "is not installed"
+    problem = f"has no {path} in this version" if folders else "is not installed"
     raise NoPackage(
         f"{setting} reads data of the package {project}, which {problem}: "
         "pip install 'rnnlab[data]', or give task.path=FILE"
