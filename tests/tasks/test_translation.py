@@ -121,7 +121,8 @@ def test_what_is_said_of_a_subject_agrees(adjective, past, negated, agreement, e
 
 
 def translation(layout: Layout = "encoder_decoder", level: str = "word", **settings) -> Translation:
-    settings = {"max_clauses": 3, "path": None, "source": None} | FILES | settings
+    ours = {"max_clauses": 3, "path": None, "source": None, "max_words": None}
+    settings = ours | FILES | settings
     return Translation(layout, 0, level=level, **settings)
 
 
@@ -368,9 +369,9 @@ def test_rare_words_are_unknown(tmp_path: Path):
         translation(max_clauses=None, path=pairs_file(tmp_path, lines), min_count=999)
 
 
-@pytest.mark.parametrize("key", ["val_path", "test_path", "min_count", "encoding"])
+@pytest.mark.parametrize("key", ["val_path", "test_path", "min_count", "max_words", "encoding"])
 def test_settings_of_files_are_refused_without_one(key: str):
-    value = 3 if key == "min_count" else "utf-8"
+    value = 3 if key in ("min_count", "max_words") else "utf-8"
     with pytest.raises(ConfigError, match=rf"task\.{key} must be null where .* got '?{value}"):
         translation(**{key: value})
 

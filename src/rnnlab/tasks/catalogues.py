@@ -1,16 +1,23 @@
-"""English-French pairs of the message catalogues that the package Django carries."""
+"""English-French pairs of the message catalogues that installed projects carry."""
 
 import re
+import struct
+import unicodedata
 from collections.abc import Iterator
 from functools import cached_property
 from html import unescape
+from pathlib import Path
 from typing import NamedTuple
 
+from rnnlab.errors import ConfigError
 from rnnlab.spec import Split
 from rnnlab.tasks.corpus import TextFiles
-from rnnlab.tasks.package_data import package_files
+from rnnlab.tasks.package_data import project_files
 
+_FRENCH = re.compile(r"(?:^|/)fr(?:[_-]FR)?/LC_MESSAGES/[^/]+\.(?:po|mo)$")
 _FIELD = re.compile(r'^(msg\w+(?:\[\d+\])?) "(.*)"$|^"(.*)"$')
+_DEFAULT = re.compile(r'^#\. Default: "(.*)"$', re.MULTILINE)
+_MAGIC = {b"\xde\x12\x04\x95": "<", b"\x95\x04\x12\xde": ">"}  # of .mo, and its order of bytes
 _ESCAPE = re.compile(r"\\(.)")
 _ESCAPED = {"n": "\n", "t": "\t"}  # others stand for themselves
 _TAG = re.compile(r"</?\w[^<>]*>|<!--.*?-->")
@@ -32,47 +39,104 @@ class Message(NamedTuple):
     targets: list[str]
 
 
-class DjangoCatalogues(TextFiles):
-    """Django's French catalogues as a text of lines `English<TAB>French`.
+class Catalogues(TextFiles):
+    """French catalogues of installed projects as a text of lines `English<TAB>French`.
 
-    Copyright of the Django Software Foundation and its translators, under the BSD licence with
-    three clauses; the files are read where they are installed, and nothing of them is kept but
-    the vocabulary of a run.
+    Copyright of each project's authors and translators, under the project's licence; the files are
+    read where they are installed, and nothing of them is kept but the vocabulary of a run.
+
+    `path` holds the names of the projects on PyPI, separated by commas.
     """
 
     packaged = True
 
     def read(self, split: Split) -> str:  # noqa: ARG002
         """Return all pairs, each once, sorted."""
-        return "".join(f"{source}\t{target}\n" for source, target in sorted(self._messages))
+        return "".join(f"{source}\t{target}\n" for source, target in sorted(self._pairs))
 
     def message(self, pair: tuple[str, str]) -> str:
-        """Return the message that a pair is of; its singular and its plural are two pairs."""
-        return self._messages[pair]
+        """Return the message that a pair is of, for the singular and the plural are two pairs.
+
+        Messages of which one's singular is another's plural are one.
+        """
+        return self._names[pair[0]]
 
     @cached_property
-    def _messages(self) -> dict[tuple[str, str], str]:
-        """The message of each pair.
+    def _messages(self) -> list[list[tuple[str, str]]]:
+        """The pairs of each message, one or two, the singular first.
 
         Raises:
-            ConfigError: the package is not installed.
+            ConfigError: a project is not installed, or a file of it can't be read.
         """
-        found: dict[tuple[str, str], str] = {}
-        pattern = "**/locale/fr/LC_MESSAGES/*.po"
-        for file in package_files("django", pattern, "task.source=django"):
-            for sources, targets in read_messages(file.read_text(encoding="utf-8")):
-                for source, target in zip(sources, (targets[0], targets[-1]), strict=False):
-                    pair = plain_pair(source, target)
-                    if all(_WORD.search(text) for text in pair):
-                        found[pair] = plain_pair(sources[0], "")[0]
-        return found
+        assert self.path is not None
+        projects = sorted(self.path.split(","))
+        files = [file for name in projects for file in project_files(name, _FRENCH, "task.source")]
+        written = {file for file in files if file.suffix == ".po"}
+        return [
+            [
+                plain_pair(source, target)
+                for source, target in zip(sources, (targets[0], targets[-1]), strict=False)
+            ]
+            for file in files
+            if file.suffix == ".po" or file.with_suffix(".po") not in written
+            for sources, targets in _messages_of(file)
+        ]
+
+    @cached_property
+    def _pairs(self) -> set[tuple[str, str]]:
+        """The pairs that have words."""
+        pairs = (pair for message in self._messages for pair in message)
+        return {pair for pair in pairs if all(_WORD.search(text) for text in pair)}
+
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        """The name of the message that each source is of."""
+        names: dict[str, str] = {}
+        for message in self._messages:
+            sources = [source for source, _ in message]
+            name, *others = {names.get(source, sources[0]): None for source in sources}
+            names |= dict.fromkeys(sources, name)
+            if others:
+                names |= {source: name for source, old in names.items() if old in others}
+        return names
+
+
+def _messages_of(file: Path) -> Iterator[Message]:
+    """Read a catalogue.
+
+    Raises:
+        ConfigError: it can't be read.
+    """
+    try:
+        data = file.read_bytes()
+        yield from read_compiled(data) if file.suffix == ".mo" else read_messages(data.decode())
+    except (OSError, UnicodeDecodeError, KeyError, struct.error) as error:
+        raise ConfigError(f"task.source: {file} is no catalogue in UTF-8: {error}") from error
+
+
+def read_compiled(data: bytes) -> Iterator[Message]:
+    """Yield the translated entries of a catalogue in gettext's binary format `.mo`.
+
+    It begins with seven numbers: a mark of the format, its version, the number of entries, where
+    the tables of messages and of translations begin, and two of no matter here. A table has the
+    length and the place of each text. (Python's `gettext` forgets the English plurals.)
+    """
+    order = _MAGIC[data[:4]]
+    count, *tables = struct.unpack_from(f"{order}3I", data, 8)
+    for entry in range(count):
+        places = [struct.unpack_from(f"{order}2I", data, table + 8 * entry) for table in tables]
+        texts = [data[start : start + length].decode() for length, start in places]
+        sources, targets = texts[0].split("\4")[-1].split("\0"), texts[1].split("\0")
+        if all(sources) and any(targets):
+            yield Message(sources, targets)
 
 
 def read_messages(text: str) -> Iterator[Message]:
     """Yield the entries of a catalogue in gettext's format `.po` that are translated and current.
 
     An entry marked as `fuzzy` is a guess, and one that begins with `#~` is out of use; contexts
-    and comments are left out, and so is the heading, whose message is empty.
+    and comments are left out, and so is the heading, whose message is empty. Where the message is
+    a name such as `label_title`, it is the text of the comment `#. Default: "Title"` (Plone).
     """
     for entry in re.split(r"\n\s*\n", text.replace("\r\n", "\n")):
         lines = entry.split("\n")
@@ -83,6 +147,9 @@ def read_messages(text: str) -> Iterator[Message]:
         for found in filter(None, map(_FIELD.match, lines)):
             name = found[1] or name
             fields[name] = fields.get(name, "") + (found[2] or found[3] or "")
+        default = _DEFAULT.search(entry)
+        if default:
+            fields["msgid"] = default[1]
         message = Message(
             [_unescape(fields[key]) for key in ("msgid", "msgid_plural") if key in fields],
             [_unescape(value) for key, value in fields.items() if key.startswith("msgstr")],
@@ -106,7 +173,8 @@ def plain_pair(source: str, target: str) -> tuple[str, str]:
 
     def plain(text: str) -> str:
         text = unescape(_TAG.sub(" ", _PLACEHOLDER.sub(letter, text))).replace("%%", "%")
-        return " ".join(text.replace("\u2019", "'").split())
+        text = unicodedata.normalize("NFC", text.replace("\u2019", "'"))
+        return " ".join(text.split())
 
     return plain(source), plain(target)
 

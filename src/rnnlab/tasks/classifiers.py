@@ -1,6 +1,7 @@
 """Answers without learning over time: what a network that reads sequences must beat."""
 
-import zlib
+import math
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,7 +9,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-_BUCKETS = 4096  # of trigrams
 _DECAY = 1e-3  # weight decay of the linear readout
 
 
@@ -28,18 +28,31 @@ def nearest_text(train: Sequence[str], test: Sequence[str]) -> list[int]:
 
     Likeness is the cosine of the counts of character trigrams, in lower case.
     """
-    known, asked = (torch.from_numpy(_trigrams(texts)) for texts in (train, test))
-    return (asked @ F.normalize(known).T).argmax(dim=1).tolist()
+    index: dict[str, tuple[list[int], list[float]]] = {}  # trigram -> texts of train, their shares
+    for row, text in enumerate(train):
+        counts = _trigrams(text)
+        length = math.hypot(*counts.values())
+        for trigram, count in counts.items():
+            rows, shares = index.setdefault(trigram, ([], []))
+            rows.append(row)
+            shares.append(count / length)
+    tables = {
+        trigram: (np.array(rows), np.array(shares)) for trigram, (rows, shares) in index.items()
+    }
+    found = []
+    for text in test:
+        likeness = np.zeros(len(train))
+        for trigram, count in _trigrams(text).items():
+            if trigram in tables:
+                rows_of, shares_of = tables[trigram]  # a text stands in them once
+                likeness[rows_of] += count * shares_of
+        found.append(int(likeness.argmax()))
+    return found
 
 
-def _trigrams(texts: Sequence[str]) -> np.ndarray:
-    """Count the trigrams of texts by their hash, `(N, 4096)`."""
-    counts = np.zeros((len(texts), _BUCKETS), dtype=np.float32)
-    for row, text in zip(counts, texts, strict=True):
-        padded = f"  {text.lower()} "
-        for start in range(len(padded) - 2):
-            row[zlib.crc32(padded[start : start + 3].encode()) % _BUCKETS] += 1
-    return counts
+def _trigrams(text: str) -> Counter[str]:
+    padded = f"  {text.lower()} "
+    return Counter(padded[start : start + 3] for start in range(len(padded) - 2))
 
 
 def linear_readout(train: Tensor, classes: Tensor, test: Tensor, num_classes: int) -> Tensor:

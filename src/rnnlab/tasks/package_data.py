@@ -1,6 +1,8 @@
 """Files of data that installed packages carry, found without importing the packages."""
 
 import gzip
+import re
+from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,25 +24,42 @@ def package_file(package: str, path: str, setting: str) -> Path:
     Raises:
         NoPackage: the package is not installed, or has no such file in this version.
     """
-    return package_files(package, path, setting)[0]
-
-
-def package_files(package: str, pattern: str, setting: str) -> list[Path]:
-    """Return the paths of all files of a package that a pattern finds, such as `**/*.po`, sorted.
-
-    Raises:
-        NoPackage: the package is not installed, or has no such file in this version.
-    """
     found = find_spec(package)
     folders = found.submodule_search_locations if found else None
-    files = [file for folder in folders or [] for file in Path(folder).glob(pattern)]
+    files = [file for folder in folders or [] for file in Path(folder).glob(path)]
     if files:
-        return sorted(files)
+        return min(files)
     project = _PROJECTS.get(package, package)
-    problem = f"has no {pattern} in this version" if folders else "is not installed"
+    problem = f"has no {path} in this version" if folders else "is not installed"
     raise NoPackage(
         f"{setting} reads data of the package {project}, which {problem}: "
         "pip install 'rnnlab[data]', or give task.path=FILE"
+    )
+
+
+def project_files(project: str, pattern: re.Pattern[str], setting: str) -> list[Path]:
+    """Return the paths of the installed files of a project that a pattern finds, sorted.
+
+    Args:
+        project: its name on PyPI.
+        pattern: of a path with slashes, below the directory of installed packages.
+        setting: what asks for them, for the error.
+
+    Raises:
+        NoPackage: the project is not installed, or has no such file in this version.
+    """
+    installed, problem = None, "has none in this version"
+    try:
+        installed = distribution(project).files
+    except (PackageNotFoundError, ValueError):  # an empty name
+        problem = "is not installed"
+    named = (file.locate() for file in installed or [] if pattern.search(file.as_posix()))
+    files = [path for path in map(Path, map(str, named)) if path.is_file()]
+    if files:
+        return sorted(files)
+    raise NoPackage(
+        f"{setting} reads French catalogues of the project {project}, which {problem}: "
+        f"pip install --no-deps {project} (its files are read and never imported)"
     )
 
 

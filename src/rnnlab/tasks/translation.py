@@ -1,18 +1,19 @@
-"""Translation: English to French by a toy grammar, Django's messages, or pairs from a file."""
+"""Translation: English to French by a toy grammar, messages of programs, or pairs from a file."""
 
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
-from typing import Any, ClassVar, Literal
+from functools import cached_property, partial
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
+from annotated_types import Len
 from torch import Tensor
 
 from rnnlab.errors import ConfigError
 from rnnlab.ranges import DataFile, PositiveInt
 from rnnlab.spec import Batch, Layout, Split
 from rnnlab.stackable import stackable
-from rnnlab.tasks.catalogues import DjangoCatalogues
+from rnnlab.tasks.catalogues import Catalogues
 from rnnlab.tasks.classifiers import nearest_text
 from rnnlab.tasks.corpus import TextFiles
 from rnnlab.tasks.file_task import FileTask, StoredSymbols
@@ -30,8 +31,11 @@ from rnnlab.tasks.transduction import (
 from rnnlab.tasks.vocabulary import UNKNOWN, choose_symbols, unseen_symbols
 from rnnlab.tasks.words import cut_words, join_words
 
+Project = Annotated[str, Len(1)]
+Projects = Annotated[list[Project], Len(1)]
+
 # Most pairs for the nearest neighbour.
-_COMPARED: Mapping[Split, int] = {"train": 4000, "test": 1000}
+_COMPARED: Mapping[Split, int] = {"train": 50000, "test": 2500}
 _APOSTROPHES = ("'", "\u2019")  # typewriter's, typographer's
 
 
@@ -47,12 +51,12 @@ class Translation(TextTransduction, FileTask):
 
     With `path` the pairs are `source<TAB>target` lines of a file; a fixed hash of the source
     chooses the split, about 80 : 10 : 10, and `sample` takes no length. A split with a file of its
-    own has no pairs of it. With `source=django` they are the messages of the package Django and
-    their French translations (`catalogues.py`), some 880 pairs of 4 words on average: few enough
-    that most held-out messages have a word that train lacks. So the floor of pairs has the scores
-    on test of a translation memory, which answers with the translation of the nearest source of
-    train (`bleu_nearest_neighbour`, `chrf_nearest_neighbour`; by the cosine of counts of character
-    trigrams; of 4000 and 1000 pairs at most).
+    own has no pairs of it. With `source` they are the messages of installed projects and their
+    French translations (`catalogues.py`), all in one pool; a message that several projects have is
+    in one split. They are few, so the floor of pairs has the scores on test of a translation
+    memory, which answers with the translation of the nearest source of train
+    (`bleu_nearest_neighbour`, `chrf_nearest_neighbour`; by the cosine of counts of character
+    trigrams; of 50000 and 2500 pairs at most).
 
     At the level of words, punctuation is a word and so is `l'`; combining marks, joiners and joined
     emoji are not split, and in Chinese, Japanese, Thai and other scripts without spaces each
@@ -63,7 +67,8 @@ class Translation(TextTransduction, FileTask):
     Args:
         stored: the symbols of a trained model.
         level: whether symbols are words or characters.
-        source: `django` for the messages of Django; `null` for the grammar, or with `path`.
+        source: a project on PyPI, or a list of some, whose messages are the pairs, such as
+            `django`; `null` for the grammar, or with `path`.
         max_clauses: most clauses of a sentence, which draws their number; with a `length` in
             `sample` all sentences have as many. `null` with `path` and `source`.
         path: a file of pairs, or `null`.
@@ -72,6 +77,7 @@ class Translation(TextTransduction, FileTask):
         encoding: Python's name of the files' encoding; `null` for UTF-8.
         min_count: minimum number of occurrences, in sources and targets of train, of a symbol in
             the vocabulary; `null` for all symbols of the files.
+        max_words: pairs of which a side has more words are left out of all splits; `null` for none.
     """
 
     higher_is_better: ClassVar = {**Transduction.higher_is_better, "bleu": True, "chrf": True}
@@ -82,7 +88,7 @@ class Translation(TextTransduction, FileTask):
         seed: int,
         stored: StoredSymbols | None = None,
         *,
-        source: Literal["django"] | None,
+        source: Project | Projects | None,
         level: Literal["word", "character"],
         max_clauses: PositiveInt | None,
         path: DataFile | None,
@@ -90,7 +96,10 @@ class Translation(TextTransduction, FileTask):
         test_path: DataFile | None,
         encoding: str | None,
         min_count: PositiveInt | None,
+        max_words: PositiveInt | None,
     ) -> None:
+        if isinstance(source, list):
+            source = ",".join(source)
         if source is not None and path is not None:
             raise ConfigError(f"task.source must be null where task.path is {path}, got {source}")
         given = path or source
@@ -108,13 +117,14 @@ class Translation(TextTransduction, FileTask):
             ("val_path", val_path, path),
             ("test_path", test_path, path),
             ("min_count", min_count, given),
+            ("max_words", max_words, given),
         ):
             if wanted is None and value is not None:
                 raise ConfigError(f"task.{name} must be null where task.path is null, got {value}")
         self._files = TextFiles(path, val_path, test_path, encoding)
         identity: Callable[[tuple[str, str]], str] = _source
         if source is not None:
-            self._files = catalogues = DjangoCatalogues(source)
+            self._files = catalogues = Catalogues(source)
             identity = catalogues.message
         self.by_word = level == "word"
         self.max_clauses = max_clauses
@@ -122,7 +132,7 @@ class Translation(TextTransduction, FileTask):
         learnt = self.stored_symbols and self.stored_symbols[self.num_specials :]
         self.rows = None
         if given is not None:
-            self.rows = Rows(self._files, read_pairs, identity, self.problem)
+            self.rows = Rows(self._files, partial(_short_pairs, max_words), identity, self.problem)
         if self.problem is not None:
             super().__init__(layout, seed, learnt or ())
             return
@@ -234,7 +244,7 @@ class Translation(TextTransduction, FileTask):
         return {**super().floor, **near_scores}
 
     def fingerprint(self) -> str:
-        """Add a hash of the messages of Django, which may change without any setting."""
+        """Add a hash of the messages of projects, which may change without any setting."""
         fingerprint = super().fingerprint()
         return fingerprint if self.rows is None else self.rows.digest(fingerprint)
 
@@ -265,6 +275,17 @@ class Translation(TextTransduction, FileTask):
 
 def _source(pair: tuple[str, str]) -> str:
     return pair[0]
+
+
+def _short_pairs(most: int | None, text: str, key: str, path: str) -> list[tuple[str, str]]:
+    """Read pairs, and leave out those of which a side has more words."""
+    pairs = read_pairs(text, key, path)
+    if most is None:
+        return pairs
+    short = [pair for pair in pairs if all(len(cut_words(side)) <= most for side in pair)]
+    if not short:
+        raise ConfigError(f"task.max_words must leave pairs of {key}={path}, got {most}")
+    return short
 
 
 class TranslationScorer(TransductionScorer):
