@@ -66,6 +66,25 @@ class LossCall(NamedTuple):
     final: Callable[[Tensor, Tensor], State]
 
 
+class Learnt(NamedTuple):
+    """What the call of a kernel that computes a loss returns.
+
+    Attributes:
+        loss: `()`.
+        hidden: the last one, without a gradient.
+        memory: the last one likewise.
+    """
+
+    loss: Tensor
+    hidden: Tensor
+    memory: Tensor
+
+
+def by_autograd(call: LossCall) -> Learnt:
+    """Compute a loss to differentiate."""
+    return Learnt(*UnrollLoss.apply(call.options, *call.tensors, *call.readout)[:3])
+
+
 def loss_call(
     model: Stream,
     kernel: CellKernel,
@@ -102,14 +121,15 @@ def kernel_loss(
     batch: Batch,
     state: State | None = None,
     steps: Sequence[int] | None = None,
+    learn: Callable[[LossCall], Learnt] = by_autograd,
 ) -> tuple[Tensor, State | None]:
     """Compute the mean cross-entropy `()` of a batch without the outputs, and the final state.
 
-    The state is detached, and `None` if no batch goes on from this one. For the arguments see
-    `loss_call`.
+    The state is detached, and `None` if no batch goes on from this one. `learn` makes the call; for
+    the other arguments see `loss_call`.
     """
     kernel = model.cell.layers[-1].kernel()
     assert kernel is not None
     call = loss_call(model, kernel, batch, state, steps)
-    loss, *last = UnrollLoss.apply(call.options, *call.tensors, *call.readout)[:3]
-    return loss, None if batch.first is None else call.final(*last)
+    learnt = learn(call)
+    return learnt.loss, None if batch.first is None else call.final(learnt.hidden, learnt.memory)

@@ -16,8 +16,8 @@ from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch.optim import Optimizer
 from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
-from rnnlab.training.prepared_steps import PreparedSteps
-from rnnlab.training.recorded_steps import RecordedSteps
+from rnnlab.training.prepared_losses import PreparedLosses
+from rnnlab.training.recorded_steps import DEVICES, RecordedSteps
 
 _KNOWN = ("2.5.", "2.6.")
 """Versions of Lightning whose loop this one was compared with, counter by counter."""
@@ -98,8 +98,10 @@ class EpochLoop(_TrainingEpochLoop):
         self._step = _plain_step(self._optimizer)
         self._parameters = [p for group in self._optimizer.param_groups for p in group["params"]]
         self._precision = trainer.precision_plugin
-        steps = PreparedSteps if module.device.type == "cpu" else RecordedSteps
-        module.fast_steps = steps(module)
+        if module.device.type in DEVICES:
+            module.recorded = RecordedSteps(module)
+        else:
+            module.learn = PreparedLosses()
         self._at_start = _hooks(trainer, "on_train_batch_start")
         self._at_end = _hooks(trainer, "on_train_batch_end")
         self._schedulers = [
@@ -117,11 +119,11 @@ class EpochLoop(_TrainingEpochLoop):
         """Compute the loss and its gradient, and let the optimizer take a step."""
         module, steps = self._module, self.automatic_optimization.optim_progress.optimizer.step
         steps.increment_ready()
+        for parameter in self._parameters:
+            parameter.grad = None
         with torch.enable_grad(), self._precision.train_step_context():
             outputs = module.training_step(batch, index)
         if outputs["loss"].requires_grad:  # else it has left its gradient to the parameters
-            for parameter in self._parameters:
-                parameter.grad = None
             outputs["loss"].backward()
             outputs["loss"] = outputs["loss"].detach()
         module.configure_gradient_clipping(self._optimizer, self.trainer.gradient_clip_val)
