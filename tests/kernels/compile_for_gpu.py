@@ -10,7 +10,7 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from rnnlab.kernels.calls import Kernel, Options, Readout, Tensors
+from rnnlab.kernels.arguments import Kernel, Options, Readout, Tensors
 from rnnlab.kernels.gpu import calls, jordan, products, scan
 
 TARGET = GPUTarget("cuda", 90, 32)  # an H100

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 import rnnlab
-from rnnlab.kernels.calls import PreparedLoss
 from rnnlab.kernels.gpu import graphs
+from rnnlab.kernels.prepared_loss import PreparedLoss
 from rnnlab.models.kernel_loss import by_autograd
 from rnnlab.training import epoch_loop
 from tests.dear import dear_but
@@ -88,7 +88,7 @@ def test_recorded_steps(tmp_path, monkeypatch, name):
 def test_prepared_steps(tmp_path, monkeypatch, name):
     calls: list[int] = []
     again = PreparedLoss.again
-    monkeypatch.setattr(PreparedLoss, "again", lambda call: calls.append(1) or again(call))
+    monkeypatch.setattr(PreparedLoss, "again", lambda *given: calls.append(1) or again(*given))
     plain_and_fast(tmp_path, monkeypatch, [*SMALL, *{**NETS, **MORE}[name], *LONGER])
     assert len(calls) == 12
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from rnnlab.cells import Jordan
 from rnnlab.cells.base import usable_kernel
 from rnnlab.cells.kernels import CellKernel
-from rnnlab.kernels.calls import Options, Readout, Tensors
+from rnnlab.kernels.arguments import Options, Readout, Tensors
 from rnnlab.kernels.functions import UnrollLoss
 from rnnlab.models.base import Model, is_observed
 from rnnlab.models.stream import Stream

@@ -13,7 +13,7 @@ import triton.language as tl
 from torch import Tensor
 from torch.nn import functional
 
-from rnnlab.kernels.calls import Options, Readout, Tensors
+from rnnlab.kernels.arguments import Options, Readout, Tensors
 from rnnlab.kernels.gpu.blocks import activate, dot, judge, read, slope, softmax, weights, write
 from rnnlab.kernels.gpu.call import Asked, Call, contiguous, padded
 from rnnlab.kernels.gpu.products import products

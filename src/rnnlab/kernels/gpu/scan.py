@@ -13,7 +13,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from rnnlab.kernels.calls import Options, Readout, Tensors
+from rnnlab.kernels.arguments import Options, Readout, Tensors
 from rnnlab.kernels.gpu.answer import answer
 from rnnlab.kernels.gpu.blocks import (
     activate,
