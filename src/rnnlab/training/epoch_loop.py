@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import lightning
@@ -14,8 +13,8 @@ from lightning.pytorch.plugins.precision import MixedPrecision
 from lightning.pytorch.profilers import PassThroughProfiler
 from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch.optim import Optimizer
-from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
+from rnnlab.training.optimizers import plain_step
 from rnnlab.training.prepared_losses import PreparedLosses
 from rnnlab.training.recorded_steps import DEVICES, RecordedSteps
 
@@ -95,7 +94,7 @@ class EpochLoop(_TrainingEpochLoop):
         trainer, module = self.trainer, self.trainer.lightning_module
         self._module = module
         self._optimizer: Optimizer = trainer.optimizers[0]
-        self._step = _plain_step(self._optimizer)
+        self._step = plain_step(self._optimizer)
         self._parameters = [p for group in self._optimizer.param_groups for p in group["params"]]
         self._precision = trainer.precision_plugin
         if module.device.type in DEVICES:
@@ -136,23 +135,6 @@ class EpochLoop(_TrainingEpochLoop):
             self.scheduler_progress.increment_ready()
             config.scheduler.step()
             self.scheduler_progress.increment_completed()
-
-
-def _plain_step(optimizer: Optimizer) -> Callable[[], Any]:
-    """Return an optimizer's step without what torch wraps around its own, if nobody needs that.
-
-    It enters profiles and calls hooks, and takes as long as the steps of a small net themselves.
-    """
-    hooks = (
-        optimizer._optimizer_step_pre_hooks,
-        optimizer._optimizer_step_post_hooks,
-        _global_optimizer_pre_hooks,
-        _global_optimizer_post_hooks,
-    )
-    if any(hooks) or not type(optimizer).__module__.startswith("torch.optim."):
-        return optimizer.step
-    optimizer._opt_called = True  # type: ignore[attr-defined]  # as schedulers' own wrapper does
-    return torch.no_grad()(partial(inspect.unwrap(type(optimizer).step), optimizer))
 
 
 def _hooks(trainer: Any, name: str) -> list[Callable[..., None]]:
