@@ -22,7 +22,7 @@ class PreparedLoss:
         needed: as for `learn`.
 
     Attributes:
-        launch: computes for the first time.
+        launch: computes from the tensors that it reads now, and adds to gradients of weights.
     """
 
     def __init__(
