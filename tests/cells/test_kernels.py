@@ -8,7 +8,7 @@ from torch import Tensor
 
 from rnnlab.cells import Cell, Elman, Stack, readable, unroll_within
 from rnnlab.cells.base import declared_kernel, usable_kernel
-from rnnlab.kernels import calls
+from rnnlab.kernels import request as kernel_request
 from rnnlab.state import State, leaves, like, map_state
 from tests.cells.zoo import CELLS, prefix_mask, scatter
 from tests.dear import dear_but
@@ -24,7 +24,7 @@ STEPS = 5
 @pytest.fixture
 def threads(request, monkeypatch) -> Iterator[int]:
     """Threads, which share even small batches."""
-    monkeypatch.setattr(calls, "_LEAST_WORK", 0)
+    monkeypatch.setattr(kernel_request, "_LEAST_WORK", 0)
     before = torch.get_num_threads()
     torch.set_num_threads(request.param)
     yield request.param

@@ -10,8 +10,8 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from rnnlab.kernels.calls import Kernel, Options, Readout, Tensors
-from rnnlab.kernels.gpu import calls, jordan, products, scan
+from rnnlab.kernels.arguments import Kernel, Options, Readout, Tensors
+from rnnlab.kernels.gpu import calls, jordan_call, products, scan_call
 
 TARGET = GPUTarget("cuda", 90, 32)  # an H100
 TYPES = {torch.float32: "*fp32", torch.int32: "*i32"}
@@ -91,11 +91,11 @@ def learn(name: str, size: int, classes: int) -> None:
 
 
 if __name__ == "__main__":
-    for module, names in ((scan, ("forward", "backward")), (jordan, ("forward", "backward"))):
-        for name in names:
+    for module in (scan_call, jordan_call):
+        for name in ("forward", "backward"):
             setattr(module, name, Compiled(getattr(module, name)))
     products._products = Compiled(products._products)
     for net in NETS:
         learn(*net)
-    scan._MANY = 1
+    scan_call._MANY = 1
     learn("elman", 32, 10)

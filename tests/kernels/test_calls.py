@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from rnnlab.cells.kernels import CellKernel, ScanKernel
-from rnnlab.kernels.calls import Options, Readout, Tensors
+from rnnlab.kernels.arguments import Options, Readout, Tensors
 from rnnlab.kernels.functions import Unroll, UnrollLoss
 from tests.cells.zoo import CELLS
 from tests.marks import needs_kernels

@@ -156,9 +156,9 @@ def test_losses_of_a_group(name: str, rows: int) -> None:
     ],
 )
 def test_many_programs_add_up_gradients_themselves(name: str, settings, steps, monkeypatch) -> None:
-    from rnnlab.kernels.gpu import scan
+    from rnnlab.kernels.gpu import scan_call
 
-    monkeypatch.setattr(scan, "_MANY", 1)
+    monkeypatch.setattr(scan_call, "_MANY", 1)
     cell, of_cell = STREAMS[name]
     model = make_stream(SPECS["tokens"], cell, cell_settings=of_cell, **settings)
     batches = [draw_batch(18) for _ in range(2)]

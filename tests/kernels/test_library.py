@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from rnnlab.kernels import calls, compiling, load_kernels
-from rnnlab.kernels.calls import Kernel, Options, Tensors
+from rnnlab.kernels import compiling, load_kernels
+from rnnlab.kernels.arguments import Kernel, Options, Tensors
 from rnnlab.kernels.functions import Unroll
 from rnnlab.kernels.library import SCAN_CELLS, cell_index
+from rnnlab.kernels.request import Operation, Request
 from tests.marks import needs_kernels
 
 ACTIVATIONS = {"tanh": torch.tanh, "sigmoid": torch.sigmoid, "relu": torch.relu}
@@ -192,8 +193,8 @@ def test_what_no_memory_holds_is_an_error_and_no_crash() -> None:
     one, weights = torch.zeros(1, 1, 1), torch.zeros(1, 1, 1)
     bias, ids = torch.zeros(1, 1), torch.zeros(1, 1, 1, dtype=torch.int64)
     tensors = Tensors(weights, weights, bias, None, None, one, one[:, :, :0], ids)
-    call = calls._Request(Options(Kernel("scan", 0)), tensors)
+    call = Request(Options(Kernel("scan", 0)), tensors)
     call.fields["length"] = 2**40
     with pytest.raises(MemoryError, match="too large"):
-        call.run(calls._Operation.BACKWARD, {}, {})
+        call.run(Operation.BACKWARD, {}, {})
     assert torch.equal(run_activation("tanh", torch.ones(3)), before)

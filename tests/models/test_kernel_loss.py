@@ -8,7 +8,7 @@ import torch
 from rnnlab.cells import Elman
 from rnnlab.ensemble.batches import stack
 from rnnlab.ensemble.stacked_model import StackedModel
-from rnnlab.kernels import calls
+from rnnlab.kernels import request as kernel_request
 from rnnlab.models import Model, Stream
 from rnnlab.models.answers import answered_steps, can_select_steps, select_steps
 from rnnlab.models.kernel_loss import has_kernel_loss, kernel_loss
@@ -136,7 +136,7 @@ def test_layers_below(name: str, settings) -> None:
 @pytest.mark.parametrize("horizon", [None, 2])
 @pytest.mark.parametrize("name", CELLS)
 def test_one_model_alone(name: str, horizon: int | None, threads: int, monkeypatch) -> None:
-    monkeypatch.setattr(calls, "_LEAST_WORK", 0)
+    monkeypatch.setattr(kernel_request, "_LEAST_WORK", 0)
     cell, of_cell = CELLS[name]
     if horizon and "taps" in name:
         pytest.skip("their kernel has no horizon")

@@ -13,6 +13,7 @@ from rnnlab.files import checkpoint
 from rnnlab.runs.run import Run
 from rnnlab.training import epoch_loop, module
 from rnnlab.training.epoch_loop import EpochLoop, use_short_loop
+from rnnlab.training.optimizers import plain_step, take_fused_steps
 from tests.dear import dear_but
 from tests.same import assert_same
 from tests.small_runs import tiny, tiny_text
@@ -88,31 +89,34 @@ def test_what_asks_for_more_takes_lightnings_loop(tmp_path, monkeypatch, more):
     trained(words, monkeypatch, short=False)
 
 
+@pytest.mark.parametrize("more", [{}, {"weight_decay": 0.1, "maximize": True}])
 @pytest.mark.parametrize("name", ["Adam", "AdamW", "SGD", "RMSprop"])
-def test_a_plain_step_is_the_optimizers(name):
+def test_a_plain_step_is_the_optimizers(name, more):
     weights = []
     for plain in (False, True):
-        parameter = torch.nn.Parameter(torch.ones(3))
-        optimizer = getattr(torch.optim, name)([parameter], lr=0.1)
-        module.take_fused_steps(optimizer)
-        step = epoch_loop._plain_step(optimizer) if plain else optimizer.step
-        for slope in (1.0, -2.0, 3.0):
-            parameter.grad = torch.full((3,), slope)
+        parameter, other = (torch.nn.Parameter(torch.ones(size)) for size in ((3,), (5, 2)))
+        optimizer = getattr(torch.optim, name)([parameter, other], lr=0.1, **more)
+        take_fused_steps(optimizer)
+        step = plain_step(optimizer) if plain else optimizer.step
+        for slope in (None, 1.0, -2.0, 3.0, None, 0.5):
+            parameter.grad = None if slope is None else torch.full((3,), slope)
+            other.grad = torch.full((5, 2), 0.3)
+            optimizer.param_groups[0]["lr"] *= 0.9
             step()
         assert parameter.requires_grad
-        weights.append(parameter.detach())
+        weights.append(torch.cat([parameter.detach(), other.detach().flatten()]))
     assert torch.equal(*weights)
 
 
 def test_hooks_of_a_step_are_called():
     optimizer, called = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.1), []
     handle = optimizer.register_step_post_hook(lambda *_: called.append(1))
-    epoch_loop._plain_step(optimizer)()
+    plain_step(optimizer)()
     handle.remove()
     everybodys = register_optimizer_step_pre_hook(lambda *_: called.append(2))
-    epoch_loop._plain_step(optimizer)()
+    plain_step(optimizer)()
     everybodys.remove()
-    epoch_loop._plain_step(optimizer)()
+    plain_step(optimizer)()
     assert called == [1, 2]
 
 
@@ -121,7 +125,7 @@ def test_a_step_of_somebodys_own_is_called_as_it_is():
         """With a step of its own."""
 
     optimizer = Own([torch.nn.Parameter(torch.ones(1))], lr=0.1)
-    assert epoch_loop._plain_step(optimizer) == optimizer.step
+    assert plain_step(optimizer) == optimizer.step
 
 
 def test_an_unknown_version_of_lightning_keeps_its_own_loop(monkeypatch):

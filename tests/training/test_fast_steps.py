@@ -6,11 +6,10 @@ import pytest
 import torch
 
 import rnnlab
-from rnnlab.kernels.calls import PreparedLoss
 from rnnlab.kernels.gpu import graphs
-from rnnlab.training import epoch_loop, recorded_steps
-from rnnlab.training.prepared_steps import PreparedSteps
-from rnnlab.training.recorded_steps import RecordedSteps
+from rnnlab.kernels.prepared_loss import PreparedLoss
+from rnnlab.models.kernel_loss import by_autograd
+from rnnlab.training import epoch_loop
 from tests.dear import dear_but
 from tests.marks import needs_kernels
 from tests.same import assert_same
@@ -62,14 +61,12 @@ def counted(replays: list[int], function, tensors):
 REAL = graphs.record
 
 
-def plain_and(tmp_path, monkeypatch, words, **patches) -> None:
-    """Train by autograd and as `epoch_loop` does with patches, and compare."""
+def plain_and_fast(tmp_path, monkeypatch, words) -> None:
+    """Train by autograd and as `epoch_loop` does, and compare."""
     with monkeypatch.context() as patched:
-        for steps in (PreparedSteps, RecordedSteps):
-            patched.setattr(steps, "step", lambda *_: None)
+        patched.setattr(epoch_loop, "PreparedLosses", lambda: by_autograd)
+        patched.setattr(epoch_loop, "RecordedSteps", lambda _: None)
         plain = rnnlab.train([*words, f"output_dir={tmp_path / 'plain'}"])
-    for name, replacement in patches.items():
-        monkeypatch.setattr(epoch_loop, name, replacement)
     assert_same(rnnlab.train([*words, f"output_dir={tmp_path / 'fast'}"]), plain)
 
 
@@ -81,8 +78,8 @@ def test_recorded_steps(tmp_path, monkeypatch, name):
     replays: list[int] = []
     monkeypatch.setattr(graphs, "record", partial(counted if GPU else record, replays))
     if not GPU:
-        monkeypatch.setattr(recorded_steps, "_DEVICES", ("cpu",))
-    plain_and(tmp_path, monkeypatch, words, PreparedSteps=RecordedSteps)
+        monkeypatch.setattr(epoch_loop, "DEVICES", ("cpu",))
+    plain_and_fast(tmp_path, monkeypatch, words)
     assert replays
 
 
@@ -91,9 +88,9 @@ def test_recorded_steps(tmp_path, monkeypatch, name):
 def test_prepared_steps(tmp_path, monkeypatch, name):
     calls: list[int] = []
     again = PreparedLoss.again
-    monkeypatch.setattr(PreparedLoss, "again", lambda call: calls.append(1) or again(call))
-    plain_and(tmp_path, monkeypatch, [*SMALL, *{**NETS, **MORE}[name], *LONGER])
-    assert len(calls) == 12 - 3  # updates but those that are logged
+    monkeypatch.setattr(PreparedLoss, "again", lambda *given: calls.append(1) or again(*given))
+    plain_and_fast(tmp_path, monkeypatch, [*SMALL, *{**NETS, **MORE}[name], *LONGER])
+    assert len(calls) == 12
 
 
 def test_a_call_that_cannot_be_recorded_is_made_each_time(monkeypatch):

@@ -124,9 +124,9 @@ def test_sequences_on_their_own_carry_nothing():
 def test_answers_are_computed_where_the_mask_is_true_alone(model, monkeypatch):
     module, asked = make([f"model={model}", *COPY]), []
 
-    def spy(model, batch, state, steps):
+    def spy(model, batch, state, steps, learn):
         asked.append((batch.target.shape[1], steps))
-        return kernel_loss(model, batch, state, steps)
+        return kernel_loss(model, batch, state, steps, learn)
 
     monkeypatch.setattr(training_module, "kernel_loss", spy)
     found = []

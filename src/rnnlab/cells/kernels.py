@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
-from rnnlab.kernels.calls import ACTIVATIONS, Kernel, Options, Tensors
+from rnnlab.kernels.arguments import ACTIVATIONS, Kernel, Options, Tensors
 from rnnlab.kernels.functions import Unroll
 from rnnlab.kernels.library import cell_index
 from rnnlab.state import State, leaves, like

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from rnnlab.cells.base import Cell, one_hot
 from rnnlab.cells.init import InputInit, init_input
 from rnnlab.cells.kernels import Reading
-from rnnlab.kernels.calls import ACTIVATIONS, Kernel, Tensors
+from rnnlab.kernels.arguments import ACTIVATIONS, Kernel, Tensors
 from rnnlab.ranges import LayerSizes, PositiveInt
 from rnnlab.stackable import stackable
 

@@ -6,7 +6,7 @@
 
 #include "unrolling.h"
 
-// The readout's arguments: `_Answer` in calls.py, with the same fields in the same order.
+// The readout's arguments: `_Answer` in request.py, with the same fields in the same order.
 // `of_x` is the gradient of x. Each tensor has the members as its first dimension, then these:
 struct Answer {
     Size classes;

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from rnnlab.kernels import calls
-from rnnlab.kernels.calls import Kernel, Options, Readout, Tensors
+from rnnlab.kernels.arguments import Kernel, Options, Readout, Tensors, contiguous
 from rnnlab.kernels.library import kernels_are_off, why_no_kernels
 
 
@@ -126,10 +126,9 @@ class UnrollLoss(torch.autograd.Function):
         """Compute loss and gradients."""
         needed = [part is not None and part.requires_grad for part in tensors[5:8]]
         cell, single = _with_members(tensors[:9])
-        readout = Readout(*tensors[9:])  # type: ignore[arg-type]
-        if single:
-            readout = Readout(*(part[None] for part in readout))
-        found = _calls_of(cell.hidden).learn(options, cell, _contiguous(readout), needed)
+        given = Readout(*tensors[9:])  # type: ignore[arg-type]
+        readout = one_member(given) if single else contiguous(given)
+        found = _calls_of(cell.hidden).learn(options, cell, readout, needed)
         return _without_members(found, single)
 
     @staticmethod
@@ -169,17 +168,16 @@ for _function in (Unroll, UnrollLoss):
     _function.forward.__signature__ = signature(_function.forward)  # type: ignore[attr-defined]
 
 
-def _contiguous(tensors: Any) -> Any:
-    return type(tensors)(*(None if t is None else t.contiguous() for t in tensors))
+def one_member(tensors: Any) -> Any:
+    """Return contiguous tensors of one net with N in front."""
+    return contiguous(type(tensors)(*(None if t is None else t[None] for t in tensors)))
 
 
 def _with_members(tensors: Sequence[Tensor | None]) -> tuple[Tensors, bool]:
     """Return contiguous tensors with N in front, and whether there was no N."""
     cell = Tensors(*tensors)  # type: ignore[arg-type]
     single = cell.bias.dim() == 1
-    if single:
-        cell = Tensors(*(None if part is None else part[None] for part in cell))  # type: ignore[arg-type]
-    return _contiguous(cell), single
+    return one_member(cell) if single else contiguous(cell), single
 
 
 def _without_members(tensors: Sequence[Tensor | None], single: bool) -> tuple[Any, ...]:

@@ -6,6 +6,7 @@
 // takes the place of p_t where it is given. The initial state is p_{-1} (`hidden`) and the context
 // c_{-1} (`memory`), and `states` are the outputs y.
 
+#include "jordan.h"
 #include "small.h"
 
 namespace {
@@ -111,7 +112,7 @@ template <Activation f> class Pass {
                 }
             else multiply({row(0, t), T * columns()}, B, I, read, H, {bias, 0}, {h, H});
             multiply({c, P}, B, O, recur, H, {h, H}, {h, H});
-            for (Size j = 0; j < B * H; j += WIDTH) store(h + j, activate<f>(load(h + j)));
+            activate<f>(h, B * H);
             const OutRows next{fed_at(t + 1), P};
             const bool wanted = s < net.wanted && net.steps[s] == t;
             if (answering) {
@@ -168,8 +169,7 @@ template <Activation f> class Pass {
     void remember(Size t, const Answering* answering) const {
         const float *before = context_at(t), *p = fed_at(t), decay = static_cast<float>(net.decay);
         float* c = context_at(t + 1);
-        for (Size j = 0; j < B * P; j += WIDTH)
-            store(c + j, load(before + j) * decay + load(p + j));
+        decayed(before, p, decay, c, B * P);
         for (Size b = 0; net.taught && b < B; ++b)
             for (Size i = 0; i < O; ++i) {
                 float target;
@@ -236,20 +236,14 @@ template <Activation f> class Pass {
                 else add(y, one_y, B * P);
                 std::fill(one, one + B * H, 0.0f);
                 multiply({one_y, P}, B, O, speak, H, {one, H}, {one, H});
-                for (Size j = 0; j < B * H; j += WIDTH)
-                    store(one + j, load(one + j) * slope<f>(load(hidden_at(t) + j)));
+                back_to_sums<f>(one, hidden_at(t), B * H);
                 add(a, one, B * H);
                 if (!(net.horizon && age == D - 1 && t)) {
                     // p becomes the gradient of p_{t-1}, and c that of c_{t-1}.
                     multiply({one, H}, B, size, recur, P, {c, P}, {c, P});
-                    const Vec decay = all(static_cast<float>(net.decay));
-                    for (Size b = 0; b < B; ++b) {
-                        if (!net.real(member, net.first + b, t)) continue;
-                        for (Size j = b * P; j < (b + 1) * P; j += WIDTH) {
-                            store(p + j, load(c + j));
-                            store(c + j, load(c + j) * decay);
-                        }
-                    }
+                    for (Size b = 0; b < B; ++b)
+                        if (net.real(member, net.first + b, t))
+                            back_to_decayed(c + b * P, p + b * P, static_cast<float>(net.decay), P);
                 }
                 if (net.of_inputs && below > 1) write_inputs(t, age, one, read, of_input);
             }
@@ -384,13 +378,13 @@ extern "C" Size rnnlab_jordan_tape(int, const Unrolling* net) { return Pass<TANH
 
 extern "C" bool rnnlab_jordan(int activation, int operation, const Unrolling* net,
                               const Answer* answer, Size first, Size last) {
-    const auto pass = activation == TANH ? run<TANH> : activation == SIGMOID ? run<SIGMOID>
-                                                                             : run<RELU>;
     return in_memory([&] {
         for (Size member = first; member < last; ++member)
             if (operation == LEARN && learns_in_strips(*net, 2 * WIDTH))
                 learn_jordan_in_strips(activation, *net, *answer, member);
             else
-                pass(static_cast<Operation>(operation), *net, answer, member);
+                with_activation(activation, [&](auto f) {
+                    run<f>(static_cast<Operation>(operation), *net, answer, member);
+                });
     });
 }

@@ -1,11 +1,13 @@
 // LEARN for small networks in strips of a batch: cells, Jordan networks, a layer over delay taps.
 //
-// The equations are those of scan.cpp, jordan.cpp and taps.cpp. Vectors hold several sequences in
-// place of several units, which few units would leave half empty.
+// The equations are those of scan.cpp, jordan.cpp and taps.cpp, and stand with them where they are of
+// single numbers. Vectors hold several sequences in place of several units, which few units would
+// leave half empty.
 
 #include "small.h"
 
 #include "cells.h"
+#include "jordan.h"
 #include "strip_answer.h"
 
 namespace {
@@ -196,12 +198,11 @@ void learn_jordan(const Unrolling& net, const Answer& answer, Size member, Strip
         float *z = read + t * K * lanes, *h = hidden + t * H * lanes,
               *y = of_answers + t * O * lanes, *p = fed + t * O * lanes;
         if (net.taught && t) answering.teach(t - 1, p);
-        for (Size j = 0; j < O * lanes; j += WIDTH)
-            store(z + j, load(p + j) + load(context + j) * decay);
+        decayed(context, p, decay, z, O * lanes);
         context = z;
         read_inputs(net, strip, member, t, z + O * lanes);
         product<V>(weight, K, z, K, bias, h, H);
-        for (Size j = 0; j < H * lanes; j += WIDTH) store(h + j, activate<f>(load(h + j)));
+        activate<f>(h, H * lanes);
         answering.read(h, y);
         if (s < net.wanted && net.steps[s] == t) answering.judge(s++, y, p + O * lanes);
         else {
@@ -230,13 +231,9 @@ void learn_jordan(const Unrolling& net, const Answer& answer, Size member, Strip
         }
         std::memset(a, 0, H * lanes * sizeof(float));
         product<V>(speak_back, O, y, O, nullptr, a, H);
-        for (Size j = 0; j < H * lanes; j += WIDTH)
-            store(a + j, load(a + j) * slope<f>(load(h + j)));
+        back_to_sums<f>(a, h, H * lanes);
         product<V>(read_back, H, a, H, nullptr, of_context, O);
-        for (Size j = 0; j < O * lanes; j += WIDTH) {
-            store(of_fed + j, load(of_context + j));
-            store(of_context + j, load(of_context + j) * decay);
-        }
+        back_to_decayed(of_context, of_fed, decay, O * lanes);
         if (net.of_inputs) {
             std::memset(of_input, 0, I * lanes * sizeof(float));
             product<V>(read_back + O * H, H, a, H, nullptr, of_input, I);
@@ -289,12 +286,11 @@ void learn_taps(const Unrolling& net, const Answer& answer, Size member, Strip<V
         float *h = hidden + s * H * lanes, *y = of_answers + s * O * lanes,
               *a = of_sums + s * H * lanes;
         product<V>(weight, K, inputs + net.steps[s] * I * lanes, K, bias, h, H);
-        for (Size j = 0; j < H * lanes; j += WIDTH) store(h + j, activate<f>(load(h + j)));
+        activate<f>(h, H * lanes);
         answering.read(h, y);
         answering.judge(s, y, nullptr);
         product<V>(speak_back, O, y, O, nullptr, a, H);
-        for (Size j = 0; j < H * lanes; j += WIDTH)
-            store(a + j, load(a + j) * slope<f>(load(h + j)));
+        back_to_sums<f>(a, h, H * lanes);
     }
     answering.add_loss();
 
@@ -338,16 +334,13 @@ void learn_scan_in_strips(int cell, const Unrolling& net, const Answer& answer, 
 void learn_jordan_in_strips(int activation, const Unrolling& net, const Answer& answer,
                             Size member) {
     in_strips(net.batch, [&](auto strip) {
-        if (activation == TANH) learn_jordan<TANH>(net, answer, member, strip);
-        else if (activation == SIGMOID) learn_jordan<SIGMOID>(net, answer, member, strip);
-        else learn_jordan<RELU>(net, answer, member, strip);
+        with_activation(activation,
+                        [&](auto f) { learn_jordan<f>(net, answer, member, strip); });
     });
 }
 
 void learn_taps_in_strips(int activation, const Unrolling& net, const Answer& answer, Size member) {
     in_strips(net.batch, [&](auto strip) {
-        if (activation == TANH) learn_taps<TANH>(net, answer, member, strip);
-        else if (activation == SIGMOID) learn_taps<SIGMOID>(net, answer, member, strip);
-        else learn_taps<RELU>(net, answer, member, strip);
+        with_activation(activation, [&](auto f) { learn_taps<f>(net, answer, member, strip); });
     });
 }

@@ -56,8 +56,7 @@ template <Activation f> class Pass {
                              {hidden_row(s, b), B * H});
             });
         }
-        for (Size j = 0; j < S * B * H; j += WIDTH)
-            store(hidden + j, activate<f>(load(hidden + j)));
+        activate<f>(hidden, S * B * H);
         for (Size s = 0; net.states && s < S; ++s)
             copy({hidden_row(s, 0), H}, B, size,
                  {net.states + (from * S + s) * size, S * size});
@@ -130,8 +129,7 @@ template <Activation f> class Pass {
     void back_from(float* of_sums) {
         float* of_bias = room.take(H);
         std::fill(of_bias, of_bias + H, 0.0f);
-        for (Size j = 0; j < S * B * H; j += WIDTH)
-            store(of_sums + j, load(of_sums + j) * slope<f>(load(hidden + j)));
+        back_to_sums<f>(of_sums, hidden, S * B * H);
         sum_rows({of_sums, B * H, H}, H, S, B, of_bias);
         for (Size j = 0; j < size; ++j) net.of_bias[member * size + j] += of_bias[j];
 
@@ -197,13 +195,13 @@ extern "C" Size rnnlab_taps_tape(int, const Unrolling* net) { return Pass<TANH>:
 
 extern "C" bool rnnlab_taps(int activation, int operation, const Unrolling* net,
                             const Answer* answer, Size first, Size last) {
-    const auto pass = activation == TANH ? run<TANH> : activation == SIGMOID ? run<SIGMOID>
-                                                                             : run<RELU>;
     return in_memory([&] {
         for (Size member = first; member < last; ++member)
             if (operation == LEARN && learns_in_strips(*net, WIDTH))
                 learn_taps_in_strips(activation, *net, *answer, member);
             else
-                pass(static_cast<Operation>(operation), *net, answer, member);
+                with_activation(activation, [&](auto f) {
+                    run<f>(static_cast<Operation>(operation), *net, answer, member);
+                });
     });
 }

@@ -6,7 +6,7 @@
 
 #include "answer.h"
 
-// `_Call` in calls.py.
+// `_Call` in request.py.
 struct Call {
     bool (*kernel)(int, int, const Unrolling*, const Answer*, Size, Size);
     Size cell, operation, first, last;

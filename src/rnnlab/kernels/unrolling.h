@@ -3,10 +3,10 @@
 #include "matrices.h"
 #include "memory.h"
 
-// The states, their gradients, or the loss with its gradients; as in calls.py.
+// The states, their gradients, or the loss with its gradients; as in request.py.
 enum Operation : int { FORWARD, BACKWARD, LEARN };
 
-// A kernel's arguments: `_Unrolling` in calls.py, with the same fields in the same order.
+// A kernel's arguments: `_Unrolling` in request.py, with the same fields in the same order.
 // `of_x` is the gradient of x. Each tensor has the members as its first dimension, then these:
 struct Unrolling {
     Size batch, length, inputs, size, outputs, wanted;

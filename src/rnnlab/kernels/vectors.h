@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 #include <utility>
 
 #if defined(__AVX512F__)
@@ -130,4 +131,22 @@ template <Activation f> Vec slope(Vec y) {
     if (f == TANH) return 1.0f - y * y;
     if (f == SIGMOID) return y * (1.0f - y);
     return y > 0.0f ? all(1.0f) : Vec{};
+}
+
+// The same for a whole number of vectors: sums become f of them, and gradients of f those of sums.
+template <Activation f> void activate(float* sums, Size numbers) {
+    for (Size j = 0; j < numbers; j += WIDTH) store(sums + j, activate<f>(load(sums + j)));
+}
+template <Activation f> void back_to_sums(float* grads, const float* values, Size numbers) {
+    for (Size j = 0; j < numbers; j += WIDTH)
+        store(grads + j, load(grads + j) * slope<f>(load(values + j)));
+}
+
+template <Activation f> using Is = std::integral_constant<Activation, f>;
+
+// Call `work` with the activation as a type.
+template <class Work> void with_activation(int activation, Work work) {
+    if (activation == TANH) work(Is<TANH>());
+    else if (activation == SIGMOID) work(Is<SIGMOID>());
+    else work(Is<RELU>());
 }

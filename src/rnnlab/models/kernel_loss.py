@@ -8,8 +8,7 @@ from torch import Tensor, nn
 
 from rnnlab.cells import Jordan
 from rnnlab.cells.base import usable_kernel
-from rnnlab.cells.kernels import CellKernel
-from rnnlab.kernels.calls import Options, Readout, Tensors
+from rnnlab.kernels.arguments import Options, Readout, Tensors
 from rnnlab.kernels.functions import UnrollLoss
 from rnnlab.models.base import Model, is_observed
 from rnnlab.models.stream import Stream
@@ -18,26 +17,21 @@ from rnnlab.state import State
 
 
 def has_kernel_loss(model: Model, batch: Batch) -> TypeGuard[Stream]:
-    """Whether a kernel can compute readout and cross-entropy of a model's answers to a batch."""
-    return loss_kernel(model, batch) is not None
-
-
-def loss_kernel(model: Model, batch: Batch) -> CellKernel | None:
-    """Return the kernel that computes readout and cross-entropy of a model's answers to a batch.
+    """Whether a kernel can compute readout and cross-entropy of a model's answers to a batch.
 
     They are those of token logits that a stream model without dropout gives, with nobody looking
     on.
     """
     if type(model) is not Stream or not isinstance(model.spec.target, Tokens):
-        return None
+        return False
     drops = model.training and (model.dropout.p or model.cell.dropout.p)
     if drops or not _is_readable(batch) or is_observed(model):
-        return None
+        return False
     *lower, top = model.cell.layers
     if not top.fast or (lower and model.horizon is not None):
-        return None
+        return False
     kernel = usable_kernel(top, batch.input, horizon=model.horizon)
-    return None if kernel is None or kernel.rest else kernel
+    return kernel is not None and not kernel.rest
 
 
 def _is_readable(batch: Batch) -> bool:
@@ -66,9 +60,27 @@ class LossCall(NamedTuple):
     final: Callable[[Tensor, Tensor], State]
 
 
+class Learnt(NamedTuple):
+    """What the call of a kernel that computes a loss returns.
+
+    Attributes:
+        loss: `()`.
+        hidden: the last one, without a gradient.
+        memory: the last one likewise.
+    """
+
+    loss: Tensor
+    hidden: Tensor
+    memory: Tensor
+
+
+def by_autograd(call: LossCall) -> Learnt:
+    """Compute a loss to differentiate."""
+    return Learnt(*UnrollLoss.apply(call.options, *call.tensors, *call.readout)[:3])
+
+
 def loss_call(
     model: Stream,
-    kernel: CellKernel,
     batch: Batch,
     state: State | None = None,
     steps: Sequence[int] | None = None,
@@ -77,7 +89,6 @@ def loss_call(
 
     Args:
         model: one that `has_kernel_loss`.
-        kernel: that of its highest cell, which has the cell's parameters.
         batch: its targets and mask may be those of `steps` alone.
         state: before the first step, `None` for `model.begin(batch)`.
         steps: the answered steps, or `None` for all; only if `can_select_steps`.
@@ -86,8 +97,9 @@ def loss_call(
     inputs = batch.input if model.embed.one_hot else model.embed(batch.input)
     features, states = model.cell.unroll_below(inputs, state)
     top = model.cell.layers[-1]
-    readout = top.readout if isinstance(top, Jordan) else model.readout
+    readout, kernel = top.readout if isinstance(top, Jordan) else model.readout, top.kernel()
     assert isinstance(readout, nn.Linear)
+    assert kernel is not None
     tensors, final = kernel.read(features, state[-1], None)
     return LossCall(
         Options(kernel.kernel, steps, model.horizon),
@@ -102,14 +114,12 @@ def kernel_loss(
     batch: Batch,
     state: State | None = None,
     steps: Sequence[int] | None = None,
+    learn: Callable[[LossCall], Learnt] = by_autograd,
 ) -> tuple[Tensor, State | None]:
     """Compute the mean cross-entropy `()` of a batch without the outputs, and the final state.
 
-    The state is detached, and `None` if no batch goes on from this one. For the arguments see
-    `loss_call`.
+    The state is detached, and `None` if no batch goes on from this one. `learn` makes the call; for
+    the other arguments see `loss_call`.
     """
-    kernel = model.cell.layers[-1].kernel()
-    assert kernel is not None
-    call = loss_call(model, kernel, batch, state, steps)
-    loss, *last = UnrollLoss.apply(call.options, *call.tensors, *call.readout)[:3]
-    return loss, None if batch.first is None else call.final(*last)
+    learnt = learn(call := loss_call(model, batch, state, steps))
+    return learnt.loss, None if batch.first is None else call.final(learnt.hidden, learnt.memory)

@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import lightning
@@ -14,10 +13,10 @@ from lightning.pytorch.plugins.precision import MixedPrecision
 from lightning.pytorch.profilers import PassThroughProfiler
 from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch.optim import Optimizer
-from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
-from rnnlab.training.prepared_steps import PreparedSteps
-from rnnlab.training.recorded_steps import RecordedSteps
+from rnnlab.training.optimizers import plain_step
+from rnnlab.training.prepared_losses import PreparedLosses
+from rnnlab.training.recorded_steps import DEVICES, RecordedSteps
 
 _KNOWN = ("2.5.", "2.6.")
 """Versions of Lightning whose loop this one was compared with, counter by counter."""
@@ -95,11 +94,13 @@ class EpochLoop(_TrainingEpochLoop):
         trainer, module = self.trainer, self.trainer.lightning_module
         self._module = module
         self._optimizer: Optimizer = trainer.optimizers[0]
-        self._step = _plain_step(self._optimizer)
+        self._step = plain_step(self._optimizer)
         self._parameters = [p for group in self._optimizer.param_groups for p in group["params"]]
         self._precision = trainer.precision_plugin
-        steps = PreparedSteps if module.device.type == "cpu" else RecordedSteps
-        module.fast_steps = steps(module)
+        if module.device.type in DEVICES:
+            module.recorded = RecordedSteps(module)
+        else:
+            module.learn = PreparedLosses()
         self._at_start = _hooks(trainer, "on_train_batch_start")
         self._at_end = _hooks(trainer, "on_train_batch_end")
         self._schedulers = [
@@ -117,11 +118,11 @@ class EpochLoop(_TrainingEpochLoop):
         """Compute the loss and its gradient, and let the optimizer take a step."""
         module, steps = self._module, self.automatic_optimization.optim_progress.optimizer.step
         steps.increment_ready()
+        for parameter in self._parameters:
+            parameter.grad = None
         with torch.enable_grad(), self._precision.train_step_context():
             outputs = module.training_step(batch, index)
         if outputs["loss"].requires_grad:  # else it has left its gradient to the parameters
-            for parameter in self._parameters:
-                parameter.grad = None
             outputs["loss"].backward()
             outputs["loss"] = outputs["loss"].detach()
         module.configure_gradient_clipping(self._optimizer, self.trainer.gradient_clip_val)
@@ -134,23 +135,6 @@ class EpochLoop(_TrainingEpochLoop):
             self.scheduler_progress.increment_ready()
             config.scheduler.step()
             self.scheduler_progress.increment_completed()
-
-
-def _plain_step(optimizer: Optimizer) -> Callable[[], Any]:
-    """Return an optimizer's step without what torch wraps around its own, if nobody needs that.
-
-    It enters profiles and calls hooks, and takes as long as the steps of a small net themselves.
-    """
-    hooks = (
-        optimizer._optimizer_step_pre_hooks,
-        optimizer._optimizer_step_post_hooks,
-        _global_optimizer_pre_hooks,
-        _global_optimizer_post_hooks,
-    )
-    if any(hooks) or not type(optimizer).__module__.startswith("torch.optim."):
-        return optimizer.step
-    optimizer._opt_called = True  # type: ignore[attr-defined]  # as schedulers' own wrapper does
-    return torch.no_grad()(partial(inspect.unwrap(type(optimizer).step), optimizer))
 
 
 def _hooks(trainer: Any, name: str) -> list[Callable[..., None]]:

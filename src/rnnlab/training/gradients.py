@@ -26,7 +26,7 @@ def clip(parameters: Sequence[nn.Parameter], limit: float | None) -> Tensor:
     grads = [p.grad for p in parameters if p.grad is not None]
     if not grads or grads[0].device.type != "cpu":
         return nn.utils.clip_grad_norm_(parameters, float("inf") if limit is None else limit)
-    norm = torch.stack(torch._foreach_norm(grads)).norm()
+    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
     # A norm that is NaN or infinite scales too, as in torch: it must not go unnoticed.
     if limit is not None and not float(norm) + 1e-6 < limit:
         torch._foreach_mul_(grads, (limit / (norm + 1e-6)).clamp(max=1.0))

@@ -1,7 +1,7 @@
 """The LightningModule that trains any model on any task."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import lightning.pytorch as L
 import torch
@@ -14,7 +14,7 @@ from rnnlab.inference.evaluate import Evaluator, state_before
 from rnnlab.metric import Mode
 from rnnlab.models.answers import answered_steps, can_select_steps, select_steps
 from rnnlab.models.base import Model
-from rnnlab.models.kernel_loss import has_kernel_loss, kernel_loss
+from rnnlab.models.kernel_loss import Learnt, LossCall, by_autograd, has_kernel_loss, kernel_loss
 from rnnlab.process.ddp import all_gather
 from rnnlab.process.global_state import random_states, restore_random_states
 from rnnlab.spec import Batch, map_batch
@@ -28,7 +28,8 @@ class Computed(NamedTuple):
     """What an update computes of a batch.
 
     Attributes:
-        loss: the weighted loss to differentiate.
+        loss: the weighted loss; it is to be differentiated, or the gradients are with the
+            parameters already.
         mean: the mean loss.
         output: what the model answers; a kernel that computes the loss without outputs leaves these
             to updates that are logged.
@@ -41,17 +42,6 @@ class Computed(NamedTuple):
     carried: State | None
 
 
-class FastSteps(Protocol):
-    """Training steps whose losses and gradients are computed faster than by autograd."""
-
-    def step(self, batch: Batch) -> dict[str, Any] | None:
-        """Leave the gradients to the parameters and the carried state to the module.
-
-        Returns:
-            What `training_step` does, without outputs; `None` if this loss must be computed there.
-        """
-
-
 class SequenceModule(L.LightningModule):
     """Trains a model on a task.
 
@@ -61,7 +51,8 @@ class SequenceModule(L.LightningModule):
         next_carried: the same after the batch of the present update.
         grad_norm: the gradient's norm before clipping, at the last update.
         evaluator: collects the scores of the validation in progress.
-        fast_steps: compute what is not logged, where the loop permits it.
+        learn: makes the call of a kernel that computes a loss.
+        recorded: computes what is not logged, if it can, as `compute` does.
         started: whether training has started, with the checkpoint, if any, fully restored.
     """
 
@@ -86,7 +77,8 @@ class SequenceModule(L.LightningModule):
         self.log_every = log_every
         self.carried: State | None = None
         self.next_carried: State | None = None
-        self.fast_steps: FastSteps | None = None
+        self.learn: Callable[[LossCall], Learnt] = by_autograd
+        self.recorded: Callable[[Batch, State | None], Computed | None] | None = None
         self._resumed: dict[str, Any] | None = None
         self._trained: list[torch.nn.Parameter] | None = None
         self.started = False
@@ -105,16 +97,12 @@ class SequenceModule(L.LightningModule):
         self.started = True
 
     def training_step(self, batch: Batch, batch_index: int) -> dict[str, Any]:  # noqa: ARG002
-        """Return the weighted loss to differentiate, the mean loss, and the outputs to score.
-
-        A loss of fast steps is detached: its gradient is with the parameters.
-        """
-        logged = self.is_logged(self.global_step + 1)
-        if self.fast_steps is not None and not logged:
-            outputs = self.fast_steps.step(batch)
-            if outputs is not None:
-                return outputs
-        computed = self.compute(batch, self.carried, logged=logged)
+        """Return the loss to differentiate, the mean loss, and the outputs to score."""
+        logged, computed = self.is_logged(self.global_step + 1), None
+        if self.recorded is not None and not logged:
+            computed = self.recorded(batch, self.carried)
+        if computed is None:
+            computed = self.compute(batch, self.carried, logged=logged)
         # L-BFGS evaluates a batch several times: the state is carried on at its end.
         self.next_carried = computed.carried
         return {"loss": computed.loss, "mean": computed.mean, "output": computed.output}
@@ -125,18 +113,17 @@ class SequenceModule(L.LightningModule):
         if self.task.plain_loss and has_kernel_loss(self.model, batch):
             if logged:
                 output = self._output(batch, state)
-            steps = answered_steps(batch) if self.selects_steps(batch) else None
-            mean, state = kernel_loss(self.model, select_steps(batch, steps), state, steps)
+            # A GPU's mask can't be read here.
+            select = batch.mask.is_cpu and can_select_steps(self.model)
+            steps = answered_steps(batch) if select else None
+            learn = self.learn if batch.weight is None else by_autograd  # which scales gradients
+            mean, state = kernel_loss(self.model, select_steps(batch, steps), state, steps, learn)
         else:
             output, state = self.model.forward_training(batch, state, self.global_step)
             mean = self.task.loss(output, batch)
             output = output.detach()
         loss = mean if batch.weight is None else mean * batch.weight[0].to(mean.dtype)
         return Computed(loss, mean.detach(), output, None if batch.first is None else detach(state))
-
-    def selects_steps(self, batch: Batch) -> bool:
-        """Whether answers are computed where the mask is True alone; a GPU's can't be read here."""
-        return batch.mask.is_cpu and can_select_steps(self.model)
 
     @torch.no_grad()
     def _output(self, batch: Batch, state: State | None) -> Tensor:

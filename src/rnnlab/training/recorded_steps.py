@@ -1,7 +1,5 @@
 """The loss of a run on a GPU, and its gradients, by CUDA graphs."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -9,16 +7,16 @@ from rnnlab.kernels.gpu.graphs import Graphs, Tensors
 from rnnlab.models.kernel_loss import has_kernel_loss
 from rnnlab.spec import Batch
 from rnnlab.state import State, leaves, like
-from rnnlab.training.module import SequenceModule
+from rnnlab.training.module import Computed, SequenceModule
 
-_DEVICES = ("cuda",)  # that have graphs
+DEVICES = ("cuda",)  # that have graphs
 
 
 class RecordedSteps:
-    """Training steps whose losses are those of a kernel.
+    """Compute losses as `SequenceModule.compute` does, and leave their gradients to the parameters.
 
-    Such a loss depends on nothing but parameters, batch and carried state. To launch the hundred
-    kernels of a step of a small net takes longer than these compute.
+    Those that a kernel computes: they depend on nothing but parameters, batch and carried state. To
+    launch the hundred kernels of a step of a small net takes longer than these compute.
     """
 
     def __init__(self, module: SequenceModule) -> None:
@@ -26,23 +24,20 @@ class RecordedSteps:
         self._graphs = Graphs()
         self._template: State | None = None  # of the carried state
 
-    def step(self, batch: Batch) -> dict[str, Any] | None:
-        """Compute one, as `FastSteps.step` does."""
+    def __call__(self, batch: Batch, carried: State | None) -> Computed | None:
+        """Compute a loss, or return `None` if no kernel does."""
         module = self._module
-        if module.device.type not in _DEVICES or not module.task.plain_loss:
+        if not (module.task.plain_loss and has_kernel_loss(module.model, batch)):
             return None
-        if not has_kernel_loss(module.model, batch):
-            return None
-        carried = [] if module.carried is None else leaves(module.carried)
-        losses, *found = self._graphs(self._compute, [*batch, *carried])
+        before = [] if carried is None else leaves(carried)
+        losses, *found = self._graphs(self._compute, [*batch, *before])
         assert losses is not None
         loss, mean = losses.clone()
         trained = module.trained()
         for parameter, grad in zip(trained, found, strict=False):
             parameter.grad = grad
         after = _tensors(found[len(trained) :])
-        module.next_carried = like(self._template, after) if after else None
-        return {"loss": loss, "mean": mean, "output": None}
+        return Computed(loss, mean, None, like(self._template, after) if after else None)
 
     def _compute(self, tensors: Tensors) -> Tensors:
         """Return both losses `(2)`, the gradients, and the parts of the state to carry on."""

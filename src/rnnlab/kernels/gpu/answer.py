@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from rnnlab.kernels.calls import Readout
+from rnnlab.kernels.arguments import Readout
 from rnnlab.kernels.gpu.call import Asked
 
 

@@ -10,7 +10,7 @@ import torch
 import triton
 from torch import Tensor
 
-from rnnlab.kernels.calls import Options, Readout, Tensors
+from rnnlab.kernels.arguments import Options, Readout, Tensors
 
 LARGEST = 128  # numbers of a vector that a program keeps
 _READOUT = 2**13  # numbers of a readout's weights that stay with a program

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from rnnlab.kernels.calls import Kernel, Options, Readout, Tensors
+from rnnlab.kernels.arguments import Kernel, Options, Readout, Tensors
 from rnnlab.kernels.gpu.call import LARGEST, Asked, Call, fits
-from rnnlab.kernels.gpu.jordan import JordanCall, taught_inputs
-from rnnlab.kernels.gpu.scan import ScanCall
+from rnnlab.kernels.gpu.jordan_call import JordanCall, taught_inputs
+from rnnlab.kernels.gpu.scan_call import ScanCall
 
 
 def computes(kernel: Kernel, size: int, fed: int) -> bool:
