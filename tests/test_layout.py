@@ -53,7 +53,9 @@ def test_no_package_imports_from_above():
 
 
 def test_the_page_of_the_architecture_names_each_layer():
-    _, layers, _ = re.split(r"^## (?:Layers|Three rules)$", PAGE.read_text("utf-8"), flags=re.MULTILINE)
+    _, layers, _ = re.split(
+        r"^## (?:Layers|Three rules)$", PAGE.read_text("utf-8"), flags=re.MULTILINE
+    )
     rows = re.findall(r"^\| ((?:`\w+` ?)+)", layers, re.MULTILINE)
     named = [name for row in rows for name in re.findall(r"\w+", row)]
     assert set(named) - SHARED == set(LAYERS)

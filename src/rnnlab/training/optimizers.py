@@ -65,9 +65,8 @@ class _FusedAdam:
 
     def __init__(self, optimizer: Optimizer, step: Callable[[], Any]) -> None:
         self._optimizer, self._step = optimizer, step
-        (self._group,) = optimizer.param_groups
-        self._parameters: list[torch.Tensor] = self._group["params"]
         self._states: tuple[list[torch.Tensor], ...] | None = None
+        self._of: Any = None  # the optimizer's states that these are; loading a state replaces them
         self._update = torch._fused_adamw_ if type(optimizer) is AdamW else torch._fused_adam_
 
     @staticmethod
@@ -84,19 +83,22 @@ class _FusedAdam:
 
     def __call__(self) -> None:
         """Take a step."""
-        group, grads = self._group, [p.grad for p in self._parameters if p.grad is not None]
-        if self._states is None or len(grads) < len(self._parameters):
+        (group,), state = self._optimizer.param_groups, self._optimizer.state
+        parameters: list[torch.Tensor] = group["params"]
+        grads = [p.grad for p in parameters if p.grad is not None]
+        if self._of is not state or len(grads) < len(parameters):
             self._step()
-            states = [self._optimizer.state[parameter] for parameter in self._parameters]
+            states = [state[parameter] for parameter in parameters]
             if all(states):
                 names = ("exp_avg", "exp_avg_sq", "step")
-                means, squares, steps = ([state[name] for state in states] for name in names)
-                self._states = means, squares, steps
+                self._states = tuple([each[name] for each in states] for name in names)
+                self._of = state
             return
+        assert self._states is not None
         means, squares, steps = self._states
         torch._foreach_add_(steps, 1)
         self._update(
-            self._parameters,
+            parameters,
             grads,
             means,
             squares,
