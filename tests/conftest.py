@@ -87,7 +87,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = terminalreporter.stats.get("skipped", [])
     if count := sum(NO_DATA in str(report.longrepr) for report in skipped):
         terminalreporter.write_line(
-            f"{count} tests left out, over data of packages: pip install 'rnnlab[data]'"
+            f"{count} tests left out, over data of packages: pip install 'rnnlab[data,messages]'"
         )
 
 

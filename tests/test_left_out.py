@@ -26,7 +26,7 @@ def test_tests_without_data_are_skipped_and_counted_at_the_end(cause):
     with pytest.raises(pytest.skip.Exception) as skipped:
         running.throw(error)
     assert said(str(skipped.value), "needs a CUDA device") == [
-        "1 tests left out, over data of packages: pip install 'rnnlab[data]'"
+        "1 tests left out, over data of packages: pip install 'rnnlab[data,messages]'"
     ]
 
 
