@@ -41,18 +41,20 @@ def break_at(monkeypatch: pytest.MonkeyPatch):
     """Give a function that makes the loss, or else the gradient alone, not finite at an update."""
 
     def break_at(step: int, value: float, *, gradient: bool) -> None:
-        take = SequenceModule.training_step
+        method = "configure_gradient_clipping" if gradient else "training_step"
+        take = getattr(SequenceModule, method)
 
-        def broken(module, batch, index):
-            outputs = take(module, batch, index)
-            if module.global_step + 1 == step:
-                if gradient:
-                    outputs["loss"].register_hook(lambda arriving: arriving * value)
-                else:
-                    outputs |= {name: outputs[name] * value for name in ("loss", "mean")}
-            return outputs
+        def broken(module, *given):
+            if module.global_step + 1 != step:
+                return take(module, *given)
+            if gradient:
+                for parameter in module.trained():
+                    parameter.grad *= value
+                return take(module, *given)
+            outputs = take(module, *given)
+            return outputs | {name: outputs[name] * value for name in ("loss", "mean")}
 
-        monkeypatch.setattr(SequenceModule, "training_step", broken)
+        monkeypatch.setattr(SequenceModule, method, broken)
 
     return break_at
 
