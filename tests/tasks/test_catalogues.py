@@ -184,11 +184,11 @@ def test_a_broken_catalogue_is_named(source: str | list[str]) -> None:
         translation(source)
 
 
-def test_a_project_that_is_missing_or_has_no_catalogue_is_named(projects: Path) -> None:
+def test_projects_that_are_missing_or_have_no_catalogue_are_named(projects: Path) -> None:
     install(projects, "four", {"four/locale/de/LC_MESSAGES/messages.po": entry("word", "Wort")})
-    with pytest.raises(NoPackage, match="project none, which is not installed: pip install"):
-        translation(["one", "none"])
-    with pytest.raises(NoPackage, match="project four, which has none in this version"):
+    with pytest.raises(NoPackage, match="not installed: pip install --no-deps none nothing "):
+        translation(["one", "nothing", "none"])
+    with pytest.raises(NoPackage, match=r"task\.source reads files that four lacks"):
         translation("four")
 
 

