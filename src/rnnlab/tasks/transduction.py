@@ -272,7 +272,8 @@ class TransductionScorer(KeepingScorer):
         """Return exact match, accuracy and the number of sequences by source length in symbols."""
         if not self.kept:
             return {}
-        kept = (torch.cat(parts) for parts in zip(*self.kept, strict=True))
+        of_rows = zip(*(kept[:3] for kept in self.kept), strict=True)
+        kept = (torch.cat(parts) for parts in of_rows)
         lengths, right, asked = (part.cpu().numpy() for part in kept)
         scores: dict[str, dict[str, float]] = {
             "exact_match_by_length": {},

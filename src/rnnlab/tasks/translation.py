@@ -3,7 +3,7 @@
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, partial
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from annotated_types import Len
@@ -296,24 +296,9 @@ class TranslationScorer(TransductionScorer):
 
     task: Translation
 
-    def __init__(self, task: Translation) -> None:
-        super().__init__(task)
-        self._answers: list[tuple[Tensor, Tensor, Tensor]] = []
-
-    def update(self, output: Tensor, batch: Batch) -> None:
-        """Score one batch, and keep its answers for the scores of texts."""
-        super().update(output, batch)
-        self._answers.append((output.argmax(dim=2), batch.target, batch.mask))
-
-    def parts(self) -> Any:
-        """Return the sums and all answers."""
-        answers = [tuple(part.cpu() for part in answer) for answer in self._answers]
-        return {"scores": super().parts(), "answers": answers}
-
-    def merge(self, parts: Any) -> None:
-        """Add the sums and answers of another scorer."""
-        super().merge(parts["scores"])
-        self._answers += parts["answers"]
+    def keep(self, output: Tensor, batch: Batch) -> tuple[Tensor, ...]:
+        """Return also the answers, the right ones, and which steps are answered."""
+        return *super().keep(output, batch), output.argmax(dim=2), batch.target, batch.mask
 
     def compute(self) -> dict[str, float]:
         """Return the means, and the scores of texts."""
@@ -337,7 +322,7 @@ class TranslationScorer(TransductionScorer):
         """Return all answers and right answers as words separated by spaces."""
         claims: list[str] = []
         rights: list[str] = []
-        for answers, target, mask in self._answers:
+        for *_, answers, target, mask in self.kept:
             rows = zip(answers.tolist(), target.tolist(), mask.tolist(), strict=True)
             for answer, right, asked in rows:
                 claims.append(
